@@ -1,0 +1,193 @@
+//! How to open a model.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::engine::{Cancel, Digest};
+
+/// How to open a model. The default suits a phone and a server alike.
+///
+/// ```
+/// use selvedge::{Backend, Map, Options};
+/// let options = Options::new().backend(Backend::Tract).threads(2).map(Map::Read);
+/// assert_eq!(options.threads, Some(2));
+/// ```
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// The backend; `None` picks it by the file's content. An explicit one always wins, and fails if it cannot.
+    pub backend: Option<Backend>,
+    /// Threads of one computation; `None` leaves it to the backend: the machine's cores for
+    /// `gguf` and `onnx`, one for `tract`.
+    pub threads: Option<u32>,
+    /// Tokens that all runs of a text engine may hold together; `None` takes the model's own context length, but
+    /// at most [`Options::DEFAULT_CONTEXT_TOKENS`].
+    pub context_tokens: Option<u32>,
+    /// Runs that a text engine computes side by side; more wait. `None` is [`Options::DEFAULT_PARALLEL`].
+    pub parallel: Option<u32>,
+    /// Refuse with `OutOfMemory`, before anything is loaded, if the estimate exceeds this many bytes.
+    pub memory_limit: Option<u64>,
+    /// How the file comes into memory.
+    pub map: Map,
+    /// Refuse with `Corrupt` a file whose SHA-256 is another.
+    pub digest: Option<Digest>,
+    /// The ONNX Runtime library; `None` searches for one.
+    pub onnxruntime: Option<PathBuf>,
+    /// Ends an open that is under way with `Cancelled`.
+    pub cancel: Option<Cancel>,
+    /// Told how far the open is, on the thread that opens.
+    pub progress: Option<Arc<dyn Fn(OpenProgress) + Send + Sync>>,
+}
+
+impl Options {
+    /// The most context taken when [`Options::context_tokens`] does not say.
+    pub const DEFAULT_CONTEXT_TOKENS: u32 = 4096;
+    /// Runs computed side by side when [`Options::parallel`] does not say.
+    pub const DEFAULT_PARALLEL: u32 = 4;
+
+    /// The default options.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Opens with this backend and no other.
+    #[must_use]
+    pub fn backend(mut self, backend: Backend) -> Self {
+        self.backend = Some(backend);
+        self
+    }
+
+    /// Sets the threads of one computation.
+    #[must_use]
+    pub fn threads(mut self, threads: u32) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Sets the context of a text engine.
+    #[must_use]
+    pub fn context_tokens(mut self, tokens: u32) -> Self {
+        self.context_tokens = Some(tokens);
+        self
+    }
+
+    /// Sets how many runs a text engine computes side by side.
+    #[must_use]
+    pub fn parallel(mut self, runs: u32) -> Self {
+        self.parallel = Some(runs);
+        self
+    }
+
+    /// Limits the estimated memory.
+    #[must_use]
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.memory_limit = Some(bytes);
+        self
+    }
+
+    /// Sets how the file comes into memory.
+    #[must_use]
+    pub fn map(mut self, map: Map) -> Self {
+        self.map = map;
+        self
+    }
+
+    /// Takes only the file with this SHA-256.
+    #[must_use]
+    pub fn digest(mut self, digest: Digest) -> Self {
+        self.digest = Some(digest);
+        self
+    }
+
+    /// Sets the ONNX Runtime library.
+    #[must_use]
+    pub fn onnxruntime(mut self, library: impl Into<PathBuf>) -> Self {
+        self.onnxruntime = Some(library.into());
+        self
+    }
+
+    /// Lets `cancel` end the open.
+    #[must_use]
+    pub fn cancel(mut self, cancel: &Cancel) -> Self {
+        self.cancel = Some(cancel.clone());
+        self
+    }
+
+    /// Sets who is told how far the open is.
+    #[must_use]
+    pub fn progress(mut self, told: impl Fn(OpenProgress) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Arc::new(told));
+        self
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("backend", &self.backend)
+            .field("threads", &self.threads)
+            .field("context_tokens", &self.context_tokens)
+            .field("parallel", &self.parallel)
+            .field("memory_limit", &self.memory_limit)
+            .field("map", &self.map)
+            .field("digest", &self.digest)
+            .field("onnxruntime", &self.onnxruntime)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Backend {
+    /// GGUF files through llama.cpp (feature `gguf`).
+    Gguf,
+    /// ONNX files through ONNX Runtime, loaded at run time (feature `onnx`).
+    Onnx,
+    /// ONNX files through tract, in pure Rust (feature `tract`).
+    Tract,
+}
+
+impl Backend {
+    /// The backend's name, as provenance and features spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Backend::Gguf => "gguf",
+            Backend::Onnx => "onnx",
+            Backend::Tract => "tract",
+        }
+    }
+
+    /// Whether this build has it. ONNX Runtime itself may still be missing on the machine.
+    pub const fn is_built(self) -> bool {
+        match self {
+            Backend::Gguf => cfg!(feature = "gguf"),
+            Backend::Onnx => cfg!(feature = "onnx"),
+            Backend::Tract => cfg!(feature = "tract"),
+        }
+    }
+}
+
+/// How a model file comes into memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Map {
+    /// Mapped read-only: pages come from the file as they are touched and can go again under
+    /// pressure. The file must not be truncated while it is open: touching a page that is gone
+    /// ends the process (`SIGBUS`), and no library can prevent that.
+    #[default]
+    Mapped,
+    /// Read whole into memory: safe whatever happens to the file, at the price of the memory.
+    Read,
+}
+
+/// How far an open is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum OpenProgress {
+    /// Bytes digested, of how many.
+    Digest(u64, u64),
+    /// How much of the model the runtime has loaded, from 0 to 1.
+    Load(f32),
+}

@@ -1,0 +1,139 @@
+//! What comes back, and where it came from.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::TokenInfo;
+use crate::{Error, Result, Tensor};
+
+/// The whole answer to a request.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Answer {
+    /// Named tensors, in the order asked for: of a tensor request, or the `embedding` of an embed request.
+    pub outputs: Vec<(String, Tensor)>,
+    /// The generated text; empty for other requests.
+    pub text: String,
+    /// The generated tokens; empty for other requests. The token that ended the text is not among them.
+    pub tokens: Vec<TokenInfo>,
+    /// Why the answer ended.
+    pub finish: Finish,
+    /// What it cost.
+    pub usage: Usage,
+    /// What gave it.
+    pub provenance: Arc<Provenance>,
+    /// [`Call::id`](super::Call::id) of the call.
+    pub id: u64,
+}
+
+impl Answer {
+    /// An answer without content yet.
+    pub fn new(finish: Finish, usage: Usage, provenance: Arc<Provenance>) -> Self {
+        Self { outputs: Vec::new(), text: String::new(), tokens: Vec::new(), finish, usage, provenance, id: 0 }
+    }
+
+    /// The output of this name; `NotFound` names those that exist.
+    pub fn output(&self, name: &str) -> Result<&Tensor> {
+        self.outputs.iter().find(|(n, _)| n == name).map(|(_, t)| t).ok_or_else(|| {
+            let have: Vec<&str> = self.outputs.iter().map(|(n, _)| &**n).collect();
+            Error::new(crate::Code::NotFound, format!("output '{name}': expected one of {have:?}"))
+        })
+    }
+}
+
+/// Why an answer ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Finish {
+    /// All outputs were computed (tensor and embed requests).
+    Complete,
+    /// The model ended its text.
+    EndOfText,
+    /// This stop text came up.
+    Stop(String),
+    /// [`Generate::max_tokens`](super::Generate::max_tokens) was reached.
+    Length,
+    /// The context is full.
+    ContextFull,
+}
+
+/// What an answer cost. Times are monotonic; a phase that did not occur is zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Prompt tokens, those taken from a cache included.
+    pub input_tokens: u64,
+    /// Prompt tokens that a cache saved from being computed.
+    pub cached_tokens: u64,
+    /// Generated tokens.
+    pub output_tokens: u64,
+    /// Waiting for other runs of the engine.
+    pub queued: Duration,
+    /// Preparing inputs: conversion, tokenizing, planning for a new shape.
+    pub prepare: Duration,
+    /// Computing the prompt, or the tensors of a tensor or embed request.
+    pub compute: Duration,
+    /// Generating tokens.
+    pub generate: Duration,
+    /// Peak bytes of memory of the engine during the run, where the runtime tells.
+    pub peak_bytes: Option<u64>,
+}
+
+/// What gave an answer: enough to trace it to the bytes of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Provenance {
+    /// The model's name: from its metadata, else the file's name.
+    pub model: String,
+    /// The model's version, if its metadata has one.
+    pub version: Option<String>,
+    /// SHA-256 of the model file.
+    pub digest: Digest,
+    /// `gguf`, `onnx`, `tract` or `fake`.
+    pub backend: &'static str,
+    /// The runtime below, with its version.
+    pub runtime: String,
+    /// The layers that the call went through, outermost first; empty for a bare engine.
+    pub route: Vec<String>,
+}
+
+impl Provenance {
+    /// A provenance without a version or route.
+    pub fn new(model: impl Into<String>, digest: Digest, backend: &'static str, runtime: impl Into<String>) -> Self {
+        Self { model: model.into(), version: None, digest, backend, runtime: runtime.into(), route: Vec::new() }
+    }
+}
+
+/// A SHA-256 digest; displayed as 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Digest(pub [u8; 32]);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::str::FromStr for Digest {
+    type Err = Error;
+
+    fn from_str(hex: &str) -> Result<Self> {
+        let invalid = || Error::invalid(format!("digest: expected 64 hexadecimal digits, got '{hex}'"));
+        if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(invalid());
+        }
+        let mut digest = [0; 32];
+        for (byte, pair) in digest.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| invalid())?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| invalid())?;
+        }
+        Ok(Self(digest))
+    }
+}

@@ -1,0 +1,121 @@
+//! Convenience, written once on top of the contract.
+
+#[cfg(feature = "async")]
+use super::EventStream;
+use super::{Answer, Call, Embed, Engine, Event, Generate, Message, Progress, Request, Run, Step};
+use crate::{Error, Result, Tensor};
+
+/// The short ways to ask an [`Engine`]; every engine has them.
+///
+/// ```
+/// use selvedge::backend::fake::Fake;
+/// use selvedge::{Ask, Generate};
+/// let engine = Fake::text("so it goes").build();
+/// let mut text = String::new();
+/// for event in engine.generate(Generate::text("and then"))? {
+///     let selvedge::Event::Text(piece) = event? else { continue };
+///     text += &piece.text;
+/// }
+/// assert_eq!(text, "so it goes");
+/// # Ok::<(), selvedge::Error>(())
+/// ```
+pub trait Ask: Engine {
+    /// Runs a request to its end.
+    fn run(&self, request: impl Into<Request>) -> Result<Answer> {
+        self.run_with(request, Call::new())
+    }
+
+    /// Runs a request to its end, on the terms of `call`.
+    fn run_with(&self, request: impl Into<Request>, call: Call) -> Result<Answer> {
+        Events::new(self.start(request.into(), call)?).answer()
+    }
+
+    /// Generates text; yields pieces as they come.
+    fn generate(&self, request: Generate) -> Result<Events> {
+        self.events(request, Call::new())
+    }
+
+    /// Answers a conversation with the model's own chat template and the defaults of [`Generate`].
+    fn chat(&self, messages: impl IntoIterator<Item = Message>) -> Result<Events> {
+        self.generate(Generate::chat(messages))
+    }
+
+    /// One normalised vector per text: f32 `[texts, dimensions]`.
+    fn embed<T: Into<String>>(&self, texts: impl IntoIterator<Item = T>) -> Result<Tensor> {
+        let answer = self.run(Embed::new(texts))?;
+        answer.output(Embed::OUTPUT).cloned()
+    }
+
+    /// The events of any request, on the terms of `call`.
+    fn events(&self, request: impl Into<Request>, call: Call) -> Result<Events> {
+        Ok(Events::new(self.start(request.into(), call)?))
+    }
+
+    /// The steps of any request as a stream, for async code. Works under any executor: the run is
+    /// stepped on a thread of its own, and dropping the stream cancels it.
+    #[cfg(feature = "async")]
+    fn stream(&self, request: impl Into<Request>, call: Call) -> Result<EventStream> {
+        let (call, cancel, link) = EventStream::terms(call);
+        EventStream::spawn(self.start(request.into(), call)?, cancel, link)
+    }
+}
+
+impl<E: Engine + ?Sized> Ask for E {}
+
+/// The events of a run, as an iterator. Ends after the answer or the first error.
+pub struct Events {
+    run: Option<Box<dyn Run>>,
+    answer: Option<Answer>,
+    progress: Option<Progress>,
+}
+
+impl Events {
+    /// Steps `run` as the iterator is pulled.
+    pub fn new(run: Box<dyn Run>) -> Self {
+        Self { run: Some(run), answer: None, progress: None }
+    }
+
+    /// How far the run is in its present phase, as last reported.
+    pub fn progress(&self) -> Option<Progress> {
+        self.progress
+    }
+
+    /// Runs to the end, past the events not yet pulled, and gives the whole answer. If the run
+    /// failed before, while it was iterated, this is `InvalidArgument`.
+    pub fn answer(mut self) -> Result<Answer> {
+        for event in self.by_ref() {
+            event?;
+        }
+        self.answer.ok_or_else(|| Error::invalid("the run has failed before and has no answer"))
+    }
+}
+
+impl Iterator for Events {
+    type Item = Result<Event>;
+
+    fn next(&mut self) -> Option<Result<Event>> {
+        while let Some(run) = &mut self.run {
+            match run.step() {
+                Ok(Step::Working(progress)) => self.progress = Some(progress),
+                Ok(Step::Event(event)) => return Some(Ok(event)),
+                Ok(Step::Done(answer)) => {
+                    self.answer = Some(answer);
+                    self.run = None;
+                }
+                Err(error) => {
+                    self.run = None;
+                    return Some(Err(error));
+                }
+            }
+        }
+        None
+    }
+}
+
+impl std::iter::FusedIterator for Events {}
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Events").field("running", &self.run.is_some()).field("progress", &self.progress).finish()
+    }
+}

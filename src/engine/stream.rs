@@ -1,0 +1,68 @@
+//! Runs for async code, without a runtime of any kind.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+
+use super::{Call, Cancel, OnCancel, Run, Step};
+use crate::{Code, Error, Result};
+
+/// Steps that may wait for their reader before the run pauses.
+const AHEAD: usize = 8;
+
+/// The steps of a run as a stream; the last item is `Done` or an error. Dropping it cancels the run.
+pub struct EventStream {
+    steps: Pin<Box<async_channel::Receiver<Result<Step>>>>,
+    cancel: Cancel,
+    _link: Option<OnCancel>,
+}
+
+impl EventStream {
+    /// The call with a switch that the stream may set by itself, without touching the caller's.
+    pub(super) fn terms(mut call: Call) -> (Call, Cancel, Option<OnCancel>) {
+        let cancel = Cancel::new();
+        let own = cancel.clone();
+        let link = call.cancel.replace(cancel.clone()).map(|theirs| theirs.on_cancel(move || own.cancel()));
+        (call, cancel, link)
+    }
+
+    pub(super) fn spawn(mut run: Box<dyn Run>, cancel: Cancel, link: Option<OnCancel>) -> Result<Self> {
+        let (sender, receiver) = async_channel::bounded(AHEAD);
+        let work = move || {
+            loop {
+                let step = run.step();
+                let last = matches!(step, Ok(Step::Done(_)) | Err(_));
+                // A failed send means that the stream is gone.
+                if sender.send_blocking(step).is_err() || last {
+                    return;
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("selvedge-stream".into())
+            .spawn(work)
+            .map_err(|e| Error::new(Code::Backend, format!("no thread for a stream: {e}")).because(e))?;
+        Ok(Self { steps: Box::pin(receiver), cancel, _link: link })
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Result<Step>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.steps.as_mut().poll_next(cx)
+    }
+}
+
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+impl std::fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventStream").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,162 @@
+//! What can go wrong, in one type.
+//!
+//! Enters: nothing. Leaves: [`Error`], [`Code`], [`Result`]. May import: nothing of the crate.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+
+/// A result whose error is [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The kind of a failure. The numbers are the C codes: they are never changed and never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(i32)]
+pub enum Code {
+    /// A name, dtype, shape or option is not what the engine takes.
+    InvalidArgument = 1,
+    /// A file, tensor or other named thing does not exist.
+    NotFound = 2,
+    /// The thing is well formed, but this engine or build cannot do it.
+    Unsupported = 3,
+    /// The memory limit, or the machine's memory, is too small.
+    OutOfMemory = 4,
+    /// The caller's cancel token was set.
+    Cancelled = 5,
+    /// The resource is in use and does not queue.
+    Busy = 6,
+    /// The operating system refused a read or a write.
+    Io = 7,
+    /// The bytes of a file break its format's rules.
+    Corrupt = 8,
+    /// A runtime below Selvedge failed for a reason of its own.
+    Backend = 9,
+    /// The call's deadline passed.
+    DeadlineExceeded = 10,
+    /// The request needs more tokens than the context holds.
+    ContextFull = 11,
+    /// A runtime library that is loaded at run time is absent or too old.
+    MissingRuntime = 12,
+    /// A C handle is closed, of another type, or was never one.
+    BadHandle = 13,
+    /// Code below a Selvedge call panicked; the panic was contained.
+    Panic = 255,
+}
+
+impl Code {
+    /// The code's name as the C header spells it, without the `SELVEDGE_ERR_` prefix.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Code::InvalidArgument => "INVALID_ARGUMENT",
+            Code::NotFound => "NOT_FOUND",
+            Code::Unsupported => "UNSUPPORTED",
+            Code::OutOfMemory => "OUT_OF_MEMORY",
+            Code::Cancelled => "CANCELLED",
+            Code::Busy => "BUSY",
+            Code::Io => "IO",
+            Code::Corrupt => "CORRUPT",
+            Code::Backend => "BACKEND",
+            Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Code::ContextFull => "CONTEXT_FULL",
+            Code::MissingRuntime => "MISSING_RUNTIME",
+            Code::BadHandle => "BAD_HANDLE",
+            Code::Panic => "PANIC",
+        }
+    }
+}
+
+/// A failure: what kind, a message that names the thing, the expected and the got, what was being
+/// done at the time (outermost last), and the error underneath, if any.
+///
+/// ```
+/// use selvedge::{Code, Error};
+/// let e = Error::new(Code::InvalidArgument, "input 'x': expected f32, got i64").during("running 'rain'");
+/// assert_eq!(e.code(), Code::InvalidArgument);
+/// assert_eq!(e.to_string(), "input 'x': expected f32, got i64 (while running 'rain')");
+/// ```
+#[derive(Debug)]
+pub struct Error {
+    code: Code,
+    message: Cow<'static, str>,
+    context: Vec<Cow<'static, str>>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of the given kind.
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: message.into(), context: Vec::new(), source: None }
+    }
+
+    /// Keeps the error underneath; it shows up in [`std::error::Error::source`].
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Adds what was being done when the error came up.
+    #[must_use]
+    pub fn during(mut self, context: impl Into<Cow<'static, str>>) -> Self {
+        self.context.push(context.into());
+        self
+    }
+
+    /// The kind of failure.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What failed, without context or source.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What was being done, innermost first.
+    pub fn context(&self) -> impl Iterator<Item = &str> {
+        self.context.iter().map(|c| &**c)
+    }
+
+    pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::InvalidArgument, message)
+    }
+
+    pub(crate) fn unsupported(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::Unsupported, message)
+    }
+
+    pub(crate) fn corrupt(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::Corrupt, message)
+    }
+
+    pub(crate) fn backend(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::Backend, message)
+    }
+
+    /// An I/O failure on `thing`: `NotFound` stays `NotFound`, the rest is `Io`.
+    pub(crate) fn io(thing: impl fmt::Display, source: std::io::Error) -> Self {
+        let code = match source.kind() {
+            std::io::ErrorKind::NotFound => Code::NotFound,
+            std::io::ErrorKind::OutOfMemory => Code::OutOfMemory,
+            _ => Code::Io,
+        };
+        Self::new(code, format!("{thing}: {source}")).because(source)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        for context in &self.context {
+            write!(f, " (while {context})")?;
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|s| s as _)
+    }
+}

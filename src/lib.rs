@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+#![deny(unsafe_code)]
+// The host app must survive whatever it feeds us: no panic by choice, no output past its own.
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)
+)]
+
+pub mod backend;
+mod engine;
+mod error;
+mod tensor;
+#[cfg(feature = "gguf")]
+mod text;
+
+pub use backend::{Backend, Map, OpenProgress, Options, Source, open};
+#[cfg(feature = "async")]
+pub use engine::EventStream;
+pub use engine::{
+    Abilities, Admitted, Answer, Ask, Call, Cancel, Digest, Dim, Embed, Engine, Event, Events, Finish, Generate, Kind,
+    MemoryEstimate, Message, OnCancel, Piece, Port, Priority, Progress, Prompt, Provenance, Request, Role, Run,
+    Sampling, Spec, Step, Tensors, TokenInfo, Trim, Usage,
+};
+pub use error::{Code, Error, Result};
+pub use tensor::{Bytes, DType, Element, Shape, Tensor, TensorView};

@@ -1,0 +1,190 @@
+//! The only data shape that crosses rooms: row-major, little-endian tensors.
+//!
+//! Enters: vectors, slices, foreign memory. Leaves: [`Tensor`], [`TensorView`]. May import: error.
+
+mod bytes;
+mod dtype;
+#[cfg(feature = "ndarray")]
+mod nd;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::sync::Arc;
+
+pub use bytes::Bytes;
+pub use dtype::{DType, Element};
+pub use shape::Shape;
+pub use view::TensorView;
+
+use crate::{Error, Result};
+
+/// An immutable tensor. A clone shares the bytes.
+///
+/// ```
+/// use selvedge::Tensor;
+/// let t = Tensor::new(&[2, 3], vec![0f32, 1., 2., 3., 4., 5.])?;
+/// assert_eq!(t.as_slice::<f32>()?[4], 4.0);
+/// assert!(t.as_slice::<i64>().is_err());
+/// # Ok::<(), selvedge::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    dtype: DType,
+    shape: Shape,
+    data: Data,
+}
+
+#[derive(Clone, Debug)]
+enum Data {
+    Bytes(Bytes),
+    Strings(Arc<[String]>),
+}
+
+impl Tensor {
+    /// A tensor that takes over a vector, without a copy. The number of elements must be the shape's.
+    pub fn new<T: Element>(dims: &[usize], elements: Vec<T>) -> Result<Self> {
+        Self::from_bytes(T::DTYPE, Shape::new(dims)?, Bytes::shared(bytes::Elements(elements)))
+    }
+
+    /// A scalar (rank 0).
+    pub fn scalar<T: Element>(value: T) -> Self {
+        Self { dtype: T::DTYPE, shape: Shape::default(), data: Data::Bytes(Bytes::shared(bytes::Elements(vec![value]))) }
+    }
+
+    /// A tensor of strings.
+    pub fn strings(dims: &[usize], elements: Vec<String>) -> Result<Self> {
+        let shape = Shape::new(dims)?;
+        if elements.len() != shape.elements() {
+            return Err(Error::invalid(format!(
+                "string tensor {shape}: expected {} elements, got {}",
+                shape.elements(),
+                elements.len()
+            )));
+        }
+        Ok(Self { dtype: DType::String, shape, data: Data::Strings(elements.into()) })
+    }
+
+    /// A tensor over bytes of any owner; their number must be the shape's elements times the dtype's size.
+    pub fn from_bytes(dtype: DType, shape: Shape, bytes: Bytes) -> Result<Self> {
+        check_len(dtype, &shape, bytes.as_slice().len())?;
+        Ok(Self { dtype, shape, data: Data::Bytes(bytes) })
+    }
+
+    /// A 64-byte aligned copy of raw bytes.
+    pub fn copy_from(dtype: DType, shape: Shape, bytes: &[u8]) -> Result<Self> {
+        check_len(dtype, &shape, bytes.len())?;
+        Ok(Self { dtype, shape, data: Data::Bytes(Bytes::copy_from(bytes)?) })
+    }
+
+    /// A 64-byte aligned tensor of zeros.
+    pub fn zeros(dtype: DType, dims: &[usize]) -> Result<Self> {
+        let shape = Shape::new(dims)?;
+        let len = byte_len(dtype, &shape)?;
+        Ok(Self { dtype, shape, data: Data::Bytes(Bytes::zeroed(len)?) })
+    }
+
+    /// The type of the elements.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The dimensions.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// A borrowed view; fails for strings.
+    pub fn view(&self) -> Result<TensorView<'_>> {
+        TensorView::from_bytes(self.dtype, &self.shape, self.bytes()?)
+    }
+
+    /// The raw bytes; fails for strings.
+    pub fn bytes(&self) -> Result<&[u8]> {
+        match &self.data {
+            Data::Bytes(bytes) => Ok(bytes.as_slice()),
+            Data::Strings(_) => Err(Error::invalid("tensor bytes: expected a numeric dtype, got string")),
+        }
+    }
+
+    /// The bytes for writing, copied first if they are shared or not ours; fails for strings.
+    pub fn bytes_mut(&mut self) -> Result<&mut [u8]> {
+        let Data::Bytes(bytes) = &mut self.data else {
+            return Err(Error::invalid("tensor bytes: expected a numeric dtype, got string"));
+        };
+        if bytes.get_mut().is_none() {
+            *bytes = Bytes::copy_from(bytes.as_slice())?;
+        }
+        bytes.get_mut().ok_or_else(|| Error::backend("a fresh copy of a tensor is shared"))
+    }
+
+    /// The elements; fails if `T` is not the dtype or foreign bytes are not aligned for `T`.
+    pub fn as_slice<T: Element>(&self) -> Result<&[T]> {
+        if T::DTYPE != self.dtype {
+            return Err(Error::invalid(format!("tensor elements: expected {}, got {}", T::DTYPE, self.dtype)));
+        }
+        cast(self.bytes()?)
+    }
+
+    /// The strings; fails for numeric dtypes.
+    pub fn as_strings(&self) -> Result<&[String]> {
+        match &self.data {
+            Data::Strings(strings) => Ok(strings),
+            Data::Bytes(_) => Err(Error::invalid(format!("tensor elements: expected string, got {}", self.dtype))),
+        }
+    }
+
+    /// The same elements under other dimensions; fails if the count differs.
+    pub fn reshape(self, dims: &[usize]) -> Result<Self> {
+        let shape = Shape::new(dims)?;
+        if shape.elements() != self.shape.elements() {
+            return Err(Error::invalid(format!(
+                "reshape {} to {shape}: expected {} elements, got {}",
+                self.shape,
+                self.shape.elements(),
+                shape.elements()
+            )));
+        }
+        Ok(Self { shape, ..self })
+    }
+}
+
+/// Equal dtype, shape and bytes: floats compare by bit pattern.
+impl PartialEq for Tensor {
+    fn eq(&self, other: &Self) -> bool {
+        self.dtype == other.dtype
+            && self.shape == other.shape
+            && match (&self.data, &other.data) {
+                (Data::Bytes(a), Data::Bytes(b)) => a.as_slice() == b.as_slice(),
+                (Data::Strings(a), Data::Strings(b)) => a == b,
+                _ => false,
+            }
+    }
+}
+
+fn byte_len(dtype: DType, shape: &Shape) -> Result<usize> {
+    let size = dtype.size().ok_or_else(|| Error::invalid("tensor bytes: expected a numeric dtype, got string"))?;
+    shape
+        .elements()
+        .checked_mul(size)
+        .filter(|n| *n <= isize::MAX as usize)
+        .ok_or_else(|| Error::invalid(format!("tensor {shape} of {dtype} exceeds the address space")))
+}
+
+fn check_len(dtype: DType, shape: &Shape, got: usize) -> Result<()> {
+    let expected = byte_len(dtype, shape)?;
+    if got != expected {
+        return Err(Error::invalid(format!("tensor {shape} of {dtype}: expected {expected} bytes, got {got}")));
+    }
+    Ok(())
+}
+
+fn cast<T: Element>(bytes: &[u8]) -> Result<&[T]> {
+    // An empty slice of ours may dangle at alignment 1, which is of no matter.
+    if bytes.is_empty() {
+        return Ok(&[]);
+    }
+    bytemuck::checked::try_cast_slice(bytes)
+        .map_err(|e| Error::invalid(format!("tensor elements as {}: {e}", T::DTYPE)))
+}

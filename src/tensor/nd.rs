@@ -1,0 +1,38 @@
+//! Conversions to and from `ndarray` (feature `ndarray`).
+
+use ndarray::{ArrayD, ArrayViewD, IxDyn};
+
+use super::{Element, Tensor};
+use crate::{Error, Result};
+
+impl Tensor {
+    /// Takes over an array. A contiguous one in standard layout is not copied.
+    ///
+    /// ```
+    /// use ndarray::arr2;
+    /// use selvedge::Tensor;
+    /// let t = Tensor::from_ndarray(arr2(&[[1f32, 2.], [3., 4.]]).into_dyn())?;
+    /// assert_eq!(t.to_ndarray::<f32>()?[[1, 0]], 3.0);
+    /// # Ok::<(), selvedge::Error>(())
+    /// ```
+    pub fn from_ndarray<T: Element>(array: ArrayD<T>) -> Result<Self> {
+        let dims = array.shape().to_vec();
+        if array.is_standard_layout() {
+            let (elements, offset) = array.into_raw_vec_and_offset();
+            if offset.unwrap_or(0) == 0 && elements.len() == dims.iter().product::<usize>() {
+                return Self::new(&dims, elements);
+            }
+            let from = offset.unwrap_or(0);
+            let len: usize = dims.iter().product();
+            return Self::new(&dims, elements[from..from + len].to_vec());
+        }
+        let elements = array.iter().copied().collect();
+        Self::new(&dims, elements)
+    }
+
+    /// Borrows the elements as an array; fails if `T` is not the dtype.
+    pub fn to_ndarray<T: Element>(&self) -> Result<ArrayViewD<'_, T>> {
+        ArrayViewD::from_shape(IxDyn(self.shape()), self.as_slice()?)
+            .map_err(|e| Error::invalid(format!("tensor {} as an array: {e}", self.shape())).because(e))
+    }
+}
