@@ -1,0 +1,329 @@
+//! What an ONNX file declares, read before any runtime sees a byte.
+//!
+//! The file is a `ModelProto` message (onnx/onnx.proto3 of the ONNX project; field numbers below are
+//! from there). It is walked in place, with these limits: a million nodes, sub-graphs 64 deep, and
+//! every declared size within the file.
+
+mod external;
+mod tensor;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) use external::External;
+use tensor::TensorHead;
+use wire::{Value, fields};
+
+use crate::engine::{Dim, Kind, Port};
+use crate::{DType, Error, Result};
+
+const MAX_NODES: usize = 1_000_000;
+const MAX_DEPTH: usize = 64;
+/// ONNX 1.22 defines operator set 27. A runtime that does not know a set better may take any number,
+/// so one from a distant future is refused here.
+const MAX_OPSET: i64 = 50;
+
+/// What an ONNX file declares.
+#[derive(Debug, Default)]
+pub(super) struct Declared {
+    /// Graph inputs in the file's order. Those with a default (an initializer of the same name) are optional.
+    pub inputs: Vec<Port>,
+    pub outputs: Vec<Port>,
+    /// `model_version`, if the file sets it.
+    pub version: Option<String>,
+    /// `metadata_props`, and `producer`, `domain`, `graph` where they are set.
+    pub metadata: BTreeMap<String, String>,
+    /// Operator-set versions by domain; the default domain is "".
+    pub opsets: BTreeMap<String, i64>,
+    /// Operators used, sub-graphs and functions included: `Conv`, `com.microsoft:MatMulNBits`.
+    pub operators: BTreeSet<String>,
+    /// Bytes of all initializers, external ones included.
+    pub weight_bytes: u64,
+    /// Whether any initializer or port is f16 or bf16.
+    pub half: bool,
+    /// Initializers, and tensors in attributes, whose bytes lie in other files.
+    pub external: Vec<External>,
+    nodes: usize,
+    functions: BTreeSet<String>,
+}
+
+/// Reads and checks the declarations of an ONNX file.
+///
+/// Errors: `Corrupt` for bytes that are no `ModelProto` with a graph, for tensors whose data does not fit
+/// their dimensions, and above the limits of this module.
+pub(super) fn read(bytes: &[u8]) -> Result<Declared> {
+    let mut declared = Declared::default();
+    let mut graph = None;
+    for field in fields(bytes, "not an ONNX model") {
+        match field? {
+            (2, v) => declared.note("producer", v.text("producer_name")?),
+            (4, v) => declared.note("domain", v.text("domain")?),
+            (5, v) => declared.version = Some(v.int("model_version")?).filter(|v| *v != 0).map(|v| v.to_string()),
+            (7, v) => graph = Some(v.bytes("graph")?),
+            (8, v) => declared.opset(v.bytes("opset_import")?)?,
+            (14, v) => {
+                let (key, value) = entry(v.bytes("metadata_props")?, "metadata_props")?;
+                declared.metadata.insert(key.into(), value.into());
+            }
+            (25, v) => declared.function(v.bytes("functions")?)?,
+            // ModelProto's highest field is 26; anything far above is not one.
+            (tag, _) if tag > 1000 => return Err(Error::corrupt(format!("not an ONNX model: field {tag}"))),
+            _ => {}
+        }
+    }
+    let graph = graph.ok_or_else(|| Error::corrupt("not an ONNX model: it has no graph"))?;
+    if declared.opsets.is_empty() {
+        return Err(Error::corrupt("ONNX model: it imports no operator set"));
+    }
+    declared.graph(graph, 0)?;
+    let functions = std::mem::take(&mut declared.functions);
+    declared.operators.retain(|op| !functions.contains(op));
+    Ok(declared)
+}
+
+impl Declared {
+    fn note(&mut self, key: &str, value: &str) {
+        if !value.is_empty() {
+            self.metadata.insert(key.into(), value.into());
+        }
+    }
+
+    fn opset(&mut self, message: &[u8]) -> Result<()> {
+        let (mut domain, mut version) = ("", 0);
+        for field in fields(message, "opset_import") {
+            match field? {
+                (1, v) => domain = v.text("opset domain")?,
+                (2, v) => version = v.int("opset version")?,
+                _ => {}
+            }
+        }
+        let domain = if domain == "ai.onnx" { "" } else { domain };
+        if version < 1 {
+            return Err(Error::corrupt(format!("operator set '{domain}': expected a version >= 1, got {version}")));
+        }
+        if domain.is_empty() && version > MAX_OPSET {
+            return Err(Error::unsupported(format!("operator set: expected a version <= {MAX_OPSET}, got {version}")));
+        }
+        if self.opsets.insert(domain.into(), version).is_some_and(|before| before != version) {
+            return Err(Error::corrupt(format!("ONNX model: it imports the operator set '{domain}' twice")));
+        }
+        Ok(())
+    }
+
+    fn function(&mut self, message: &[u8]) -> Result<()> {
+        let (mut name, mut domain) = ("", "");
+        for field in fields(message, "function") {
+            match field? {
+                (1, v) => name = v.text("function name")?,
+                (7, v) => self.node(v.bytes("function node")?, 1)?,
+                (10, v) => domain = v.text("function domain")?,
+                _ => {}
+            }
+        }
+        self.functions.insert(operator(domain, name));
+        Ok(())
+    }
+
+    fn graph(&mut self, message: &[u8], depth: usize) -> Result<()> {
+        if depth > MAX_DEPTH {
+            return Err(Error::corrupt(format!("ONNX model: sub-graphs are nested deeper than {MAX_DEPTH}")));
+        }
+        let mut initialized = BTreeSet::new();
+        let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+        for field in fields(message, "graph") {
+            match field? {
+                (1, v) => self.node(v.bytes("node")?, depth)?,
+                (2, v) if depth == 0 => self.note("graph", v.text("graph name")?),
+                (5, v) => {
+                    let head = TensorHead::read(v.bytes("initializer")?)?;
+                    if !head.name.is_empty() && !initialized.insert(head.name) {
+                        return Err(Error::corrupt(format!("initializer '{}' is defined twice", head.name)));
+                    }
+                    self.tensor(&head)?;
+                }
+                (11, v) if depth == 0 => inputs.push(v.bytes("input")?),
+                (12, v) if depth == 0 => outputs.push(v.bytes("output")?),
+                (15, v) => {
+                    // values = 1, indices = 2 of SparseTensorProto
+                    for field in fields(v.bytes("sparse_initializer")?, "sparse_initializer") {
+                        if let (1 | 2, v) = field? {
+                            self.tensor(&TensorHead::read(v.bytes("sparse tensor")?)?)?;
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        for message in inputs {
+            let mut port = port(message)?;
+            port.optional = initialized.contains(&*port.name);
+            self.port(port, true)?;
+        }
+        for message in outputs {
+            let port = port(message)?;
+            self.port(port, false)?;
+        }
+        Ok(())
+    }
+
+    fn port(&mut self, port: Port, input: bool) -> Result<()> {
+        let (ports, what) = if input { (&mut self.inputs, "input") } else { (&mut self.outputs, "output") };
+        if ports.iter().any(|p| p.name == port.name) {
+            return Err(Error::corrupt(format!("graph {what} '{}' is declared twice", port.name)));
+        }
+        self.half |= matches!(port.kind, Kind::Tensor { dtype: DType::F16 | DType::BF16, .. });
+        ports.push(port);
+        Ok(())
+    }
+
+    fn node(&mut self, message: &[u8], depth: usize) -> Result<()> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            return Err(Error::corrupt(format!("ONNX model: it has more than {MAX_NODES} nodes")));
+        }
+        let (mut op, mut domain) = ("", "");
+        for field in fields(message, "node") {
+            match field? {
+                (4, v) => op = v.text("op_type")?,
+                (5, v) => self.attribute(v.bytes("attribute")?, depth)?,
+                (7, v) => domain = v.text("node domain")?,
+                _ => {}
+            }
+        }
+        let op = operator(domain, op);
+        if !self.operators.contains(&op) {
+            self.operators.insert(op);
+        }
+        Ok(())
+    }
+
+    fn attribute(&mut self, message: &[u8], depth: usize) -> Result<()> {
+        for field in fields(message, "attribute") {
+            match field? {
+                (5 | 10, v) => self.tensor(&TensorHead::read(v.bytes("attribute tensor")?)?)?,
+                (6 | 11, v) => self.graph(v.bytes("sub-graph")?, depth + 1)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn tensor(&mut self, head: &TensorHead) -> Result<()> {
+        let bytes = head.check()?;
+        self.half |= matches!(head.dtype(), Some(DType::F16 | DType::BF16));
+        self.weight_bytes = self.weight_bytes.saturating_add(bytes);
+        self.external.extend(head.external(bytes)?);
+        Ok(())
+    }
+}
+
+fn operator(domain: &str, op: &str) -> String {
+    match domain {
+        "" | "ai.onnx" => op.into(),
+        domain => format!("{domain}:{op}"),
+    }
+}
+
+fn entry<'a>(message: &'a [u8], what: &'static str) -> Result<(&'a str, &'a str)> {
+    let (mut key, mut value) = ("", "");
+    for field in fields(message, what) {
+        match field? {
+            (1, v) => key = v.text(what)?,
+            (2, v) => value = v.text(what)?,
+            _ => {}
+        }
+    }
+    Ok((key, value))
+}
+
+/// A `ValueInfoProto`.
+fn port(message: &[u8]) -> Result<Port> {
+    let (mut name, mut kind) = ("", Kind::Other("a value without a type".into()));
+    for field in fields(message, "value info") {
+        match field? {
+            (1, v) => name = v.text("value name")?,
+            (2, v) => kind = value_type(v.bytes("type")?, 0)?,
+            _ => {}
+        }
+    }
+    Ok(Port { name: name.into(), kind, optional: false })
+}
+
+/// A `TypeProto`.
+fn value_type(message: &[u8], depth: usize) -> Result<Kind> {
+    if depth > MAX_DEPTH {
+        return Err(Error::corrupt(format!("ONNX model: types are nested deeper than {MAX_DEPTH}")));
+    }
+    let mut kind = Kind::Other("a value without a type".into());
+    for field in fields(message, "type") {
+        kind = match field? {
+            (1, v) => tensor_type(v.bytes("tensor type")?)?,
+            (4, v) => Kind::Other(format!("sequence({})", element_type(v, depth)?)),
+            (5, v) => map_type(v.bytes("map type")?, depth)?,
+            (8, _) => Kind::Other("sparse tensor".into()),
+            (9, v) => Kind::Other(format!("optional({})", element_type(v, depth)?)),
+            _ => continue,
+        };
+    }
+    Ok(kind)
+}
+
+fn tensor_type(message: &[u8]) -> Result<Kind> {
+    let (mut element, mut shape) = (0, None);
+    for field in fields(message, "tensor type") {
+        match field? {
+            (1, v) => element = v.int("elem_type")?,
+            (2, v) => shape = Some(dims(v.bytes("shape")?)?),
+            _ => {}
+        }
+    }
+    Ok(match tensor::dtype(element) {
+        Some(dtype) => Kind::Tensor { dtype, shape },
+        None => Kind::Other(format!("tensor({})", tensor::element_name(element))),
+    })
+}
+
+fn dims(message: &[u8]) -> Result<Vec<Dim>> {
+    let mut dims = Vec::new();
+    for field in fields(message, "shape") {
+        if let (1, v) = field? {
+            let mut dim = Dim::Any;
+            for field in fields(v.bytes("dimension")?, "dimension") {
+                match field? {
+                    // Exporters write -1, and some 0, for "unknown"; ONNX Runtime reads a negative one so.
+                    (1, v) => dim = usize::try_from(v.int("dim_value")?).map_or(Dim::Any, Dim::Fixed),
+                    (2, v) => {
+                        let name = v.text("dim_param")?;
+                        dim = if name.is_empty() { Dim::Any } else { Dim::Symbol(name.into()) };
+                    }
+                    _ => {}
+                }
+            }
+            dims.push(dim);
+        }
+    }
+    Ok(dims)
+}
+
+fn element_type(value: Value<'_>, depth: usize) -> Result<Kind> {
+    for field in fields(value.bytes("element type")?, "element type") {
+        if let (1, v) = field? {
+            return value_type(v.bytes("element type")?, depth + 1);
+        }
+    }
+    Ok(Kind::Other("?".into()))
+}
+
+fn map_type(message: &[u8], depth: usize) -> Result<Kind> {
+    let (mut key, mut value) = (0, Kind::Other("?".into()));
+    for field in fields(message, "map type") {
+        match field? {
+            (1, v) => key = v.int("key_type")?,
+            (2, v) => value = value_type(v.bytes("value type")?, depth + 1)?,
+            _ => {}
+        }
+    }
+    Ok(Kind::Other(format!("map({}, {value})", tensor::element_name(key))))
+}

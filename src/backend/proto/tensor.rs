@@ -1,0 +1,127 @@
+//! The head of a `TensorProto`: everything but its data.
+
+use super::wire::fields;
+use super::{External, entry};
+use crate::{DType, Error, Result, Shape};
+
+/// Names, type and dimensions of a tensor in the file, and where its data is.
+#[derive(Default)]
+pub(super) struct TensorHead<'a> {
+    pub name: &'a str,
+    dims: Vec<i64>,
+    element: i64,
+    raw: Option<usize>,
+    entries: Vec<(&'a str, &'a str)>,
+    is_external: bool,
+}
+
+impl<'a> TensorHead<'a> {
+    pub(super) fn read(message: &'a [u8]) -> Result<Self> {
+        let mut head = TensorHead::default();
+        for field in fields(message, "tensor") {
+            match field? {
+                (1, v) => v.ints("tensor dims", |d| {
+                    head.dims.push(d);
+                    match head.dims.len() > Shape::MAX_RANK {
+                        true => Err(Error::corrupt(format!("tensor: expected rank <= {}", Shape::MAX_RANK))),
+                        false => Ok(()),
+                    }
+                })?,
+                (2, v) => head.element = v.int("tensor data_type")?,
+                (8, v) => head.name = v.text("tensor name")?,
+                (9, v) => head.raw = Some(v.bytes("tensor raw_data")?.len()),
+                (13, v) => head.entries.push(entry(v.bytes("external_data")?, "external_data")?),
+                (14, v) => head.is_external = v.int("data_location")? == 1,
+                _ => {}
+            }
+        }
+        Ok(head)
+    }
+
+    pub(super) fn dtype(&self) -> Option<DType> {
+        dtype(self.element)
+    }
+
+    /// The bytes that the dimensions call for; fails if they overflow or the raw data has another length.
+    pub(super) fn check(&self) -> Result<u64> {
+        let Self { name, dims, .. } = self;
+        let mut elements = 1u128;
+        for &d in dims {
+            let d =
+                u64::try_from(d).map_err(|_| Error::corrupt(format!("tensor '{name}': dimension {d} in {dims:?}")))?;
+            // Zero is skipped so that a huge product is refused in whatever order it comes.
+            elements = elements
+                .checked_mul(u128::from(d.max(1)))
+                .filter(|n| *n <= isize::MAX as u128)
+                .ok_or_else(|| Error::corrupt(format!("tensor '{name}': {dims:?} exceeds the address space")))?;
+        }
+        if dims.contains(&0) {
+            elements = 0;
+        }
+        let Some(bits) = element_bits(self.element) else { return Ok(0) };
+        let expected = u64::try_from((elements * u128::from(bits)).div_ceil(8))
+            .map_err(|_| Error::corrupt(format!("tensor '{name}': {dims:?} exceeds the address space")))?;
+        match self.raw {
+            // An empty raw_data beside typed data is how some writers spell "not here".
+            Some(got) if got as u64 != expected && got != 0 => Err(Error::corrupt(format!(
+                "tensor '{name}' {dims:?} of {}: expected {expected} bytes of data, got {got}",
+                element_name(self.element)
+            ))),
+            _ => Ok(expected),
+        }
+    }
+
+    pub(super) fn external(&self, bytes: u64) -> Result<Option<External>> {
+        if !self.is_external {
+            return Ok(None);
+        }
+        External::new(self.name, &self.entries, bytes).map(Some)
+    }
+}
+
+/// `TensorProto.DataType` as a [`DType`].
+pub(super) fn dtype(element: i64) -> Option<DType> {
+    Some(match element {
+        1 => DType::F32,
+        2 => DType::U8,
+        3 => DType::I8,
+        4 => DType::U16,
+        5 => DType::I16,
+        6 => DType::I32,
+        7 => DType::I64,
+        8 => DType::String,
+        9 => DType::Bool,
+        10 => DType::F16,
+        11 => DType::F64,
+        12 => DType::U32,
+        13 => DType::U64,
+        16 => DType::BF16,
+        _ => return None,
+    })
+}
+
+pub(super) fn element_name(element: i64) -> String {
+    match element {
+        14 => "complex64".into(),
+        15 => "complex128".into(),
+        17..=20 | 24 => "float8".into(),
+        21 => "uint4".into(),
+        22 => "int4".into(),
+        23 => "float4".into(),
+        25 => "uint2".into(),
+        26 => "int2".into(),
+        other => dtype(other).map_or_else(|| format!("element type {other}"), |d| d.name().into()),
+    }
+}
+
+/// Bits per element in `raw_data`; `None` for strings and types not known.
+fn element_bits(element: i64) -> Option<u32> {
+    Some(match element {
+        14 => 64,
+        15 => 128,
+        17..=20 | 24 => 8,
+        21..=23 => 4,
+        25 | 26 => 2,
+        other => dtype(other)?.size()? as u32 * 8,
+    })
+}
