@@ -44,27 +44,15 @@ impl Source {
     }
 }
 
-impl From<&Path> for Source {
-    fn from(path: &Path) -> Self {
-        Source::Path(path.into())
+impl<P: AsRef<Path> + ?Sized> From<&P> for Source {
+    fn from(path: &P) -> Self {
+        Source::Path(path.as_ref().into())
     }
 }
 
 impl From<PathBuf> for Source {
     fn from(path: PathBuf) -> Self {
         Source::Path(path)
-    }
-}
-
-impl From<&PathBuf> for Source {
-    fn from(path: &PathBuf) -> Self {
-        Source::Path(path.clone())
-    }
-}
-
-impl From<&str> for Source {
-    fn from(path: &str) -> Self {
-        Source::Path(path.into())
     }
 }
 
@@ -133,13 +121,7 @@ impl Model {
         if start > end || end > meta.len() {
             return Err(Error::invalid(format!("range {start}..{end}: expected within the file's {} bytes", meta.len())));
         }
-        let len = usize::try_from(end - start)
-            .map_err(|_| Error::new(Code::OutOfMemory, format!("a model of {} bytes exceeds the address space", end - start)))?;
-        let bytes = match map {
-            _ if len == 0 => Bytes::zeroed(0)?,
-            Map::Mapped => mapped(&file, start, len)?,
-            Map::Read => read(&file, start, len)?,
-        };
+        let bytes = bytes_of(&file, start, end - start, map)?;
         Ok(Self { name: "model".into(), bytes, file: Some((file, start)), folder: None })
     }
 
@@ -172,6 +154,18 @@ impl Model {
             }
             _ => Ok(got),
         }
+    }
+}
+
+/// The `len` bytes of `file` at `start`, mapped or read. They must lie within the file.
+pub(super) fn bytes_of(file: &File, start: u64, len: u64, map: Map) -> Result<Bytes> {
+    let len = usize::try_from(len)
+        .map_err(|_| Error::new(Code::OutOfMemory, format!("a file of {len} bytes exceeds the address space")))?;
+    match map {
+        // A map of length zero is an error on every system.
+        _ if len == 0 => Bytes::zeroed(0),
+        Map::Mapped => mapped(file, start, len),
+        Map::Read => read(file, start, len),
     }
 }
 

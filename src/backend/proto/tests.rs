@@ -88,7 +88,7 @@ fn odd_files_are_refused() {
     for bad in [prose, b"#!/bin/sh\necho hello\n", b"{\"a\": 1}", &[0xff; 64], &[0; 64], b"\x08\x08"] {
         assert_eq!(refused(bad).code(), Code::Corrupt, "{bad:?}");
     }
-    let group = [model(&[]), vec![(30 << 3) | 3]].concat();
+    let group = [model(&[]), vec![(12 << 3) | 3]].concat();
     assert!(refused(&group).to_string().contains("group"));
 }
 
