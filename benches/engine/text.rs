@@ -1,0 +1,164 @@
+//! Generation through Selvedge and through a plain llama-cpp-2 loop.
+
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_2::llama_batch::LlamaBatch;
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::sampling::LlamaSampler;
+use selvedge::{Ask, Engine, Generate, Options, Prompt, open};
+
+use crate::corpus;
+use crate::rounds::{Pair, median};
+
+const NEW_TOKENS: u32 = 64;
+const ROUNDS: usize = 7;
+const CONTEXT: u32 = 1024;
+
+/// Seconds of the two phases of one generation, and its tokens.
+struct Phases {
+    prompt: f64,
+    generate: f64,
+    tokens: Vec<u32>,
+}
+
+pub fn bench() {
+    let Some(path) = corpus::path("smollm2/SmolLM2-135M-Instruct.Q4_1.gguf") else { return };
+    for threads in [1, 2] {
+        compare(&path, threads);
+    }
+    beside_a_busy_process(&path);
+}
+
+fn compare(path: &Path, threads: u32) {
+    let engine = open(path, Options::new().threads(threads).context_tokens(CONTEXT).parallel(1)).expect("opens");
+    let bare = Bare::open(path, threads);
+    let (mut ours, mut theirs) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+    for round in 0..=ROUNDS {
+        // A new prompt each round, or the prefix cache would have computed it before.
+        let prompt = bare.tokens(&format!("Round {round} of the story. {}", "Once upon a time there was a mill. ".repeat(30)));
+        let (a, b) = if round % 2 == 0 {
+            let a = with_selvedge(&*engine, &prompt);
+            (a, bare.generate(&prompt))
+        } else {
+            let b = bare.generate(&prompt);
+            (with_selvedge(&*engine, &prompt), b)
+        };
+        assert_eq!(a.tokens, b.tokens, "both must generate the same tokens");
+        if round > 0 {
+            ours[0].push(a.prompt / prompt.len() as f64);
+            ours[1].push(a.generate / f64::from(NEW_TOKENS));
+            theirs[0].push(b.prompt / prompt.len() as f64);
+            theirs[1].push(b.generate / f64::from(NEW_TOKENS));
+        }
+    }
+    for (i, phase) in ["prompt", "generation"].into_iter().enumerate() {
+        let pair = Pair { ours: median(&mut ours[i]), bare: median(&mut theirs[i]) };
+        println!("{phase}, {threads} threads: selvedge {:.1} tok/s, bare {:.1} tok/s", 1.0 / pair.ours, 1.0 / pair.bare);
+        pair.at_most(&format!("{phase}_time_{threads}t_over_llama_cpp"), 1.01);
+    }
+}
+
+fn with_selvedge(engine: &dyn Engine, prompt: &[u32]) -> Phases {
+    let request = Generate::new(Prompt::Tokens(prompt.to_vec())).max_tokens(NEW_TOKENS);
+    let answer = engine.run(request).expect("generates");
+    assert!(answer.usage.cached_tokens < 8, "the prompt must be computed");
+    Phases {
+        prompt: answer.usage.compute.as_secs_f64(),
+        generate: answer.usage.generate.as_secs_f64(),
+        tokens: answer.tokens.iter().map(|t| t.id).collect(),
+    }
+}
+
+/// The loop that one would write with llama-cpp-2 alone.
+struct Bare {
+    model: LlamaModel,
+    backend: LlamaBackend,
+    threads: i32,
+}
+
+impl Bare {
+    fn open(path: &Path, threads: u32) -> Self {
+        let backend = LlamaBackend::init().expect("one at a time");
+        let model = LlamaModel::load_from_file(&backend, path, &LlamaModelParams::default()).expect("loads");
+        Self { model, backend, threads: threads as i32 }
+    }
+
+    fn tokens(&self, text: &str) -> Vec<u32> {
+        self.model.vocab().tokenize(text.as_bytes(), true, false).iter().map(|t| t.0 as u32).collect()
+    }
+
+    fn generate(&self, prompt: &[u32]) -> Phases {
+        let params = LlamaContextParams::default()
+            .with_n_ctx(NonZeroU32::new(CONTEXT))
+            .with_n_batch(512)
+            .with_n_threads(self.threads)
+            .with_n_threads_batch(self.threads);
+        let mut context = self.model.new_context(&self.backend, params).expect("a context");
+        let mut batch = LlamaBatch::new(512, 1);
+        let mut sampler = LlamaSampler::greedy();
+        let start = Instant::now();
+        for (n, chunk) in prompt.chunks(512).enumerate() {
+            batch.clear();
+            for (i, &token) in chunk.iter().enumerate() {
+                let at = n * 512 + i;
+                let token = llama_cpp_2::token::LlamaToken(token as i32);
+                batch.add(token, at as i32, &[0], at + 1 == prompt.len()).expect("fits");
+            }
+            context.decode(&mut batch).expect("decodes");
+        }
+        let mut token = sampler.sample(&context, batch.n_tokens() - 1);
+        let prompted = Instant::now();
+        let mut tokens = vec![token.0 as u32];
+        while tokens.len() < NEW_TOKENS as usize {
+            batch.clear();
+            batch.add(token, (prompt.len() + tokens.len() - 1) as i32, &[0], true).expect("fits");
+            context.decode(&mut batch).expect("decodes");
+            token = sampler.sample(&context, 0);
+            tokens.push(token.0 as u32);
+        }
+        Phases { prompt: (prompted - start).as_secs_f64(), generate: prompted.elapsed().as_secs_f64(), tokens }
+    }
+}
+
+/// Generation must not collapse when something else wants a core.
+fn beside_a_busy_process(path: &Path) {
+    for threads in [1, 2] {
+        let engine = open(path, Options::new().threads(threads).context_tokens(CONTEXT).parallel(1)).expect("opens");
+        let speed = |round: usize| {
+            let request = Generate::text(format!("Round {round}: once upon a time")).max_tokens(NEW_TOKENS);
+            let usage = engine.run(request).expect("generates").usage;
+            usage.output_tokens as f64 / usage.generate.as_secs_f64()
+        };
+        speed(0);
+        let mut quiet: Vec<f64> = (1..=5).map(speed).collect();
+        let busy = Busy::start();
+        let mut shared: Vec<f64> = (6..=10).map(speed).collect();
+        drop(busy);
+        let (quiet, shared) = (median(&mut quiet), median(&mut shared));
+        println!("generation, {threads} threads: {quiet:.1} tok/s quiet, {shared:.1} tok/s beside a busy process");
+        println!("RATIO generation_speed_{threads}t_busy_over_quiet {:.3} >=0.4", shared / quiet);
+    }
+}
+
+/// A process that burns one core until it is dropped.
+struct Busy(Child);
+
+impl Busy {
+    fn start() -> Self {
+        let spin = Command::new("sh").args(["-c", "while :; do :; done"]).stdin(Stdio::null()).spawn();
+        Self(spin.expect("a shell"))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
