@@ -160,3 +160,6 @@ impl StdError for Error {
         self.source.as_deref().map(|s| s as _)
     }
 }
+
+#[cfg(test)]
+mod tests;

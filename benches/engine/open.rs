@@ -6,8 +6,10 @@ use selvedge::{Map, Options, open};
 
 use crate::corpus;
 
-pub fn bench() {
-    for (name, file) in [("MobileNetV2", "mobilenetv2/mobilenetv2-7.onnx"), ("SmolLM2", "smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")] {
+pub(crate) fn bench() {
+    for (name, file) in
+        [("MobileNetV2", "mobilenetv2/mobilenetv2-7.onnx"), ("SmolLM2", "smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")]
+    {
         if file.ends_with("gguf") && !cfg!(feature = "gguf") {
             continue;
         }

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 /// Median seconds per call of both sides.
-pub struct Pair {
-    pub ours: f64,
-    pub bare: f64,
+pub(crate) struct Pair {
+    pub(crate) ours: f64,
+    pub(crate) bare: f64,
 }
 
 /// Times `calls` calls of each side per round, in alternating order, and takes the medians of all rounds.
-pub fn alternate(rounds: usize, calls: u32, mut ours: impl FnMut(), mut bare: impl FnMut()) -> Pair {
+pub(crate) fn alternate(rounds: usize, calls: u32, mut ours: impl FnMut(), mut bare: impl FnMut()) -> Pair {
     let time = |f: &mut dyn FnMut()| {
         let start = Instant::now();
         for _ in 0..calls {
@@ -35,20 +35,20 @@ pub fn alternate(rounds: usize, calls: u32, mut ours: impl FnMut(), mut bare: im
     Pair { ours: median(&mut a), bare: median(&mut b) }
 }
 
-pub fn median(values: &mut [f64]) -> f64 {
+pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
 impl Pair {
     /// Prints both medians, and the ratio beside the most that it may be.
-    pub fn at_most(&self, name: &str, bar: f64) {
+    pub(crate) fn at_most(&self, name: &str, bar: f64) {
         println!("{name}: selvedge {}, bare {}", human(self.ours), human(self.bare));
         println!("RATIO {name} {:.4} <={bar}", self.ours / self.bare);
     }
 
     /// Prints both medians, and the difference beside the most that it may be.
-    pub fn overhead(&self, name: &str, bar: Duration) {
+    pub(crate) fn overhead(&self, name: &str, bar: Duration) {
         println!("{name}: selvedge {}, bare {}", human(self.ours), human(self.bare));
         println!("RATIO {name} {:.3} <={}", (self.ours - self.bare) * 1e6, bar.as_secs_f64() * 1e6);
     }

@@ -20,7 +20,14 @@ struct Model {
 }
 
 const MODELS: [Model; 2] = [
-    Model { name: "mnist", file: "mnist-conv/model.onnx", input: "Input3", dims: &[1, 1, 28, 28], calls: 2000, rounds: 15 },
+    Model {
+        name: "mnist",
+        file: "mnist-conv/model.onnx",
+        input: "Input3",
+        dims: &[1, 1, 28, 28],
+        calls: 2000,
+        rounds: 15,
+    },
     Model {
         name: "mobilenetv2",
         file: "mobilenetv2/mobilenetv2-7.onnx",
@@ -31,7 +38,7 @@ const MODELS: [Model; 2] = [
     },
 ];
 
-pub fn bench() {
+pub(crate) fn bench() {
     for model in &MODELS {
         let Some(path) = corpus::path(model.file) else { return };
         for threads in [1, 2] {
@@ -39,7 +46,12 @@ pub fn bench() {
             report(model, "onnx", threads, &compare(model, &path, Backend::Onnx, threads, Ort::open(&path, threads)));
             #[cfg(feature = "tract")]
             if threads == 1 {
-                report(model, "tract", threads, &compare(model, &path, Backend::Tract, threads, Tract::open(&path, model.dims)));
+                report(
+                    model,
+                    "tract",
+                    threads,
+                    &compare(model, &path, Backend::Tract, threads, Tract::open(&path, model.dims)),
+                );
             }
         }
     }
@@ -61,13 +73,17 @@ trait Bare {
 
 fn compare(model: &Model, path: &Path, backend: Backend, threads: u32, mut bare: impl Bare) -> Pair {
     let engine = open(path, Options::new().backend(backend).threads(threads)).expect("the model opens");
-    let pixels: Vec<f32> = (0..model.dims.iter().product()).map(|i: usize| (i * 37 % 255) as f32 / 64.0 - 2.0).collect();
+    let pixels: Vec<f32> =
+        (0..model.dims.iter().product()).map(|i: usize| (i * 37 % 255) as f32 / 64.0 - 2.0).collect();
     let input = Tensor::new(model.dims, pixels.clone()).expect("fits");
 
     let ours = with_selvedge(&*engine, model.input, &input);
     let ours = ours.outputs[0].1.as_slice::<f32>().expect("f32").to_vec();
     let theirs = bare.run(&pixels, model.dims);
-    assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() <= 1e-4 * b.abs().max(1.0)), "both must give one answer");
+    assert!(
+        ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() <= 1e-4 * b.abs().max(1.0)),
+        "both must give one answer"
+    );
 
     alternate(
         model.rounds,

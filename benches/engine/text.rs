@@ -27,7 +27,7 @@ struct Phases {
     tokens: Vec<u32>,
 }
 
-pub fn bench() {
+pub(crate) fn bench() {
     let Some(path) = corpus::path("smollm2/SmolLM2-135M-Instruct.Q4_1.gguf") else { return };
     for threads in [1, 2] {
         compare(&path, threads);
@@ -41,7 +41,8 @@ fn compare(path: &Path, threads: u32) {
     let (mut ours, mut theirs) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     for round in 0..=ROUNDS {
         // A new prompt each round, or the prefix cache would have computed it before.
-        let prompt = bare.tokens(&format!("Round {round} of the story. {}", "Once upon a time there was a mill. ".repeat(30)));
+        let prompt =
+            bare.tokens(&format!("Round {round} of the story. {}", "Once upon a time there was a mill. ".repeat(30)));
         let (a, b) = if round % 2 == 0 {
             let a = with_selvedge(&*engine, &prompt);
             (a, bare.generate(&prompt))
@@ -59,7 +60,11 @@ fn compare(path: &Path, threads: u32) {
     }
     for (i, phase) in ["prompt", "generation"].into_iter().enumerate() {
         let pair = Pair { ours: median(&mut ours[i]), bare: median(&mut theirs[i]) };
-        println!("{phase}, {threads} threads: selvedge {:.1} tok/s, bare {:.1} tok/s", 1.0 / pair.ours, 1.0 / pair.bare);
+        println!(
+            "{phase}, {threads} threads: selvedge {:.1} tok/s, bare {:.1} tok/s",
+            1.0 / pair.ours,
+            1.0 / pair.bare
+        );
         pair.at_most(&format!("{phase}_time_{threads}t_over_llama_cpp"), 1.01);
     }
 }

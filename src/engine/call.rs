@@ -119,7 +119,7 @@ impl Cancel {
     /// Sets the switch. Runs that carry it end with `Cancelled`.
     pub fn cancel(&self) {
         self.0.set.store(true, Ordering::Release);
-        for (_, hook) in self.hooks().iter() {
+        for (_, hook) in self.hooks().drain(..) {
             hook();
         }
     }
@@ -129,17 +129,18 @@ impl Cancel {
         self.0.set.load(Ordering::Acquire)
     }
 
-    /// Calls `hook` when the switch is set, on the thread that sets it, until the guard is dropped.
-    /// If it is set already, `hook` is called at once. For engines whose runtime can be interrupted:
-    /// the hook must be short, must not panic and must not use this switch.
+    /// Calls `hook` once, when the switch is set, on the thread that sets it, unless the guard is
+    /// dropped before. If it is set already, `hook` is called at once. For engines whose runtime can
+    /// be interrupted: the hook must be short, must not panic and must not use this switch.
     pub fn on_cancel(&self, hook: impl Fn() + Send + 'static) -> OnCancel {
         let id = self.0.next.fetch_add(1, Ordering::Relaxed);
         let mut hooks = self.hooks();
         // Under the lock: a `cancel` that came before has set the flag, one that comes later sees the hook.
         if self.is_cancelled() {
             hook();
+        } else {
+            hooks.push((id, Box::new(hook)));
         }
-        hooks.push((id, Box::new(hook)));
         drop(hooks);
         OnCancel { cancel: self.clone(), id }
     }

@@ -1,5 +1,6 @@
 //! Runs for async code, without a runtime of any kind.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -31,7 +32,9 @@ impl EventStream {
         let (sender, receiver) = async_channel::bounded(AHEAD);
         let work = move || {
             loop {
-                let step = run.step();
+                // Nobody joins this thread: without this, a panic would look like the end of the stream.
+                let step = catch_unwind(AssertUnwindSafe(|| run.step()))
+                    .unwrap_or_else(|_| Err(Error::new(Code::Panic, "a step of the run panicked")));
                 let last = matches!(step, Ok(Step::Done(_)) | Err(_));
                 // A failed send means that the stream is gone.
                 if sender.send_blocking(step).is_err() || last {

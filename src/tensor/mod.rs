@@ -185,6 +185,13 @@ fn cast<T: Element>(bytes: &[u8]) -> Result<&[T]> {
     if bytes.is_empty() {
         return Ok(&[]);
     }
+    let (align, off) = (align_of::<T>(), bytes.as_ptr() as usize % align_of::<T>());
+    if off != 0 {
+        return Err(Error::invalid(format!(
+            "tensor elements as {}: expected bytes aligned to {align}, got an address off by {off}",
+            T::DTYPE
+        )));
+    }
     bytemuck::checked::try_cast_slice(bytes)
-        .map_err(|e| Error::invalid(format!("tensor elements as {}: {e}", T::DTYPE)))
+        .map_err(|e| Error::invalid(format!("tensor elements as {}: expected 0 or 1 in every byte: {e}", T::DTYPE)))
 }

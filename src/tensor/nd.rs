@@ -16,17 +16,16 @@ impl Tensor {
     /// # Ok::<(), selvedge::Error>(())
     /// ```
     pub fn from_ndarray<T: Element>(array: ArrayD<T>) -> Result<Self> {
-        let dims = array.shape().to_vec();
-        if array.is_standard_layout() {
-            let (elements, offset) = array.into_raw_vec_and_offset();
-            if offset.unwrap_or(0) == 0 && elements.len() == dims.iter().product::<usize>() {
-                return Self::new(&dims, elements);
+        let (dims, len) = (array.shape().to_vec(), array.len());
+        let elements = if array.is_standard_layout() {
+            // A slice of an array keeps what was cut off around it.
+            match array.into_raw_vec_and_offset() {
+                (all, _) if all.len() == len => all,
+                (all, first) => all.into_iter().skip(first.unwrap_or(0)).take(len).collect(),
             }
-            let from = offset.unwrap_or(0);
-            let len: usize = dims.iter().product();
-            return Self::new(&dims, elements[from..from + len].to_vec());
-        }
-        let elements = array.iter().copied().collect();
+        } else {
+            array.iter().copied().collect()
+        };
         Self::new(&dims, elements)
     }
 

@@ -113,7 +113,7 @@ pub(crate) fn idx(path: &Path) -> Array<u8> {
     let header = 4 + 4 * usize::from(file[3]);
     let shape: Vec<usize> = file[4..header].chunks(4).map(|size| u32::from_be_bytes(array(size)) as usize).collect();
     let data = file[header..].to_vec();
-    assert_eq!(data.len(), shape.iter().product(), "{}: bytes of {shape:?}", path.display());
+    assert_eq!(data.len(), shape.iter().product::<usize>(), "{}: bytes of {shape:?}", path.display());
     Array { shape, data }
 }
 
@@ -129,7 +129,7 @@ pub(crate) fn npy(path: &Path) -> Array<f32> {
     let (sizes, _) = after.split_once(')').expect("the end of the shape");
     let shape: Vec<usize> = sizes.split(',').map(str::trim).filter(|size| !size.is_empty()).map(number).collect();
     let data: Vec<f32> = file[data_at..].chunks_exact(4).map(|four| f32::from_le_bytes(array(four))).collect();
-    assert_eq!(data.len(), shape.iter().product(), "{}: numbers of {shape:?}", path.display());
+    assert_eq!(data.len(), shape.iter().product::<usize>(), "{}: numbers of {shape:?}", path.display());
     Array { shape, data }
 }
 
