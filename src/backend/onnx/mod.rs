@@ -1,8 +1,184 @@
-//! placeholder until the backend lands
+//! ONNX files through ONNX Runtime, a C++ library that is loaded at run time.
+//!
+//! Enters: a [`Model`](super::Model) and [`Options`]. Leaves: an [`Engine`] for tensor requests.
+//! May import: engine, tensor.
+//!
+//! The runtime gets bytes that [`proto`](super::proto) has read and checked before, and never a path. One
+//! session serves any number of threads at the same time. Inputs and outputs cross without a copy.
+
+mod failure;
+mod interrupt;
+mod locate;
+mod runtime;
+mod session;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::sync::Arc;
-use super::{Model, Options};
-use crate::engine::Engine;
+
+use super::proto::{self, Declared, External};
+use super::{Backend, Model, OpenProgress, Options, afford};
+use crate::engine::{
+    Abilities, Admitted, Answer, Call, Engine, Finish, MemoryEstimate, Port, Provenance, Request, Run, Spec, Step,
+    Usage,
+};
+use crate::tensor::Bytes;
 use crate::{Error, Result};
-pub(super) fn open(_: Model, _: &Options) -> Result<Arc<dyn Engine>> {
-    Err(Error::unsupported("not here yet"))
+use interrupt::Interrupt;
+use runtime::Runtime;
+use session::{Loading, Session};
+
+/// Opens an ONNX file. See [`super::open`] for the errors.
+pub(super) fn open(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
+    let len = model.bytes.as_slice().len();
+    if len > i32::MAX as usize {
+        return Err(Error::unsupported(format!(
+            "expected at most 2 GiB, which is the most a message of protocol buffers can have, got {len} bytes: larger \
+             models keep their weights in external data"
+        )));
+    }
+    let mut declared = proto::read(model.bytes.as_slice())?;
+    let memory = estimate(&declared);
+    afford(memory, options)?;
+    let threads = threads(options)?;
+    let runtime = Runtime::get(options.onnxruntime.as_deref())?;
+    let external = External::open_all(&declared.external, &model, options.map)?;
+    let digest = model.digest(options)?;
+    Call { cancel: options.cancel.clone(), ..Call::default() }.check()?;
+    options.tell(OpenProgress::Load(0.0));
+    let aligned = declared.external.iter().all(|tensor| is_aligned(tensor, &external));
+    let loading = Loading { threads, external, aligned, cancel: options.cancel.as_ref() };
+    let mut session = Session::load(runtime, model.bytes.as_slice(), loading)?;
+    if declared.weight_bytes > 1 << 20 {
+        runtime::trim_heap();
+    }
+    options.tell(OpenProgress::Load(1.0));
+    reconcile(&mut declared, &session)?;
+    session.number(names(&declared.inputs)?, names(&declared.outputs)?);
+    let name = declared.metadata.get("name").cloned().unwrap_or(model.name);
+    let runtime = format!("ONNX Runtime {}", runtime.version);
+    let mut spec = Spec::new(Provenance {
+        version: declared.version,
+        ..Provenance::new(name, digest, Backend::Onnx.name(), runtime)
+    });
+    spec.abilities = Abilities { tensors: true, interrupt: true, ..Abilities::default() };
+    (spec.inputs, spec.outputs, spec.metadata, spec.memory) =
+        (declared.inputs, declared.outputs, declared.metadata, memory);
+    Ok(Arc::new(Onnx { spec, session: Arc::new(session) }))
+}
+
+struct Onnx {
+    spec: Spec,
+    session: Arc<Session>,
+}
+
+impl Engine for Onnx {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn start(&self, request: Request, call: Call) -> Result<Box<dyn Run>> {
+        call.check()?;
+        let Request::Tensors(request) = request else {
+            return Err(Error::unsupported("backend onnx: expected a tensor request"));
+        };
+        let Admitted { inputs, outputs, .. } = self.spec.admit(request)?;
+        let names = outputs.iter().map(|i| self.spec.outputs[*i].name.clone()).collect();
+        let work = Some(Work { inputs, outputs, names });
+        Ok(Box::new(TensorRun { session: self.session.clone(), provenance: self.spec.provenance.clone(), call, work }))
+    }
+}
+
+struct TensorRun {
+    session: Arc<Session>,
+    provenance: Arc<Provenance>,
+    call: Call,
+    /// Taken by the one step.
+    work: Option<Work>,
+}
+
+struct Work {
+    inputs: Vec<Option<crate::Tensor>>,
+    outputs: Vec<usize>,
+    names: Vec<String>,
+}
+
+impl Run for TensorRun {
+    fn step(&mut self) -> Result<Step> {
+        let work = self.work.take().ok_or_else(|| Error::invalid("the run has ended"))?;
+        self.call.check()?;
+        let interrupt = Interrupt::watch(self.session.runtime(), &self.call)?;
+        let terms = interrupt.as_ref().map(Interrupt::terms);
+        let ran = self.session.run(work.inputs, &work.outputs, terms).map_err(|e| match &interrupt {
+            Some(interrupt) => interrupt.cause(e),
+            None => e,
+        })?;
+        let usage = Usage { prepare: ran.prepare, compute: ran.compute, ..Usage::default() };
+        let mut answer = Answer::new(Finish::Complete, usage, self.provenance.clone());
+        answer.outputs = work.names.into_iter().zip(ran.outputs).collect();
+        answer.id = self.call.id;
+        Ok(Step::Done(answer))
+    }
+}
+
+/// What a load needs at its peak, as measured with ONNX Runtime 1.31: the parsed file and its initializers (twice the
+/// weights that are in the file itself), those in the form that the CPU computes with, the same reordered for its
+/// kernels, and 8 MiB. The last two stay; activations, which a file does not tell, fit into what is freed.
+fn estimate(declared: &Declared) -> MemoryEstimate {
+    let uses = |op: &str| declared.operators.contains(op);
+    // f16 is computed in f32; weights that are only dequantized, int8 mostly, are folded into f32.
+    let growth = match (uses("DequantizeLinear") && !uses("QuantizeLinear"), declared.half) {
+        (true, _) => 4,
+        (false, half) => 1 + u64::from(half),
+    };
+    let outside = declared.external.iter().fold(0u64, |sum, tensor| sum.saturating_add(tensor.length));
+    let inside = declared.weight_bytes.saturating_sub(outside);
+    let computed = declared.weight_bytes.saturating_mul(growth);
+    MemoryEstimate::new(computed, 0, computed.saturating_add(inside.saturating_mul(2)).saturating_add(8 << 20))
+}
+
+/// Whether a kernel can read the tensor where it is. An exporter aligns to pages; a file may do what it likes.
+fn is_aligned(tensor: &External, files: &BTreeMap<String, Bytes>) -> bool {
+    let base = files.get(&tensor.location).map(|bytes| bytes.as_slice().as_ptr().addr() as u64);
+    base.is_some_and(|base| base.wrapping_add(tensor.offset) % Bytes::ALIGN as u64 == 0)
+}
+
+fn threads(options: &Options) -> Result<Option<i32>> {
+    let of = |n: u32| i32::try_from(n).ok().filter(|n| *n > 0);
+    options
+        .threads
+        .map(|n| of(n).ok_or_else(|| Error::invalid(format!("threads: expected 1 to {}, got {n}", i32::MAX))))
+        .transpose()
+}
+
+fn names(ports: &[Port]) -> Result<Vec<CString>> {
+    let name = |port: &Port| {
+        let name = port.name.as_str();
+        CString::new(name).map_err(|_| Error::corrupt(format!("name '{}': expected no NUL", name.escape_debug())))
+    };
+    ports.iter().map(name).collect()
+}
+
+/// Takes the inputs as the runtime reads them: those it needs, and those whose default a caller may replace (none,
+/// before IR version 4). The rest are constants of the file. What the runtime alone sees was never checked.
+fn reconcile(declared: &mut Declared, session: &Session) -> Result<()> {
+    let (required, optional) = session.input_names()?;
+    declared.inputs.retain_mut(|port| {
+        port.optional = optional.contains(&port.name);
+        port.optional || required.contains(&port.name)
+    });
+    let ours = |ports: &[Port], name: &String| ports.iter().any(|port| port.name == *name);
+    let outputs = session.output_names()?;
+    let stray = required.iter().find(|name| !ours(&declared.inputs, name));
+    let stray = stray.or_else(|| outputs.iter().find(|name| !ours(&declared.outputs, name)));
+    let lost = declared.outputs.iter().map(|port| &port.name).find(|name| !outputs.contains(name));
+    match stray.or(lost) {
+        Some(name) => {
+            Err(Error::corrupt(format!("ONNX Runtime reads the file in another way: it differs in '{name}'")))
+        }
+        None => Ok(()),
+    }
 }

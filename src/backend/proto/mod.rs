@@ -296,7 +296,9 @@ fn dims(message: &[u8]) -> Result<Vec<Dim>> {
                     (1, v) => dim = usize::try_from(v.int("dim_value")?).map_or(Dim::Any, Dim::Fixed),
                     (2, v) => {
                         let name = v.text("dim_param")?;
-                        dim = if name.is_empty() { Dim::Any } else { Dim::Symbol(name.into()) };
+                        // Paddle's exporter writes `?` for every dimension that it does not know.
+                        let unknown = name.is_empty() || name == "?";
+                        dim = if unknown { Dim::Any } else { Dim::Symbol(name.into()) };
                     }
                     _ => {}
                 }

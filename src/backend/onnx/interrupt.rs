@@ -1,0 +1,133 @@
+//! Ending a run from outside: by its cancel switch, or by one watchdog thread for all deadlines.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::runtime::Runtime;
+use super::session::Terms;
+use crate::engine::{Call, OnCancel};
+use crate::{Code, Error, Result};
+
+/// What can end one run. Dropping it takes the hooks away.
+pub(super) struct Interrupt {
+    switch: Arc<Switch>,
+    _cancel: Option<OnCancel>,
+    _deadline: Option<Watched>,
+}
+
+struct Switch {
+    terms: Terms,
+    /// 0, or the code of what ended the run first.
+    cause: AtomicU8,
+}
+
+impl Interrupt {
+    /// Watches the cancel switch and the deadline of `call`; `None` if it has neither.
+    pub(super) fn watch(runtime: &'static Runtime, call: &Call) -> Result<Option<Self>> {
+        if call.cancel.is_none() && call.deadline.is_none() {
+            return Ok(None);
+        }
+        let switch = Arc::new(Switch { terms: Terms::new(runtime)?, cause: AtomicU8::new(0) });
+        let hook = Arc::clone(&switch);
+        let _cancel = call.cancel.as_ref().map(|c| c.on_cancel(move || hook.end(Code::Cancelled)));
+        let _deadline = call.deadline.map(|d| Watched::until(d, Arc::clone(&switch))).transpose()?;
+        Ok(Some(Self { switch, _cancel, _deadline }))
+    }
+
+    pub(super) fn terms(&self) -> &Terms {
+        &self.switch.terms
+    }
+
+    /// What the failure of the run was really: the end that came from outside, if one came.
+    pub(super) fn cause(&self, failure: Error) -> Error {
+        let (code, message) = match self.switch.cause.load(Ordering::Acquire) {
+            CANCELLED => (Code::Cancelled, "the call was cancelled"),
+            LATE => (Code::DeadlineExceeded, "the call's deadline passed"),
+            _ => return failure,
+        };
+        Error::new(code, message).because(failure)
+    }
+}
+
+const CANCELLED: u8 = Code::Cancelled as u8;
+const LATE: u8 = Code::DeadlineExceeded as u8;
+
+impl Switch {
+    fn end(&self, cause: Code) {
+        let first = self.cause.compare_exchange(0, cause as u8, Ordering::AcqRel, Ordering::Relaxed);
+        if first.is_ok() {
+            self.terms.terminate();
+        }
+    }
+}
+
+/// How long the watchdog thread waits for another deadline before it ends.
+const IDLE: Duration = Duration::from_secs(10);
+
+static WATCHDOG: Watchdog =
+    Watchdog { state: Mutex::new(Watch { due: BTreeMap::new(), running: false }), news: Condvar::new() };
+
+struct Watchdog {
+    state: Mutex<Watch>,
+    news: Condvar,
+}
+
+struct Watch {
+    /// Deadlines, earliest first; the number tells equal ones apart.
+    due: BTreeMap<(Instant, u64), Arc<Switch>>,
+    running: bool,
+}
+
+/// A deadline that the watchdog knows of, until this is dropped.
+struct Watched((Instant, u64));
+
+impl Watched {
+    fn until(deadline: Instant, switch: Arc<Switch>) -> Result<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let key = (deadline, NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut watch = WATCHDOG.lock();
+        if !watch.running {
+            let thread = std::thread::Builder::new().name("selvedge-deadline".into());
+            thread.spawn(|| WATCHDOG.work()).map_err(|e| Error::io("starting the thread that watches deadlines", e))?;
+            watch.running = true;
+        }
+        watch.due.insert(key, switch);
+        if watch.due.first_key_value().is_some_and(|(first, _)| *first == key) {
+            WATCHDOG.news.notify_one();
+        }
+        Ok(Self(key))
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // The thread wakes at a time that is no longer due, and finds nothing to do.
+        WATCHDOG.lock().due.remove(&self.0);
+    }
+}
+
+impl Watchdog {
+    fn lock(&self) -> MutexGuard<'_, Watch> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) {
+        let mut watch = self.lock();
+        loop {
+            let now = Instant::now();
+            while let Some(first) = watch.due.first_entry().filter(|first| first.key().0 <= now) {
+                first.remove().end(Code::DeadlineExceeded);
+            }
+            let wait = watch.due.first_key_value().map(|((due, _), _)| due.saturating_duration_since(now));
+            let waited = self.news.wait_timeout(watch, wait.unwrap_or(IDLE));
+            let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            watch = guard;
+            if wait.is_none() && timeout.timed_out() && watch.due.is_empty() {
+                watch.running = false;
+                return;
+            }
+        }
+    }
+}
