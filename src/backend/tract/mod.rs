@@ -1,8 +1,139 @@
-//! placeholder until the backend lands
+//! ONNX models through tract, in pure Rust: the default backend.
+//!
+//! Enters: an opened file. Leaves: an [`Engine`] for tensor requests. May import: engine, tensor.
+//!
+//! The file is read in full by `proto` first, then changed in memory into what tract reads best
+//! (`file`, `weights`, `branch`), and planned: at open if its shapes are fixed, else when the first
+//! inputs of a shape come (`plans`). Everything that tract does runs inside `guard`, so a panic of
+//! tract's on a hostile model becomes an error. Values cross in `convert`.
+//!
+//! Half-precision models are computed in f32, and rounded to half precision only at the outputs, where
+//! the CPU has no f16 arithmetic; bf16 models always are. State is by value: a model's state outputs are
+//! fed back by the caller.
+
+mod branch;
+mod convert;
+mod file;
+mod guard;
+mod operators;
+mod plan;
+mod plans;
+mod run;
+#[cfg(test)]
+mod tests;
+mod weights;
+
 use std::sync::Arc;
-use super::{Model, Options};
-use crate::engine::Engine;
-use crate::{Error, Result};
-pub(super) fn open(_: Model, _: &Options) -> Result<Arc<dyn Engine>> {
-    Err(Error::unsupported("not here yet"))
+
+use tract_onnx::prelude::multithread::Executor;
+
+use self::file::OnnxFile;
+use self::plan::Planner;
+use self::plans::Plans;
+use super::proto::{self, Declared, External};
+use super::{Model as Opened, OpenProgress, Options};
+use crate::engine::{Abilities, Call, Dim, Engine, Kind, MemoryEstimate, Port, Provenance, Request, Run, Spec, Trim};
+use crate::{Code, Error, Result};
+
+/// The version that Cargo.toml pins.
+const RUNTIME: &str = "tract 0.23.9";
+/// More threads than any machine this is for has cores; a typing error, not a wish.
+const MOST_THREADS: u32 = 1024;
+
+/// Opens an ONNX model with tract.
+///
+/// Errors: `Unsupported`, with the names, for operators that tract has not; `Corrupt`, `OutOfMemory`
+/// and `Cancelled` as [`open`](super::open) says; `Panic` if tract panicked.
+pub(super) fn open(opened: Opened, options: &Options) -> Result<Arc<dyn Engine>> {
+    open_as(opened, options, convert::native_half())
+}
+
+fn open_as(opened: Opened, options: &Options, native_half: bool) -> Result<Arc<dyn Engine>> {
+    let bounds = Call { cancel: options.cancel.clone(), ..Call::default() };
+    let declared = proto::read(opened.bytes.as_slice())?;
+    operators::check(&declared)?;
+    let memory = estimate(&declared, native_half);
+    super::afford(memory, options)?;
+    let digest = opened.digest(options)?;
+    options.tell(OpenProgress::Load(0.0));
+    let external = External::open_all(&declared.external, &opened, options.map)?;
+    bounds.check()?;
+
+    let mut provenance = Provenance::new(opened.name, digest, "tract", RUNTIME);
+    provenance.version = declared.version;
+    let mut spec = Spec::new(provenance);
+    spec.inputs = declared.inputs;
+    spec.outputs = declared.outputs;
+    spec.abilities = Abilities { tensors: true, interrupt: true, ..Abilities::default() };
+    spec.memory = memory;
+    spec.metadata = declared.metadata;
+
+    let planner = Planner {
+        file: OnnxFile { bytes: opened.bytes, external, native_half },
+        inputs: spec.inputs.clone(),
+        executor: executor(options.threads)?,
+    };
+    let plans = Plans::new(planner, declared.operators.contains("If"));
+    plans.prove(options.map == super::Map::Read)?;
+    bounds.check()?;
+    options.tell(OpenProgress::Load(1.0));
+    Ok(Arc::new(Tract(Arc::new(Model { spec, plans }))))
+}
+
+/// What every run of an engine shares.
+struct Model {
+    spec: Spec,
+    plans: Plans,
+}
+
+struct Tract(Arc<Model>);
+
+impl Engine for Tract {
+    fn spec(&self) -> &Spec {
+        &self.0.spec
+    }
+
+    fn start(&self, request: Request, call: Call) -> Result<Box<dyn Run>> {
+        call.check()?;
+        let request = match request {
+            Request::Tensors(request) => request,
+            Request::Generate(_) => return Err(Error::unsupported("an ONNX model under tract does not generate text")),
+            Request::Embed(_) => return Err(Error::unsupported("an ONNX model under tract does not embed text")),
+        };
+        let admitted = self.0.spec.admit(request)?;
+        Ok(Box::new(run::TensorRun { model: self.0.clone(), admitted: Some(admitted), call }))
+    }
+
+    fn trim(&self, level: Trim) -> Result<u64> {
+        Ok(self.0.plans.trim(level))
+    }
+}
+
+/// The weights are there twice while a plan is made: as the file has them, and packed for the CPU.
+fn estimate(declared: &Declared, native_half: bool) -> MemoryEstimate {
+    let widened = if declared.half && !native_half { 2 } else { 1 };
+    let weights = declared.weight_bytes.saturating_mul(widened);
+    let ports = declared.inputs.iter().chain(&declared.outputs).map(port_bytes).fold(0u64, u64::saturating_add);
+    MemoryEstimate::new(weights, 0, weights.saturating_add(ports))
+}
+
+/// Bytes of a port whose shape is fixed, else 0.
+fn port_bytes(port: &Port) -> u64 {
+    let Kind::Tensor { dtype, shape: Some(dims) } = &port.kind else { return 0 };
+    dims.iter().fold(dtype.size().unwrap_or(0) as u64, |bytes, dim| match dim {
+        Dim::Fixed(n) => bytes.saturating_mul(*n as u64),
+        _ => 0,
+    })
+}
+
+/// Who multiplies matrices: this thread, or a pool of the engine's own.
+fn executor(threads: Option<u32>) -> Result<Executor> {
+    match threads {
+        None | Some(1) => Ok(Executor::SingleThread),
+        Some(n) if n == 0 || n > MOST_THREADS => {
+            Err(Error::invalid(format!("threads: expected 1 to {MOST_THREADS}, got {n}")))
+        }
+        Some(n) => guard::contained(|| Ok(Executor::multithread_with_name(n as usize, "selvedge-tract")))
+            .map_err(|fault| fault.into_error(Code::Backend, "starting its threads")),
+    }
 }
