@@ -50,6 +50,9 @@ pub trait Engine: Send + Sync {
 }
 
 /// One request in flight. Dropping it cancels it.
+///
+/// Once the run and its answer are dropped, the engine holds none of the request's tensors: what it wants to keep it
+/// copies, for their memory may be lent by a caller who waits for it.
 pub trait Run: Send {
     /// One bounded unit of work: a slice of the prompt, a token, a tensor run.
     ///

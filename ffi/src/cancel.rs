@@ -1,0 +1,64 @@
+//! Switches that end calls.
+
+#![expect(unsafe_code, reason = "exports functions of the C ABI")]
+
+use std::ptr;
+
+use selvedge::{Cancel, Result};
+
+use crate::abi::{selvedge_cancel, selvedge_error, selvedge_status};
+use crate::guard;
+use crate::handle::{self, Object, Table};
+use crate::memory::Out;
+
+/// Makes a switch that is not set.
+///
+/// # Safety
+/// Pointers are as the header asks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn selvedge_cancel_new(
+    out: *mut *mut selvedge_cancel,
+    err: *mut *mut selvedge_error,
+) -> selvedge_status {
+    // SAFETY: the caller vouches for the pointers.
+    let out = unsafe { Out::zeroed("out", out, ptr::null_mut()) };
+    let body = || {
+        out?.set(handle::publish(Switch(Cancel::new()))?);
+        Ok(())
+    };
+    // SAFETY: as above.
+    unsafe { guard::entry(err, body) }
+}
+
+/// Sets the switch.
+#[unsafe(no_mangle)]
+pub extern "C" fn selvedge_cancel_set(cancel: *const selvedge_cancel) -> selvedge_status {
+    guard::status(|| {
+        handle::resolve::<Switch>(cancel)?.0.cancel();
+        Ok(())
+    })
+}
+
+/// Frees the handle.
+#[unsafe(no_mangle)]
+pub extern "C" fn selvedge_cancel_free(cancel: *mut selvedge_cancel) -> selvedge_status {
+    guard::status(|| handle::retire::<Switch>(cancel).map(drop))
+}
+
+/// The switch of a handle; `None` for NULL.
+pub(crate) fn optional(cancel: *const selvedge_cancel) -> Result<Option<Cancel>> {
+    if cancel.is_null() { Ok(None) } else { Ok(Some(handle::resolve::<Switch>(cancel)?.0.clone())) }
+}
+
+struct Switch(Cancel);
+
+impl Object for Switch {
+    type Handle = selvedge_cancel;
+    const TAG: usize = 2;
+    const NAME: &'static str = "selvedge_cancel";
+
+    fn table() -> &'static Table<Self> {
+        static TABLE: Table<Switch> = Table::new();
+        &TABLE
+    }
+}

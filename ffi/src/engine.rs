@@ -1,0 +1,189 @@
+//! Engines: open, describe, ask, close.
+
+#![expect(unsafe_code, reason = "exports functions of the C ABI")]
+
+use std::ffi::c_char;
+use std::ptr;
+use std::sync::{Arc, OnceLock};
+
+use selvedge::{Ask, Engine, Result, open};
+
+use crate::abi::{
+    selvedge_answer, selvedge_call, selvedge_embed, selvedge_engine, selvedge_error, selvedge_generate,
+    selvedge_options, selvedge_run, selvedge_status, selvedge_tensors,
+};
+use crate::answer::Answered;
+use crate::handle::{self, Object, Table};
+use crate::lend::Loan;
+use crate::memory::{self, Out, invalid};
+use crate::run::Generation;
+use crate::text::Text;
+use crate::{guard, json, request};
+
+/// Opens a model file.
+///
+/// # Safety
+/// Pointers are as the header asks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn selvedge_engine_open(
+    path: *const c_char,
+    path_len: usize,
+    options: *const selvedge_options,
+    out: *mut *mut selvedge_engine,
+    err: *mut *mut selvedge_error,
+) -> selvedge_status {
+    // SAFETY: the caller vouches for the pointers, here and below.
+    let out = unsafe { Out::zeroed("out", out, ptr::null_mut()) };
+    let body = || {
+        let out = out?;
+        // SAFETY: as above.
+        let (path, options) = unsafe { (memory::text("path", path, path_len)?, request::options(options)?) };
+        if path.is_empty() || path.contains('\0') {
+            return Err(invalid(format!("path: expected the name of a file, got {path:?}")));
+        }
+        out.set(export(open(path, options)?)?);
+        Ok(())
+    };
+    // SAFETY: as above.
+    unsafe { guard::entry(err, body) }
+}
+
+/// Gives an engine made in Rust (with layers, or of another kind) a handle, for code in other
+/// languages in the same process. It is closed with [`selvedge_engine_close`].
+///
+/// Errors: `OutOfMemory` above 16 million live engines.
+pub fn export(engine: Arc<dyn Engine>) -> Result<*mut selvedge_engine> {
+    handle::publish(Opened { engine, spec: OnceLock::new() })
+}
+
+/// Closes the handle.
+#[unsafe(no_mangle)]
+pub extern "C" fn selvedge_engine_close(engine: *mut selvedge_engine) -> selvedge_status {
+    guard::status(|| handle::retire::<Opened>(engine).map(drop))
+}
+
+/// What the engine takes, gives, can do and costs.
+///
+/// # Safety
+/// Pointers are as the header asks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn selvedge_engine_spec_json(
+    engine: *const selvedge_engine,
+    json: *mut *const c_char,
+    len: *mut usize,
+    err: *mut *mut selvedge_error,
+) -> selvedge_status {
+    // SAFETY: the caller vouches for the pointers.
+    let (out, len) = unsafe { (Out::zeroed("json", json, ptr::null()), Out::zeroed("len", len, 0)) };
+    let body = || {
+        let (out, len) = (out?, len?);
+        let opened = handle::resolve::<Opened>(engine)?;
+        let spec = opened.spec.get_or_init(|| json::spec(opened.engine.spec()).as_str().into());
+        out.set(spec.as_ptr());
+        len.set(spec.len());
+        Ok(())
+    };
+    // SAFETY: as above.
+    unsafe { guard::entry(err, body) }
+}
+
+/// Runs tensors through the engine.
+///
+/// # Safety
+/// Pointers are as the header asks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn selvedge_engine_run(
+    engine: *const selvedge_engine,
+    request: *const selvedge_tensors,
+    call: *const selvedge_call,
+    out: *mut *mut selvedge_answer,
+    err: *mut *mut selvedge_error,
+) -> selvedge_status {
+    // SAFETY: the caller vouches for the pointers, here and below.
+    let out = unsafe { Out::zeroed("out", out, ptr::null_mut()) };
+    let body = || {
+        let out = out?;
+        let opened = handle::resolve::<Opened>(engine)?;
+        // Declared before all that may hold what is lent, and so dropped after it, also in a panic.
+        let loan = Loan::new();
+        // SAFETY: as above; the caller's memory outlives `loan`, which is dropped before the call returns.
+        let (call, request) = unsafe { (request::call(call)?, request::tensors(request, &loan)?) };
+        let mut answer = opened.engine.run_with(request, call)?;
+        loan.keep_nothing_of(&mut answer)?;
+        out.set(handle::publish(Answered::from(answer))?);
+        Ok(())
+    };
+    // SAFETY: as above.
+    unsafe { guard::entry(err, body) }
+}
+
+/// Starts to generate text.
+///
+/// # Safety
+/// Pointers are as the header asks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn selvedge_engine_generate(
+    engine: *const selvedge_engine,
+    request: *const selvedge_generate,
+    call: *const selvedge_call,
+    out: *mut *mut selvedge_run,
+    err: *mut *mut selvedge_error,
+) -> selvedge_status {
+    // SAFETY: the caller vouches for the pointers, here and below.
+    let out = unsafe { Out::zeroed("out", out, ptr::null_mut()) };
+    let body = || {
+        let out = out?;
+        let opened = handle::resolve::<Opened>(engine)?;
+        // SAFETY: as above.
+        let (call, request) = unsafe { (request::call(call)?, request::generate(request)?) };
+        let run = Generation::start(opened.engine.clone(), request, call)?;
+        out.set(handle::publish(run)?);
+        Ok(())
+    };
+    // SAFETY: as above.
+    unsafe { guard::entry(err, body) }
+}
+
+/// Embeds texts.
+///
+/// # Safety
+/// Pointers are as the header asks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn selvedge_engine_embed(
+    engine: *const selvedge_engine,
+    request: *const selvedge_embed,
+    call: *const selvedge_call,
+    out: *mut *mut selvedge_answer,
+    err: *mut *mut selvedge_error,
+) -> selvedge_status {
+    // SAFETY: the caller vouches for the pointers, here and below.
+    let out = unsafe { Out::zeroed("out", out, ptr::null_mut()) };
+    let body = || {
+        let out = out?;
+        let opened = handle::resolve::<Opened>(engine)?;
+        // SAFETY: as above.
+        let (call, request) = unsafe { (request::call(call)?, request::embed(request)?) };
+        let answer = opened.engine.run_with(request, call)?;
+        out.set(handle::publish(Answered::from(answer))?);
+        Ok(())
+    };
+    // SAFETY: as above.
+    unsafe { guard::entry(err, body) }
+}
+
+struct Opened {
+    engine: Arc<dyn Engine>,
+    /// Made when first asked for.
+    spec: OnceLock<Text>,
+}
+
+impl Object for Opened {
+    type Handle = selvedge_engine;
+    const TAG: usize = 3;
+    const NAME: &'static str = "selvedge_engine";
+
+    fn table() -> &'static Table<Self> {
+        static TABLE: Table<Opened> = Table::new();
+        &TABLE
+    }
+}

@@ -1,0 +1,101 @@
+//! What stands around every entry: panics become errors, and a forked child is refused.
+//!
+//! The panic hook stays the host's: what it prints or reports is the host's choice.
+
+#![expect(unsafe_code, reason = "asks libc to be told of forks, and writes the caller's error pointer")]
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use selvedge::{Code, Error, Result};
+
+use crate::abi::{SELVEDGE_OK, selvedge_error, selvedge_status};
+use crate::error;
+use crate::memory::Out;
+
+/// Runs the body of an entry. Its failure becomes the status and, if `err` is not NULL, an error object.
+///
+/// # Safety
+/// `err` is NULL or may be written.
+pub(crate) unsafe fn entry(err: *mut *mut selvedge_error, body: impl FnOnce() -> Result<()>) -> selvedge_status {
+    // SAFETY: the caller vouches for `err`.
+    let err = if err.is_null() { None } else { unsafe { Out::zeroed("err", err, ptr::null_mut()) }.ok() };
+    let (status, handle) = if forked() {
+        (Code::Unsupported.into(), error::FORKED)
+    } else {
+        match contain(body) {
+            Ok(()) => return SELVEDGE_OK,
+            // Nobody would free it.
+            Err(error) if err.is_none() => (error.code().into(), ptr::null_mut()),
+            Err(error) => (error.code().into(), error::publish(error)),
+        }
+    };
+    if let Some(err) = err {
+        err.set(handle);
+    }
+    status
+}
+
+/// Runs the body of an entry that has no place for an error object.
+pub(crate) fn status(body: impl FnOnce() -> Result<()>) -> selvedge_status {
+    if forked() {
+        return Code::Unsupported.into();
+    }
+    match contain(body) {
+        Ok(()) => SELVEDGE_OK,
+        Err(error) => error.code().into(),
+    }
+}
+
+/// Turns a panic of `body` into an error.
+pub(crate) fn contain<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    // What a panic left half done is not seen again: a run that panicked is dropped, and handles are
+    // only ever changed whole.
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| Err(panicked(payload)))
+}
+
+#[cold]
+fn panicked(payload: Box<dyn Any + Send>) -> Error {
+    let words = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(|s| &**s));
+    let message = format!("code below this call panicked: {}", words.unwrap_or("without words"));
+    // A payload may panic once more as it is dropped; the payload of that one is let go.
+    if let Err(second) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
+        std::mem::forget(second);
+    }
+    Error::new(Code::Panic, message)
+}
+
+/// Whether this process is the child of a fork that came after the first use of the library: its locks
+/// may be held, and its workers gone, for ever. One load per call; `getpid` would be a system call.
+pub(crate) fn forked() -> bool {
+    match PROCESS.load(Ordering::Acquire) {
+        WATCHED => false,
+        FORKED => true,
+        _ => {
+            watch();
+            false
+        }
+    }
+}
+
+static PROCESS: AtomicU8 = AtomicU8::new(FRESH);
+const FRESH: u8 = 0;
+const WATCHED: u8 = 1;
+const FORKED: u8 = 2;
+
+#[cold]
+fn watch() {
+    // Two threads may both get here; a second handler does no harm.
+    #[cfg(unix)]
+    {
+        unsafe extern "C" fn child() {
+            PROCESS.store(FORKED, Ordering::Release);
+        }
+        // SAFETY: the handler stores to an atomic and does nothing else. Should the registration fail for
+        // want of memory, forks go unnoticed and nothing else changes.
+        unsafe { libc::pthread_atfork(None, None, Some(child)) };
+    }
+    PROCESS.store(WATCHED, Ordering::Release);
+}

@@ -1,0 +1,177 @@
+//! Handles: numbers that name objects, so that a stale or foreign one is an error and nothing worse.
+//!
+//! A handle is a tag (which type), a slot (where) and a generation (which tenant of the slot). Freeing
+//! moves the slot's generation on, so every copy of the old handle is known to be stale. On 64-bit
+//! machines the tag makes the number an address that no pointer can have. There is a table per type.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use selvedge::{Code, Error, Result};
+
+/// A type that C holds by handle.
+pub(crate) trait Object: Send + Sync + Sized + 'static {
+    /// Its type in C.
+    type Handle;
+    /// Its tag: fixed, not 0, below `1 << TAG_BITS`.
+    const TAG: usize;
+    /// Its name in the header.
+    const NAME: &'static str;
+    /// Where its objects are.
+    fn table() -> &'static Table<Self>;
+}
+
+/// Gives an object a handle.
+pub(crate) fn publish<O: Object>(object: O) -> Result<*mut O::Handle> {
+    let (slot, generation) = O::table()
+        .insert(object)
+        .ok_or_else(|| Error::new(Code::OutOfMemory, format!("{}: expected at most {MAX_SLOTS} at a time", O::NAME)))?;
+    Ok(std::ptr::without_provenance_mut(encode(O::TAG, slot, generation)))
+}
+
+/// The object of a handle.
+pub(crate) fn resolve<O: Object>(handle: *const O::Handle) -> Result<Arc<O>> {
+    let (slot, generation) = decode::<O>(handle.addr())?;
+    O::table().get(slot, generation).ok_or_else(|| stale::<O>())
+}
+
+/// Ends a handle and gives its object; `None` for NULL.
+pub(crate) fn retire<O: Object>(handle: *mut O::Handle) -> Result<Option<Arc<O>>> {
+    if handle.is_null() {
+        return Ok(None);
+    }
+    let (slot, generation) = decode::<O>(handle.addr())?;
+    O::table().remove(slot, generation).map(Some).ok_or_else(|| stale::<O>())
+}
+
+/// A handle that no table gives out, for objects that are not in one.
+pub(crate) const fn reserved(tag: usize, generation: usize) -> usize {
+    encode(tag, (1 << SLOT_BITS) - 1, generation)
+}
+
+const TAG_BITS: u32 = if usize::BITS == 64 { 8 } else { 4 };
+const GENERATION_BITS: u32 = if usize::BITS == 64 { 32 } else { 14 };
+const SLOT_BITS: u32 = usize::BITS - TAG_BITS - GENERATION_BITS;
+const LAST_GENERATION: usize = (1 << GENERATION_BITS) - 1;
+/// 32 bits cannot count for ever: there a slot begins anew, and a handle kept over 16,383 reuses of its
+/// slot would be taken for the latest one. On 64 bits the slot is given up instead.
+const BEGINS_ANEW: bool = usize::BITS < 64;
+
+const fn encode(tag: usize, slot: usize, generation: usize) -> usize {
+    tag << (SLOT_BITS + GENERATION_BITS) | slot << GENERATION_BITS | generation
+}
+
+fn decode<O: Object>(handle: usize) -> Result<(usize, usize)> {
+    if handle == 0 {
+        return Err(Error::new(Code::InvalidArgument, format!("{}: expected a handle, got NULL", O::NAME)));
+    }
+    let tag = handle >> (SLOT_BITS + GENERATION_BITS);
+    if tag != O::TAG {
+        let got = match tag {
+            1 => "a selvedge_error",
+            2 => "a selvedge_cancel",
+            3 => "a selvedge_engine",
+            4 => "a selvedge_run",
+            5 => "a selvedge_answer",
+            _ => "something that was never a handle",
+        };
+        return Err(Error::new(Code::BadHandle, format!("expected a {}, got {got}", O::NAME)));
+    }
+    Ok((handle >> GENERATION_BITS & ((1 << SLOT_BITS) - 1), handle & LAST_GENERATION))
+}
+
+fn stale<O: Object>() -> Error {
+    Error::new(Code::BadHandle, format!("{}: expected a live handle, got one that was freed", O::NAME))
+}
+
+/// Slots come in chunks, each twice the one before, and never move: a lookup locks its slot only.
+pub(crate) struct Table<T> {
+    chunks: [OnceLock<Chunk<T>>; CHUNKS],
+    vacant: Mutex<Vacant>,
+}
+
+type Chunk<T> = Box<[Mutex<Slot<T>>]>;
+
+struct Slot<T> {
+    generation: usize,
+    object: Option<Arc<T>>,
+}
+
+/// Slots to give out: those given back, and those from `fresh` on.
+struct Vacant {
+    returned: Vec<usize>,
+    fresh: usize,
+}
+
+const FIRST_CHUNK: usize = 64;
+const CHUNKS: usize = SLOT_BITS as usize - FIRST_CHUNK.trailing_zeros() as usize;
+/// All chunks together; less than `1 << SLOT_BITS`, so that the last slots are free for `reserved`.
+const MAX_SLOTS: usize = FIRST_CHUNK * ((1 << CHUNKS) - 1);
+const _: () = assert!(MAX_SLOTS < 1 << SLOT_BITS);
+
+impl<T> Table<T> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            chunks: [const { OnceLock::new() }; CHUNKS],
+            vacant: Mutex::new(Vacant { returned: Vec::new(), fresh: 0 }),
+        }
+    }
+
+    fn insert(&self, object: T) -> Option<(usize, usize)> {
+        let number = {
+            let mut vacant = lock(&self.vacant);
+            match vacant.returned.pop() {
+                Some(number) => number,
+                None if vacant.fresh == MAX_SLOTS => return None,
+                None => {
+                    vacant.fresh += 1;
+                    vacant.fresh - 1
+                }
+            }
+        };
+        let (chunk, index) = place(number);
+        let slots = self.chunks[chunk].get_or_init(|| {
+            (0..FIRST_CHUNK << chunk).map(|_| Mutex::new(Slot { generation: 1, object: None })).collect()
+        });
+        let mut slot = lock(&slots[index]);
+        slot.object = Some(Arc::new(object));
+        Some((number, slot.generation))
+    }
+
+    fn get(&self, number: usize, generation: usize) -> Option<Arc<T>> {
+        let slot = lock(self.slot(number)?);
+        if slot.generation == generation { slot.object.clone() } else { None }
+    }
+
+    fn remove(&self, number: usize, generation: usize) -> Option<Arc<T>> {
+        let mut slot = lock(self.slot(number)?);
+        if slot.generation != generation {
+            return None;
+        }
+        let object = slot.object.take()?;
+        let spent = generation == LAST_GENERATION;
+        slot.generation = if spent { usize::from(BEGINS_ANEW) } else { generation + 1 };
+        drop(slot);
+        if !spent || BEGINS_ANEW {
+            lock(&self.vacant).returned.push(number);
+        }
+        Some(object)
+    }
+
+    fn slot(&self, number: usize) -> Option<&Mutex<Slot<T>>> {
+        let (chunk, index) = place(number);
+        self.chunks.get(chunk)?.get()?.get(index)
+    }
+}
+
+/// Chunk and index of a slot: chunk k begins at `FIRST_CHUNK * (2^k - 1)`.
+fn place(number: usize) -> (usize, usize) {
+    let chunk = (number / FIRST_CHUNK + 1).ilog2() as usize;
+    (chunk, number - FIRST_CHUNK * ((1 << chunk) - 1))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

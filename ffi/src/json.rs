@@ -1,0 +1,82 @@
+//! Reports: what is read by people and logs, and never on a hot path.
+
+use std::time::Duration;
+
+use selvedge::{Answer, Dim, Finish, Kind, Port, Provenance, Spec};
+use serde_json::{Value, json};
+
+pub(crate) fn spec(spec: &Spec) -> String {
+    let (a, m) = (&spec.abilities, &spec.memory);
+    json!({
+        "provenance": provenance(&spec.provenance),
+        "inputs": spec.inputs.iter().map(port).collect::<Value>(),
+        "outputs": spec.outputs.iter().map(port).collect::<Value>(),
+        "abilities": {
+            "tensors": a.tensors, "generate": a.generate, "chat": a.chat, "embed": a.embed, "interrupt": a.interrupt,
+        },
+        "context_tokens": spec.context_tokens,
+        "embedding_size": spec.embedding_size,
+        "memory": { "weights": m.weights, "context": m.context, "scratch": m.scratch, "total": m.total() },
+        "metadata": spec.metadata,
+    })
+    .to_string()
+}
+
+pub(crate) fn answer(answer: &Answer) -> String {
+    let u = &answer.usage;
+    let (finish, stop) = match &answer.finish {
+        Finish::Complete => ("complete", None),
+        Finish::EndOfText => ("end_of_text", None),
+        Finish::Stop(text) => ("stop", Some(text)),
+        Finish::Length => ("length", None),
+        Finish::ContextFull => ("context_full", None),
+        _ => ("other", None),
+    };
+    let outputs = answer.outputs.iter();
+    let outputs =
+        outputs.map(|(name, t)| json!({ "name": name, "dtype": t.dtype().name(), "shape": t.shape().to_vec() }));
+    json!({
+        "text": answer.text,
+        "tokens": answer.tokens.iter().map(|t| t.id).collect::<Value>(),
+        "finish": finish,
+        "stop": stop,
+        "usage": {
+            "input_tokens": u.input_tokens, "cached_tokens": u.cached_tokens, "output_tokens": u.output_tokens,
+            "queued_ns": nanos(u.queued), "prepare_ns": nanos(u.prepare), "compute_ns": nanos(u.compute),
+            "generate_ns": nanos(u.generate), "peak_bytes": u.peak_bytes,
+        },
+        "provenance": provenance(&answer.provenance),
+        "id": answer.id,
+        "outputs": outputs.collect::<Value>(),
+    })
+    .to_string()
+}
+
+fn provenance(p: &Provenance) -> Value {
+    json!({
+        "model": p.model, "version": p.version, "digest": p.digest.to_string(), "backend": p.backend,
+        "runtime": p.runtime, "route": p.route,
+    })
+}
+
+fn port(port: &Port) -> Value {
+    match &port.kind {
+        Kind::Tensor { dtype, shape } => json!({
+            "name": port.name, "dtype": dtype.name(), "optional": port.optional,
+            "shape": shape.as_ref().map(|dims| dims.iter().map(dim).collect::<Value>()),
+        }),
+        other => json!({ "name": port.name, "other": other.to_string(), "optional": port.optional }),
+    }
+}
+
+fn dim(dim: &Dim) -> Value {
+    match dim {
+        Dim::Fixed(n) => json!(n),
+        Dim::Symbol(name) => json!(name),
+        _ => Value::Null,
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,226 @@
+//! The only place that reads and writes through the caller's pointers.
+//!
+//! Nothing is assumed of a pointer but what the header asks for: it may be NULL where its length is 0,
+//! and it may be misaligned, for some languages pack their structs by hand.
+
+#![expect(unsafe_code, reason = "reads and writes the caller's memory")]
+
+use std::ffi::c_char;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+use selvedge::{Code, Error, Result};
+
+use crate::abi;
+
+/// The largest struct a caller may claim, and the longest array of structs: beyond is a wild value.
+const MAX_STRUCT: usize = 4096;
+const MAX_COUNT: usize = 1 << 16;
+
+/// A struct of the header that begins with `struct_size`.
+///
+/// # Safety
+/// It is `repr(C)`, begins with `struct_size: usize`, and any bytes are a value of it.
+pub(crate) unsafe trait Struct: Copy {
+    /// Its name in the header.
+    const NAME: &'static str;
+    /// Its size in ABI 1.0, which every caller has. To be pinned to the number when a field is added.
+    const FIRST: usize = size_of::<Self>();
+}
+
+macro_rules! structs {
+    ($($name:ident)*) => {$(
+        // SAFETY: `repr(C)`; its fields are numbers and raw pointers; the first is `struct_size`.
+        unsafe impl Struct for abi::$name {
+            const NAME: &'static str = stringify!($name);
+        }
+        const _: () = assert!(std::mem::offset_of!(abi::$name, struct_size) == 0);
+    )*};
+}
+
+structs! {
+    selvedge_options selvedge_call selvedge_tensor selvedge_tensors selvedge_message selvedge_generate selvedge_embed
+    selvedge_event
+}
+
+/// A place that a call writes to.
+pub(crate) struct Out<T>(*mut T);
+
+impl<T: Copy> Out<T> {
+    /// Writes `zero` to the place; fails if it is NULL.
+    ///
+    /// # Safety
+    /// `place` is NULL, or may be written for as long as this lives.
+    pub(crate) unsafe fn zeroed(name: &str, place: *mut T, zero: T) -> Result<Self> {
+        if place.is_null() {
+            return Err(null(name));
+        }
+        let out = Self(place);
+        out.set(zero);
+        Ok(out)
+    }
+
+    pub(crate) fn set(&self, value: T) {
+        // SAFETY: whoever made this vouched for the place.
+        unsafe { self.0.write_unaligned(value) };
+    }
+}
+
+/// A struct that a call writes to, of the size its caller says.
+pub(crate) struct OutStruct<T> {
+    place: *mut T,
+    size: usize,
+}
+
+impl<T: Struct> OutStruct<T> {
+    /// Zeroes all of the struct but its size; fails if it is NULL or of a wrong size.
+    ///
+    /// # Safety
+    /// `place` is NULL, or points to as many writable bytes as its `struct_size` says, while this lives.
+    pub(crate) unsafe fn zeroed(place: *mut T) -> Result<Self> {
+        // SAFETY: the caller vouches for it.
+        let size = unsafe { struct_size(place) }?;
+        // SAFETY: `size` bytes may be written, and it is at least `T::FIRST`.
+        unsafe { place.cast::<u8>().add(AFTER_SIZE).write_bytes(0, size - AFTER_SIZE) };
+        Ok(Self { place, size })
+    }
+
+    /// Writes what the caller has room for; its `struct_size` stays.
+    pub(crate) fn set(&self, value: &T) {
+        let len = self.size.min(size_of::<T>()) - AFTER_SIZE;
+        // SAFETY: whoever made this vouched for `size` bytes, and a Rust value does not overlap them.
+        unsafe {
+            let from = ptr::from_ref(value).cast::<u8>().add(AFTER_SIZE);
+            ptr::copy_nonoverlapping(from, self.place.cast::<u8>().add(AFTER_SIZE), len);
+        }
+    }
+}
+
+const AFTER_SIZE: usize = size_of::<usize>();
+
+/// Reads a struct of any version.
+///
+/// # Safety
+/// `place` is NULL, or points to as many readable bytes as its `struct_size` says.
+pub(crate) unsafe fn read<T: Struct>(place: *const T) -> Result<T> {
+    // SAFETY: the caller vouches for it.
+    let size = unsafe { struct_size(place) }?;
+    let (bytes, known) = (place.cast::<u8>(), size.min(size_of::<T>()));
+    let mut value = MaybeUninit::<T>::zeroed();
+    // SAFETY: `known` bytes may be read there and fit here.
+    unsafe { ptr::copy_nonoverlapping(bytes, value.as_mut_ptr().cast(), known) };
+    // SAFETY: `size` bytes may be read.
+    let rest = unsafe { std::slice::from_raw_parts(bytes.add(known), size - known) };
+    if rest.iter().any(|b| *b != 0) {
+        let message = format!("{}: a field that this version of the library does not know is not zero", T::NAME);
+        return Err(invalid(message));
+    }
+    // SAFETY: any bytes are a value of a `Struct`, and those beyond `known` are zero.
+    Ok(unsafe { value.assume_init() })
+}
+
+/// Reads a struct that may be left out.
+///
+/// # Safety
+/// As of [`read`].
+pub(crate) unsafe fn read_optional<T: Struct>(place: *const T) -> Result<Option<T>> {
+    // SAFETY: the caller vouches for it.
+    if place.is_null() { Ok(None) } else { unsafe { read(place) }.map(Some) }
+}
+
+/// Reads an array of structs, each as large as the first says it is.
+///
+/// # Safety
+/// `place` points to `count` structs as of [`read`], one after another.
+pub(crate) unsafe fn read_array<T: Struct>(name: &str, place: *const T, count: usize) -> Result<Vec<T>> {
+    if !countable(name, place, count)? {
+        return Ok(Vec::new());
+    }
+    // SAFETY: there is at least one.
+    let stride = unsafe { struct_size(place) }?;
+    let mut structs = Vec::with_capacity(count);
+    for i in 0..count {
+        // SAFETY: element i is there, as far as every one before has the size of the first.
+        let element = unsafe { read(place.cast::<u8>().add(i * stride).cast::<T>()) }?;
+        // SAFETY: as above.
+        let size = unsafe { struct_size(place.cast::<u8>().add(i * stride).cast::<T>()) }?;
+        if size != stride {
+            return Err(invalid(format!("{name}[{i}].struct_size: expected {stride} as in [0], got {size}")));
+        }
+        structs.push(element);
+    }
+    Ok(structs)
+}
+
+/// Reads an array of plain values: texts, dimensions.
+///
+/// # Safety
+/// `place` is NULL with `count` 0, or points to `count` values.
+pub(crate) unsafe fn read_values<T: Copy>(name: &str, place: *const T, count: usize) -> Result<Vec<T>> {
+    if !countable(name, place, count)? {
+        return Ok(Vec::new());
+    }
+    // SAFETY: value i is there.
+    Ok((0..count).map(|i| unsafe { place.add(i).read_unaligned() }).collect())
+}
+
+/// Borrows bytes.
+///
+/// # Safety
+/// `place` is NULL with `len` 0, or points to `len` readable bytes that stay as they are during `'a`.
+pub(crate) unsafe fn bytes<'a>(name: &str, place: *const u8, len: usize) -> Result<&'a [u8]> {
+    if len == 0 {
+        return Ok(&[]);
+    }
+    if place.is_null() {
+        return Err(null(name));
+    }
+    if isize::try_from(len).is_err() || place.addr().checked_add(len).is_none() {
+        return Err(invalid(format!("{name}: a length of {len} exceeds the address space")));
+    }
+    // SAFETY: not NULL, and the caller vouches for the rest.
+    Ok(unsafe { std::slice::from_raw_parts(place, len) })
+}
+
+/// Borrows a text.
+///
+/// # Safety
+/// As of [`bytes`].
+pub(crate) unsafe fn text<'a>(name: &str, place: *const c_char, len: usize) -> Result<&'a str> {
+    // SAFETY: the caller vouches for it.
+    let bytes = unsafe { bytes(name, place.cast(), len) }?;
+    std::str::from_utf8(bytes).map_err(|e| invalid(format!("{name}: expected UTF-8: {e}")).because(e))
+}
+
+pub(crate) fn invalid(message: String) -> Error {
+    Error::new(Code::InvalidArgument, message)
+}
+
+fn null(name: &str) -> Error {
+    invalid(format!("{name}: expected a pointer, got NULL"))
+}
+
+/// Whether there is anything in an array; fails if there cannot be.
+fn countable<T>(name: &str, place: *const T, count: usize) -> Result<bool> {
+    match count {
+        0 => Ok(false),
+        _ if place.is_null() => Err(null(name)),
+        1..=MAX_COUNT => Ok(true),
+        _ => Err(invalid(format!("{name}: expected at most {MAX_COUNT}, got {count}"))),
+    }
+}
+
+/// # Safety
+/// `place` is NULL or begins with a readable size.
+unsafe fn struct_size<T: Struct>(place: *const T) -> Result<usize> {
+    if place.is_null() {
+        return Err(null(T::NAME));
+    }
+    // SAFETY: every `Struct` begins with its size.
+    let size = unsafe { place.cast::<usize>().read_unaligned() };
+    if (T::FIRST..=MAX_STRUCT).contains(&size) {
+        Ok(size)
+    } else {
+        Err(invalid(format!("{}.struct_size: expected {} to {MAX_STRUCT}, got {size}", T::NAME, T::FIRST)))
+    }
+}

@@ -1,0 +1,197 @@
+//! Generations in flight, pulled event by event.
+
+#![expect(unsafe_code, reason = "exports functions of the C ABI")]
+
+use std::ffi::c_char;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+
+use selvedge::{Answer, Call, Cancel, Code, Engine, Error, Event, Finish, Generate, OnCancel, Result, Run, Step};
+
+use crate::abi::*;
+use crate::answer::{Answered, finish};
+use crate::guard;
+use crate::handle::{self, Object, Table};
+use crate::memory::{Out, OutStruct, invalid};
+use crate::text::Text;
+
+/// One bounded unit of work, and what it brought.
+///
+/// # Safety
+/// Pointers are as the header asks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn selvedge_run_next(
+    run: *mut selvedge_run,
+    event: *mut selvedge_event,
+    err: *mut *mut selvedge_error,
+) -> selvedge_status {
+    // SAFETY: the caller vouches for the pointers.
+    let event = unsafe { OutStruct::zeroed(event) };
+    let body = || {
+        let event = event?;
+        event.set(&handle::resolve::<Generation>(run)?.next()?);
+        Ok(())
+    };
+    // SAFETY: as above.
+    unsafe { guard::entry(err, body) }
+}
+
+/// The whole answer of a run that is done.
+///
+/// # Safety
+/// Pointers are as the header asks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn selvedge_run_answer(
+    run: *mut selvedge_run,
+    out: *mut *mut selvedge_answer,
+    err: *mut *mut selvedge_error,
+) -> selvedge_status {
+    // SAFETY: the caller vouches for the pointers.
+    let out = unsafe { Out::zeroed("out", out, ptr::null_mut()) };
+    let body = || {
+        let out = out?;
+        let generation = handle::resolve::<Generation>(run)?;
+        let state = generation.lock()?;
+        let answer = state.answer.clone().ok_or_else(|| invalid("the run has no answer: it is not done".into()))?;
+        drop(state);
+        out.set(handle::publish(Answered::from(answer))?);
+        Ok(())
+    };
+    // SAFETY: as above.
+    unsafe { guard::entry(err, body) }
+}
+
+/// Frees a run at any time.
+#[unsafe(no_mangle)]
+pub extern "C" fn selvedge_run_free(run: *mut selvedge_run) -> selvedge_status {
+    guard::status(|| {
+        if let Some(generation) = handle::retire::<Generation>(run)? {
+            generation.freed.store(true, Ordering::Release);
+            generation.cancel.cancel();
+        }
+        Ok(())
+    })
+}
+
+pub(crate) struct Generation {
+    /// The run's own switch, which the caller's sets, too.
+    cancel: Cancel,
+    freed: AtomicBool,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Until it is done or has failed.
+    run: Option<Box<dyn Run>>,
+    /// What the last event points to.
+    text: Text,
+    tokens: Vec<selvedge_token>,
+    answer: Option<Answer>,
+    _link: Option<OnCancel>,
+    /// A run need not outlive its engine; closing the handle is not to end it.
+    _engine: Arc<dyn Engine>,
+}
+
+impl Generation {
+    pub(crate) fn start(engine: Arc<dyn Engine>, request: Generate, mut call: Call) -> Result<Self> {
+        let cancel = Cancel::new();
+        let own = cancel.clone();
+        let link = call.cancel.replace(cancel.clone()).map(|theirs| theirs.on_cancel(move || own.cancel()));
+        let run = engine.start(request.into(), call)?;
+        let state = State {
+            run: Some(run),
+            text: Text::from(""),
+            tokens: Vec::new(),
+            answer: None,
+            _link: link,
+            _engine: engine,
+        };
+        Ok(Self { cancel, freed: AtomicBool::new(false), state: Mutex::new(state) })
+    }
+
+    fn lock(&self) -> Result<MutexGuard<'_, State>> {
+        match self.state.try_lock() {
+            Ok(state) => Ok(state),
+            Err(TryLockError::Poisoned(state)) => Ok(state.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(Error::new(Code::Busy, "the run is being stepped by another thread")),
+        }
+    }
+
+    fn next(&self) -> Result<selvedge_event> {
+        let mut state = self.lock()?;
+        let event = state.step();
+        // Whatever the step brought, what it points to goes with the handle.
+        if self.freed.load(Ordering::Acquire) {
+            return Err(Error::new(Code::Cancelled, "the run was freed while it was being stepped"));
+        }
+        event
+    }
+}
+
+impl State {
+    fn step(&mut self) -> Result<selvedge_event> {
+        let mut run = self.run.take().ok_or_else(|| invalid("the run has ended".into()))?;
+        // A run that failed or panicked is not stepped again, and its drop may panic once more.
+        let step = guard::contain(|| run.step());
+        if matches!(step, Ok(Step::Working(_) | Step::Event(_))) {
+            self.run = Some(run);
+        } else {
+            guard::contain(|| {
+                drop(run);
+                Ok(())
+            })?;
+        }
+        self.tokens.clear();
+        let mut event = selvedge_event::default();
+        match step? {
+            Step::Working(progress) => {
+                event.kind = SELVEDGE_EVENT_WORKING;
+                (event.done, event.total) = (progress.done, progress.total.unwrap_or(0));
+            }
+            Step::Event(Event::Text(piece)) => {
+                event.kind = SELVEDGE_EVENT_TEXT;
+                let token =
+                    |t: selvedge::TokenInfo| selvedge_token { id: t.id, logprob: t.logprob.unwrap_or(f32::NAN) };
+                self.tokens.extend(piece.tokens.into_iter().map(token));
+                (event.text, event.text_len) = self.keep(&piece.text);
+                if !self.tokens.is_empty() {
+                    (event.tokens, event.token_count) = (self.tokens.as_ptr(), self.tokens.len());
+                }
+            }
+            Step::Done(answer) => {
+                event.kind = SELVEDGE_EVENT_DONE;
+                event.finish = finish(&answer.finish);
+                if let Finish::Stop(stop) = &answer.finish {
+                    (event.text, event.text_len) = self.keep(stop);
+                }
+                event.input_tokens = answer.usage.input_tokens;
+                event.cached_tokens = answer.usage.cached_tokens;
+                event.output_tokens = answer.usage.output_tokens;
+                self.answer = Some(answer);
+            }
+            other => {
+                self.run = None;
+                return Err(Error::new(Code::Unsupported, format!("a step that the C ABI does not know: {other:?}")));
+            }
+        }
+        Ok(event)
+    }
+
+    /// Keeps a text until the next one.
+    fn keep(&mut self, text: &str) -> (*const c_char, usize) {
+        self.text.set(text);
+        (self.text.as_ptr(), self.text.len())
+    }
+}
+
+impl Object for Generation {
+    type Handle = selvedge_run;
+    const TAG: usize = 4;
+    const NAME: &'static str = "selvedge_run";
+
+    fn table() -> &'static Table<Self> {
+        static TABLE: Table<Generation> = Table::new();
+        &TABLE
+    }
+}

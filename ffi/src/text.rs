@@ -1,0 +1,31 @@
+//! Text that is given out: UTF-8 with a NUL after it, which its length does not count.
+
+use std::ffi::c_char;
+
+pub(crate) struct Text(Vec<u8>);
+
+impl Text {
+    pub(crate) fn as_ptr(&self) -> *const c_char {
+        self.0.as_ptr().cast()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len() - 1
+    }
+
+    /// Becomes another text, in the same memory if it fits.
+    pub(crate) fn set(&mut self, text: &str) {
+        self.0.clear();
+        self.0.extend_from_slice(text.as_bytes());
+        self.0.push(0);
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        let mut bytes = Vec::with_capacity(text.len() + 1);
+        bytes.extend_from_slice(text.as_bytes());
+        bytes.push(0);
+        Self(bytes)
+    }
+}

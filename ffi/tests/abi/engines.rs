@@ -1,0 +1,167 @@
+//! Engines with manners that no real one has.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use selvedge::{
+    Answer, Call, Digest, Engine, Event, Finish, Piece, Provenance, Request, Result, Run, Spec, Step, Tensor, Usage,
+};
+
+/// Keeps its inputs for a while after its run has ended, as a worker that is slow to clean up.
+pub(crate) struct Slow {
+    spec: Spec,
+    pub(crate) hold: Duration,
+    pub(crate) released: Arc<AtomicBool>,
+}
+
+impl Slow {
+    pub(crate) fn new(hold: Duration) -> Self {
+        Self { spec: spec(), hold, released: Arc::default() }
+    }
+}
+
+impl Engine for Slow {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn start(&self, request: Request, _: Call) -> Result<Box<dyn Run>> {
+        let (hold, released) = (self.hold, self.released.clone());
+        std::thread::spawn(move || {
+            std::thread::sleep(hold);
+            // Before the drop: when the call returns, this has been done.
+            released.store(true, Ordering::SeqCst);
+            drop(request);
+        });
+        Ok(Box::new(Done(Some(Answer::new(Finish::Complete, Usage::default(), self.spec.provenance.clone())))))
+    }
+}
+
+struct Done(Option<Answer>);
+
+impl Run for Done {
+    fn step(&mut self) -> Result<Step> {
+        Ok(Step::Done(self.0.take().expect("stepped once")))
+    }
+}
+
+/// Says a word after a while, and hears no cancel.
+pub(crate) struct Deaf(pub(crate) Spec, pub(crate) Duration);
+
+impl Deaf {
+    pub(crate) fn new(step: Duration) -> Self {
+        Self(spec(), step)
+    }
+}
+
+impl Engine for Deaf {
+    fn spec(&self) -> &Spec {
+        &self.0
+    }
+
+    fn start(&self, _: Request, _: Call) -> Result<Box<dyn Run>> {
+        Ok(Box::new(DeafRun(self.1)))
+    }
+}
+
+struct DeafRun(Duration);
+
+impl Run for DeafRun {
+    fn step(&mut self) -> Result<Step> {
+        std::thread::sleep(self.0);
+        Ok(Step::Event(Event::Text(Piece::new("what?", vec![]))))
+    }
+}
+
+/// Panics where it is told to.
+pub(crate) struct Panics {
+    spec: Spec,
+    at: &'static str,
+}
+
+impl Panics {
+    pub(crate) fn at(at: &'static str) -> Arc<dyn Engine> {
+        Arc::new(Self { spec: spec(), at })
+    }
+}
+
+impl Engine for Panics {
+    fn spec(&self) -> &Spec {
+        assert_ne!(self.at, "spec", "panics at will");
+        &self.spec
+    }
+
+    fn start(&self, request: Request, _: Call) -> Result<Box<dyn Run>> {
+        assert_ne!(self.at, "start", "panics at will");
+        Ok(Box::new(PanicRun { at: self.at, _request: request }))
+    }
+}
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        assert_ne!(self.at, "engine drop", "panics at will");
+    }
+}
+
+struct PanicRun {
+    at: &'static str,
+    _request: Request,
+}
+
+impl Run for PanicRun {
+    fn step(&mut self) -> Result<Step> {
+        match self.at {
+            // A payload that panics again as it is dropped.
+            "payload" => std::panic::panic_any(Nasty),
+            _ => panic!("panics at will"),
+        }
+    }
+}
+
+impl Drop for PanicRun {
+    fn drop(&mut self) {
+        // Not while unwinding: that would end the process, whatever the library does.
+        if self.at == "run drop" && !std::thread::panicking() {
+            panic!("panics at will");
+        }
+    }
+}
+
+struct Nasty;
+
+impl Drop for Nasty {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("panics at will");
+        }
+    }
+}
+
+/// Gives string tensors, whatever is asked.
+pub(crate) struct Strings(pub(crate) Spec);
+
+impl Strings {
+    pub(crate) fn new() -> Self {
+        Self(spec())
+    }
+}
+
+impl Engine for Strings {
+    fn spec(&self) -> &Spec {
+        &self.0
+    }
+
+    fn start(&self, _: Request, _: Call) -> Result<Box<dyn Run>> {
+        let mut answer = Answer::new(Finish::Complete, Usage::default(), self.0.provenance.clone());
+        answer.outputs = vec![
+            ("words".into(), Tensor::strings(&[1], vec!["warp".into()])?),
+            ("number".into(), Tensor::scalar(7i64)),
+        ];
+        Ok(Box::new(Done(Some(answer))))
+    }
+}
+
+fn spec() -> Spec {
+    Spec::new(Provenance::new("odd", Digest::default(), "fake", "test"))
+}

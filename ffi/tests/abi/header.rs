@@ -1,0 +1,241 @@
+//! The header and the Rust side must say the same: names, parameters, layouts, numbers.
+//!
+//! Nothing is written down a third time: types come from the compiled functions and structs, and the
+//! header is read as the C compiler reads it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::mem::offset_of;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::spelling::{Signature, is_name, prototypes};
+use super::*;
+
+#[test]
+fn every_prototype_is_the_signature_of_its_function() {
+    macro_rules! functions {
+        ($($name:ident($($parameter:tt)*);)*) => {
+            // The cast names the number of parameters; their types are the function's own.
+            BTreeMap::from([$((stringify!($name).to_owned(), ($name as functions!(@pointer $name $($parameter)*)).c()),)*])
+        };
+        (@pointer selvedge_abi_version) => { extern "C" fn() -> _ };
+        (@pointer selvedge_version) => { extern "C" fn() -> _ };
+        (@pointer $name:ident safe) => { extern "C" fn(_) -> _ };
+        (@pointer $name:ident $($parameter:tt)*) => { unsafe extern "C" fn($($parameter),*) -> _ };
+    }
+    let rust = functions! {
+        selvedge_abi_version();
+        selvedge_version();
+        selvedge_error_code(safe);
+        selvedge_error_message(_ _);
+        selvedge_error_free(safe);
+        selvedge_cancel_new(_ _);
+        selvedge_cancel_set(safe);
+        selvedge_cancel_free(safe);
+        selvedge_engine_open(_ _ _ _ _);
+        selvedge_engine_close(safe);
+        selvedge_engine_spec_json(_ _ _ _);
+        selvedge_engine_run(_ _ _ _ _);
+        selvedge_engine_generate(_ _ _ _ _);
+        selvedge_engine_embed(_ _ _ _ _);
+        selvedge_run_next(_ _ _);
+        selvedge_run_answer(_ _ _);
+        selvedge_run_free(safe);
+        selvedge_answer_output_count(_ _ _);
+        selvedge_answer_output(_ _ _ _);
+        selvedge_answer_json(_ _ _ _);
+        selvedge_answer_free(safe);
+    };
+    let header = prototypes(&preprocessed());
+    assert_eq!(header.keys().collect::<Vec<_>>(), rust.keys().collect::<Vec<_>>());
+    for (name, prototype) in &header {
+        assert_eq!(prototype, &rust[name], "{name}: left is the header, right is Rust");
+    }
+}
+
+#[test]
+fn every_exported_function_is_in_the_header() {
+    let mut exported = Vec::new();
+    for file in std::fs::read_dir(ffi().join("src")).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
+        let source = std::fs::read_to_string(path).unwrap();
+        for after in source.split("#[unsafe(no_mangle)]").skip(1) {
+            let name = after.split("fn ").nth(1).and_then(|s| s.split('(').next()).unwrap();
+            exported.push(name.to_owned());
+        }
+    }
+    exported.sort();
+    assert_eq!(exported, prototypes(&preprocessed()).into_keys().collect::<Vec<_>>());
+}
+
+#[test]
+fn every_struct_has_the_same_layout_and_ends_without_padding() {
+    let mut expected = String::new();
+    let mut program = String::from("#include <stdio.h>\n#include \"selvedge.h\"\nint main(void) {\n");
+    let mut structs = Vec::new();
+    macro_rules! layouts {
+        ($($name:ident { $($field:ident)* })*) => {$(
+            structs.push(stringify!($name));
+            let fields: &[(&str, usize)] = &[$((stringify!($field), offset_of!(selvedge_ffi::abi::$name, $field)),)*];
+            let zero = selvedge_ffi::abi::$name::default();
+            // A new field in what was padding could not be told from an old caller's rubbish.
+            let sizes = [$(size_of_val(&zero.$field),)*];
+            assert_eq!(fields.last().unwrap().1 + sizes[sizes.len() - 1], size_of_val(&zero), stringify!($name));
+            writeln!(expected, "{} {}", stringify!($name), size_of_val(&zero)).unwrap();
+            writeln!(program, "printf(\"{0} %zu\\n\", sizeof({0}));", stringify!($name)).unwrap();
+            for ((field, offset), size) in fields.iter().zip(sizes) {
+                writeln!(expected, "  {field} {offset} {size}").unwrap();
+                writeln!(
+                    program,
+                    "printf(\"  {field} %zu %zu\\n\", offsetof({0}, {field}), sizeof((({0} *)0)->{field}));",
+                    stringify!($name)
+                )
+                .unwrap();
+            }
+            // As many fields in the header as here.
+            assert_eq!(fields_of(&preprocessed(), stringify!($name)), fields.len(), stringify!($name));
+        )*};
+    }
+    layouts! {
+        selvedge_text { data len }
+        selvedge_options {
+            struct_size backend map threads context_tokens parallel flags memory_limit sha256 onnxruntime cancel
+        }
+        selvedge_call { struct_size cancel timeout_ms id priority flags }
+        selvedge_tensor { struct_size name name_len dims rank data byte_len dtype flags }
+        selvedge_tensors { struct_size inputs input_count outputs output_count }
+        selvedge_message { struct_size role content }
+        selvedge_generate {
+            struct_size prompt messages message_count stop stop_count flags max_tokens seed temperature top_k top_p min_p
+            repeat_penalty frequency_penalty presence_penalty penalty_last_n reserved
+        }
+        selvedge_embed { struct_size texts text_count flags reserved }
+        selvedge_token { id logprob }
+        selvedge_event {
+            struct_size kind finish done total text text_len tokens token_count input_tokens cached_tokens output_tokens
+        }
+    }
+    let declared = preprocessed().matches("typedef struct selvedge_").count();
+    let handles = 5;
+    assert_eq!(declared, structs.len() + handles, "a struct of the header is missing above");
+    assert_eq!(output_of(&(program + "return 0; }\n")), expected);
+}
+
+#[test]
+fn every_number_is_the_same() {
+    let mut rust = BTreeMap::new();
+    macro_rules! numbers {
+        ($($name:ident)*) => {$(rust.insert(stringify!($name).to_owned(), i64::from($name));)*};
+    }
+    numbers! {
+        SELVEDGE_BACKEND_AUTO SELVEDGE_BACKEND_GGUF SELVEDGE_BACKEND_ONNX SELVEDGE_BACKEND_TRACT
+        SELVEDGE_MAP_MAPPED SELVEDGE_MAP_READ
+        SELVEDGE_PRIORITY_BACKGROUND SELVEDGE_PRIORITY_NORMAL SELVEDGE_PRIORITY_INTERACTIVE
+        SELVEDGE_EVENT_NONE SELVEDGE_EVENT_WORKING SELVEDGE_EVENT_TEXT SELVEDGE_EVENT_DONE
+        SELVEDGE_FINISH_NONE SELVEDGE_FINISH_COMPLETE SELVEDGE_FINISH_END_OF_TEXT SELVEDGE_FINISH_STOP
+        SELVEDGE_FINISH_LENGTH SELVEDGE_FINISH_CONTEXT_FULL SELVEDGE_FINISH_OTHER
+        SELVEDGE_DTYPE_UNSET SELVEDGE_MAX_TOKENS_NONE SELVEDGE_GENERATE_SEEDED SELVEDGE_GENERATE_LOGPROBS
+        SELVEDGE_EMBED_RAW
+    }
+    rust.insert("SELVEDGE_OK".into(), 0);
+    rust.insert("SELVEDGE_ABI_MAJOR".into(), i64::from(SELVEDGE_ABI.0));
+    rust.insert("SELVEDGE_ABI_MINOR".into(), i64::from(SELVEDGE_ABI.1));
+    for dtype in selvedge::DType::ALL {
+        rust.insert(format!("SELVEDGE_{}", dtype.name().to_uppercase()), dtype as i64);
+    }
+    for code in codes() {
+        rust.insert(format!("SELVEDGE_ERR_{}", code.name()), code as i64);
+    }
+
+    let names = constants();
+    let mut program = String::from("#include <stdio.h>\n#include \"selvedge.h\"\nint main(void) {\n");
+    for name in &names {
+        writeln!(program, "printf(\"%s %lld\\n\", \"{name}\", (long long){name});").unwrap();
+    }
+    let output = output_of(&(program + "return 0; }\n"));
+    let header: BTreeMap<String, i64> =
+        output.lines().map(|l| l.split_once(' ').unwrap()).map(|(n, v)| (n.into(), v.parse().unwrap())).collect();
+    assert_eq!(header, rust, "left is the header, right is Rust");
+    let soname = std::fs::read_to_string(ffi().join("build.rs")).unwrap();
+    assert!(soname.contains(&format!("libselvedge.so.{}", SELVEDGE_ABI.0)), "build.rs names another major");
+}
+
+/// Every code there is: those the error room's source declares, for the enum cannot be listed from outside.
+fn codes() -> Vec<Code> {
+    let source = std::fs::read_to_string(ffi().join("../src/error.rs")).unwrap();
+    let body = source.split("pub enum Code {").nth(1).unwrap().split("\n}").next().unwrap();
+    let declared = body.lines().filter(|l| l.contains(" = ")).count();
+    let known = [
+        Code::InvalidArgument,
+        Code::NotFound,
+        Code::Unsupported,
+        Code::OutOfMemory,
+        Code::Cancelled,
+        Code::Busy,
+        Code::Io,
+        Code::Corrupt,
+        Code::Backend,
+        Code::DeadlineExceeded,
+        Code::ContextFull,
+        Code::MissingRuntime,
+        Code::BadHandle,
+        Code::Panic,
+    ];
+    assert_eq!(declared, known.len(), "the error room has a code that this test, and perhaps the header, has not");
+    known.into()
+}
+
+fn fields_of(header: &str, name: &str) -> usize {
+    let body = header.split(&format!("typedef struct {name} {{")).nth(1).unwrap();
+    body.split('}').next().unwrap().matches(';').count()
+}
+
+/// The names of all numbers of the header: enumerators, and macros that stand for one.
+fn constants() -> Vec<String> {
+    let source = std::fs::read_to_string(ffi().join("include/selvedge.h")).unwrap();
+    let word = |s: &str| s.chars().take_while(|c| is_name(*c)).collect::<String>();
+    let enumerators =
+        source.lines().filter(|l| l.starts_with("  SELVEDGE_") && l.contains(" = ")).map(|l| word(&l[2..]));
+    let value = |l: &&str| {
+        let value = l.split_whitespace().nth(2).unwrap_or("");
+        value.starts_with(|c: char| c.is_ascii_digit()) || value == "UINT32_MAX"
+    };
+    let macros = source.lines().filter(|l| l.starts_with("#define SELVEDGE_")).filter(value).map(|l| word(&l[8..]));
+    enumerators.chain(macros).collect()
+}
+
+fn preprocessed() -> String {
+    let header = ffi().join("include/selvedge.h");
+    let output = Command::new(cc()).args(["-E", "-P", "-std=c99"]).arg(header).output().expect("a C compiler");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What a C program says.
+fn output_of(program: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, binary) = (folder.path().join("says.c"), folder.path().join("says"));
+    std::fs::write(&source, program).unwrap();
+    let compiled = Command::new(cc())
+        .args(["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"])
+        .arg(format!("-I{}", ffi().join("include").display()))
+        .arg(&source)
+        .arg("-o")
+        .arg(&binary)
+        .output()
+        .expect("a C compiler");
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    String::from_utf8(Command::new(&binary).output().unwrap().stdout).unwrap()
+}
+
+fn cc() -> String {
+    std::env::var("CC").unwrap_or_else(|_| "cc".into())
+}
+
+fn ffi() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).into()
+}

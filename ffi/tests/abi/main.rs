@@ -1,0 +1,100 @@
+//! The promises of `include/selvedge.h`, kept and broken from outside: each test calls the exported functions as C
+//! would, with engines whose answers are known.
+
+#![expect(unsafe_code, reason = "calls the C ABI")]
+
+mod arguments;
+mod engines;
+#[cfg(unix)]
+mod fork;
+mod generate;
+mod handles;
+mod header;
+mod lending;
+mod real;
+mod spelling;
+mod tensors;
+mod threads;
+
+use std::ffi::CStr;
+use std::ptr;
+use std::sync::Arc;
+
+use selvedge::{Code, Engine};
+use selvedge_ffi::abi::*;
+use selvedge_ffi::*;
+
+/// Makes a call with a place for its error, and holds status, error object and message to one another.
+#[track_caller]
+fn call(f: impl FnOnce(*mut *mut selvedge_error) -> selvedge_status) -> Result<(), (i32, String)> {
+    // Not NULL, so that a call that does not write shows.
+    let mut err = ptr::without_provenance_mut(0x5eed);
+    let status = f(&raw mut err);
+    if status == SELVEDGE_OK {
+        assert!(err.is_null(), "an error object on success");
+        return Ok(());
+    }
+    assert!(!err.is_null(), "no error object with status {}", status.0);
+    assert_eq!(selvedge_error_code(err), status);
+    let mut len = usize::MAX;
+    // SAFETY: `len` may be written, and the message lives until the error is freed.
+    let message = unsafe { CStr::from_ptr(selvedge_error_message(err, &raw mut len)) };
+    let message = message.to_str().expect("an error message is UTF-8").to_owned();
+    assert_eq!(len, message.len());
+    assert!(!message.is_empty());
+    assert_eq!(selvedge_error_free(err), SELVEDGE_OK);
+    assert_eq!(selvedge_error_free(err), BAD_HANDLE, "an error freed twice");
+    Err((status.0, message))
+}
+
+/// The call must fail with this code; gives the message.
+#[track_caller]
+fn refused(code: Code, f: impl FnOnce(*mut *mut selvedge_error) -> selvedge_status) -> String {
+    let (got, message) = call(f).expect_err("the call must fail");
+    assert_eq!(got, code as i32, "{message}");
+    message
+}
+
+const BAD_HANDLE: selvedge_status = selvedge_status(13);
+const INVALID: selvedge_status = selvedge_status(1);
+
+fn handle(engine: Arc<dyn Engine>) -> *mut selvedge_engine {
+    export(engine).expect("a handle is free")
+}
+
+/// Lets a raw pointer cross threads, as C does without asking.
+struct Shared<T>(*mut T);
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Shared<T> {}
+
+// SAFETY: the handles are numbers, and using them from any thread is what is tested.
+unsafe impl<T> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    fn get(self) -> *mut T {
+        self.0
+    }
+}
+
+fn text(s: &str) -> selvedge_text {
+    selvedge_text { data: s.as_ptr().cast(), len: s.len() }
+}
+
+/// A struct of zeros with its size, as `*_INIT` makes it.
+macro_rules! init {
+    ($t:ident { $($field:ident: $value:expr),* $(,)? }) => {{
+        let mut value = selvedge_ffi::abi::$t::default();
+        value.struct_size = size_of_val(&value);
+        $(value.$field = $value;)*
+        value
+    }};
+}
+use init;
