@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Dim, Kind, Port, Spec, Tensors};
-use crate::{Error, Result, Tensor};
+use crate::{DType, Error, Result, Tensor};
 
 /// A tensor request that fits the spec it was checked against.
 #[derive(Debug)]
@@ -91,6 +91,10 @@ fn fits<'a>(port: &'a Port, tensor: &Tensor, symbols: &mut HashMap<&'a str, usiz
     };
     if tensor.dtype() != *dtype {
         return Err(misfit(String::new()));
+    }
+    if *dtype == DType::Bool {
+        // Runtimes read a bool's byte as it is, and for most of them a 7 is undefined behaviour.
+        tensor.as_slice::<bool>().map_err(|e| e.during(format!("reading input '{}'", port.name)))?;
     }
     let Some(dims) = shape else { return Ok(()) };
     if dims.len() != tensor.shape().rank() {

@@ -417,3 +417,17 @@ mod stream {
         assert_eq!(refused.code(), Code::Cancelled);
     }
 }
+
+#[test]
+fn a_bool_input_is_checked_byte_by_byte() {
+    let mut spec = spec();
+    spec.inputs = vec![Port::tensor("on", DType::Bool, vec![Dim::Any])];
+    let admit = |bytes: &[u8]| {
+        let on = Tensor::copy_from(DType::Bool, crate::Shape::new(&[bytes.len()]).unwrap(), bytes).unwrap();
+        spec.admit(Tensors::from([("on", on)]).only(["y"]))
+    };
+    assert!(admit(&[0, 1]).is_ok());
+    let error = admit(&[0, 7]).unwrap_err();
+    assert_eq!(error.code(), Code::InvalidArgument);
+    assert!(error.to_string().ends_with("(while reading input 'on')"), "{error}");
+}
