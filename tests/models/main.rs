@@ -9,6 +9,8 @@ mod agreement;
 mod audio;
 #[path = "../corpus/mod.rs"]
 mod corpus;
+#[cfg(feature = "gguf")]
+mod language;
 mod tabular;
 mod text;
 mod vision;

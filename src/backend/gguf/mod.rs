@@ -1,8 +1,271 @@
-//! placeholder until the backend lands
+//! GGUF models through llama.cpp.
+//!
+//! Enters: a model's bytes. Leaves: an engine that generates, chats and embeds.
+//!
+//! `header` reads the file before native code does, `facts` and `vocabulary` say what is in it and refuse what
+//! llama.cpp would not survive, `estimate` says what it costs. `native`, `stream` and `context` are the only way to
+//! llama.cpp. `worker` is the thread that computes; `generator` and `embedder` are its two jobs, with `lane`, `state`
+//! and `cells`. `run` is what callers hold, `prompt` makes tokens of what they ask.
+
+mod cells;
+mod context;
+mod embedder;
+mod estimate;
+mod facts;
+mod generator;
+mod header;
+mod lane;
+mod native;
+mod pace;
+mod prompt;
+mod run;
+mod state;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod value;
+mod vocabulary;
+mod worker;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use super::{Model, Options};
-use crate::engine::Engine;
+use std::sync::mpsc::sync_channel;
+use std::time::Instant;
+
+use super::source::Model as Source;
+use super::{Map, OpenProgress, Options, afford};
+use crate::engine::{
+    Abilities, Answer, Call, Embed, Engine, Finish, Generate, Progress, Provenance, Request, Run, Spec, Trim, Usage,
+};
+use crate::text::Template;
 use crate::{Error, Result};
-pub(super) fn open(_: Model, _: &Options) -> Result<Arc<dyn Engine>> {
-    Err(Error::unsupported("not here yet"))
+use embedder::EmbedJob;
+use facts::{Facts, Pooling};
+use header::Header;
+use lane::Lane;
+use native::Model;
+use prompt::Prompts;
+use run::{Link, Slot, TextRun};
+use stream::Stream;
+use worker::{Command, Plan};
+
+/// Token generation is bound by memory, and ggml's threads wait for each other after every operation: beyond this
+/// many, threads cost more than they bring, most of all on processors with small and large cores.
+const MOST_THREADS_BY_DEFAULT: u32 = 8;
+/// As many as ggml takes.
+const MOST_THREADS: u32 = 512;
+/// A batch holds the next tokens of all runs, and small batches are what keeps rounding the same.
+const MOST_PARALLEL: u32 = 32;
+/// Less is of no use, and llama.cpp rounds up to more.
+const LEAST_CONTEXT: u32 = 16;
+
+/// Encoders: they keep no state from token to token.
+const ENCODERS: &[&str] = &[
+    "bert",
+    "modern-bert",
+    "nomic-bert",
+    "nomic-bert-moe",
+    "neo-bert",
+    "jina-bert-v2",
+    "jina-bert-v3",
+    "eurobert",
+    "gemma-embedding",
+];
+/// Weights can only be used in place where this many bytes divide their place in the file.
+const MAP_ALIGNMENT: u64 = 32;
+
+pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>> {
+    let header = Header::read(source.bytes.as_slice())?;
+    let facts = Facts::read(&header)?;
+    let metadata: BTreeMap<String, String> =
+        header.entries.iter().map(|(key, value)| ((*key).to_owned(), value.in_words())).collect();
+    let (data_start, alignment) = (header.data_start, header.alignment);
+    drop(header);
+    let mut plan = plan(&facts, options)?;
+    let sequences = u64::from(plan.parallel) * 2;
+    let memory = estimate::estimate(&facts, plan.context.into(), sequences, plan.generates);
+    plan.context_bytes = memory.context + memory.scratch;
+    plan.bytes_per_token = estimate::bytes_per_token(&facts) + facts.cache_elements * 2;
+    afford(memory, options)?;
+    let digest = source.digest(options)?;
+    let file_name = source.name.clone();
+    let start = source.file.as_ref().map_or(0, |(_, start)| *start);
+    let in_place = alignment >= MAP_ALIGNMENT && (start + data_start).is_multiple_of(MAP_ALIGNMENT);
+    let model = Arc::new(load(source, options, in_place)?);
+    if model.tokens() != facts.vocabulary.tokens {
+        return Err(Error::backend("llama.cpp counts other tokens than the file has"));
+    }
+    if model.is_unusual() {
+        return Err(Error::unsupported(format!("architecture '{}' cannot be served", facts.architecture)));
+    }
+    plan.reuses = !model.is_recurrent();
+    let vocabulary = &facts.vocabulary;
+    let template = match &vocabulary.template {
+        Some(source) => Template::new(source, &*vocabulary.bos, &*vocabulary.eos, model.special_texts()),
+        None => Err(Error::unsupported("chat: the model has no chat template")),
+    };
+    let name = metadata.get("general.name").filter(|name| !name.is_empty()).unwrap_or(&file_name);
+    let mut provenance = Provenance::new(name.clone(), digest, "gguf", native::version());
+    provenance.version = metadata.get("general.version").cloned();
+    let embeds = facts.pooling == Pooling::PerText;
+    let mut spec = Spec::new(provenance);
+    spec.abilities = Abilities {
+        tensors: false,
+        generate: plan.generates,
+        chat: plan.generates && template.is_ok(),
+        embed: embeds,
+        interrupt: true,
+    };
+    spec.context_tokens = Some(plan.context);
+    spec.embedding_size = embeds.then(|| u32::try_from(model.embedding_size()).unwrap_or(0));
+    spec.memory = memory;
+    spec.metadata = metadata;
+    let link = Arc::new(worker::start(model.clone(), plan)?);
+    Ok(Arc::new(Gguf { spec, plan, longest: facts.vocabulary.longest, model, template, link }))
+}
+
+/// How the model will be served.
+fn plan(facts: &Facts, options: &Options) -> Result<Plan> {
+    let within = |name: &str, value: Option<u32>, least: u32, most: u32| match value {
+        Some(value) if !(least..=most).contains(&value) => {
+            Err(Error::invalid(format!("{name}: expected {least} to {most}, got {value}")))
+        }
+        value => Ok(value),
+    };
+    let cores = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
+    let threads = within("threads", options.threads, 1, MOST_THREADS)?.unwrap_or(cores.min(MOST_THREADS_BY_DEFAULT));
+    let parallel = within("parallel", options.parallel, 1, MOST_PARALLEL)?.unwrap_or(Options::DEFAULT_PARALLEL);
+    // Beyond what it was trained for a model writes nonsense, and an encoder has no positions there.
+    let context = within("context_tokens", options.context_tokens, LEAST_CONTEXT.min(facts.context), facts.context)?
+        .unwrap_or(facts.context.min(Options::DEFAULT_CONTEXT_TOKENS));
+    let generates = !ENCODERS.contains(&&*facts.architecture);
+    Ok(Plan {
+        context,
+        parallel,
+        threads,
+        text: context,
+        generates,
+        reuses: true,
+        context_bytes: 0,
+        bytes_per_token: 0,
+    })
+}
+
+/// Loads from the descriptor that was validated, or from the bytes that were.
+fn load(source: Source, options: &Options, in_place: bool) -> Result<Model> {
+    let cancelled = || options.cancel.as_ref().is_some_and(crate::Cancel::is_cancelled);
+    let mut go_on = |done: f32| {
+        options.tell(OpenProgress::Load(done));
+        !cancelled()
+    };
+    match &source.file {
+        Some((file, start)) => {
+            let stream = Stream::of_file(file, *start)?;
+            // llama.cpp maps or reads for itself; two copies would be one too many.
+            drop(source.bytes);
+            Model::load(&stream, options.map == Map::Mapped && in_place, &mut go_on)
+        }
+        None => Model::load(&Stream::of_bytes(source.bytes.as_slice())?, false, &mut go_on),
+    }
+}
+
+struct Gguf {
+    spec: Spec,
+    plan: Plan,
+    longest: usize,
+    model: Arc<Model>,
+    template: Result<Template>,
+    link: Arc<Link>,
+}
+
+impl Engine for Gguf {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn start(&self, request: Request, call: Call) -> Result<Box<dyn Run>> {
+        call.check()?;
+        match request {
+            Request::Generate(request) => self.generate(request, call),
+            Request::Embed(request) => self.embed(&request, call),
+            Request::Tensors(_) => Err(self.lacks("tensors")),
+        }
+        .map_err(|e| e.during(format!("asking '{}'", self.spec.provenance.model)))
+    }
+
+    fn trim(&self, level: Trim) -> Result<u64> {
+        let (reply, freed) = sync_channel(1);
+        self.link.send(Command::Trim(level, reply))?;
+        freed.recv().map_err(|e| Error::backend("the thread that computes for this model has stopped").because(e))
+    }
+}
+
+impl Gguf {
+    fn generate(&self, request: Generate, call: Call) -> Result<Box<dyn Run>> {
+        if !self.spec.abilities.generate {
+            return Err(self.lacks("text generation"));
+        }
+        request.check()?;
+        let begin = Instant::now();
+        let tokens = self.prompts().tokens(&request.prompt)?;
+        let progress = Progress::new(0, Some(tokens.len() as u64));
+        let slot = Arc::<Slot>::default();
+        let origin = (self.spec.provenance.clone(), begin.elapsed());
+        let context = self.plan.context as usize;
+        let lane = Lane::new(request, tokens, context, &self.model, (call.clone(), slot.clone()), origin);
+        Ok(Box::new(TextRun::new(self.link.clone(), slot, call, Command::Generate(Box::new(lane)), progress)))
+    }
+
+    fn embed(&self, request: &Embed, call: Call) -> Result<Box<dyn Run>> {
+        if !self.spec.abilities.embed {
+            return Err(self.lacks("embeddings: its file names no pooling that gives one vector per text"));
+        }
+        if request.texts.is_empty() {
+            return Err(Error::invalid("embed: expected at least one text, got none"));
+        }
+        let begin = Instant::now();
+        let prompts = self.prompts();
+        let mut texts = Vec::with_capacity(request.texts.len());
+        for (i, text) in request.texts.iter().enumerate() {
+            let name = format!("text {i}");
+            let tokens = prompts.text(&name, text)?;
+            if tokens.is_empty() {
+                return Err(Error::invalid(format!("{name}: expected at least one token, got none")));
+            }
+            if tokens.len() > self.plan.text as usize {
+                return Err(prompts.full(&name, &tokens.len().to_string()));
+            }
+            texts.push(tokens);
+        }
+        let input_tokens = texts.iter().map(|t| t.len() as u64).sum();
+        let usage = Usage { input_tokens, prepare: begin.elapsed(), ..Usage::default() };
+        let mut answer = Answer::new(Finish::Complete, usage, self.spec.provenance.clone());
+        answer.id = call.id;
+        let progress = Progress::new(0, Some(texts.len() as u64));
+        let slot = Arc::<Slot>::default();
+        let job = EmbedJob {
+            call: call.clone(),
+            slot: slot.clone(),
+            texts,
+            normalize: request.normalize,
+            answer,
+            values: Vec::new(),
+            done: 0,
+            came: Some(Instant::now()),
+        };
+        Ok(Box::new(TextRun::new(self.link.clone(), slot, call, Command::Embed(Box::new(job)), progress)))
+    }
+
+    fn prompts(&self) -> Prompts<'_> {
+        Prompts {
+            model: &self.model,
+            template: &self.template,
+            context: self.plan.context as usize,
+            longest: self.longest,
+        }
+    }
+
+    fn lacks(&self, what: &str) -> Error {
+        Error::unsupported(format!("model '{}' does not serve {what}", self.spec.provenance.model))
+    }
 }

@@ -1,0 +1,203 @@
+//! Embeddings: texts in, one vector each out.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use super::context::{Batch, Context, Decoded, Shape};
+use super::native::Model;
+use super::run::Slot;
+use super::worker::Plan;
+use crate::engine::{Answer, Call, Embed, Progress, Step, Trim};
+use crate::{Error, Result, Tensor};
+
+/// Texts are computed together up to this many tokens, or alone. What is computed together depends on the request
+/// only, so the same request gives the same bits.
+const TOGETHER: usize = 512;
+const MOST_TEXTS: u32 = 32;
+
+/// A request on the worker's side.
+pub(super) struct EmbedJob {
+    pub(super) call: Call,
+    pub(super) slot: Arc<Slot>,
+    pub(super) texts: Vec<Vec<u32>>,
+    pub(super) normalize: bool,
+    pub(super) answer: Answer,
+    pub(super) values: Vec<f32>,
+    pub(super) done: usize,
+    pub(super) came: Option<Instant>,
+}
+
+impl EmbedJob {
+    fn is_dead(&self) -> bool {
+        self.slot.is_gone() || self.call.check().is_err()
+    }
+
+    /// How many of the texts come next, and their tokens.
+    fn next(&self) -> (usize, usize) {
+        let (mut count, mut tokens) = (0, 0);
+        for text in self.texts[self.done..].iter().take(MOST_TEXTS as usize) {
+            if count > 0 && tokens + text.len() > TOGETHER {
+                break;
+            }
+            count += 1;
+            tokens += text.len();
+        }
+        (count, tokens)
+    }
+}
+
+/// All embed requests of a model.
+pub(super) struct Embedder {
+    model: Arc<Model>,
+    plan: Plan,
+    stop: Arc<AtomicBool>,
+    jobs: VecDeque<EmbedJob>,
+    /// The context and the tokens it takes; made when first needed, and anew for a longer text.
+    context: Option<(Context, usize)>,
+    batch: Batch,
+    watched: Rc<RefCell<Option<(Call, Arc<Slot>)>>>,
+}
+
+impl Embedder {
+    pub(super) fn new(model: Arc<Model>, plan: Plan, stop: Arc<AtomicBool>) -> Self {
+        let (jobs, batch) = (VecDeque::new(), Batch::default());
+        Self { model, plan, stop, jobs, context: None, batch, watched: Rc::default() }
+    }
+
+    pub(super) fn add(&mut self, job: EmbedJob) {
+        self.jobs.push_back(job);
+    }
+
+    pub(super) fn let_go(&mut self) {
+        self.jobs.retain(|job| !job.is_dead());
+    }
+
+    pub(super) fn trim(&mut self, level: Trim) -> u64 {
+        match self.context.take() {
+            Some((_, tokens)) if level >= Trim::All => tokens as u64 * self.plan.bytes_per_token,
+            kept => {
+                self.context = kept;
+                0
+            }
+        }
+    }
+
+    /// Computes some texts of the request whose turn it is; false if there is nothing to compute.
+    pub(super) fn round(&mut self) -> bool {
+        let wanted = self.jobs.iter().enumerate().filter(|(_, job)| job.slot.has_room());
+        // The first of the highest priority.
+        let Some((i, _)) = wanted.max_by_key(|(i, job)| (job.call.priority, std::cmp::Reverse(*i))) else {
+            return false;
+        };
+        let Some(mut job) = self.jobs.remove(i) else { return false };
+        match self.compute(&mut job) {
+            Ok(true) => {
+                let answer = job.finish();
+                job.slot.give(answer.map(Step::Done));
+            }
+            Ok(false) => {
+                let progress = Progress::new(job.done as u64, Some(job.texts.len() as u64));
+                job.slot.give(Ok(Step::Working(progress)));
+                // To the end: requests take turns.
+                self.jobs.push_back(job);
+            }
+            Err(error) => job.slot.give(Err(error)),
+        }
+        true
+    }
+
+    /// True once all texts are done.
+    fn compute(&mut self, job: &mut EmbedJob) -> Result<bool> {
+        if let Some(came) = job.came.take() {
+            job.answer.usage.queued = came.elapsed();
+        }
+        let begin = Instant::now();
+        let (count, tokens) = job.next();
+        self.prepare(tokens)?;
+        let Some((context, _)) = &mut self.context else { return Err(Error::backend("no context to embed with")) };
+        self.batch.clear();
+        for (sequence, text) in (0..).zip(&job.texts[job.done..job.done + count]) {
+            for (position, &token) in text.iter().enumerate() {
+                self.batch.push(token, position, sequence, true);
+            }
+        }
+        *self.watched.borrow_mut() = Some((job.call.clone(), job.slot.clone()));
+        let decoded = context.decode(&mut self.batch);
+        *self.watched.borrow_mut() = None;
+        match decoded? {
+            Decoded::Done => {}
+            // Only if the call is over, or the engine is.
+            Decoded::GivenUp => {
+                context.clear();
+                job.call.check()?;
+                return Err(Error::new(crate::Code::Cancelled, "the engine was closed"));
+            }
+            Decoded::NoRoom => return Err(Error::backend("llama.cpp found no room for texts that fit")),
+        }
+        for sequence in 0..count as u32 {
+            let embedding = context.embedding(sequence)?;
+            if !embedding.iter().all(|x| x.is_finite()) {
+                return Err(Error::backend("the model gave an embedding with NaN or infinite numbers"));
+            }
+            let begin = job.values.len();
+            job.values.extend_from_slice(embedding);
+            if job.normalize {
+                normalize(&mut job.values[begin..]);
+            }
+        }
+        context.clear();
+        job.done += count;
+        job.answer.usage.compute += begin.elapsed();
+        Ok(job.done == job.texts.len())
+    }
+
+    fn prepare(&mut self, tokens: usize) -> Result<()> {
+        if self.context.as_ref().is_some_and(|(_, have)| *have >= tokens) {
+            return Ok(());
+        }
+        // Two contexts at a time would be the memory of both.
+        self.context = None;
+        let most = (self.plan.text as usize).max(TOGETHER);
+        let size = tokens.next_power_of_two().clamp(TOGETHER, most);
+        let shape = Shape {
+            tokens: size as u32,
+            // A text must be computed whole, since its tokens look at each other and are pooled together.
+            batch: size as u32,
+            sequences: MOST_TEXTS,
+            outputs: size as u32,
+            embeddings: true,
+            threads: self.plan.threads,
+        };
+        let mut context = Context::new(self.model.clone(), shape)?;
+        let (watched, stop) = (self.watched.clone(), self.stop.clone());
+        context.watch(move || {
+            let over = |(call, slot): &(Call, Arc<Slot>)| slot.is_gone() || call.check().is_err();
+            stop.load(Ordering::Acquire) || watched.borrow().as_ref().is_some_and(over)
+        });
+        self.context = Some((context, size));
+        Ok(())
+    }
+}
+
+impl EmbedJob {
+    fn finish(&mut self) -> Result<Answer> {
+        let size = self.values.len() / self.texts.len().max(1);
+        let values = Tensor::new(&[self.texts.len(), size], std::mem::take(&mut self.values))?;
+        self.answer.outputs = vec![(Embed::OUTPUT.to_owned(), values)];
+        Ok(self.answer.clone())
+    }
+}
+
+/// Scales to length 1; a vector of zeros stays as it is.
+fn normalize(vector: &mut [f32]) {
+    let length = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+    if length > 0.0 {
+        for x in vector {
+            *x = (f64::from(*x) / length) as f32;
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! A model's bytes as the `FILE*` that llama.cpp loads from.
+
+#![expect(unsafe_code, reason = "C streams over a descriptor or over memory")]
+
+use std::ffi::{c_char, c_int, c_void};
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+use std::marker::PhantomData;
+use std::os::fd::{AsRawFd, IntoRawFd};
+use std::ptr::NonNull;
+
+use crate::{Error, Result};
+
+/// An open C stream, placed where the model begins.
+#[derive(Debug)]
+pub(super) struct Stream<'a> {
+    ptr: NonNull<c_void>,
+    bytes: PhantomData<&'a [u8]>,
+}
+
+impl Stream<'static> {
+    /// A stream over the same file, from byte `start` on.
+    pub(super) fn of_file(file: &File, start: u64) -> Result<Self> {
+        let mut own = reopen(file)?;
+        own.seek(SeekFrom::Start(start)).map_err(|e| Error::io("model file", e))?;
+        let descriptor = own.into_raw_fd();
+        // SAFETY: the descriptor is open and ours alone; the stream owns it from here on.
+        let stream = unsafe { fdopen(descriptor, c"rb".as_ptr()) };
+        match NonNull::new(stream) {
+            Some(ptr) => Ok(Self { ptr, bytes: PhantomData }),
+            None => {
+                let error = Error::io("a stream over the model file", std::io::Error::last_os_error());
+                // SAFETY: `fdopen` failed, so the descriptor is still ours and is closed once.
+                unsafe { close(descriptor) };
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<'a> Stream<'a> {
+    /// A stream over memory.
+    pub(super) fn of_bytes(bytes: &'a [u8]) -> Result<Self> {
+        // SAFETY: the bytes are readable for their length while the stream lives, and a stream opened for reading
+        // does not write to them.
+        let stream = unsafe { fmemopen(bytes.as_ptr().cast_mut().cast(), bytes.len(), c"rb".as_ptr()) };
+        match NonNull::new(stream) {
+            Some(ptr) => Ok(Self { ptr, bytes: PhantomData }),
+            None => Err(Error::io("a stream over the model's bytes", std::io::Error::last_os_error())),
+        }
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut c_void {
+        self.ptr.as_ptr()
+    }
+}
+
+impl Drop for Stream<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the stream is open and closed once. Closing one that was only read cannot lose anything.
+        unsafe { fclose(self.ptr.as_ptr()) };
+    }
+}
+
+/// The same file under a descriptor of its own. A duplicate would share its offset with the caller's file, and with
+/// whoever else reads from a clone of it; where the system cannot give a new one, the duplicate must do.
+fn reopen(file: &File) -> Result<File> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let same = |a: &File, b: &File| match (a.metadata(), b.metadata()) {
+            (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+            _ => false,
+        };
+        if let Ok(own) = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
+            && same(file, &own)
+        {
+            return Ok(own);
+        }
+    }
+    file.try_clone().map_err(|e| Error::io("model file", e))
+}
+
+unsafe extern "C" {
+    fn fdopen(descriptor: c_int, mode: *const c_char) -> *mut c_void;
+    fn fmemopen(buffer: *mut c_void, len: usize, mode: *const c_char) -> *mut c_void;
+    fn fclose(stream: *mut c_void) -> c_int;
+    fn close(descriptor: c_int) -> c_int;
+}

@@ -1,0 +1,194 @@
+//! What contradicts itself, and would end the process in llama.cpp.
+
+use super::super::facts::Pooling;
+use super::*;
+
+fn tokens(tokens: &[&[u8]]) -> File {
+    let types: Vec<u8> = tokens.iter().flat_map(|_| 1i32.to_le_bytes()).collect();
+    File::model()
+        .text("tokenizer.ggml.model", "gpt2")
+        .array("tokenizer.ggml.merges", 8, 1, string(b"a b"))
+        .array("tokenizer.ggml.tokens", 8, tokens.len() as u64, tokens.iter().flat_map(|t| string(t)).collect())
+        .array("tokenizer.ggml.token_type", 5, tokens.len() as u64, types)
+        .without("tokenizer.ggml.scores")
+        .u32("tokenizer.ggml.bos_token_id", 0)
+        .u32("tokenizer.ggml.eos_token_id", 1)
+}
+
+#[test]
+fn facts_are_read() {
+    let file = File::model().text("tokenizer.chat_template", "{{ bos_token }}").u32("llama.pooling_type", 1);
+    let facts = read(&file.bytes()).unwrap();
+    assert_eq!((facts.context, facts.width, facts.feed_forward, facts.heads), (128, 64, 96, 4));
+    // 2 layers of 2 heads of 16 elements, keys and values.
+    assert_eq!((facts.head_size, facts.cache_elements), (16, 2 * 2 * 32));
+    assert_eq!(facts.pooling, Pooling::PerText);
+    assert_eq!(facts.weight_bytes, 64 * 300 * 4);
+    assert_eq!((facts.vocabulary.tokens, facts.vocabulary.longest), (300, 7));
+    assert_eq!((&*facts.vocabulary.bos, &*facts.vocabulary.eos), ("token0", "token1"));
+    assert_eq!(facts.vocabulary.template.as_deref(), Some("{{ bos_token }}"));
+    assert_eq!(read(&File::model().bytes()).unwrap().pooling, Pooling::Unspecified);
+}
+
+#[test]
+fn what_is_no_model_is_unsupported() {
+    refused(&File::model().no_tensors().bytes(), Code::Unsupported, "without weights");
+    refused(&File::model().u32("split.count", 2).bytes(), Code::Unsupported, "split into 2");
+    refused(&File::model().text("general.type", "adapter").bytes(), Code::Unsupported, "'adapter'");
+    assert!(read(&File::model().u32("split.count", 1).text("general.type", "model").bytes()).is_ok());
+    corrupt(&File::model().key("split.count", 5, (-1i32).to_le_bytes().into()), "split.count");
+    corrupt(&File::model().without("general.architecture"), "general.architecture");
+    corrupt(&File::model().u32("general.architecture", 1), "a text");
+    corrupt(&File::model().key("general.architecture", 8, string(b"ll\xFF")), "a text");
+}
+
+#[test]
+fn layers_and_sizes() {
+    for (key, value) in [
+        ("llama.block_count", 0),
+        ("llama.block_count", 513),
+        ("llama.block_count", u32::MAX),
+        ("llama.context_length", 0),
+        ("llama.embedding_length", 0),
+        ("llama.embedding_length", 1 << 31),
+    ] {
+        corrupt(&File::model().u32(key, value), key);
+        corrupt(&File::model().without(key), "missing");
+        corrupt(&File::model().text(key, "2"), "a number");
+        corrupt(&File::model().key(key, 5, (-1i32).to_le_bytes().into()), "not negative");
+    }
+}
+
+#[test]
+fn heads() {
+    let set = |key: &str, value| File::model().u32(&format!("llama.attention.{key}"), value);
+    corrupt(&set("head_count_kv", 8), "do not divide");
+    corrupt(&set("head_count_kv", 3), "do not divide");
+    corrupt(&set("head_count", u32::MAX), "head_count");
+    corrupt(&set("key_length", 8), "value_length");
+    corrupt(&set("key_length", 0), "key_length");
+    corrupt(&set("value_length", 1 << 30), "too large");
+    corrupt(&File::model().u32("llama.rope.dimension_count", 8), "rope.dimension_count");
+    corrupt(&File::model().u32("llama.rope.dimension_count", 32), "rope.dimension_count");
+    let per_layer = |len: u64, numbers: &[i32]| {
+        let bytes = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+        File::model().array("llama.attention.head_count_kv", 5, len, bytes)
+    };
+    assert_eq!(read(&per_layer(2, &[1, 4]).bytes()).unwrap().cache_elements, 5 * 32);
+    corrupt(&per_layer(1, &[2]), "2 numbers");
+    corrupt(&per_layer(2, &[2, -2]), "2 numbers");
+    corrupt(&File::model().array("llama.attention.head_count", 6, 2, vec![0; 8]), "2 numbers");
+}
+
+#[test]
+fn experts() {
+    let set = |count, used| File::model().u32("llama.expert_count", count).u32("llama.expert_used_count", used);
+    assert!(read(&set(8, 2).bytes()).is_ok());
+    for (count, used) in [(8, 9), (8, 0), (1025, 2), (0, 1)] {
+        corrupt(&set(count, used), "expert_count");
+    }
+    corrupt(&set(8, 2).u32("llama.expert_group_count", 3), "expert_group_count");
+    corrupt(&set(8, 2).u32("llama.expert_group_count", 8), "expert_group_count");
+    corrupt(&set(8, 2).u32("llama.expert_group_count", 4), "expert_group_count");
+    assert!(
+        read(&set(8, 2).u32("llama.expert_group_count", 4).u32("llama.expert_group_used_count", 2).bytes()).is_ok()
+    );
+    corrupt(&File::model().u32("llama.expert_group_count", 2), "expert_group_count");
+    corrupt(&File::model().u32("llama.nextn_predict_layers", 2), "nextn_predict_layers");
+}
+
+#[test]
+fn rope_and_norms() {
+    for base in [f32::NAN, 0.0, -1.0, f32::INFINITY] {
+        corrupt(&File::model().f32("llama.rope.freq_base", base), "rope.freq_base");
+    }
+    for epsilon in [f32::NAN, -1.0] {
+        corrupt(&File::model().f32("llama.attention.layer_norm_rms_epsilon", epsilon), "epsilon");
+    }
+    corrupt(&File::model().text("llama.rope.scaling.type", "magic"), "rope.scaling.type");
+    corrupt(&File::model().u32("llama.pooling_type", 9), "pooling_type");
+}
+
+#[test]
+fn arrays_of_the_vocabulary() {
+    let key = |name: &str| format!("tokenizer.ggml.{name}");
+    // Arrays of bytes read as numbers of four bytes were an out-of-bounds read once.
+    corrupt(&File::model().array(&key("scores"), 1, 300, vec![0; 300]), "scores");
+    corrupt(&File::model().array(&key("token_type"), 1, 300, vec![0; 300]), "token_type");
+    corrupt(&File::model().array(&key("scores"), 6, 299, vec![0; 1196]), "of 300 elements");
+    corrupt(&File::model().array(&key("token_type"), 5, 301, vec![0; 1204]), "of 300 elements");
+    corrupt(&File::model().array(&key("suppress_tokens"), 4, 1, vec![0; 4]), "suppress_tokens");
+    corrupt(&File::model().array(&key("tokens"), 4, 300, vec![0; 1200]), "tokens");
+    corrupt(&File::model().array(&key("tokens"), 8, 0, vec![]), "1 to 4194304 tokens");
+    corrupt(&File::model().text(&key("tokens"), "a"), "an array");
+    corrupt(&File::model().without(&key("tokens")), "missing");
+    corrupt(&File::model().without(&key("model")), "missing");
+    for model in ["plamo2", "no_vocab", "test", "t5"] {
+        refused(&File::model().text(&key("model"), model).bytes(), Code::Unsupported, "tokenizer");
+    }
+}
+
+#[test]
+fn texts_of_tokens() {
+    let enough = |first: &[&'static [u8]]| {
+        let mut all: Vec<&[u8]> = first.to_vec();
+        all.extend([&b"x"[..], b"y", b"z"]);
+        tokens(&all)
+    };
+    assert!(read(&enough(&[b"a"]).bytes()).is_ok());
+    corrupt(&enough(&[b"a", b"a"]), "'a' is there twice");
+    // llama.cpp reads up to the NUL, and gives empty ones a name.
+    corrupt(&enough(&[b"a", b"a\0b"]), "is there twice");
+    corrupt(&enough(&[b"", b"[EMPTY_0]"]), "is there twice");
+    assert!(read(&enough(&[b"", b"\0"]).bytes()).is_ok());
+    let long = vec![b'l'; 1025];
+    corrupt(&tokens(&[b"a", b"b", &long]), "at most 1024 bytes");
+}
+
+#[test]
+fn byte_tokens() {
+    for wrong in [&b"<0x-1>"[..], b"<0xZZ>", b"<0x1>", b"a", b""] {
+        let types = [6i32, 1, 1].iter().flat_map(|t| t.to_le_bytes()).collect();
+        let file = tokens(&[wrong, b"b", b"c"]).array("tokenizer.ggml.token_type", 5, 3, types);
+        corrupt(&file, "expected a byte");
+    }
+    let negative = (-1i32).to_le_bytes().repeat(300);
+    corrupt(&File::model().array("tokenizer.ggml.token_type", 5, 300, negative), "negative");
+    // A vocabulary that falls back to bytes must have them all: otherwise a text can end the process.
+    let some: Vec<Vec<u8>> = (0..300).map(|i| format!("t{i}").into_bytes()).collect();
+    let elements = some.iter().flat_map(|t| string(t)).collect();
+    let file = File::model().array("tokenizer.ggml.tokens", 8, 300, elements).array(
+        "tokenizer.ggml.token_type",
+        5,
+        300,
+        1i32.to_le_bytes().repeat(300),
+    );
+    refused(&file.bytes(), Code::Unsupported, "'<0x00>' is missing");
+}
+
+#[test]
+fn merges() {
+    let with = |merge: &[u8]| tokens(&[b"a", b"b"]).array("tokenizer.ggml.merges", 8, 1, string(merge));
+    assert!(read(&with(b"a b").bytes()).is_ok());
+    for wrong in [&b"ab"[..], b"", b" ab"] {
+        corrupt(&with(wrong), "pairs");
+    }
+    corrupt(&tokens(&[b"a", b"b"]).without("tokenizer.ggml.merges"), "missing");
+}
+
+#[test]
+fn special_tokens() {
+    for name in ["bos", "eos", "padding", "unknown", "eot", "fim_pre"] {
+        let key = format!("tokenizer.ggml.{name}_token_id");
+        for id in [300, u32::MAX] {
+            corrupt(&File::model().u32(&key, id), "expected a token below 300");
+        }
+        corrupt(&File::model().key(&key, 5, (-1i32).to_le_bytes().into()), "expected a token below 300");
+        corrupt(&File::model().key(&key, 10, 1u64.to_le_bytes().into()), "as u32");
+    }
+    // Too few tokens for the default that llama.cpp takes, and asserts.
+    let few = tokens(&[b"a", b"b"]);
+    corrupt(&few.clone().without("tokenizer.ggml.bos_token_id"), "no token 'bos'");
+    corrupt(&few.clone().text("tokenizer.ggml.model", "bert"), "no token 'seperator'");
+    corrupt(&few.text("tokenizer.ggml.model", "gemma4").without("tokenizer.ggml.eos_token_id"), "no token 'eos'");
+}
