@@ -1,0 +1,112 @@
+//! Each rule is shown bad code and must see it.
+
+use super::{File, violations};
+
+const MAP: &str =
+    "mod error;\npub mod tensor;\nmod engine;\npub use error::{Code, Error as Failure};\npub use tensor::Tensor;";
+const TABLE: &[(&str, &[&str])] = &[("error", &[]), ("tensor", &[]), ("engine", &["tensor"])];
+
+/// A small house without a fault, and one more file.
+fn house(path: &str, text: &str) -> Vec<String> {
+    let doc = |may: &str| format!("//! Job.\n//!\n//! Enters: x. Leaves: y.\n//! May import: {may}.\n");
+    let mut files: Vec<File> = vec![
+        ("src/lib.rs".into(), MAP.into()),
+        ("src/error.rs".into(), doc("nothing of the crate")),
+        ("src/tensor/mod.rs".into(), doc("error") + "use crate::Code;"),
+        ("src/engine/mod.rs".into(), doc("tensor") + "use crate::{Failure, Tensor, tensor::Shape};"),
+    ];
+    files.retain(|(p, _)| p != path);
+    files.push((path.into(), text.into()));
+    violations(&files, TABLE, &["src/tensor/raw.rs", "tests/abi/"])
+        .into_iter()
+        // What is on the list is there in some cases only.
+        .filter(|v| path == "src/tensor/raw.rs" || !v.starts_with("src/tensor/raw.rs: is listed"))
+        .filter(|v| !v.starts_with("tests/abi/: is listed"))
+        .collect()
+}
+
+fn only(path: &str, text: &str, violation: &str) {
+    assert_eq!(house(path, text), [violation], "of {path}:\n{text}");
+}
+
+fn none(path: &str, text: &str) {
+    assert_eq!(house(path, text), <[String; 0]>::default(), "of {path}:\n{text}");
+}
+
+#[test]
+fn a_wrong_arrow_is_seen() {
+    let wrong = "src/tensor: may not import engine";
+    only("src/tensor/a.rs", "use crate::engine::Run;", wrong);
+    only("src/tensor/a.rs", "use crate::{Code, engine::{Run, Step}};", wrong);
+    only("src/tensor/a.rs", "fn f() -> crate::engine::Run { loop {} }", wrong);
+    only("src/tensor/a.rs", "use super::super::engine;", wrong);
+    only("src/tensor/a.rs", "mod b { use crate :: engine as e; }", wrong);
+    only("src/tensor/a.rs", "const Q: char = '\"'; use crate::engine::Run; // \"", wrong);
+    only("src/tensor/a.rs", "fn f<'a>(x: &'a str) { crate::engine::run(x) }", wrong);
+    only(
+        "src/error.rs",
+        "//! Enters: x. Leaves: y. May import: nothing of the crate.\nuse crate::Tensor;",
+        "src/error: may not import tensor",
+    );
+    only("src/tensor/a.rs", "use crate::Unknown;", "src/tensor/a.rs: crate::Unknown is of no room");
+    assert!(house("src/tensor/a.rs", "use crate::*;").iter().any(|v| v.contains("crate::* is of no room")));
+    assert!(house("src/tensor/a.rs", "use crate as k;").iter().any(|v| v.contains("is of no room")));
+    only("src/attic/mod.rs", "", "src/attic: is not a room of the table");
+}
+
+#[test]
+fn tests_docs_and_strings_are_no_arrows() {
+    none("src/tensor/tests.rs", "use crate::engine::Run;");
+    none("src/tensor/a.rs", "#[cfg(test)]\nmod tests { use crate::engine::Run; fn f() {} }\nfn g() {}");
+    only("src/tensor/a.rs", "#[cfg(test)]\nmod tests;\nuse crate::engine;", "src/tensor: may not import engine");
+    none("src/tensor/a.rs", "/// See [`crate::engine`].\nfn g() {} /* crate::engine /* */ crate::engine */");
+    none("src/tensor/a.rs", "const S: &str = \"\\\" crate::engine\"; const R: &str = r#\"\" crate::engine\"#;");
+    none("src/engine/a.rs", "use super::b; pub(crate) use crate::tensor::{self, Shape}; use crate::error;");
+    none("src/bin/tool.rs", "use crate::engine::Run;");
+}
+
+#[test]
+fn a_cycle_in_the_table_is_seen() {
+    let table: &[(&str, &[&str])] = &[("a", &[]), ("b", &["a", "d"]), ("c", &["b"]), ("d", &["c"])];
+    assert_eq!(violations(&[], table, &[]), [r#"the table has a cycle among ["b", "c", "d"]"#]);
+}
+
+#[test]
+fn a_room_without_its_opening_is_seen() {
+    only("src/engine/mod.rs", "//! Runs.\n", "src/engine/mod.rs: opens without 'Enters: '");
+    let more = "//! Enters: x. Leaves: y. May import: tensor, store.\n";
+    let wrong = r#"src/engine/mod.rs: May import: expected ["tensor"], got {"store", "tensor"}"#;
+    only("src/engine/mod.rs", more, wrong);
+}
+
+#[test]
+fn stray_unsafe_is_seen() {
+    let told = "#![expect(unsafe_code, reason = \"r\")]\n// SAFETY: fine.\nlet x =\n    unsafe { f() };\n";
+    only("src/tensor/a.rs", told, "src/tensor/a.rs: unsafe, and not in the list");
+    none("src/tensor/a.rs", "#![deny(unsafe_code)] // unsafe { }\nconst S: &str = \"unsafe {\";");
+    let raw = "src/tensor/raw.rs";
+    none(raw, told);
+    only(raw, &told.replace("expect", "allow"), "src/tensor/raw.rs: unsafe without expect(unsafe_code, reason = …)");
+    let again = "src/tensor/raw.rs:5: unsafe without a SAFETY comment";
+    only(raw, &format!("{told}unsafe {{ g() }}"), again);
+    only(raw, &format!("{told}unsafe impl Send for X {{}}"), again);
+    none(raw, &format!("{told}unsafe fn g() {{}}"));
+    only(raw, "", "src/tensor/raw.rs: is listed as unsafe and is not");
+    // A folder announces in its main file and tells why everywhere.
+    none("tests/abi/a.rs", "// SAFETY: fine.\nlet x = unsafe { f() };");
+    only("tests/abi/a.rs", "let x = unsafe { f() };", "tests/abi/a.rs:1: unsafe without a SAFETY comment");
+    let silent = "tests/abi/main.rs: unsafe without expect(unsafe_code, reason = …)";
+    only("tests/abi/main.rs", "// SAFETY: fine.\nlet x = unsafe { f() };", silent);
+}
+
+#[test]
+fn long_files_empty_names_and_unfinished_code_are_seen() {
+    none("tests/a.rs", &"\n".repeat(500));
+    only("tests/a.rs", &"\n".repeat(501), "tests/a.rs: 501 lines, at most 500");
+    only("src/lib.rs", &format!("{MAP}{}", "\n".repeat(116)), "src/lib.rs: 120 lines, at most 119");
+    only("src/engine/types.rs", "", "src/engine/types.rs: 'types' names no job");
+    only("tests/common/mod.rs", "", "tests/common/mod.rs: 'common' names no job");
+    only("examples/a.rs", "fn f() { todo!() }", "examples/a.rs: todo!");
+    only("examples/a.rs", "fn f() { std::dbg!(1); }", "examples/a.rs: dbg!");
+    none("examples/a.rs", "fn f() { println!(\"todo!\"); my_todo!(); }");
+}
