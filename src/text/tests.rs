@@ -137,8 +137,7 @@ fn outstanding_tokens_come_last() {
 // ---- sampling
 
 fn sampling(change: impl FnOnce(&mut Sampling)) -> Sampling {
-    let mut sampling = Sampling::default();
-    sampling.seed = Some(1);
+    let mut sampling = Sampling { seed: Some(1), ..Sampling::default() };
     change(&mut sampling);
     sampling
 }

@@ -106,11 +106,6 @@ impl Context {
         unsafe { sys::llama_n_ctx(self.ptr.as_ptr()) }
     }
 
-    /// Whether it keeps a state from batch to batch; encoders do not.
-    pub(super) fn has_memory(&self) -> bool {
-        !self.memory.is_null()
-    }
-
     /// Sets how many of its threads compute from now on.
     pub(super) fn use_threads(&mut self, threads: u32) {
         let threads = threads.clamp(1, self.shape.threads) as i32;

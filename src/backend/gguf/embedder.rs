@@ -59,8 +59,11 @@ pub(super) struct Embedder {
     /// The context and the tokens it takes; made when first needed, and anew for a longer text.
     context: Option<(Context, usize)>,
     batch: Batch,
-    watched: Rc<RefCell<Option<(Call, Arc<Slot>)>>>,
+    watched: Rc<Watched>,
 }
+
+/// Whose text is being computed, for the abort callback to look at.
+type Watched = RefCell<Option<(Call, Arc<Slot>)>>;
 
 impl Embedder {
     pub(super) fn new(model: Arc<Model>, plan: Plan, stop: Arc<AtomicBool>) -> Self {

@@ -22,7 +22,6 @@ const MIN_TENSOR_BYTES: u64 = 8 + 1 + 4 + 8 + 4 + 8;
 /// All of a GGUF file but the tensor data; borrows from the file.
 #[derive(Debug)]
 pub(super) struct Header<'a> {
-    pub(super) version: u32,
     /// Keys and values, in the file's order.
     pub(super) entries: Vec<(&'a str, Value<'a>)>,
     index: HashMap<&'a str, usize>,
@@ -32,14 +31,10 @@ pub(super) struct Header<'a> {
     pub(super) data_start: u64,
 }
 
-/// Where a tensor is, and of what shape.
+/// Where a tensor is.
 #[derive(Debug)]
 pub(super) struct Tensor<'a> {
     pub(super) name: &'a str,
-    /// Fastest dimension first; 1 to 4 of them, none 0.
-    pub(super) dims: Vec<u64>,
-    /// The number of ggml's type.
-    pub(super) kind: u32,
     /// From the beginning of the tensor data.
     pub(super) offset: u64,
     pub(super) bytes: u64,
@@ -52,7 +47,7 @@ impl<'a> Header<'a> {
     /// read any more, or not yet.
     pub(super) fn read(file: &'a [u8]) -> Result<Self> {
         let mut reader = Reader::new(file);
-        let version = version(&mut reader)?;
+        version(&mut reader)?;
         let tensor_count = reader.u64("the number of tensors")?;
         let key_count = reader.u64("the number of keys")?;
         bound("keys", key_count, reader.left() / MIN_KEY_BYTES)?;
@@ -62,7 +57,7 @@ impl<'a> Header<'a> {
             None => DEFAULT_ALIGNMENT,
             Some(value) => alignment(value)?,
         };
-        let mut header = Self { version, entries, index, tensors: Vec::new(), alignment, data_start: 0 };
+        let mut header = Self { entries, index, tensors: Vec::new(), alignment, data_start: 0 };
         header.read_tensors(&mut reader, tensor_count)?;
         Ok(header)
     }
@@ -134,12 +129,12 @@ impl<'a> Header<'a> {
     }
 }
 
-fn version(reader: &mut Reader<'_>) -> Result<u32> {
+fn version(reader: &mut Reader<'_>) -> Result<()> {
     if reader.take(4, "the magic")? != b"GGUF" {
         return Err(Error::corrupt("expected the magic 'GGUF' at the beginning"));
     }
     match reader.u32("the version")? {
-        version @ 2..=3 => Ok(version),
+        2..=3 => Ok(()),
         0 => Err(Error::corrupt("GGUF version: expected 2 or 3, got 0")),
         swapped if swapped & 0xFFFF == 0 => {
             Err(Error::unsupported("expected a little-endian GGUF file, got a big-endian one"))
@@ -205,7 +200,7 @@ fn tensor<'a>(reader: &mut Reader<'a>, i: u64) -> Result<Tensor<'a>> {
     let bytes = elements / u128::from(block) * u128::from(block_bytes);
     let offset = reader.u64("a tensor's offset")?;
     match u64::try_from(bytes) {
-        Ok(bytes) if bytes <= reader.len() => Ok(Tensor { name, dims, kind, offset, bytes }),
+        Ok(bytes) if bytes <= reader.len() => Ok(Tensor { name, offset, bytes }),
         _ => broken(format!("it takes {bytes} bytes, more than the file's {}", reader.len())),
     }
 }

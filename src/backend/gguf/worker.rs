@@ -109,10 +109,9 @@ impl Worker {
     /// Computes something; false if there is nothing to compute.
     fn round(&mut self) -> bool {
         self.embeds_next = !self.embeds_next;
-        if self.embeds_next {
-            self.generator.round() || self.embedder.round()
-        } else {
-            self.embedder.round() || self.generator.round()
+        match self.embeds_next {
+            true => self.embedder.round() || self.generator.round(),
+            false => self.generator.round() || self.embedder.round(),
         }
     }
 
