@@ -75,7 +75,8 @@ impl Code {
 /// assert_eq!(e.code(), Code::InvalidArgument);
 /// assert_eq!(e.to_string(), "input 'x': expected f32, got i64 (while running 'rain')");
 /// ```
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{message}{}", context.iter().map(|c| format!(" (while {c})")).collect::<String>())]
 pub struct Error {
     code: Code,
     message: Cow<'static, str>,
@@ -142,22 +143,6 @@ impl Error {
             _ => Code::Io,
         };
         Self::new(code, format!("{thing}: {source}")).because(source)
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        for context in &self.context {
-            write!(f, " (while {context})")?;
-        }
-        Ok(())
-    }
-}
-
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|s| s as _)
     }
 }
 

@@ -10,9 +10,6 @@ pub(crate) fn bench() {
     for (name, file) in
         [("MobileNetV2", "mobilenetv2/mobilenetv2-7.onnx"), ("SmolLM2", "smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")]
     {
-        if file.ends_with("gguf") && !cfg!(feature = "gguf") {
-            continue;
-        }
         let Some(path) = corpus::path(file) else { return };
         for (how, map) in [("mapped", Map::Mapped), ("read", Map::Read)] {
             let (anonymous, filed) = resident();

@@ -42,9 +42,7 @@ pub(crate) fn bench() {
     for model in &MODELS {
         let Some(path) = corpus::path(model.file) else { return };
         for threads in [1, 2] {
-            #[cfg(feature = "onnx")]
             report(model, "onnx", threads, &compare(model, &path, Backend::Onnx, threads, Ort::open(&path, threads)));
-            #[cfg(feature = "tract")]
             if threads == 1 {
                 report(
                     model,
@@ -97,13 +95,11 @@ fn with_selvedge(engine: &dyn Engine, name: &'static str, input: &Tensor) -> Ans
     engine.run(Tensors::from([(name, input.clone())])).expect("runs")
 }
 
-#[cfg(feature = "onnx")]
 struct Ort {
     session: ort::session::Session,
     _environment: ort::environment::Environment,
 }
 
-#[cfg(feature = "onnx")]
 impl Ort {
     fn open(path: &Path, threads: u32) -> Self {
         use std::sync::OnceLock;
@@ -120,7 +116,6 @@ impl Ort {
     }
 }
 
-#[cfg(feature = "onnx")]
 impl Bare for Ort {
     fn run(&mut self, input: &[f32], dims: &[usize]) -> Vec<f32> {
         let input = ort::value::TensorRef::from_array_view((dims, input)).expect("a view");
@@ -130,10 +125,8 @@ impl Bare for Ort {
     }
 }
 
-#[cfg(feature = "tract")]
 struct Tract(std::sync::Arc<tract_onnx::prelude::TypedRunnableModel>);
 
-#[cfg(feature = "tract")]
 impl Tract {
     fn open(path: &Path, dims: &[usize]) -> Self {
         use tract_onnx::prelude::*;
@@ -147,7 +140,6 @@ impl Tract {
     }
 }
 
-#[cfg(feature = "tract")]
 impl Bare for Tract {
     fn run(&mut self, input: &[f32], dims: &[usize]) -> Vec<f32> {
         use tract_onnx::prelude::*;

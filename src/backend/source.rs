@@ -101,8 +101,10 @@ impl Model {
             Source::Path(path) => {
                 let file = File::open(&path).map_err(|e| Error::io(path.display(), e))?;
                 let name = path.file_stem().map_or_else(|| "model".into(), |s| s.to_string_lossy().into_owned());
-                let folder = path.parent().map(|p| if p.as_os_str().is_empty() { PathBuf::from(".") } else { p.into() });
-                let mut model = Self::of_file(file, None, map).map_err(|e| e.during(format!("opening {}", path.display())))?;
+                let folder =
+                    path.parent().map(|p| if p.as_os_str().is_empty() { PathBuf::from(".") } else { p.into() });
+                let mut model =
+                    Self::of_file(file, None, map).map_err(|e| e.during(format!("opening {}", path.display())))?;
                 (model.name, model.folder) = (name, folder);
                 Ok(model)
             }
@@ -119,7 +121,10 @@ impl Model {
         }
         let Range { start, end } = range.unwrap_or(0..meta.len());
         if start > end || end > meta.len() {
-            return Err(Error::invalid(format!("range {start}..{end}: expected within the file's {} bytes", meta.len())));
+            return Err(Error::invalid(format!(
+                "range {start}..{end}: expected within the file's {} bytes",
+                meta.len()
+            )));
         }
         let bytes = bytes_of(&file, start, end - start, map)?;
         Ok(Self { name: "model".into(), bytes, file: Some((file, start)), folder: None })

@@ -43,7 +43,9 @@ impl Spec {
             match tensor {
                 Some(tensor) => fits(port, tensor, &mut symbols)?,
                 None if port.optional => {}
-                None => return Err(Error::invalid(format!("input '{}' is missing: expected {}", port.name, port.kind))),
+                None => {
+                    return Err(Error::invalid(format!("input '{}' is missing: expected {}", port.name, port.kind)));
+                }
             }
         }
         Ok(Admitted { inputs, outputs: self.wanted(request.outputs)? })

@@ -225,7 +225,12 @@ impl Generate {
             // A NaN fails every comparison, so `ok` is false for it.
             if ok { Ok(()) } else { Err(Error::invalid(format!("{name}: expected {range}, got {value}"))) }
         };
-        within("temperature", s.temperature, "a finite number >= 0", s.temperature >= 0.0 && s.temperature.is_finite())?;
+        within(
+            "temperature",
+            s.temperature,
+            "a finite number >= 0",
+            s.temperature >= 0.0 && s.temperature.is_finite(),
+        )?;
         within("top_p", s.top_p, "a number in (0, 1]", s.top_p > 0.0 && s.top_p <= 1.0)?;
         within("min_p", s.min_p, "a number in [0, 1]", (0.0..=1.0).contains(&s.min_p))?;
         within(

@@ -17,8 +17,8 @@ mod tests;
 
 pub use answer::{Answer, Digest, Finish, Provenance, Usage};
 pub use ask::{Ask, Events};
-pub use check::Admitted;
 pub use call::{Call, Cancel, OnCancel, Priority};
+pub use check::Admitted;
 pub use generate::{Generate, Message, Prompt, Role, Sampling};
 pub use request::{Embed, Request, Tensors};
 pub use spec::{Abilities, Dim, Kind, MemoryEstimate, Port, Spec};

@@ -50,7 +50,11 @@ impl Tensor {
 
     /// A scalar (rank 0).
     pub fn scalar<T: Element>(value: T) -> Self {
-        Self { dtype: T::DTYPE, shape: Shape::default(), data: Data::Bytes(Bytes::shared(bytes::Elements(vec![value]))) }
+        Self {
+            dtype: T::DTYPE,
+            shape: Shape::default(),
+            data: Data::Bytes(Bytes::shared(bytes::Elements(vec![value]))),
+        }
     }
 
     /// A tensor of strings.

@@ -66,8 +66,14 @@ impl Failure {
     }
 }
 
-/// How the runtime speaks of an operator, or operator set, that its version does not know.
-const BEYOND: &[&str] = &["is not a registered function/op", "under development and support for this is limited"];
+/// How the runtime speaks of what it cannot do where its code does not tell: an operator or operator set that its
+/// version does not know, a kernel without this case, a location of external data that is spelled with `./`.
+const BEYOND: &[&str] = &[
+    "is not a registered function/op",
+    "under development and support for this is limited",
+    "not found from the table user provided",
+    "not supported",
+];
 /// How it speaks of a file that breaks the rules, where its code does not tell.
 const INVALID: &[&str] = &["This is an invalid model", "Type Error", "ShapeInferenceError", "TypeInferenceError"];
 

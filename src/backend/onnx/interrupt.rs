@@ -63,11 +63,11 @@ impl Switch {
     }
 }
 
-/// How long the watchdog thread waits for another deadline before it ends.
+/// How long the watchdog thread sleeps at most, and waits for another deadline before it ends.
 const IDLE: Duration = Duration::from_secs(10);
 
 static WATCHDOG: Watchdog =
-    Watchdog { state: Mutex::new(Watch { due: BTreeMap::new(), running: false }), news: Condvar::new() };
+    Watchdog { state: Mutex::new(Watch { due: BTreeMap::new(), wakes: None, running: false }), news: Condvar::new() };
 
 struct Watchdog {
     state: Mutex<Watch>,
@@ -77,6 +77,8 @@ struct Watchdog {
 struct Watch {
     /// Deadlines, earliest first; the number tells equal ones apart.
     due: BTreeMap<(Instant, u64), Arc<Switch>>,
+    /// When the thread looks again by itself; `None` if it has not yet looked for the first time.
+    wakes: Option<Instant>,
     running: bool,
 }
 
@@ -94,7 +96,8 @@ impl Watched {
             watch.running = true;
         }
         watch.due.insert(key, switch);
-        if watch.due.first_key_value().is_some_and(|(first, _)| *first == key) {
+        // Waking a thread costs more than a small run. Of calls with like deadlines, only one does.
+        if watch.wakes.is_some_and(|wakes| deadline < wakes) {
             WATCHDOG.news.notify_one();
         }
         Ok(Self(key))
@@ -120,12 +123,15 @@ impl Watchdog {
             while let Some(first) = watch.due.first_entry().filter(|first| first.key().0 <= now) {
                 first.remove().end(Code::DeadlineExceeded);
             }
-            let wait = watch.due.first_key_value().map(|((due, _), _)| due.saturating_duration_since(now));
-            let waited = self.news.wait_timeout(watch, wait.unwrap_or(IDLE));
+            let idle = watch.due.is_empty();
+            let first = watch.due.first_key_value().map(|((due, _), _)| due.saturating_duration_since(now));
+            let wait = first.map_or(IDLE, |due| due.min(IDLE));
+            watch.wakes = Some(now + wait);
+            let waited = self.news.wait_timeout(watch, wait);
             let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             watch = guard;
-            if wait.is_none() && timeout.timed_out() && watch.due.is_empty() {
-                watch.running = false;
+            if idle && timeout.timed_out() && watch.due.is_empty() {
+                (watch.running, watch.wakes) = (false, None);
                 return;
             }
         }

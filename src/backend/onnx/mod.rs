@@ -41,7 +41,7 @@ pub(super) fn open(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
         )));
     }
     let mut declared = proto::read(model.bytes.as_slice())?;
-    let memory = estimate(&declared);
+    let memory = estimate(&declared, len as u64);
     afford(memory, options)?;
     let threads = threads(options)?;
     let runtime = Runtime::get(options.onnxruntime.as_deref())?;
@@ -58,15 +58,15 @@ pub(super) fn open(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
     options.tell(OpenProgress::Load(1.0));
     reconcile(&mut declared, &session)?;
     session.number(names(&declared.inputs)?, names(&declared.outputs)?);
-    let name = declared.metadata.get("name").cloned().unwrap_or(model.name);
     let runtime = format!("ONNX Runtime {}", runtime.version);
-    let mut spec = Spec::new(Provenance {
-        version: declared.version,
-        ..Provenance::new(name, digest, Backend::Onnx.name(), runtime)
-    });
+    let mut provenance = Provenance::new(model.name, digest, Backend::Onnx.name(), runtime);
+    provenance.version = declared.version;
+    let mut spec = Spec::new(provenance);
     spec.abilities = Abilities { tensors: true, interrupt: true, ..Abilities::default() };
-    (spec.inputs, spec.outputs, spec.metadata, spec.memory) =
-        (declared.inputs, declared.outputs, declared.metadata, memory);
+    spec.inputs = declared.inputs;
+    spec.outputs = declared.outputs;
+    spec.metadata = declared.metadata;
+    spec.memory = memory;
     Ok(Arc::new(Onnx { spec, session: Arc::new(session) }))
 }
 
@@ -124,20 +124,18 @@ impl Run for TensorRun {
     }
 }
 
-/// What a load needs at its peak, as measured with ONNX Runtime 1.31: the parsed file and its initializers (twice the
-/// weights that are in the file itself), those in the form that the CPU computes with, the same reordered for its
-/// kernels, and 8 MiB. The last two stay; activations, which a file does not tell, fit into what is freed.
-fn estimate(declared: &Declared) -> MemoryEstimate {
+/// What a load needs at its peak, as measured with ONNX Runtime 1.31: twice the file, parsed and taken apart; the
+/// weights in the form that the CPU computes with; the same once more, reordered for its kernels; and 8 MiB. One
+/// or both of the middle two stay; activations, which a file does not tell, fit into what the load frees.
+fn estimate(declared: &Declared, file: u64) -> MemoryEstimate {
     let uses = |op: &str| declared.operators.contains(op);
     // f16 is computed in f32; weights that are only dequantized, int8 mostly, are folded into f32.
     let growth = match (uses("DequantizeLinear") && !uses("QuantizeLinear"), declared.half) {
         (true, _) => 4,
         (false, half) => 1 + u64::from(half),
     };
-    let outside = declared.external.iter().fold(0u64, |sum, tensor| sum.saturating_add(tensor.length));
-    let inside = declared.weight_bytes.saturating_sub(outside);
-    let computed = declared.weight_bytes.saturating_mul(growth);
-    MemoryEstimate::new(computed, 0, computed.saturating_add(inside.saturating_mul(2)).saturating_add(8 << 20))
+    let weights = declared.weight_bytes.saturating_mul(growth);
+    MemoryEstimate::new(weights, 0, weights.saturating_add(file.saturating_mul(2)).saturating_add(8 << 20))
 }
 
 /// Whether a kernel can read the tensor where it is. An exporter aligns to pages; a file may do what it likes.

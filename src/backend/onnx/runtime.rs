@@ -9,7 +9,7 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::ptr::{NonNull, null, null_mut};
+use std::ptr::{NonNull, null_mut};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use libloading::Library;
@@ -291,6 +291,7 @@ fn own_library() -> Option<PathBuf> {
 #[cfg(unix)]
 fn file_of(address: *const c_void) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStrExt;
+    use std::ptr::null;
     #[repr(C)]
     struct DlInfo {
         file: *const c_char,

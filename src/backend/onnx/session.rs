@@ -258,7 +258,7 @@ impl Options {
             runtime.ok((api.SetIntraOpNumThreads)(ptr, threads.unwrap_or(0)))?;
         }
         options.set(EXTERNAL_FOLDER, NOWHERE)?;
-        options.set(SPIN_DURATION, c"100")?;
+        options.set(SPIN_DURATION, c"50")?;
         Ok(options)
     }
 

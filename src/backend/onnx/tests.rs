@@ -129,7 +129,7 @@ fn bytes_of_any_alignment_are_taken() {
     struct Odd(Vec<u8>);
     impl AsRef<[u8]> for Odd {
         fn as_ref(&self) -> &[u8] {
-            let skip = if self.0.as_ptr().addr() % 2 == 0 { 1 } else { 2 };
+            let skip = 1 + self.0.as_ptr().addr() % 2;
             &self.0[skip..skip + 16]
         }
     }

@@ -45,6 +45,7 @@ pub(super) struct Declared {
     pub half: bool,
     /// Initializers, and tensors in attributes, whose bytes lie in other files.
     pub external: Vec<External>,
+    ir_version: i64,
     nodes: usize,
     functions: BTreeSet<String>,
 }
@@ -58,10 +59,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Declared> {
     let mut graph = None;
     for field in fields(bytes, "not an ONNX model") {
         match field? {
+            (1, v) => declared.ir_version = v.int("ir_version")?,
             (2, v) => declared.note("producer", v.text("producer_name")?),
             (4, v) => declared.note("domain", v.text("domain")?),
             (5, v) => declared.version = Some(v.int("model_version")?).filter(|v| *v != 0).map(|v| v.to_string()),
-            (7, v) => graph = Some(v.bytes("graph")?),
+            (7, v) => once(&mut graph, v.bytes("graph")?, "graph")?,
             (8, v) => declared.opset(v.bytes("opset_import")?)?,
             (14, v) => {
                 let (key, value) = entry(v.bytes("metadata_props")?, "metadata_props")?;
@@ -159,7 +161,11 @@ impl Declared {
         for message in inputs {
             let mut port = port(message)?;
             port.optional = initialized.contains(&*port.name);
-            self.port(port, true)?;
+            // Before IR version 4 every initializer had to be listed as an input, so it being one says
+            // nothing; ONNX Runtime takes these for constants.
+            if !port.optional || self.ir_version >= 4 {
+                self.port(port, true)?;
+            }
         }
         for message in outputs {
             let port = port(message)?;
@@ -200,14 +206,20 @@ impl Declared {
     }
 
     fn attribute(&mut self, message: &[u8], depth: usize) -> Result<()> {
+        let (mut tensor, mut graph) = (None, None);
         for field in fields(message, "attribute") {
             match field? {
-                (5 | 10, v) => self.tensor(&TensorHead::read(v.bytes("attribute tensor")?)?)?,
-                (6 | 11, v) => self.graph(v.bytes("sub-graph")?, depth + 1)?,
+                (5, v) => once(&mut tensor, v.bytes("attribute tensor")?, "attribute tensor")?,
+                (6, v) => once(&mut graph, v.bytes("sub-graph")?, "sub-graph")?,
+                (10, v) => self.tensor(&TensorHead::read(v.bytes("attribute tensor")?)?)?,
+                (11, v) => self.graph(v.bytes("sub-graph")?, depth + 1)?,
                 _ => {}
             }
         }
-        Ok(())
+        if let Some(tensor) = tensor {
+            self.tensor(&TensorHead::read(tensor)?)?;
+        }
+        graph.map_or(Ok(()), |graph| self.graph(graph, depth + 1))
     }
 
     fn tensor(&mut self, head: &TensorHead) -> Result<()> {
@@ -216,6 +228,15 @@ impl Declared {
         self.weight_bytes = self.weight_bytes.saturating_add(bytes);
         self.external.extend(head.external(bytes)?);
         Ok(())
+    }
+}
+
+/// Keeps a message that may come once. Parsers merge a second one into the first, so what they see would
+/// differ from what was checked.
+fn once<'a>(place: &mut Option<&'a [u8]>, message: &'a [u8], what: &str) -> Result<()> {
+    match place.replace(message) {
+        None => Ok(()),
+        Some(_) => Err(Error::corrupt(format!("ONNX model: {what}: expected it once, got it twice"))),
     }
 }
 

@@ -27,11 +27,12 @@ impl<'a> TensorHead<'a> {
                         false => Ok(()),
                     }
                 })?,
-                (2, v) => head.element = v.int("tensor data_type")?,
+                // Both are 32 bits wide to every parser, whatever the varint holds.
+                (2, v) => head.element = i64::from(v.int("tensor data_type")? as i32),
                 (8, v) => head.name = v.text("tensor name")?,
                 (9, v) => head.raw = Some(v.bytes("tensor raw_data")?.len()),
                 (13, v) => head.entries.push(entry(v.bytes("external_data")?, "external_data")?),
-                (14, v) => head.is_external = v.int("data_location")? == 1,
+                (14, v) => head.is_external = v.int("data_location")? as i32 == 1,
                 _ => {}
             }
         }

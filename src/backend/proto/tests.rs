@@ -70,6 +70,29 @@ fn an_initialized_input_is_optional() {
 }
 
 #[test]
+fn an_initialized_input_of_an_old_file_is_a_constant() {
+    let initializer = [varint(1, 2), varint(2, 1), field(8, b"x"), field(9, &[0; 8])].concat();
+    let graph = [field(5, &initializer), field(11, &field(1, b"x")), field(11, &field(1, b"z"))].concat();
+    let old = [varint(1, 3), field(8, &varint(2, 8)), field(7, &graph)].concat();
+    assert_eq!(read(&old).unwrap().inputs.iter().map(|p| &*p.name).collect::<Vec<_>>(), ["z"]);
+}
+
+#[test]
+fn what_parsers_would_read_otherwise_is_refused() {
+    let twice = [model(&[]), field(7, &field(2, b"again"))].concat();
+    assert!(refused(&twice).to_string().contains("graph: expected it once"));
+    let tensor = field(5, &varint(1, 1));
+    let attribute = |fields: &[u8]| model(&field(1, &field(5, fields)));
+    assert!(read(&attribute(&tensor)).is_ok());
+    assert!(refused(&attribute(&[tensor.clone(), tensor].concat())).to_string().contains("twice"));
+    let graph = field(6, &[]);
+    assert!(refused(&attribute(&[graph.clone(), graph].concat())).to_string().contains("sub-graph"));
+    // 2^32 + 1 is 1, "external", to a parser that reads 32 bits.
+    let wide = [varint(2, 1), field(8, b"w"), varint(14, (1 << 32) + 1)].concat();
+    assert!(refused(&model(&field(5, &wide))).to_string().contains("no location"));
+}
+
+#[test]
 fn data_must_fit_the_dimensions() {
     for name in ["raw_mismatch.onnx", "huge_dims.onnx", "no_graph.onnx"] {
         assert_eq!(refused(&bytes(name)).code(), Code::Corrupt, "{name}");

@@ -37,11 +37,14 @@ pub(super) fn open(source: impl Into<Source>) -> Option<crate::Result<Arc<dyn En
     Some(crate::open(source, options()?))
 }
 
-/// Every runnable fixture: its file, inputs and outputs. An output that is no tensor is `None`.
-pub(super) fn runnable() -> Vec<(String, Tensors, Vec<(String, Option<Tensor>)>)> {
+/// Outputs by name; one that is no tensor is `None`.
+type Outputs = Vec<(String, Option<Tensor>)>;
+
+/// Every runnable fixture: its file, inputs and outputs.
+pub(super) fn runnable() -> Vec<(String, Tensors, Outputs)> {
     let text = std::fs::read_to_string(data("expected.json")).expect("expected.json");
     let expected: Value = serde_json::from_str(&text).expect("JSON");
-    let group = |case: &Value, kind: &str| -> Vec<(String, Option<Tensor>)> {
+    let group = |case: &Value, kind: &str| -> Outputs {
         let members = case[kind].as_object().expect("an object");
         members.iter().map(|(name, record)| (name.clone(), tensor(record))).collect()
     };
