@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub use options::{Backend, Map, OpenProgress, Options};
 pub use source::Source;
 
-use crate::engine::{Engine, MemoryEstimate};
+use crate::engine::Engine;
 use crate::{Code, Error, Result};
 use source::Model;
 
@@ -128,7 +128,7 @@ impl Format {
 
 /// What stands between a parsed header and the runtime: the memory limit.
 #[cfg(any(feature = "gguf", feature = "onnx", feature = "tract"))]
-fn afford(estimate: MemoryEstimate, options: &Options) -> Result<()> {
+fn afford(estimate: crate::engine::MemoryEstimate, options: &Options) -> Result<()> {
     match options.memory_limit {
         Some(have) if estimate.total() > have => Err(Error::new(
             Code::OutOfMemory,
