@@ -11,6 +11,10 @@ mod onnx;
 mod options;
 #[cfg(any(feature = "onnx", feature = "tract"))]
 mod proto;
+#[cfg_attr(
+    not(all(feature = "gguf", feature = "tract")),
+    allow(dead_code, reason = "each backend reads another part of an opened model")
+)]
 mod source;
 #[cfg(feature = "tract")]
 mod tract;

@@ -82,8 +82,6 @@ impl From<Bytes> for Source {
 
 /// A model's bytes, opened once: what is probed, validated and digested is what the runtime gets.
 #[derive(Debug)]
-#[cfg_attr(not(feature = "gguf"), allow(dead_code, reason = "only llama.cpp reads a file by itself"))]
-#[cfg_attr(not(feature = "tract"), allow(dead_code, reason = "only ONNX has external data"))]
 pub(crate) struct Model {
     /// A name for messages and provenance: the file's stem.
     pub name: String,
