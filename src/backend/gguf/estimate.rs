@@ -4,15 +4,15 @@ use super::facts::Facts;
 use super::generator::SLICE;
 use crate::engine::MemoryEstimate;
 
-/// Weights as they are in the file, keys and values of `context` tokens in 16 bits, and the buffers of a computation.
-pub(super) fn estimate(facts: &Facts, context: u64, sequences: u64, generates: bool) -> MemoryEstimate {
-    let cache = if generates { context.saturating_mul(facts.cache_elements).saturating_mul(2) } else { 0 };
-    let slice = u64::from(SLICE).min(context);
+/// Weights as they are in the file, keys and values of `cells` tokens in 16 bits, and the buffers of a computation.
+pub(super) fn estimate(facts: &Facts, cells: u64, sequences: u64, generates: bool) -> MemoryEstimate {
+    let cache = if generates { cells.saturating_mul(facts.cache_elements).saturating_mul(2) } else { 0 };
+    let slice = u64::from(SLICE).min(cells);
     // Logits: in the graph and in the buffer that they are read from.
     let logits = if generates { sequences.saturating_mul(facts.vocabulary.tokens as u64).saturating_mul(8) } else { 0 };
-    // Which cell each token of a slice may look at, as f32 and as f16.
-    let mask = slice.saturating_mul(context).saturating_mul(6);
-    let scratch = slice.saturating_mul(bytes_per_token(facts)).saturating_add(logits).saturating_add(mask);
+    // How much each token of a slice looks at each cell, per head.
+    let looks = slice.saturating_mul(cells).saturating_mul(facts.heads.saturating_mul(4));
+    let scratch = slice.saturating_mul(bytes_per_token(facts)).saturating_add(logits).saturating_add(looks);
     MemoryEstimate::new(facts.weight_bytes, cache, scratch)
 }
 

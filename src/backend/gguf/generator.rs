@@ -7,24 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use super::context::{Batch, Context, Decoded, Shape};
+use super::context::{Batch, Decoded};
 use super::lane::Lane;
 use super::native::Model;
 use super::pace::Pace;
 use super::run::Slot;
-use super::state::State;
+use super::state::{Division, State};
 use super::worker::Plan;
 use crate::engine::{Call, Step, Trim};
 use crate::{Error, Result};
 
-/// The most tokens of one computation.
-pub(super) const SLICE: u32 = 256;
-/// The same while other runs wait for their next token.
-const SHARED_SLICE: usize = 64;
-/// Tokens of several runs are computed together up to this number. From 64 rows on ggml computes attention by another
-/// kernel with other rounding; below, a run's numbers do not depend on who else is in the batch.
-const TOGETHER: usize = 63;
-
+/// Prompts are computed in slices that end at multiples of this. Always the same slices, so that the numbers do not
+/// depend on who else there is; short enough that others wait no longer for their next token than they must.
+pub(super) const SLICE: u32 = 128;
 /// Enough for the pace to have an opinion.
 const WARM_UP_ROUNDS: usize = 8;
 
@@ -40,8 +35,8 @@ pub(super) struct Generator {
     watched: Rc<Watched>,
     /// Counts arrivals and rounds.
     count: u64,
-    /// Whether a long prompt had the last turn.
-    long_was_last: bool,
+    /// Whether a prompt had the last turn.
+    prompt_was_last: bool,
 }
 
 /// When to give up the computation under way.
@@ -84,54 +79,47 @@ impl Generator {
             pace: Pace::new(plan.threads),
             watched: Rc::default(),
             count: 0,
-            long_was_last: false,
+            prompt_was_last: false,
         }
     }
 
     /// Makes the context, unless it is there.
     pub(super) fn prepare(&mut self) -> Result<()> {
-        if self.state.is_some() {
-            return Ok(());
+        match self.state {
+            Some(_) => Ok(()),
+            None => self.divide(Division::for_tokens(1, &self.plan)),
         }
-        // Sequences that nobody is in keep what finished runs computed. A recurrent state has a fixed price each.
-        let sequences = if self.plan.reuses { self.plan.parallel * 2 } else { self.plan.parallel };
-        let shape = Shape {
-            tokens: self.plan.context,
-            batch: SLICE.min(self.plan.context),
-            sequences,
-            // llama.cpp asserts that each sequence could have one.
-            outputs: sequences,
-            embeddings: false,
-            threads: self.plan.threads,
-        };
-        let mut context = Context::new(self.model.clone(), shape)?;
+    }
+
+    /// Makes the context anew, in other parts.
+    fn divide(&mut self, division: Division) -> Result<()> {
+        // Two contexts at a time would be the memory of both.
+        self.state = None;
+        let mut state = State::new(self.model.clone(), &self.plan, division)?;
         let (watched, stop) = (self.watched.clone(), self.stop.clone());
-        context.watch(move || stop.load(Ordering::Acquire) || watched.is_over());
-        self.state = Some(State::new(context, sequences, self.plan.reuses));
+        state.context.watch(move || stop.load(Ordering::Acquire) || watched.is_over());
+        self.state = Some(state);
         Ok(())
     }
 
     /// Computes a few tokens for nobody, until it is known how many threads are good: the first prompt should not pay
     /// for finding out.
     pub(super) fn warm_up(&mut self) {
-        let Some(state) = self.state.as_mut().filter(|state| state.restores()) else { return };
-        let Some((mut place, _)) = state.place(None, &[]) else { return };
-        state.cells.take(1, &mut place.cells);
+        let Some(state) = &mut self.state else { return };
         let token = self.model.begin().and_then(|token| u32::try_from(token).ok()).unwrap_or(0);
         for _ in 0..WARM_UP_ROUNDS {
             if !self.pace.is_new() {
                 break;
             }
             self.batch.clear();
-            self.batch.push(token, 0, place.sequence, true);
+            self.batch.push(token, 0, 0, true);
             // A failure will come again for a run, which can report it.
-            let decoded = decode(&mut state.context, &mut self.batch, Some(&mut self.pace), &self.watched);
-            state.context.forget(place.sequence, 0);
+            let decoded = decode(state, &mut self.batch, &mut self.pace, &self.watched);
+            state.context.forget(0, 0);
             if !matches!(decoded, Ok(Decoded::Done)) {
                 break;
             }
         }
-        state.free(place.sequence, place.cells);
     }
 
     pub(super) fn add(&mut self, mut lane: Lane) {
@@ -153,7 +141,7 @@ impl Generator {
     pub(super) fn trim(&mut self, level: Trim) -> u64 {
         match &mut self.state {
             // The cells belong to one allocation, which stays; so forgetting alone frees nothing.
-            Some(state) if level < Trim::All || self.lanes.iter().any(|lane| lane.place.is_some()) => {
+            Some(state) if level < Trim::All || self.lanes.iter().any(|lane| lane.stream.is_some()) => {
                 state.forget_kept();
                 0
             }
@@ -170,89 +158,70 @@ impl Generator {
         if self.lanes.is_empty() {
             return false;
         }
-        if let Err(error) = self.prepare() {
+        if let Err(error) = self.prepare().and_then(|()| self.admit()) {
             self.fail(&(0..self.lanes.len()).collect::<Vec<_>>(), &error);
             return true;
         }
-        self.admit();
         let shares = self.shares();
         if shares.is_empty() {
             return false;
         }
-        match self.compute(&shares) {
-            Ok(()) => {}
-            Err(error) => self.fail(&shares.iter().map(|s| s.lane).collect::<Vec<_>>(), &error),
+        if let Err(error) = self.compute(&shares) {
+            self.fail(&shares.iter().map(|s| s.lane).collect::<Vec<_>>(), &error);
         }
         true
     }
 
-    /// Gives places in the context to lanes that wait: higher priority first, then who came first.
-    fn admit(&mut self) {
-        let Some(state) = &mut self.state else { return };
+    /// Gives streams to lanes that wait: higher priority first, then who came first. One that needs longer streams
+    /// waits until all are free, and lets nobody pass meanwhile.
+    fn admit(&mut self) -> Result<()> {
         loop {
-            let placed = self.lanes.iter().filter(|lane| lane.place.is_some());
-            if placed.clone().count() >= self.plan.parallel as usize {
-                return;
-            }
-            let waiting = self.lanes.iter().enumerate().filter(|(_, lane)| lane.place.is_none() && lane.is_wanted());
+            let waiting = self.lanes.iter().enumerate().filter(|(_, lane)| lane.stream.is_none());
+            let queue = waiting.clone().count();
             let Some((next, lane)) = waiting.max_by_key(|(_, lane)| (lane.call.priority, Reverse(lane.order))) else {
-                return;
+                return Ok(());
             };
-            let source = state.longest_beginning(&lane.tokens, &self.lanes);
-            // What others have a use for is not to be had; what is merely kept is.
-            let busy =
-                state.cells.distinct(placed.clone().filter_map(|l| l.place.as_ref()).map(|p| p.cells.as_slice()));
-            if placed.count() > 0 && lane.tokens.len() + 1 > state.cells.capacity() - busy {
-                return;
+            let needs = lane.needs();
+            let Some(state) = &mut self.state else { return Ok(()) };
+            let busy = queue < self.lanes.len();
+            let division = Division::for_tokens(needs, &self.plan);
+            let crowded = queue > state.streams() && division.streams as usize > state.streams();
+            if needs > state.length() || crowded && !busy {
+                if busy {
+                    return Ok(());
+                }
+                self.divide(division)?;
+                continue;
             }
-            let Some((place, reused)) = state.place(source, &self.lanes) else { return };
-            self.lanes[next].admitted(place, reused);
+            let mut lane = self.lanes.swap_remove(next);
+            let placed = state.place(&mut lane, &self.lanes, self.count);
+            self.lanes.push(lane);
+            if !placed {
+                return Ok(());
+            }
         }
     }
 
-    /// Who brings how many tokens to the next batch. Makes room for them, if need be by taking a lane's place away.
+    /// Who brings how many tokens to the next batch: one lane a slice of its prompt, or each its next token.
     fn shares(&mut self) -> Vec<Share> {
-        loop {
-            let shares = self.wanted();
-            let tokens = shares.iter().map(|s| s.tokens).sum();
-            let Some(state) = &mut self.state else { return Vec::new() };
-            if state.make_room(tokens) {
-                return shares;
-            }
-            // The youngest of the least important waits until the others have ended.
-            let placed = (0..self.lanes.len()).filter(|&i| self.lanes[i].place.is_some());
-            match placed.max_by_key(|&i| (Reverse(self.lanes[i].call.priority), self.lanes[i].order)) {
-                Some(i) => state.vacate(&mut self.lanes[i]),
-                None => return Vec::new(),
-            }
-        }
-    }
-
-    fn wanted(&mut self) -> Vec<Share> {
-        let served = |lane: &Lane| lane.place.is_some() && lane.is_wanted();
-        let mut candidates: Vec<usize> = (0..self.lanes.len()).filter(|&i| served(&self.lanes[i])).collect();
-        candidates.sort_by_key(|&i| (Reverse(self.lanes[i].call.priority), self.lanes[i].served));
-        let (long, short): (Vec<usize>, Vec<usize>) =
-            candidates.into_iter().partition(|&i| self.lanes[i].remaining() > TOGETHER);
-        if let Some(&lane) = long.first()
-            && (short.is_empty() || !self.long_was_last)
+        let wanted = |lane: &Lane| lane.stream.is_some() && lane.is_wanted();
+        let candidates = (0..self.lanes.len()).filter(|&i| wanted(&self.lanes[i]));
+        let (mut next, prompts): (Vec<usize>, Vec<usize>) = candidates.partition(|&i| self.lanes[i].remaining() == 1);
+        let prompt = prompts.into_iter().max_by_key(|&i| {
+            let lane = &self.lanes[i];
+            (lane.call.priority, Reverse(lane.served))
+        });
+        if let Some(lane) = prompt
+            && (next.is_empty() || !self.prompt_was_last)
         {
-            self.long_was_last = true;
-            let slice =
-                if short.is_empty() && long.len() == 1 { SLICE.min(self.plan.context) as usize } else { SHARED_SLICE };
+            self.prompt_was_last = true;
+            let slice = SLICE as usize - self.lanes[lane].computed % SLICE as usize;
             return vec![Share { lane, tokens: self.lanes[lane].remaining().min(slice) }];
         }
-        self.long_was_last = false;
-        let mut room = TOGETHER;
-        let mut shares = Vec::new();
-        for lane in short {
-            let tokens = self.lanes[lane].remaining();
-            if tokens <= room {
-                room -= tokens;
-                shares.push(Share { lane, tokens });
-            }
-        }
-        shares
+        self.prompt_was_last = false;
+        // Neighbouring streams are computed together, and llama.cpp looks for them in order.
+        next.sort_by_key(|&i| self.lanes[i].stream);
+        next.into_iter().map(|lane| Share { lane, tokens: 1 }).collect()
     }
 
     fn compute(&mut self, shares: &[Share]) -> Result<()> {
@@ -263,12 +232,11 @@ impl Generator {
         for share in shares {
             let lane = &mut self.lanes[share.lane];
             lane.served = self.count;
-            let Some(place) = &mut lane.place else { continue };
-            state.cells.take(share.tokens, &mut place.cells);
+            let Some(stream) = lane.stream else { continue };
             let mut output = None;
             for position in lane.computed..lane.computed + share.tokens {
                 let last = position + 1 == lane.tokens.len();
-                let i = self.batch.push(lane.tokens[position], position, place.sequence, last);
+                let i = self.batch.push(lane.tokens[position], position, stream as u32, last);
                 output = last.then_some(i);
             }
             outputs.push(output);
@@ -278,9 +246,11 @@ impl Generator {
             (lane.call.clone(), lane.slot.clone())
         }));
         let begin = Instant::now();
-        let only_next = shares.iter().all(|s| s.tokens == 1);
-        let pace = (only_next && state.restores()).then_some(&mut self.pace);
-        let decoded = decode(&mut state.context, &mut self.batch, pace, &self.watched);
+        let decoded = if shares.iter().all(|share| share.tokens == 1) {
+            decode(state, &mut self.batch, &mut self.pace, &self.watched)
+        } else {
+            state.context.decode(&mut self.batch)
+        };
         let took = begin.elapsed();
         self.watched.waiting.borrow_mut().clear();
         match decoded? {
@@ -349,20 +319,19 @@ impl Generator {
     }
 }
 
-/// Computes a batch at the pace's threads; if it is a trial that fails, once more.
-fn decode(context: &mut Context, batch: &mut Batch, pace: Option<&mut Pace>, watched: &Watched) -> Result<Decoded> {
-    let Some(pace) = pace else { return context.decode(batch) };
+/// Computes next tokens at the pace's threads; if that was a trial that failed, once more.
+fn decode(state: &mut State, batch: &mut Batch, pace: &mut Pace, watched: &Watched) -> Result<Decoded> {
     let (threads, limit) = pace.next(batch.len());
     let begin = Instant::now();
-    watched.until.set(limit.map(|limit| begin + limit));
-    context.use_threads(threads);
-    let mut decoded = context.decode(batch);
+    watched.until.set(limit.filter(|_| state.restores()).map(|limit| begin + limit));
+    state.context.use_threads(threads);
+    let mut decoded = state.context.decode(batch);
     let late = matches!(decoded, Ok(Decoded::GivenUp)) && watched.is_late();
     watched.until.set(None);
     pace.took((!late).then(|| begin.elapsed()));
-    context.use_threads(pace.threads());
+    state.context.use_threads(pace.threads());
     if late {
-        decoded = context.decode(batch);
+        decoded = state.context.decode(batch);
     }
     decoded
 }

@@ -3,28 +3,28 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cells::Cell;
 use super::native::Model;
 use super::run::Slot;
 use crate::engine::{Answer, Call, Event, Finish, Generate, Provenance, Step, TokenInfo, Usage};
 use crate::text::{Pieces, Sampler, logprob};
 use crate::{Error, Result};
 
-/// A generation: its tokens, how many of them are computed, and what became of them.
-///
-/// Prompt and answer are one list, and computing a prompt and computing the last token are one operation. So a lane
-/// that had to give up its place in the context goes on later as if its tokens so far were its prompt.
+/// A generation: its tokens, prompt and answer in one list, and how many of them are computed.
 pub(super) struct Lane {
     pub(super) call: Call,
     pub(super) slot: Arc<Slot>,
     pub(super) tokens: Vec<u32>,
     /// Tokens whose state is in the context.
     pub(super) computed: usize,
-    pub(super) place: Option<Place>,
+    /// The stream of the context that it has.
+    pub(super) stream: Option<usize>,
     /// When it came, and when it was last served, in the worker's own count.
     pub(super) order: u64,
     pub(super) served: u64,
     prompt: usize,
+    /// Tokens of the prompt that a run before computed, and how many of those it computed as a prompt.
+    reused: (usize, usize),
+    reproducible: bool,
     /// Tokens that prompt and answer may have together.
     context: usize,
     most: Option<u32>,
@@ -33,13 +33,6 @@ pub(super) struct Lane {
     pieces: Pieces,
     answer: Answer,
     came: Option<Instant>,
-}
-
-/// A lane's place in the context.
-#[derive(Debug)]
-pub(super) struct Place {
-    pub(super) sequence: u32,
-    pub(super) cells: Vec<Cell>,
 }
 
 impl Lane {
@@ -57,6 +50,8 @@ impl Lane {
         answer.id = call.id;
         Self {
             prompt: tokens.len(),
+            reused: (0, 0),
+            reproducible: request.sampling.temperature == 0.0 || request.sampling.seed.is_some(),
             context,
             most: request.max_tokens,
             logprobs: request.logprobs,
@@ -67,7 +62,7 @@ impl Lane {
             slot,
             tokens,
             computed: 0,
-            place: None,
+            stream: None,
             order: 0,
             served: 0,
             came: None,
@@ -94,14 +89,35 @@ impl Lane {
         self.came = Some(Instant::now());
     }
 
-    /// It has a place; `reused` tokens of it are there already.
-    pub(super) fn admitted(&mut self, place: Place, reused: usize) {
-        self.place = Some(place);
+    /// It has a stream; `reused` of its tokens are there already, and the first `exact` were computed as a prompt.
+    pub(super) fn admitted(&mut self, stream: usize, reused: usize, exact: usize) {
+        self.stream = Some(stream);
         self.computed = reused;
-        if let Some(came) = self.came.take() {
-            self.answer.usage.queued = came.elapsed();
-            self.answer.usage.cached_tokens = reused as u64;
-        }
+        self.reused = (reused, exact);
+        self.answer.usage.cached_tokens = reused as u64;
+        self.answer.usage.queued = self.came.map_or(Duration::ZERO, |came| came.elapsed());
+    }
+
+    /// It has no stream any more; returns the one that it had.
+    pub(super) fn leave(&mut self) -> Option<usize> {
+        self.computed = 0;
+        self.stream.take()
+    }
+
+    /// The tokens that it may come to have.
+    pub(super) fn needs(&self) -> usize {
+        self.most.map_or(self.context, |most| self.prompt.saturating_add(most as usize).min(self.context))
+    }
+
+    /// Whether the same request must give the same answer.
+    pub(super) fn is_reproducible(&self) -> bool {
+        self.reproducible
+    }
+
+    /// Tokens from the beginning that were computed as a prompt, on nothing but such tokens.
+    pub(super) fn exact(&self) -> usize {
+        let (reused, exact) = self.reused;
+        if exact < reused { exact } else { self.computed.min(self.prompt) }
     }
 
     /// The progress of the prompt.

@@ -5,9 +5,8 @@
 //! `header` reads the file before native code does, `facts` and `vocabulary` say what is in it and refuse what
 //! llama.cpp would not survive, `estimate` says what it costs. `native`, `stream` and `context` are the only way to
 //! llama.cpp. `worker` is the thread that computes; `generator` and `embedder` are its two jobs, with `lane`, `state`
-//! and `cells`. `run` is what callers hold, `prompt` makes tokens of what they ask.
+//! and `pace`. `run` is what callers hold, `prompt` makes tokens of what they ask.
 
-mod cells;
 mod context;
 mod embedder;
 mod estimate;
@@ -46,6 +45,7 @@ use lane::Lane;
 use native::Model;
 use prompt::Prompts;
 use run::{Link, Slot, TextRun};
+use state::Division;
 use stream::Stream;
 use worker::{Command, Plan};
 
@@ -82,8 +82,8 @@ pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>>
     let (data_start, alignment) = (header.data_start, header.alignment);
     drop(header);
     let mut plan = plan(&facts, options)?;
-    let sequences = u64::from(plan.parallel) * 2;
-    let memory = estimate::estimate(&facts, plan.context.into(), sequences, plan.generates);
+    let cells = u64::from(Division::most_cells(&plan));
+    let memory = estimate::estimate(&facts, cells, plan.parallel.into(), plan.generates);
     plan.context_bytes = memory.context + memory.scratch;
     plan.bytes_per_token = estimate::bytes_per_token(&facts) + facts.cache_elements * 2;
     afford(memory, options)?;

@@ -75,7 +75,9 @@ pub(super) fn take(value: TValue, dtype: DType) -> Result<Tensor> {
             let counted = value.cast_to::<i64>().map_err(|e| wrong(&e))?.into_owned();
             share(counted.into_arc_tensor(), dtype, dims)
         }
-        (got, _) if got == datum_type(dtype, true) && dtype != DType::BF16 => share(value.into_arc_tensor(), dtype, dims),
+        (got, _) if got == datum_type(dtype, true) && dtype != DType::BF16 => {
+            share(value.into_arc_tensor(), dtype, dims)
+        }
         (got, _) => Err(Error::backend(format!("expected {dtype}, tract gave {got:?}"))),
     }
 }

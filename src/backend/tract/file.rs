@@ -12,12 +12,15 @@ use tract_onnx::model::ParseResult;
 use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value as Dimension;
-use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto, type_proto};
+use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 
 use super::guard::contained;
-use super::{convert, operators, weights};
+use super::{operators, weights};
 use crate::tensor::Bytes;
 use crate::{Code, Error, Result};
+
+/// tract's time for planning grows with the square of their number: these take several seconds.
+const MOST_NODES: usize = 20_000;
 
 /// A model's bytes, with those of the files beside it.
 #[derive(Clone)]
@@ -39,7 +42,7 @@ impl OnnxFile {
         let graph = model.graph.as_mut().ok_or_else(|| Error::corrupt("not an ONNX model: it has no graph"))?;
         graph.initializer.retain(|tensor| !given.contains(&&*tensor.name));
         let functions: HashSet<String> = model.functions.drain(..).filter_map(|function| function.name).collect();
-        Rewrite { file: self, functions }.graph(graph, true)?;
+        Rewrite { file: self, functions, nodes: 0 }.graph(graph, true)?;
         let parsed = contained(|| operators::reader().parse(&model, None))
             .map_err(|fault| fault.into_error(Code::Unsupported, "reading the model"))?;
         match &*parsed.unresolved_inputs {
@@ -53,10 +56,15 @@ struct Rewrite<'a> {
     file: &'a OnnxFile,
     /// The names of functions that the model defines itself.
     functions: HashSet<String>,
+    nodes: usize,
 }
 
 impl Rewrite<'_> {
-    fn graph(&self, graph: &mut GraphProto, outermost: bool) -> Result<()> {
+    fn graph(&mut self, graph: &mut GraphProto, outermost: bool) -> Result<()> {
+        self.nodes += graph.node.len();
+        if self.nodes > MOST_NODES {
+            return Err(Error::unsupported(format!("tract plans at most {MOST_NODES} operators, the model has more")));
+        }
         if !graph.sparse_initializer.is_empty() {
             return Err(Error::unsupported("tract has no sparse initializers"));
         }
@@ -115,23 +123,24 @@ impl Rewrite<'_> {
         Ok(())
     }
 
-    fn node(&self, node: &mut NodeProto) -> Result<()> {
+    fn node(&mut self, node: &mut NodeProto) -> Result<()> {
         // Their domain is a field that tract's copy of the format has not; it is never the standard one.
         if !matches!(&*node.domain, "" | "ai.onnx") && self.functions.contains(&node.op_type) {
             let (domain, name) = (&node.domain, &node.op_type);
             return Err(Error::unsupported(format!("tract calls no function defined in a model: {domain}:{name}")));
         }
-        for attribute in &mut node.attribute {
-            self.attribute(attribute)?;
+        if node.op_type == "ConstantOfShape" && node.attribute.is_empty() {
+            node.attribute.push(zero());
         }
-        Ok(())
+        node.attribute.iter_mut().try_for_each(|attribute| self.attribute(attribute))
     }
 
-    fn attribute(&self, attribute: &mut AttributeProto) -> Result<()> {
+    fn attribute(&mut self, attribute: &mut AttributeProto) -> Result<()> {
         const ELEMENT_TYPES: [&str; 4] = ["to", "dtype", "output_dtype", "output_datatype"];
         if attribute.r#type == AttributeType::Int as i32 && ELEMENT_TYPES.contains(&&*attribute.name) {
             attribute.i = self.element(attribute.i).map_or(attribute.i, i64::from);
         }
+        sane(attribute)?;
         for tensor in attribute.t.iter_mut().chain(&mut attribute.tensors) {
             weights::rewrite(tensor, self.file)?;
         }
@@ -150,7 +159,34 @@ impl Rewrite<'_> {
     }
 }
 
-/// Whether this machine computes f16 in f16.
-pub(super) fn native_half() -> bool {
-    convert::native_half()
+/// The value that ONNX gives to a ConstantOfShape without one: a zero in f32. tract takes one in f64.
+fn zero() -> AttributeProto {
+    let value = TensorProto {
+        dims: vec![1],
+        data_type: DataType::Float as i32,
+        float_data: vec![0.0],
+        ..TensorProto::default()
+    };
+    AttributeProto {
+        name: "value".into(),
+        r#type: AttributeType::Tensor as i32,
+        t: Some(value),
+        ..AttributeProto::default()
+    }
+}
+
+/// Refuses windows and borders that tract would spend all time and memory on before it knows better.
+fn sane(attribute: &AttributeProto) -> Result<()> {
+    const WINDOW: u64 = 1 << 22;
+    const BORDER: u64 = 1 << 28;
+    let size = |v: &i64| v.unsigned_abs().max(1);
+    let (size, most) = match &*attribute.name {
+        "kernel_shape" => (attribute.ints.iter().map(size).fold(1, u64::saturating_mul), WINDOW),
+        "pads" | "output_padding" | "output_shape" => (attribute.ints.iter().map(size).max().unwrap_or(0), BORDER),
+        _ => return Ok(()),
+    };
+    if size > most {
+        return Err(Error::unsupported(format!("tract: {} {:?} exceeds {most}", attribute.name, attribute.ints)));
+    }
+    Ok(())
 }

@@ -24,6 +24,10 @@ impl Fault {
     pub(super) fn into_error(self, code: Code, doing: &str) -> Error {
         match self {
             Fault::Error(e) => Error::new(code, format!("tract, {doing}: {}", chain(&e))),
+            // tract's way to say so.
+            Fault::Panic(message) if message.starts_with("failed to allocate") => {
+                Error::new(Code::OutOfMemory, format!("tract, {doing}: {message}"))
+            }
             Fault::Panic(message) => Error::new(Code::Panic, format!("tract panicked, {doing}: {message}")),
         }
     }

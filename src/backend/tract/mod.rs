@@ -2,17 +2,21 @@
 //!
 //! Enters: an opened file. Leaves: an [`Engine`] for tensor requests. May import: engine, tensor.
 //!
-//! The file is read in full by `proto` first, then changed in memory into what tract reads best
-//! (`file`, `weights`, `branch`), and planned: at open if its shapes are fixed, else when the first
-//! inputs of a shape come (`plans`). Everything that tract does runs inside `guard`, so a panic of
-//! tract's on a hostile model becomes an error. Values cross in `convert`.
+//! The file is read in full by `proto` first, then changed in memory into what tract reads best (`file`,
+//! `weights`), with operators of ours where tract's do harm (`operators`, `branch`, `equal`, `bounded`), and
+//! planned: at open if its shapes are fixed, else when the first inputs of a shape come (`plans`, `plan`,
+//! `constants`). Everything that tract does runs inside `guard`, so a panic of tract's on a hostile model
+//! becomes an error. Values cross in `convert`: in with one copy, out with none.
 //!
 //! Half-precision models are computed in f32, and rounded to half precision only at the outputs, where
 //! the CPU has no f16 arithmetic; bf16 models always are. State is by value: a model's state outputs are
-//! fed back by the caller.
+//! fed back by the caller. Cancel and deadline end a run between two operators.
 
+mod bounded;
 mod branch;
+mod constants;
 mod convert;
+mod equal;
 mod file;
 mod guard;
 mod operators;
@@ -45,10 +49,11 @@ const MOST_THREADS: u32 = 1024;
 /// Errors: `Unsupported`, with the names, for operators that tract has not; `Corrupt`, `OutOfMemory`
 /// and `Cancelled` as [`open`](super::open) says; `Panic` if tract panicked.
 pub(super) fn open(opened: Opened, options: &Options) -> Result<Arc<dyn Engine>> {
-    open_as(opened, options, convert::native_half())
+    let model = load(opened, options, convert::native_half())?;
+    Ok(Arc::new(Tract(Arc::new(model))))
 }
 
-fn open_as(opened: Opened, options: &Options, native_half: bool) -> Result<Arc<dyn Engine>> {
+fn load(opened: Opened, options: &Options, native_half: bool) -> Result<Model> {
     let bounds = Call { cancel: options.cancel.clone(), ..Call::default() };
     let declared = proto::read(opened.bytes.as_slice())?;
     operators::check(&declared)?;
@@ -72,12 +77,13 @@ fn open_as(opened: Opened, options: &Options, native_half: bool) -> Result<Arc<d
         file: OnnxFile { bytes: opened.bytes, external, native_half },
         inputs: spec.inputs.clone(),
         executor: executor(options.threads)?,
+        largest: options.memory_limit.or_else(machine_memory).unwrap_or(16 << 30),
     };
     let plans = Plans::new(planner, declared.operators.contains("If"));
     plans.prove(options.map == super::Map::Read)?;
     bounds.check()?;
     options.tell(OpenProgress::Load(1.0));
-    Ok(Arc::new(Tract(Arc::new(Model { spec, plans }))))
+    Ok(Model { spec, plans })
 }
 
 /// What every run of an engine shares.
@@ -109,12 +115,14 @@ impl Engine for Tract {
     }
 }
 
-/// The weights are there twice while a plan is made: as the file has them, and packed for the CPU.
+/// The weights are there twice while a plan is made: as the file has them, and packed for the CPU, where
+/// 8-bit weights have become f32.
 fn estimate(declared: &Declared, native_half: bool) -> MemoryEstimate {
     let widened = if declared.half && !native_half { 2 } else { 1 };
     let weights = declared.weight_bytes.saturating_mul(widened);
+    let packed = weights.saturating_mul(if declared.operators.contains("DequantizeLinear") { 4 } else { 1 });
     let ports = declared.inputs.iter().chain(&declared.outputs).map(port_bytes).fold(0u64, u64::saturating_add);
-    MemoryEstimate::new(weights, 0, weights.saturating_add(ports))
+    MemoryEstimate::new(weights, 0, packed.saturating_add(ports))
 }
 
 /// Bytes of a port whose shape is fixed, else 0.
@@ -124,6 +132,16 @@ fn port_bytes(port: &Port) -> u64 {
         Dim::Fixed(n) => bytes.saturating_mul(*n as u64),
         _ => 0,
     })
+}
+
+/// Bytes of memory of this machine, where that is easily told.
+fn machine_memory() -> Option<u64> {
+    if !cfg!(any(target_os = "linux", target_os = "android")) {
+        return None;
+    }
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let kibibytes = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?.trim().strip_suffix(" kB")?;
+    kibibytes.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// Who multiplies matrices: this thread, or a pool of the engine's own.

@@ -3,9 +3,11 @@
 //! tract looks an operator up by its name alone, so a `custom:Add` would run as ONNX's Add, and
 //! `com.microsoft:Attention` as the unrelated `ai.onnx:Attention`. What counts here is domain and name.
 
+use std::sync::LazyLock;
+
 use tract_onnx::model::Onnx;
 
-use super::branch;
+use super::{bounded, branch, equal};
 use crate::backend::proto::Declared;
 use crate::{Error, Result};
 
@@ -29,30 +31,39 @@ const MICROSOFT: &[&str] = &[
 /// among them: it follows the file's feature and class numbers unchecked, out of bounds if they say so.
 const ML: &[&str] = &["ArrayFeatureExtractor", "CategoryMapper", "LinearClassifier", "LinearRegressor", "Normalizer"];
 
-/// tract's ONNX reader with our own `If`, blind to the shapes a file claims for its inner values:
+/// tract's own reader of ONNX.
+pub(super) fn stock() -> &'static Onnx {
+    static STOCK: LazyLock<Onnx> = LazyLock::new(tract_onnx::onnx);
+    &STOCK
+}
+
+/// The reader with our own `If`, `Equal` and bounds, blind to the shapes a file claims for its inner values:
 /// they are derived from the inputs, and symbols in them do not unify with numbers.
 pub(super) fn reader() -> Onnx {
-    let mut onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
+    let mut onnx = stock().clone().with_ignore_value_info(true).with_ignore_output_shapes(true);
     onnx.op_register.insert("If", branch::parse);
+    bounded::register(&mut onnx.op_register);
+    equal::register(&mut onnx.op_register);
     onnx
 }
 
 /// Refuses a model with operators that tract cannot compute, and names them.
 pub(super) fn check(declared: &Declared) -> Result<()> {
-    let onnx = reader();
     let foreign: Vec<&str> =
-        declared.operators.iter().map(String::as_str).filter(|operator| !knows(&onnx, operator)).collect();
+        declared.operators.iter().map(String::as_str).filter(|operator| !knows(operator)).collect();
     if foreign.is_empty() {
         return Ok(());
     }
     Err(Error::unsupported(format!("tract has no operator {}", foreign.join(", "))))
 }
 
-fn knows(onnx: &Onnx, operator: &str) -> bool {
+fn knows(operator: &str) -> bool {
     match operator.rsplit_once(':') {
         Some(("ai.onnx.ml", name)) => ML.contains(&name),
         Some(("com.microsoft", name)) => MICROSOFT.contains(&name),
         Some(_) => false,
-        None => !ML.contains(&operator) && operator != "TreeEnsembleClassifier" && onnx.op_register.0.contains_key(operator),
+        // The names of ai.onnx.ml mean nothing in the default domain.
+        None if ML.contains(&operator) || operator == "TreeEnsembleClassifier" => false,
+        None => stock().op_register.0.contains_key(operator),
     }
 }

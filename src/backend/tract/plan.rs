@@ -1,17 +1,21 @@
 //! One executable plan of a model: for inputs of certain shapes, or of any.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tract_onnx::prelude::multithread::Executor;
 use tract_onnx::prelude::{
     DatumType, InferenceFact, InferenceModel, InferenceModelExt, IntoArcTensor, IntoTValue, OutletId, RunOptions,
-    SymbolScope, TValue, TVec, ToDim, TractError, TractResult, TypedModel, TypedSimplePlan, TypedSimpleState,
+    SymbolScope, TValue, TVec, Tensor as TractTensor, ToDim, TractError, TractResult, TypedModel, TypedSimplePlan,
+    TypedSimpleState,
 };
 use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::plan::eval;
 use tract_onnx::tract_hir::internal::{DimFact, ShapeFactoid, TDim};
 
+use super::bounded;
+use super::constants::{bytes, share};
 use super::convert::{datum_type, lend};
 use super::file::OnnxFile;
 use super::guard::{Fault, contained};
@@ -48,21 +52,39 @@ pub(super) struct Planner {
     /// The model's input ports.
     pub inputs: Vec<Port>,
     pub executor: Executor,
+    /// The most bytes that one value of the graph may have.
+    pub largest: u64,
 }
 
 impl Planner {
     /// A plan for what is given of each input, in the order of the ports.
     ///
     /// Optimised if tract can; if its optimiser fails the plan is the graph as it was before that.
-    pub(super) fn plan(&self, given: Vec<Given>) -> Result<Plan> {
-        let unsupported = |fault: Fault| fault.into_error(Code::Unsupported, &format!("planning for {}", self.words(&given)));
+    /// It shares its constants with `others` where they are equal.
+    pub(super) fn plan(&self, given: Vec<Given>, others: &[Arc<Plan>]) -> Result<Plan> {
+        let unsupported =
+            |fault: Fault| fault.into_error(Code::Unsupported, &format!("planning for {}", self.words(&given)));
         let (model, feeds) = self.graph(&given)?;
         let typed = contained(|| model.into_typed()).map_err(unsupported)?;
-        let model = optimised(typed);
+        bounded::check(&typed, self.largest)?;
+        let (mut model, weights) = optimised(typed);
+        bounded::check(&model, self.largest)?;
+        let known: Vec<_> = others.iter().flat_map(|plan| plan.constants.iter().cloned()).collect();
+        let (constants, shared) = contained(|| share(&mut model, &known)).map_err(unsupported)?;
         let options = RunOptions { executor: Some(self.executor.clone()), ..RunOptions::default() };
         let runnable = contained(|| TypedSimplePlan::new_with_options(model, &options)).map_err(unsupported)?;
         let state = contained(|| runnable.spawn()).map_err(unsupported)?;
-        Ok(Plan::new(given, feeds, runnable, state))
+        let keeps = state.op_states.iter().any(Option::is_some);
+        Ok(Plan {
+            given,
+            feeds,
+            runnable,
+            idle: (!keeps).then(|| Mutex::new(vec![state])),
+            constants,
+            bytes: weights.saturating_sub(shared),
+            used: AtomicU64::new(0),
+            proven: AtomicBool::new(false),
+        })
     }
 
     /// tract's graph with the inputs that are to be fed, and which ones these are.
@@ -76,8 +98,9 @@ impl Planner {
             .collect();
         let mut parsed = self.file.parse(&named)?;
         let model = &mut parsed.model;
-        let (mut sources, mut feeds) = (Vec::new(), Vec::new());
-        for (i, (port, given)) in self.inputs.iter().zip(given).enumerate().filter(|(_, (_, g))| **g != Given::Default) {
+        let (mut sources, mut feeds, mut symbols) = (Vec::new(), Vec::new(), Symbols::default());
+        for (i, (port, given)) in self.inputs.iter().zip(given).enumerate().filter(|(_, (_, g))| **g != Given::Default)
+        {
             let Kind::Tensor { dtype, shape } = &port.kind else {
                 return Err(Error::unsupported(format!("input '{}': tract takes no {}", port.name, port.kind)));
             };
@@ -90,13 +113,18 @@ impl Planner {
                 Given::Default => continue,
                 Given::Value(value) => {
                     let value = lend(value, to)?.into_arc_tensor();
-                    fix(model, outlet, value).map_err(|e| Fault::Error(e).into_error(Code::Unsupported, "fixing an input"))?;
+                    fix(model, outlet, value)
+                        .map_err(|e| Fault::Error(e).into_error(Code::Unsupported, "fixing an input"))?;
                     continue;
                 }
                 Given::Shape(shape) => InferenceFact::dt_shape(to, &**shape),
-                Given::Any => InferenceFact::dt_shape(to, symbolic(shape.as_deref(), &model.symbols)),
+                Given::Any => {
+                    let shape = contained(|| symbols.shape(shape.as_deref(), &model.symbols));
+                    InferenceFact::dt_shape(to, shape.map_err(|e| e.into_error(Code::Backend, "naming dimensions"))?)
+                }
             };
-            contained(|| model.set_outlet_fact(outlet, fact)).map_err(|e| e.into_error(Code::Backend, "setting an input"))?;
+            contained(|| model.set_outlet_fact(outlet, fact))
+                .map_err(|e| e.into_error(Code::Backend, "setting an input"))?;
             sources.push(outlet);
             feeds.push((i, to));
         }
@@ -116,36 +144,56 @@ impl Planner {
 }
 
 /// Makes an input a constant.
-fn fix(model: &mut InferenceModel, outlet: OutletId, value: Arc<tract_onnx::prelude::Tensor>) -> TractResult<()> {
+fn fix(model: &mut InferenceModel, outlet: OutletId, value: Arc<TractTensor>) -> TractResult<()> {
     let fact = InferenceFact::try_from(&value)?;
     model.node_mut(outlet.node).op = Box::new(Const::new(value)?);
     model.set_outlet_fact(outlet, fact)
 }
 
-fn symbolic(dims: Option<&[Dim]>, symbols: &SymbolScope) -> ShapeFactoid {
-    let Some(dims) = dims else { return ShapeFactoid::default() };
-    let dims = dims.iter().map(|dim| {
-        DimFact::from(match dim {
-            Dim::Fixed(n) => n.to_dim(),
-            Dim::Symbol(name) => TDim::from(symbols.sym(name)),
-            Dim::Any => TDim::from(symbols.new_with_prefix("any")),
-        })
-    });
-    ShapeFactoid::closed(dims.collect())
+/// Dimensions as symbols. They get names of ours, since tract would read some as formulas.
+#[derive(Default)]
+struct Symbols<'a>(HashMap<&'a str, TDim>);
+
+impl<'a> Symbols<'a> {
+    fn shape(&mut self, dims: Option<&'a [Dim]>, scope: &SymbolScope) -> TractResult<ShapeFactoid> {
+        let Some(dims) = dims else { return Ok(ShapeFactoid::default()) };
+        let dims = dims.iter().map(|dim| {
+            Ok(DimFact::from(match dim {
+                Dim::Fixed(n) => n.to_dim(),
+                Dim::Any => fresh(scope)?,
+                Dim::Symbol(name) => match self.0.get(&**name) {
+                    Some(known) => known.clone(),
+                    None => self.0.entry(name).or_insert(fresh(scope)?).clone(),
+                },
+            }))
+        });
+        Ok(ShapeFactoid::closed(dims.collect::<TractResult<_>>()?))
+    }
 }
 
-fn optimised(typed: TypedModel) -> TypedModel {
+fn fresh(scope: &SymbolScope) -> TractResult<TDim> {
+    let symbol = scope.new_with_prefix("dim");
+    // Some comparisons can be decided with no more than that.
+    scope.add_assertion(format!("{symbol} >= 0"))?;
+    Ok(symbol.into())
+}
+
+/// The graph as it shall run, and the bytes of its constants.
+fn optimised(typed: TypedModel) -> (TypedModel, u64) {
     let decluttered = match contained(|| typed.clone().into_decluttered()) {
         Ok(model) => model,
         Err(fault) => {
             tracing::warn!("tract could not simplify the graph, it runs as it is: {fault:?}");
-            return typed;
+            let bytes = bytes(&typed);
+            return (typed, bytes);
         }
     };
-    contained(|| decluttered.clone().into_optimized()).unwrap_or_else(|fault| {
+    let bytes = bytes(&decluttered);
+    let optimised = contained(|| decluttered.clone().into_optimized()).unwrap_or_else(|fault| {
         tracing::warn!("tract could not optimise the graph, it runs unoptimised: {fault:?}");
         decluttered
-    })
+    });
+    (optimised, bytes)
 }
 
 /// An executable plan, shared by all runs whose inputs it fits.
@@ -157,7 +205,9 @@ pub(super) struct Plan {
     /// States that wait for their next run, so that a run need not build one. Only of graphs without
     /// operators that keep something from run to run; of others each run has a fresh one.
     idle: Option<Mutex<Vec<TypedSimpleState>>>,
-    /// Bytes of its constants: weights as tract packed them.
+    /// Its large constants, for other plans to take over.
+    constants: Vec<Arc<TractTensor>>,
+    /// Bytes of its constants, without those that it took over.
     pub bytes: u64,
     /// When it was last used, in runs of the engine.
     pub used: AtomicU64,
@@ -166,19 +216,6 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    fn new(
-        given: Vec<Given>,
-        feeds: Vec<(usize, DatumType)>,
-        runnable: Arc<TypedSimplePlan>,
-        state: TypedSimpleState,
-    ) -> Self {
-        let keeps = state.op_states.iter().any(Option::is_some);
-        let idle = (!keeps).then(|| Mutex::new(vec![state]));
-        let constants = runnable.model().nodes().iter().filter_map(|node| node.op_as::<Const>());
-        let bytes = constants.map(|c| (c.val().volume() * c.val().datum_type().size_of()) as u64).sum();
-        Self { given, feeds, runnable, idle, bytes, used: AtomicU64::new(0), proven: AtomicBool::new(false) }
-    }
-
     /// Whether it is the plan for these inputs.
     pub(super) fn fits(&self, inputs: &[Option<Tensor>]) -> bool {
         self.given.iter().zip(inputs).all(|(given, input)| given.fits(input.as_ref()))

@@ -16,8 +16,12 @@ use crate::{Code, DType, Error, Result, Tensor};
 
 /// The most plans of exact shapes.
 const MOST: usize = 8;
-/// About how many bytes of constants all plans may hold; one plan is always kept.
+/// The most bytes of constants that all plans may hold, unless one alone has more.
 const BUDGET: u64 = 256 << 20;
+/// So many shapes get plans of their own before one plan for all is tried,
+const OWN: usize = 4;
+/// and only one shape if a plan holds so many bytes: it takes long to make.
+const HEAVY: u64 = 32 << 20;
 /// The most elements of an input that becomes a constant of a plan.
 const CONSTANT: usize = 64;
 /// The most values of a switch that get plans of their own.
@@ -57,8 +61,8 @@ impl Plans {
         }
     }
 
-    /// Finds at open what can be found without inputs. Plans a model whose shapes are all fixed;
-    /// `forget` then gives the file's bytes back, if no other plan can ever be wanted.
+    /// Finds at open what can be found without inputs. Plans a model whose shapes are all fixed; then
+    /// `forget` gives the file's bytes back, if no other plan can ever be wanted.
     pub(super) fn prove(&self, forget: bool) -> Result<()> {
         let mut maker = self.maker();
         let Some(planner) = &maker.planner else { return Ok(()) };
@@ -71,23 +75,25 @@ impl Plans {
                 _ => None,
             })
             .collect();
+        let may_need_values = planner.inputs.iter().any(|port| may_be_constant(&port.kind));
+        let parse = || on_large_stack(|| planner.file.parse(&[]).map(drop));
         match fixed {
             Some(given) if self.switches.is_empty() => {
-                let only = !planner.inputs.iter().any(|port| port.optional);
-                match on_large_stack(|| planner.plan(given)) {
+                let only = !may_need_values && !planner.inputs.iter().any(|port| port.optional);
+                match on_large_stack(|| planner.plan(given, &[])) {
                     Ok(plan) => {
-                        self.add(plan, 0);
+                        self.add(plan);
                         if forget && only {
                             maker.planner = None;
                         }
                         Ok(())
                     }
                     // It may need the value of an input, which only a run knows.
-                    Err(_) if planner.inputs.iter().any(|port| may_be_constant(&port.kind)) => Ok(()),
+                    Err(_) if may_need_values => parse(),
                     Err(e) => Err(e),
                 }
             }
-            _ => on_large_stack(|| planner.file.parse(&[]).map(drop)),
+            _ => parse(),
         }
     }
 
@@ -110,10 +116,9 @@ impl Plans {
     pub(super) fn instead_of(&self, failed: &Arc<Plan>, inputs: &[Option<Tensor>]) -> Option<Arc<Plan>> {
         let maker = self.maker();
         let planner = maker.planner.as_ref()?;
-        let (_, slots) = self.slots();
         let plan = on_large_stack(|| {
             if failed.is_symbolic() {
-                return planner.plan(self.given(inputs, |_, _| false));
+                return planner.plan(self.given(inputs, |_, _| false), &self.all());
             }
             self.with_values(planner, inputs).ok_or_else(|| Error::unsupported("no input is small"))
         });
@@ -121,7 +126,7 @@ impl Plans {
         if !failed.is_symbolic() {
             self.ready.write().unwrap_or_else(PoisonError::into_inner).retain(|plan| !Arc::ptr_eq(plan, failed));
         }
-        Some(self.add(plan, slots))
+        Some(self.add(plan))
     }
 
     /// Drops plans, all but the one last used or all; counts the bytes of those that no run uses.
@@ -139,6 +144,14 @@ impl Plans {
         freed
     }
 
+    /// How many plans there are of exact shapes, and of any.
+    #[cfg(test)]
+    pub(super) fn kinds(&self) -> (usize, usize) {
+        let ready = self.ready.read().unwrap_or_else(PoisonError::into_inner);
+        let symbolic = ready.iter().filter(|plan| plan.is_symbolic()).count();
+        (ready.len() - symbolic, symbolic)
+    }
+
     fn find(&self, inputs: &[Option<Tensor>]) -> Option<Arc<Plan>> {
         let ready = self.ready.read().unwrap_or_else(PoisonError::into_inner);
         let plan = ready.iter().find(|plan| plan.fits(inputs))?;
@@ -149,12 +162,17 @@ impl Plans {
     fn make(&self, maker: &mut Maker, inputs: &[Option<Tensor>]) -> Result<Arc<Plan>> {
         let Maker { planner, not_symbolic, switched } = maker;
         let planner = planner.as_ref().ok_or_else(|| Error::backend("a model of fixed shapes got others"))?;
-        let (exact, slots) = self.slots();
+        let others = self.all();
+        let exact = others.iter().filter(|plan| !plan.is_symbolic()).count();
+        let own = if others.iter().any(|plan| plan.bytes > HEAVY) { 1 } else { OWN };
         let pattern: Vec<bool> = inputs.iter().map(Option::is_some).collect();
-        let symbolic = || planner.plan(pattern.iter().map(|&is| if is { Given::Any } else { Given::Default }).collect());
-        if exact >= slots.div_ceil(2) && !not_symbolic.contains(&pattern) {
+        let symbolic = || {
+            let given = pattern.iter().map(|&is| if is { Given::Any } else { Given::Default });
+            planner.plan(given.collect(), &others)
+        };
+        if exact >= own && !not_symbolic.contains(&pattern) {
             match symbolic() {
-                Ok(plan) => return Ok(self.add(plan, slots)),
+                Ok(plan) => return Ok(self.add(plan)),
                 Err(e) => tracing::debug!("no plan for inputs of any shape: {e}"),
             }
             not_symbolic.push(pattern.clone());
@@ -162,26 +180,26 @@ impl Plans {
         let values: Vec<&Tensor> = self.switches.iter().filter_map(|&i| inputs[i].as_ref()).collect();
         let known = values.iter().all(|v| switched.contains(v));
         if !values.is_empty() && (known || switched.len() < SWITCHED) {
-            match planner.plan(self.given(inputs, |i, _| self.switches.contains(&i))) {
+            match planner.plan(self.given(inputs, |i, _| self.switches.contains(&i)), &others) {
                 Ok(plan) => {
                     switched.extend(values.into_iter().filter(|_| !known).cloned());
-                    return Ok(self.add(plan, slots));
+                    return Ok(self.add(plan));
                 }
                 Err(e) => tracing::debug!("no plan for these values of the switches: {e}"),
             }
         }
-        let first = match planner.plan(self.given(inputs, |_, _| false)) {
-            Ok(plan) => return Ok(self.add(plan, slots)),
+        let first = match planner.plan(self.given(inputs, |_, _| false), &others) {
+            Ok(plan) => return Ok(self.add(plan)),
             Err(e) if e.code() != Code::Unsupported && e.code() != Code::Panic => return Err(e),
             Err(e) => e,
         };
         if let Some(plan) = self.with_values(planner, inputs) {
-            return Ok(self.add(plan, slots));
+            return Ok(self.add(plan));
         }
         if !not_symbolic.contains(&pattern)
             && let Ok(plan) = symbolic()
         {
-            return Ok(self.add(plan, slots));
+            return Ok(self.add(plan));
         }
         Err(first)
     }
@@ -190,7 +208,10 @@ impl Plans {
     fn with_values(&self, planner: &Planner, inputs: &[Option<Tensor>]) -> Option<Plan> {
         [is_count as fn(&Tensor) -> bool, is_small].into_iter().find_map(|constant| {
             let given = self.given(inputs, |_, tensor| constant(tensor));
-            if given.iter().any(|given| matches!(given, Given::Value(_))) { planner.plan(given).ok() } else { None }
+            match given.iter().any(|given| matches!(given, Given::Value(_))) {
+                true => planner.plan(given, &self.all()).ok(),
+                false => None,
+            }
         })
     }
 
@@ -203,24 +224,24 @@ impl Plans {
         given.collect()
     }
 
-    /// How many plans of exact shapes there are, and how many there may be.
-    fn slots(&self) -> (usize, usize) {
-        let ready = self.ready.read().unwrap_or_else(PoisonError::into_inner);
-        let largest = ready.iter().map(|plan| plan.bytes).max().unwrap_or(0);
-        let slots = BUDGET.checked_div(largest).map_or(MOST, |n| usize::try_from(n).unwrap_or(MOST).clamp(1, MOST));
-        (ready.iter().filter(|plan| !plan.is_symbolic()).count(), slots)
+    fn all(&self) -> Vec<Arc<Plan>> {
+        self.ready.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Adds a plan, over the least recently used ones if there is no room; exact ones are found first.
-    fn add(&self, plan: Plan, slots: usize) -> Arc<Plan> {
+    /// Adds a plan, in place of the least recently used ones if there is no room; exact ones are found first.
+    fn add(&self, plan: Plan) -> Arc<Plan> {
         plan.touch(self.clock.fetch_add(1, Ordering::Relaxed));
         let plan = Arc::new(plan);
         let mut ready = self.ready.write().unwrap_or_else(PoisonError::into_inner);
         ready.push(plan.clone());
-        while slots > 0 && ready.iter().filter(|plan| !plan.is_symbolic()).count() > slots {
-            let exact = ready.iter().enumerate().filter(|(_, plan)| !plan.is_symbolic());
-            let Some((oldest, _)) = exact.min_by_key(|(_, plan)| plan.used.load(Ordering::Relaxed)) else { break };
-            ready.remove(oldest);
+        loop {
+            let exact = || ready.iter().enumerate().filter(|(_, plan)| !plan.is_symbolic());
+            let full = exact().count() > MOST || ready.iter().map(|plan| plan.bytes).sum::<u64>() > BUDGET;
+            let oldest = exact().min_by_key(|(_, plan)| plan.used.load(Ordering::Relaxed)).map(|(i, _)| i);
+            match oldest.filter(|_| full && exact().count() > 1) {
+                Some(oldest) => drop(ready.remove(oldest)),
+                None => break,
+            }
         }
         ready.sort_by_key(|plan| plan.is_symbolic());
         plan
@@ -232,7 +253,8 @@ impl Plans {
 }
 
 fn fixed(dims: &[Dim]) -> Option<crate::Shape> {
-    let dims: Option<Vec<usize>> = dims.iter().map(|dim| if let Dim::Fixed(n) = dim { Some(*n) } else { None }).collect();
+    let dims: Option<Vec<usize>> =
+        dims.iter().map(|dim| if let Dim::Fixed(n) = dim { Some(*n) } else { None }).collect();
     crate::Shape::new(&dims?).ok()
 }
 

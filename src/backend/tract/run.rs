@@ -42,13 +42,12 @@ impl Run for TensorRun {
             let Kind::Tensor { dtype, .. } = port.kind else {
                 return Err(Error::unsupported(format!("output '{}': tract gives no {}", port.name, port.kind)));
             };
-            let value = values.get_mut(i).ok_or_else(|| Error::backend(format!("tract gave no output '{}'", port.name)))?;
+            let value =
+                values.get_mut(i).ok_or_else(|| Error::backend(format!("tract gave no output '{}'", port.name)))?;
             let tensor = take(value.clone(), dtype).map_err(|e| e.during(format!("reading output '{}'", port.name)))?;
             outputs.push((port.name.clone(), tensor));
         }
-        let mut usage = Usage::default();
-        usage.prepare = prepared - begun;
-        usage.compute = prepared.elapsed();
+        let usage = Usage { prepare: prepared - begun, compute: prepared.elapsed(), ..Usage::default() };
         let mut answer = Answer::new(Finish::Complete, usage, self.model.spec.provenance.clone());
         answer.outputs = outputs;
         answer.id = self.call.id;

@@ -35,9 +35,12 @@ fn bring_in(tensor: &mut TensorProto, file: &OnnxFile) -> Result<()> {
     let location = entry("location").unwrap_or_default();
     let offset = entry("offset").map_or(Some(0), |v| v.parse::<usize>().ok());
     let length = elements(tensor).and_then(|n| n.checked_mul(bits(tensor.data_type)?)).map(|bits| bits.div_ceil(8));
-    let data = file.external.get(location).zip(offset).zip(length).and_then(|((data, offset), length)| {
-        data.as_slice().get(offset..offset.checked_add(length)?)
-    });
+    let data = file
+        .external
+        .get(location)
+        .zip(offset)
+        .zip(length)
+        .and_then(|((data, offset), length)| data.as_slice().get(offset..offset.checked_add(length)?));
     let Some(data) = data else {
         return Err(Error::corrupt(format!("external data of '{}': not within '{location}'", tensor.name)));
     };

@@ -1,26 +1,38 @@
-//! The books and the pace of the worker.
+//! How the context is divided, and how many threads compute.
 
 use std::time::Duration;
 
-use super::super::cells::Cells;
 use super::super::pace::Pace;
+use super::super::state::Division;
+use super::super::worker::Plan;
 
 #[test]
-fn cells_are_counted_per_user() {
-    let mut cells = Cells::new(10);
-    let mut first = Vec::new();
-    assert!(cells.take(6, &mut first));
-    let second = cells.share(&first[..4]);
-    let mut third = Vec::new();
-    assert!(!cells.take(5, &mut third), "only 4 are free");
-    assert!(third.is_empty());
-    assert_eq!(cells.free(), 4);
-    assert_eq!(cells.distinct([&*first, &*second].into_iter()), 6);
-    cells.release(first);
-    // The shared ones are still in use.
-    assert_eq!(cells.free(), 6);
-    cells.release(second);
-    assert_eq!((cells.free(), cells.capacity()), (10, 10));
+fn a_context_is_divided_as_the_longest_run_needs() {
+    let plan = |context, parallel| Plan {
+        context,
+        parallel,
+        threads: 1,
+        text: context,
+        generates: true,
+        reuses: true,
+        context_bytes: 0,
+        bytes_per_token: 0,
+    };
+    let divide = |tokens, context, parallel| {
+        let division = Division::for_tokens(tokens, &plan(context, parallel));
+        (division.streams, division.length)
+    };
+    assert_eq!(divide(1, 4096, 4), (4, 1024));
+    assert_eq!(divide(1024, 4096, 4), (4, 1024));
+    assert_eq!(divide(1025, 4096, 4), (3, 1280));
+    assert_eq!(divide(2000, 4096, 4), (2, 2048));
+    assert_eq!(divide(4096, 4096, 4), (1, 4096));
+    // Rounded up to what llama.cpp gives anyway.
+    assert_eq!(divide(100, 100, 1), (1, 256));
+    assert_eq!(divide(1, 600, 3), (3, 256));
+    assert_eq!(divide(600, 600, 3), (1, 768));
+    assert_eq!(Division::most_cells(&plan(600, 4)), 1024);
+    assert_eq!(Division::most_cells(&plan(4096, 4)), 4096);
 }
 
 /// Runs rounds on a machine that takes `seconds(threads)` for one; returns the threads used for each.
