@@ -249,7 +249,7 @@ fn a_child_that_goes_wrong_is_noticed() {
     let mut files: Vec<_> = names.map(|n| Hostile { path: folder.path().join(n), codes: BROKEN }).into();
     names.iter().for_each(|name| std::fs::write(folder.path().join(name), b"").unwrap());
     files[5].codes = &[Code::NotFound];
-    let wrong = opened_in_a_child(built, &files, folder.path(), Duration::from_secs(5));
+    let wrong = opened_in_a_child(built, &files, folder.path(), Duration::from_secs(20));
     let ends = ["abort: the process died", "hang: it hangs", "expected [\"NotFound\"], got Corrupt"];
     let greedy = cfg!(target_os = "linux");
     assert_eq!(wrong.len(), if greedy { 4 } else { 3 }, "{wrong:#?}");
