@@ -1,9 +1,9 @@
 //! An ONNX file as tract reads it best.
 //!
-//! The message is decoded and changed in memory before tract sees it: tensors in other files are
-//! brought in, half precision is widened, typed data that tract misreads is rewritten, names are made
-//! unique, and symbolic dimensions are dropped, because tract parses them as expressions and the
-//! shapes come from the inputs. tract never opens a file.
+//! The message is decoded and changed in memory before tract sees it: tensors in other files are brought in,
+//! half precision is widened, typed data that tract misreads is rewritten, and symbolic dimensions are
+//! dropped: the shapes come from the inputs, and tract would parse the symbols as formulas, recursing as deep
+//! as they nest. tract never opens a file.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -75,7 +75,7 @@ impl Rewrite<'_> {
             self.port(port);
         }
         graph.value_info.clear();
-        self.names(graph, outermost)?;
+        self.outputs(graph, outermost)?;
         graph.node.iter_mut().try_for_each(|node| self.node(node))
     }
 
@@ -89,31 +89,19 @@ impl Rewrite<'_> {
         }
     }
 
-    /// tract wants the names of nodes, inputs and initializers to be unique, which ONNX does not, and
-    /// panics on an output that its own graph does not give.
-    fn names(&self, graph: &mut GraphProto, outermost: bool) -> Result<()> {
+    /// tract panics on an output that the graph itself does not give.
+    fn outputs(&self, graph: &mut GraphProto, outermost: bool) -> Result<()> {
         let GraphProto { node: nodes, initializer, input, output, .. } = graph;
-        let mut names: HashSet<String> =
-            input.iter().map(|v| v.name.clone()).chain(initializer.iter().map(|t| t.name.clone())).collect();
-        let mut values = names.clone();
-        for (i, node) in nodes.iter_mut().enumerate() {
-            if node.name.is_empty() {
-                node.name = format!("{}.{i}", node.op_type);
-            }
-            if names.contains(&node.name) {
-                node.name = format!("{}#{i}", node.name);
-            }
-            names.insert(node.name.clone());
-            values.extend(node.output.iter().filter(|o| !o.is_empty()).cloned());
-        }
-        for (i, output) in output.iter_mut().enumerate().filter(|(_, o)| !values.contains(&o.name)) {
+        let given = nodes.iter().flat_map(|node| &node.output).filter(|name| !name.is_empty());
+        let given = given.chain(input.iter().map(|v| &v.name)).chain(initializer.iter().map(|t| &t.name));
+        let given: HashSet<String> = given.cloned().collect();
+        for (i, output) in output.iter_mut().enumerate().filter(|(_, o)| !given.contains(&o.name)) {
             if outermost {
                 return Err(Error::corrupt(format!("ONNX model: nothing gives the output '{}'", output.name)));
             }
             // A value of the surrounding graph, handed through.
             let through = format!("{}#{i}", output.name);
             nodes.push(NodeProto {
-                name: through.clone(),
                 op_type: "Identity".into(),
                 input: vec![std::mem::replace(&mut output.name, through.clone())],
                 output: vec![through],
