@@ -16,7 +16,7 @@ use crate::{Error, Result, Tensor};
 
 /// Texts are computed together up to this many tokens, or alone. What is computed together depends on the request
 /// only, so the same request gives the same bits.
-const TOGETHER: usize = 512;
+pub(super) const TOGETHER: usize = 512;
 const MOST_TEXTS: u32 = 32;
 
 /// A request on the worker's side.

@@ -85,7 +85,8 @@ pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>>
     let cells = u64::from(Division::most_cells(&plan));
     let memory = estimate::estimate(&facts, cells, plan.parallel.into(), plan.generates);
     plan.context_bytes = memory.context + memory.scratch;
-    plan.bytes_per_token = estimate::bytes_per_token(&facts) + facts.cache_elements * 2;
+    let cache = if plan.generates { facts.cache_elements * 2 } else { 0 };
+    plan.bytes_per_token = estimate::bytes_per_token(&facts) + cache;
     afford(memory, options)?;
     let digest = source.digest(options)?;
     let file_name = source.name.clone();

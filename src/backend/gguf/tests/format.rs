@@ -180,7 +180,7 @@ fn alignments() {
 #[test]
 fn tensor_names() {
     let named = |name: &[u8]| {
-        let tensor = Tensor { name: name.into(), dims: vec![4], kind: 0, offset: None, bytes: 16 };
+        let tensor = Tensor { name: name.into(), dims: vec![4], kind: 0, offset: None, fill: vec![7], bytes: 16 };
         File::model().no_tensors().any_tensor(tensor)
     };
     assert!(read(&named(&[b'n'; 63]).bytes()).is_ok());
@@ -266,7 +266,8 @@ fn tensor_types() {
 #[test]
 fn tensor_offsets() {
     let at = |offset| {
-        let second = Tensor { name: b"b".into(), dims: vec![8], kind: 0, offset: Some(offset), bytes: 32 };
+        let second =
+            Tensor { name: b"b".into(), dims: vec![8], kind: 0, offset: Some(offset), fill: vec![7], bytes: 32 };
         File::model().no_tensors().tensor("a", &[8], 0, 32).any_tensor(second)
     };
     assert!(read(&at(32).bytes()).is_ok());

@@ -1,6 +1,7 @@
 //! Generated files, good and bad: what the header's reader and the checks say before native code sees a byte.
 
 mod format;
+mod loading;
 mod meaning;
 mod serving;
 
@@ -23,6 +24,8 @@ pub(super) struct Tensor {
     pub(super) dims: Vec<u64>,
     pub(super) kind: u32,
     pub(super) offset: Option<u64>,
+    /// What its bytes are filled with, over and over.
+    pub(super) fill: Vec<u8>,
     pub(super) bytes: usize,
 }
 
@@ -52,6 +55,31 @@ impl File {
             .u32("tokenizer.ggml.bos_token_id", 256)
             .u32("tokenizer.ggml.eos_token_id", 257)
             .tensor("token_embd.weight", &[64, 300], 0, 64 * 300 * 4)
+    }
+
+    /// The same with all of its weights, which mean nothing: `weight(i)` is the i-th of each tensor.
+    pub(super) fn complete(weight: impl Fn(usize) -> f32) -> Self {
+        let mut tensors =
+            vec![("token_embd.weight".to_owned(), vec![64, 300]), ("output_norm.weight".to_owned(), vec![64])];
+        for layer in 0..2 {
+            let shapes: [(&str, &[u64]); 9] = [
+                ("attn_norm", &[64]),
+                ("attn_q", &[64, 64]),
+                ("attn_k", &[64, 32]),
+                ("attn_v", &[64, 32]),
+                ("attn_output", &[64, 64]),
+                ("ffn_norm", &[64]),
+                ("ffn_gate", &[64, 96]),
+                ("ffn_up", &[64, 96]),
+                ("ffn_down", &[96, 64]),
+            ];
+            tensors.extend(shapes.map(|(name, dims)| (format!("blk.{layer}.{name}.weight"), dims.to_vec())));
+        }
+        tensors.into_iter().fold(Self::model().no_tensors(), |file, (name, dims)| {
+            let count = dims.iter().product::<u64>() as usize;
+            let fill = (0..count).flat_map(|i| weight(i).to_le_bytes()).collect();
+            file.any_tensor(Tensor { name: name.into(), dims, kind: 0, offset: None, fill, bytes: count * 4 })
+        })
     }
 
     /// Sets a key, in the place of an earlier value if there is one.
@@ -92,7 +120,7 @@ impl File {
     }
 
     pub(super) fn tensor(self, name: &str, dims: &[u64], kind: u32, bytes: usize) -> Self {
-        self.any_tensor(Tensor { name: name.into(), dims: dims.into(), kind, offset: None, bytes })
+        self.any_tensor(Tensor { name: name.into(), dims: dims.into(), kind, offset: None, fill: vec![7], bytes })
     }
 
     pub(super) fn any_tensor(mut self, tensor: Tensor) -> Self {
@@ -121,7 +149,7 @@ impl File {
             tensor.dims.iter().for_each(|dim| file.extend(dim.to_le_bytes()));
             file.extend(tensor.kind.to_le_bytes());
             file.extend(tensor.offset.unwrap_or(data.len() as u64).to_le_bytes());
-            data.resize(data.len() + tensor.bytes, 7);
+            data.extend(tensor.fill.iter().cycle().take(tensor.bytes));
         }
         if !self.tensors.is_empty() {
             file.resize(file.len().next_multiple_of(self.alignment as usize), 0);
