@@ -1,0 +1,33 @@
+//! Whether the world is still the one the model was made for. Plain numbers in and out: no clock, no I/O.
+//!
+//! Enters: a reference ([`Profile`]) and counts ([`Counts`]), scalars, labels. Leaves: a [`Verdict`], an [`Alert`].
+//! May import: nothing of the crate.
+
+mod adwin;
+mod alert;
+mod calibrate;
+mod concept;
+mod ddm;
+mod fourier;
+mod health;
+mod judge;
+mod kswin;
+mod page_hinkley;
+mod profile;
+mod window;
+
+pub use adwin::Adwin;
+pub use alert::{Action, Alert, Alerts, Change, Severity, What};
+pub use calibrate::FalseAlarm;
+pub use concept::{Concept, Feedback, Share};
+pub use ddm::Ddm;
+pub use fourier::Fourier;
+pub use health::{Breach, Health, Slo};
+pub use judge::{EmbeddingDrift, FeatureDrift, Finding, Judge, Policy, Verdict};
+pub use kswin::Kswin;
+pub use page_hinkley::PageHinkley;
+pub use profile::{
+    Bins, Block, Embedding, Feature, Fit, Learner, MAX_BINS, MISSING, Moments, Profile, Reliability, Row, Sink, Source,
+    Value,
+};
+pub use window::Counts;
