@@ -7,6 +7,7 @@
 )]
 
 pub mod backend;
+pub mod drift;
 mod engine;
 mod error;
 mod tensor;
