@@ -1,0 +1,2 @@
+mod privacy;
+mod retry;
