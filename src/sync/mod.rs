@@ -35,6 +35,7 @@
 //! Where totals must begin anew (a new install id, a lost state, a clock set back by more than an hour), the start time
 //! moves with them, as the OpenTelemetry data model has it.
 
+mod answer;
 mod clock;
 mod encoding;
 mod ledger;
@@ -48,6 +49,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use answer::{Partial, partial_success};
 pub use encoding::Encoding;
 pub use outbox::{Batch, Options, Outbox};
 pub use privacy::Privacy;

@@ -231,21 +231,13 @@ impl Outbox {
         self.settle(batch, |_| {})
     }
 
-    /// The receiver will never take the batch. What it counted stays in the totals and comes with the next points; its
-    /// log records are lost, and counted as `refused`.
+    /// The receiver refused so many points and log records for good: the whole batch, or a part of it, as its answer
+    /// says ([`partial_success`](super::partial_success)). They are counted as `refused`, and the batch is forgotten as by
+    /// [`ack`](Outbox::ack). What refused points counted stays in the totals and comes with the next points.
     ///
     /// Errors: as [`ack`](Outbox::ack).
-    pub fn refuse(&mut self, batch: &Batch) -> Result<()> {
-        let lost = batch.log_records.max(1);
-        self.settle(batch, |state| state.lose("refused", lost))
-    }
-
-    /// The receiver took the batch but for so many points and records, as its partial success says: they are counted
-    /// as `rejected` and not sent again.
-    ///
-    /// Errors: as [`ack`](Outbox::ack).
-    pub fn ack_partly(&mut self, batch: &Batch, rejected: u64) -> Result<()> {
-        self.settle(batch, |state| state.lose("rejected", rejected))
+    pub fn refuse(&mut self, batch: &Batch, refused: u64) -> Result<()> {
+        self.settle(batch, |state| state.lose("refused", refused))
     }
 
     /// The random id of this install, a UUID: `service.instance.id` and `app.installation.id`.
@@ -332,7 +324,9 @@ impl Outbox {
     fn follow_log(&mut self) {
         let now = self.telemetry.now();
         let through = &self.state.through;
-        if now.epoch < through.epoch || now.epoch == through.epoch && now.boot != through.boot[..] {
+        if now.epoch == 0 {
+            // Nothing is kept in this process, so nothing is known of the log.
+        } else if now.epoch < through.epoch || now.epoch == through.epoch && now.boot != through.boot[..] {
             self.state.through = Default::default();
             self.state.slots.clear();
         } else {
