@@ -1,2 +1,7 @@
+mod clock;
+mod ledger;
+mod made;
 mod privacy;
+mod request;
 mod retry;
+mod state;

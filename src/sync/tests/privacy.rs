@@ -18,7 +18,7 @@ fn a_bin_is_told_in_steps_of_the_least_count_and_nothing_is_lost() {
         }
         before.clone_from(&told);
     }
-    assert_eq!(told, [35, 10, 0]);
+    assert_eq!(told, [35, 23, 0]);
 }
 
 #[test]
