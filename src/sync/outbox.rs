@@ -145,6 +145,8 @@ pub struct Outbox {
     state: State,
     noise: Noise,
     damage: Option<String>,
+    #[cfg(test)]
+    pub(super) faults: super::tests::faults::Faults,
     /// Held for as long as the outbox is open.
     _lock: File,
 }
@@ -173,7 +175,17 @@ impl Outbox {
             Err(e) => return Err(e),
         };
         let telemetry = telemetry.clone();
-        let mut outbox = Self { telemetry, file, options, state, noise: Noise::default(), damage, _lock: lock };
+        let mut outbox = Self {
+            telemetry,
+            file,
+            options,
+            state,
+            noise: Noise::default(),
+            damage,
+            #[cfg(test)]
+            faults: Default::default(),
+            _lock: lock,
+        };
         outbox.follow_log();
         Ok(outbox)
     }
@@ -271,7 +283,7 @@ impl Outbox {
         self.state.position()
     }
 
-    fn pending(&self) -> Option<Batch> {
+    pub(super) fn pending(&self) -> Option<Batch> {
         let pending = self.state.pending.as_ref()?;
         Some(Batch {
             id: pending.id.as_slice().try_into().ok()?,
@@ -305,8 +317,12 @@ impl Outbox {
     /// First the state, with the totals and the batch, is durable; then the records that are in it leave the log. Should
     /// the second step not happen, they are passed over by their position, and leave with the next step.
     fn keep(&mut self, state: State) -> Result<()> {
+        #[cfg(test)]
+        self.faults.before_store(&self.telemetry, state.position())?;
         state.store(&self.file)?;
         self.state = state;
+        #[cfg(test)]
+        self.faults.before_release()?;
         self.release();
         Ok(())
     }

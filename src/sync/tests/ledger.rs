@@ -25,13 +25,10 @@ fn add(options: &Options, state: &mut State, log: &mut Log) -> Requests {
 }
 
 fn profile() -> Profile {
-    let feature = |name: &str, bins: Bins| Feature {
-        name: name.into(),
-        source: Source::Input,
-        counts: vec![1; bins.len()],
-        bins,
-        moments: None,
-        dependence: vec![],
+    let feature = |name: &str, bins: Bins| {
+        let mut counts = vec![0; bins.len()];
+        counts[1] = 5;
+        Feature { name: name.into(), source: Source::Input, counts, bins, moments: None, dependence: vec![] }
     };
     Profile {
         model: [9; 32],
