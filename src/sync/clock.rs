@@ -1,0 +1,56 @@
+//! When a record was, on the wall clock.
+
+use super::state::Clock;
+use crate::telemetry::{Anchor, Stamp};
+
+/// 2020-01-01: a device that believes it is earlier has not set its clock since it was switched on.
+const SET: u64 = 1_577_836_800_000_000_000;
+/// Boots whose latest anchor is kept: that of the windows to come, and of those that a crash left over.
+const BOOTS: usize = 4;
+
+/// The anchors that are known.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Clocks {
+    anchors: Vec<Clock>,
+}
+
+impl Clocks {
+    pub(super) fn new(anchors: Vec<Clock>) -> Self {
+        Self { anchors }
+    }
+
+    /// Anchors of a clock that was not set tell nothing; the next one tells for the time before it too.
+    pub(super) fn add(&mut self, anchor: &Anchor) {
+        if let Ok(unix @ SET..) = u64::try_from(anchor.unix_ns) {
+            let clock = Clock { boot: anchor.stamp.boot.to_vec(), monotonic: anchor.monotonic_ns, unix };
+            if !self.anchors.contains(&clock) {
+                self.anchors.push(clock);
+            }
+        }
+    }
+
+    /// Nanoseconds since 1970, by the latest anchor before the moment, or else by the first one after it. `None` if its
+    /// boot has no anchor.
+    pub(super) fn unix(&self, stamp: &Stamp) -> Option<u64> {
+        let of_boot = || self.anchors.iter().filter(|a| a.boot == stamp.boot);
+        let before = of_boot().filter(|a| a.monotonic <= stamp.monotonic_ns).max_by_key(|a| a.monotonic);
+        let anchor = before.or_else(|| of_boot().min_by_key(|a| a.monotonic))?;
+        let past = i128::from(stamp.monotonic_ns) - i128::from(anchor.monotonic);
+        u64::try_from(i128::from(anchor.unix) + past).ok()
+    }
+
+    /// What later records need: of the last boots, the anchor that stands at this record.
+    pub(super) fn kept(&self, at: &Stamp) -> Vec<Clock> {
+        let passed = |a: &&Clock| a.boot != at.boot || a.monotonic <= at.monotonic_ns;
+        let mut kept: Vec<Clock> = Vec::new();
+        for anchor in self.anchors.iter().filter(passed) {
+            match kept.iter_mut().find(|k| k.boot == anchor.boot) {
+                Some(of_boot) if of_boot.monotonic <= anchor.monotonic => *of_boot = anchor.clone(),
+                Some(_) => {}
+                None => kept.push(anchor.clone()),
+            }
+        }
+        kept.drain(..kept.len().saturating_sub(BOOTS));
+        kept
+    }
+}

@@ -1,0 +1,58 @@
+//! Compression of a body.
+
+use std::io::Write;
+
+use crate::{Error, Result};
+
+/// How a body is compressed, as its `Content-Encoding` says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Encoding {
+    /// Not at all.
+    Identity,
+    /// gzip (RFC 1952): every OTLP receiver takes it.
+    #[default]
+    Gzip,
+    /// Zstandard (RFC 8878): the Collector takes it; a little larger than gzip here, for less work.
+    Zstd,
+}
+
+impl Encoding {
+    /// The value of the `Content-Encoding` header, none for [`Identity`](Encoding::Identity).
+    pub fn header(self) -> Option<&'static str> {
+        match self {
+            Encoding::Identity => None,
+            Encoding::Gzip => Some("gzip"),
+            Encoding::Zstd => Some("zstd"),
+        }
+    }
+
+    /// The same bytes give the same bytes: no time stamp, no file name.
+    pub(super) fn encode(self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        if bytes.is_empty() {
+            return Ok(bytes);
+        }
+        match self {
+            Encoding::Identity => Ok(bytes),
+            Encoding::Gzip => {
+                let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+                to.write_all(&bytes).and_then(|()| to.finish()).map_err(|e| Error::io("gzip", e))
+            }
+            Encoding::Zstd => {
+                Ok(ruzstd::encoding::compress_to_vec(&bytes[..], ruzstd::encoding::CompressionLevel::Fastest))
+            }
+        }
+    }
+
+    pub(super) fn number(self) -> u32 {
+        match self {
+            Encoding::Identity => 0,
+            Encoding::Gzip => 1,
+            Encoding::Zstd => 2,
+        }
+    }
+
+    pub(super) fn from_number(number: u32) -> Option<Self> {
+        [Encoding::Identity, Encoding::Gzip, Encoding::Zstd].into_iter().find(|e| e.number() == number)
+    }
+}

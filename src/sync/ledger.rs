@@ -1,0 +1,364 @@
+//! Sealed records into totals, and totals into points: no I/O.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use super::clock::Clocks;
+use super::metric;
+use super::outbox::Options;
+use super::otlp;
+use super::privacy::Noise;
+use super::request::{self, DEVICE, Draft, Requests, hex};
+use super::state::{self, Bins, Outcome, State};
+use crate::Result;
+use crate::drift::Profile;
+use crate::telemetry::{AlertRecord, Drops, Feedback, ModelInfo, Position, Record, Stamp, Window};
+
+/// Models whose totals are kept. The one that was silent longest gives way, and begins anew should it return.
+const MODELS: usize = 32;
+/// A clock that was set back by less is waited for; by more, the counting begins anew.
+const STEP: u64 = 3_600_000_000_000;
+
+/// A batch in the making.
+#[derive(Debug)]
+pub(super) struct Ledger<'a> {
+    options: &'a Options,
+    pub state: State,
+    clocks: Clocks,
+    noise: &'a mut Noise,
+    profiles: BTreeMap<u32, Option<Profile>>,
+    draft: Draft,
+    /// Models whose totals have grown since they were last told, and when they last grew.
+    due: BTreeMap<u32, u64>,
+    device_due: Option<u64>,
+    pub records: u64,
+}
+
+/// What a record can be taken back to.
+struct Mark {
+    state: State,
+    draft: request::Mark,
+    due: BTreeMap<u32, u64>,
+    device_due: Option<u64>,
+}
+
+impl<'a> Ledger<'a> {
+    pub(super) fn new(options: &'a Options, state: State, noise: &'a mut Noise) -> Self {
+        Self {
+            options,
+            clocks: Clocks::new(state.anchors.clone()),
+            state,
+            noise,
+            profiles: BTreeMap::new(),
+            draft: Draft::default(),
+            due: BTreeMap::new(),
+            device_due: None,
+            records: 0,
+        }
+    }
+
+    /// Adds records, oldest first, until they would take more than `max_bytes`: then it says `false`. The first record
+    /// is added in any case, so that there is progress.
+    pub(super) fn add(&mut self, records: &[(Position, Record)], max_bytes: usize) -> Result<bool> {
+        for (_, record) in records {
+            if let Record::Anchor(anchor) = record {
+                self.clocks.add(anchor);
+            }
+        }
+        for (position, record) in records {
+            let mark = Mark {
+                state: self.state.clone(),
+                draft: self.draft.mark(),
+                due: self.due.clone(),
+                device_due: self.device_due,
+            };
+            self.apply(record)?;
+            if self.records > 0 && self.bytes() > max_bytes {
+                self.state = mark.state;
+                self.draft.back(mark.draft);
+                (self.due, self.device_due) = (mark.due, mark.device_due);
+                return Ok(false);
+            }
+            self.records += 1;
+            let (Position { epoch, seq }, stamp) = (*position, record.stamp());
+            self.state.through = state::Through { epoch, seq, boot: stamp.boot.to_vec() };
+            self.state.anchors = self.clocks.kept(stamp);
+        }
+        Ok(true)
+    }
+
+    /// Whether there is anything to tell.
+    pub(super) fn has_news(&self) -> bool {
+        !self.draft.is_empty() || !self.due.is_empty() || self.device_due.is_some()
+    }
+
+    fn apply(&mut self, record: &Record) -> Result<()> {
+        match record {
+            Record::Model(info) => self.model(info),
+            Record::Window(window) => self.window(window)?,
+            Record::Alert(alert) => self.alert(alert),
+            Record::Feedback(feedback) => self.feedback(feedback),
+            Record::Drops(drops) => self.drops(drops),
+            Record::Anchor(_) | Record::Boot(_) => {}
+        }
+        Ok(())
+    }
+
+    // --- Records into totals ---------------------------------------------------------------------------------------
+
+    fn model(&mut self, info: &ModelInfo) {
+        let same = |m: &state::Model| {
+            m.digest == info.digest
+                && m.profile_digest == info.profile_digest
+                && (&m.name, &m.version, &m.backend) == (&info.name, &info.version, &info.backend)
+        };
+        let key = match self.state.models.iter().find(|m| same(m)) {
+            Some(known) => known.key,
+            None => self.meet(info),
+        };
+        let epoch = info.stamp.epoch;
+        // Slots of earlier epochs are of no use to later records.
+        self.state.slots.retain(|s| s.epoch == epoch && s.slot != info.slot);
+        self.state.slots.push(state::Slot { epoch, slot: info.slot, model: key });
+    }
+
+    fn meet(&mut self, info: &ModelInfo) -> u32 {
+        if self.state.models.len() >= MODELS {
+            let unused = |m: &&state::Model| !self.due.contains_key(&m.key);
+            if let Some(key) = self.state.models.iter().filter(unused).min_by_key(|m| m.last).map(|m| m.key) {
+                self.state.models.retain(|m| m.key != key);
+            }
+        }
+        let key = 1 + self.state.models.iter().map(|m| m.key).max().unwrap_or(0);
+        self.state.models.push(state::Model {
+            key,
+            name: info.name.clone(),
+            version: info.version.clone(),
+            digest: info.digest.to_vec(),
+            backend: info.backend.clone(),
+            profile: info.profile.clone(),
+            profile_digest: info.profile_digest.to_vec(),
+            ..state::Model::default()
+        });
+        key
+    }
+
+    fn in_slot(&self, epoch: u64, slot: u32) -> Option<u32> {
+        self.state.slots.iter().find(|s| s.epoch == epoch && s.slot == slot).map(|s| s.model)
+    }
+
+    fn window(&mut self, window: &Window) -> Result<()> {
+        let Some(key) = self.in_slot(window.stamp.epoch, window.model) else {
+            self.lose("no_model", &window.stamp);
+            return Ok(());
+        };
+        let closed = self.unix(&window.closed, &window.stamp);
+        if let Some(closed) = closed {
+            let opened = self.clocks.unix(&window.opened).unwrap_or(closed);
+            self.place(key, opened, closed);
+        }
+        let fits = self.fits_profile(key, window);
+        if !fits {
+            self.lose("profile_mismatch", &window.stamp);
+        }
+        let privacy = self.options.privacy;
+        let Some(model) = self.state.models.iter_mut().find(|m| m.key == key) else { return Ok(()) };
+        let totals = &mut model.totals;
+        if fits {
+            totals.features.resize_with(window.features.len().max(totals.features.len()), Bins::default);
+            for (counts, bins) in window.features.iter().zip(&mut totals.features) {
+                privacy.add(counts, &mut bins.told, &mut bins.held, self.noise)?;
+            }
+        }
+        for (counts, bins) in [(&window.confidence, &mut totals.confidence), (&window.entropy, &mut totals.entropy)] {
+            privacy.add(counts, &mut bins.told, &mut bins.held, self.noise)?;
+        }
+        for (class, _) in &window.classes {
+            if !totals.class_ids.contains(&u32::from(*class)) {
+                totals.class_ids.push(u32::from(*class));
+            }
+        }
+        let classes: Vec<u64> = totals.class_ids.iter().map(|id| count_of(&window.classes, *id)).collect();
+        privacy.add(&classes, &mut totals.classes.told, &mut totals.classes.held, self.noise)?;
+        for (outcome, count) in &window.outcomes {
+            let outcome = u32::from(*outcome);
+            match totals.outcomes.iter_mut().find(|o| o.outcome == outcome) {
+                Some(known) => known.count += count,
+                None => totals.outcomes.push(Outcome { outcome, count: *count }),
+            }
+        }
+        totals.latency.merge(&window.latency);
+        totals.first_token.merge(&window.first_token);
+        totals.windows += 1;
+        totals.rows += window.rows;
+        totals.tokens_in += window.tokens_in;
+        totals.tokens_out += window.tokens_out;
+        Ok(())
+    }
+
+    /// Gives a window its time. Times of one model rise, as receivers expect of a cumulative series.
+    fn place(&mut self, key: u32, opened: u64, closed: u64) {
+        let Some(last) = self.state.model(key).map(|m| m.last) else { return };
+        let time = if closed > last { closed } else { last + 1 };
+        let fresh = closed.saturating_add(STEP) < last;
+        let due = self.due.get(&key).copied();
+        // What grew in an earlier interval is told as it stood then.
+        if let Some(due) = due.filter(|due| fresh || self.interval(*due) != self.interval(time)) {
+            self.tell(key, due);
+        }
+        let Some(model) = self.state.model(key) else { return };
+        if fresh {
+            model.restart();
+        }
+        model.last = if fresh { closed } else { time };
+        if model.start == 0 {
+            model.start = opened.min(model.last.saturating_sub(1));
+        }
+        self.due.insert(key, self.state.model(key).map_or(time, |m| m.last));
+    }
+
+    fn interval(&self, time: u64) -> u64 {
+        match u64::try_from(self.options.interval.as_nanos()) {
+            Ok(0) => time,
+            Ok(interval) => time / interval,
+            Err(_) => 0,
+        }
+    }
+
+    fn fits_profile(&mut self, key: u32, window: &Window) -> bool {
+        match self.profile(key) {
+            Some(profile) => profile.features.iter().map(|f| f.bins.len()).eq(window.features.iter().map(Vec::len)),
+            None => window.features.is_empty(),
+        }
+    }
+
+    fn profile(&mut self, key: u32) -> Option<&Profile> {
+        let model = self.state.models.iter().find(|m| m.key == key)?;
+        let decode = || Some(&model.profile).filter(|p| !p.is_empty()).and_then(|p| Profile::decode(p).ok());
+        self.profiles.entry(key).or_insert_with(decode).as_ref()
+    }
+
+    fn feedback(&mut self, feedback: &Feedback) {
+        let Some(key) = self.in_slot(feedback.stamp.epoch, feedback.model) else {
+            self.lose("no_model", &feedback.stamp);
+            return;
+        };
+        if let Some(time) = self.unix(&feedback.stamp, &feedback.stamp) {
+            self.place(key, time, time);
+        }
+        if let Some(model) = self.state.model(key) {
+            let right = feedback.predicted == feedback.truth;
+            *if right { &mut model.totals.right } else { &mut model.totals.wrong } += 1;
+        }
+    }
+
+    fn drops(&mut self, drops: &Drops) {
+        for (reason, total) in &drops.totals {
+            self.state.device.lost.retain(|l| l.reason != reason.name());
+            self.state.device.lost.push(state::Loss { reason: reason.name().into(), count: *total });
+        }
+        self.touch_device(&drops.stamp);
+    }
+
+    fn lose(&mut self, reason: &str, stamp: &Stamp) {
+        self.state.lose(reason, 1);
+        self.touch_device(stamp);
+    }
+
+    fn touch_device(&mut self, stamp: &Stamp) {
+        let Some(time) = self.clocks.unix(stamp) else { return };
+        let device = &mut self.state.device;
+        if time.saturating_add(STEP) < device.last {
+            (device.start, device.last) = (0, 0);
+        }
+        device.last = time.max(device.last + 1);
+        if device.start == 0 {
+            device.start = device.last - 1;
+        }
+        self.device_due = Some(device.last);
+    }
+
+    fn unix(&self, moment: &Stamp, sealed: &Stamp) -> Option<u64> {
+        self.clocks.unix(moment).or_else(|| self.clocks.unix(sealed))
+    }
+
+    // --- Totals into points, alerts into log records ---------------------------------------------------------------
+
+    fn tell(&mut self, key: u32, time: u64) {
+        self.profile(key);
+        let profile = self.profiles.get(&key).and_then(Option::as_ref);
+        let Some(model) = self.state.models.iter().find(|m| m.key == key) else { return };
+        let points = metric::of_model(model, profile, time);
+        points.into_iter().for_each(|(metric, point)| self.draft.point(key, metric, point));
+        self.due.remove(&key);
+    }
+
+    fn alert(&mut self, alert: &AlertRecord) {
+        let key = self.in_slot(alert.stamp.epoch, alert.model).unwrap_or(DEVICE);
+        let time = self.unix(&alert.stamp, &alert.stamp).unwrap_or(0);
+        let since = self.clocks.unix(&alert.since);
+        let uid = self.uid(alert.stamp.position());
+        self.draft.log(key, request::log_record(alert, time, since, &uid));
+    }
+
+    /// The same record has the same id whenever it is sent, so that a receiver can tell a copy.
+    fn uid(&self, position: Position) -> String {
+        let mut hash = Sha256::new();
+        hash.update(&self.state.install);
+        hash.update(position.epoch.to_le_bytes());
+        hash.update(position.seq.to_le_bytes());
+        hex(&hash.finalize()[..16])
+    }
+
+    /// An upper bound of the bytes of both requests, if they were made now.
+    fn bytes(&mut self) -> usize {
+        let keys: Vec<u32> = self.due.keys().copied().collect();
+        for key in keys {
+            self.profile(key);
+        }
+        let due = self.due.iter().flat_map(|(key, time)| {
+            let model = self.state.models.iter().find(|m| m.key == *key);
+            let profile = self.profiles.get(key).and_then(Option::as_ref);
+            model.into_iter().flat_map(move |m| metric::of_model(m, profile, *time)).map(move |(m, p)| (*key, m, p))
+        });
+        let device = self.device_due.into_iter().flat_map(|time| metric::of_device(&self.state.device, time));
+        let later = due.chain(device.map(|(m, p)| (DEVICE, m, p))).collect();
+        self.draft.bytes_with(later, |key| self.resource(key))
+    }
+
+    /// Tells what is due and gives the two requests.
+    pub(super) fn finish(&mut self) -> Requests {
+        for (key, time) in std::mem::take(&mut self.due) {
+            self.tell(key, time);
+        }
+        if let Some(time) = self.device_due.take() {
+            let points = metric::of_device(&self.state.device, time);
+            points.into_iter().for_each(|(metric, point)| self.draft.point(DEVICE, metric, point));
+        }
+        std::mem::take(&mut self.draft).requests(|key| self.resource(key))
+    }
+
+    fn resource(&self, key: u32) -> otlp::Resource {
+        let model = self.state.models.iter().find(|m| m.key == key);
+        request::resource(self.options, &self.state.install, model)
+    }
+}
+
+impl state::Model {
+    /// Counting begins anew; what was held back stays so.
+    pub(super) fn restart(&mut self) {
+        let old = std::mem::take(&mut self.totals);
+        let held = |bins: Bins| Bins { told: vec![0; bins.told.len()], held: bins.held };
+        self.totals.features = old.features.into_iter().map(held).collect();
+        self.totals.classes = held(old.classes);
+        self.totals.class_ids = old.class_ids;
+        self.totals.confidence = held(old.confidence);
+        self.totals.entropy = held(old.entropy);
+        (self.start, self.last) = (0, 0);
+    }
+}
+
+fn count_of(counts: &[(u16, u64)], id: u32) -> u64 {
+    counts.iter().filter(|(i, _)| u32::from(*i) == id).map(|(_, count)| count).sum()
+}

@@ -1,0 +1,275 @@
+//! The metrics: their names and units, and how totals become points.
+
+use super::otlp::{
+    Buckets, CUMULATIVE, Data, ExponentialHistogram, ExponentialHistogramDataPoint, Histogram, HistogramDataPoint,
+    KeyValue, Metric, Number, NumberDataPoint, Sum,
+};
+use super::state::{Device, Model, Spread};
+use crate::Code;
+use crate::drift::{self, Profile};
+
+/// What kind of point a metric has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Sum,
+    Histogram,
+    Exponential,
+}
+
+#[derive(Debug)]
+pub(super) struct Definition {
+    pub name: &'static str,
+    unit: &'static str,
+    description: &'static str,
+    kind: Kind,
+}
+
+/// Names of OpenTelemetry's conventions for generative AI where they have one, for every engine alike, so that one
+/// dashboard serves all; else under `selvedge.`. A batch holds them in this order.
+pub(super) const METRICS: [Definition; 13] = [
+    define("selvedge.windows", "{window}", "Closed windows", Kind::Sum),
+    define("selvedge.requests", "{request}", "Requests by outcome", Kind::Sum),
+    define("selvedge.feature", "1", "Rows per bin of a numeric feature", Kind::Histogram),
+    define("selvedge.feature.category", "{row}", "Rows per category of a categorical feature", Kind::Sum),
+    define("selvedge.feature.missing", "{row}", "Rows without a value of the feature", Kind::Sum),
+    define("selvedge.class", "{row}", "Answers per class", Kind::Sum),
+    define("selvedge.confidence", "1", "Confidence of the answers", Kind::Histogram),
+    define("selvedge.entropy", "1", "Entropy of the answers, divided by its maximum", Kind::Histogram),
+    define("selvedge.feedback", "{label}", "Labels that came, by whether the answer was right", Kind::Sum),
+    define("gen_ai.server.request.duration", "s", "Time to the whole answer", Kind::Exponential),
+    define("gen_ai.server.time_to_first_token", "s", "Time to the first token", Kind::Exponential),
+    define("gen_ai.client.token.usage", "{token}", "Tokens by type; count is that of the requests", Kind::Histogram),
+    define("selvedge.dropped", "{record}", "Records that were lost, by reason", Kind::Sum),
+];
+
+const fn define(name: &'static str, unit: &'static str, description: &'static str, kind: Kind) -> Definition {
+    Definition { name, unit, description, kind }
+}
+
+/// A point of one of the [`METRICS`].
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Point {
+    Number(NumberDataPoint),
+    Histogram(HistogramDataPoint),
+    Exponential(ExponentialHistogramDataPoint),
+}
+
+impl Point {
+    /// Bytes in the message, with tag and length.
+    pub(super) fn bytes(&self) -> usize {
+        let bytes = match self {
+            Point::Number(p) => prost::Message::encoded_len(p),
+            Point::Histogram(p) => prost::Message::encoded_len(p),
+            Point::Exponential(p) => prost::Message::encoded_len(p),
+        };
+        bytes + 1 + prost::length_delimiter_len(bytes)
+    }
+}
+
+impl Definition {
+    /// The metric with these points, which are of its kind.
+    pub(super) fn metric(&self, points: impl IntoIterator<Item = Point>) -> Metric {
+        let (mut numbers, mut histograms, mut exponentials) = (vec![], vec![], vec![]);
+        for point in points {
+            match point {
+                Point::Number(p) => numbers.push(p),
+                Point::Histogram(p) => histograms.push(p),
+                Point::Exponential(p) => exponentials.push(p),
+            }
+        }
+        let aggregation_temporality = CUMULATIVE;
+        let data = match self.kind {
+            Kind::Sum => Data::Sum(Sum { data_points: numbers, aggregation_temporality, is_monotonic: true }),
+            Kind::Histogram => Data::Histogram(Histogram { data_points: histograms, aggregation_temporality }),
+            Kind::Exponential => Data::ExponentialHistogram(ExponentialHistogram {
+                data_points: exponentials,
+                aggregation_temporality,
+            }),
+        };
+        Metric {
+            name: self.name.into(),
+            description: self.description.into(),
+            unit: self.unit.into(),
+            data: Some(data),
+        }
+    }
+}
+
+/// Collects the points of one moment.
+struct Moment<'a> {
+    start: u64,
+    time: u64,
+    points: &'a mut Vec<(usize, Point)>,
+}
+
+impl Moment<'_> {
+    fn sum(&mut self, metric: &str, value: u64, attributes: Vec<KeyValue>) {
+        let value = Some(Number::Int(i64::try_from(value).unwrap_or(i64::MAX)));
+        let (start_time_unix_nano, time_unix_nano) = (self.start, self.time);
+        let point = NumberDataPoint { start_time_unix_nano, time_unix_nano, value, attributes };
+        self.push(metric, Point::Number(point));
+    }
+
+    fn histogram(&mut self, metric: &str, counts: &[u64], bounds: Vec<f64>, attributes: Vec<KeyValue>) {
+        let point = HistogramDataPoint {
+            start_time_unix_nano: self.start,
+            time_unix_nano: self.time,
+            count: counts.iter().sum(),
+            sum: None,
+            bucket_counts: counts.to_vec(),
+            explicit_bounds: bounds,
+            attributes,
+        };
+        self.push(metric, Point::Histogram(point));
+    }
+
+    /// Microseconds as seconds. Bounds are powers of the base, so they move by whole buckets: by the one nearest to
+    /// 10⁶, which is at most half a bucket away (0.4 % of the value at scale 4). Counts and sum stay exact.
+    fn micros(&mut self, metric: &str, spread: &Spread, attributes: Vec<KeyValue>) {
+        let spread = spread.exponential();
+        let shift = (1e6f64.log2() * f64::from(spread.scale).exp2()).round() as i32;
+        let point = ExponentialHistogramDataPoint {
+            attributes,
+            start_time_unix_nano: self.start,
+            time_unix_nano: self.time,
+            count: spread.count(),
+            sum: Some(spread.sum as f64 / 1e6),
+            scale: spread.scale,
+            zero_count: spread.zero_count,
+            positive: Some(Buckets { offset: spread.offset - shift, bucket_counts: spread.buckets }),
+        };
+        self.push(metric, Point::Exponential(point));
+    }
+
+    /// All tokens in one bucket: only their sum is known.
+    fn tokens(&mut self, requests: u64, tokens: u64, attributes: Vec<KeyValue>) {
+        let point = HistogramDataPoint {
+            start_time_unix_nano: self.start,
+            time_unix_nano: self.time,
+            count: requests,
+            sum: Some(tokens as f64),
+            bucket_counts: vec![requests],
+            explicit_bounds: vec![],
+            attributes,
+        };
+        self.push("gen_ai.client.token.usage", Point::Histogram(point));
+    }
+
+    fn push(&mut self, metric: &str, point: Point) {
+        if let Some(index) = METRICS.iter().position(|m| m.name == metric) {
+            self.points.push((index, point));
+        }
+    }
+}
+
+/// The totals of a model at a time, as points with the index of their metric.
+pub(super) fn of_model(model: &Model, profile: Option<&Profile>, time: u64) -> Vec<(usize, Point)> {
+    let mut points = Vec::new();
+    let totals = &model.totals;
+    let mut at = Moment { start: model.start, time, points: &mut points };
+    at.sum("selvedge.windows", totals.windows, vec![]);
+    for outcome in &totals.outcomes {
+        at.sum("selvedge.requests", outcome.count, outcome_attributes(outcome.outcome));
+    }
+    for (feature, bins) in profile.iter().flat_map(|p| &p.features).zip(&totals.features) {
+        of_feature(&mut at, feature, &bins.told);
+    }
+    for (class, count) in totals.class_ids.iter().zip(&totals.classes.told).filter(|(_, count)| **count > 0) {
+        at.sum("selvedge.class", *count, vec![KeyValue::new("selvedge.class", i64::from(*class))]);
+    }
+    for (metric, bins) in [("selvedge.confidence", &totals.confidence), ("selvedge.entropy", &totals.entropy)] {
+        let parts = bins.told.len();
+        if parts > 0 {
+            at.histogram(metric, &bins.told, (1..parts).map(|i| i as f64 / parts as f64).collect(), vec![]);
+        }
+    }
+    for (right, count) in [("true", totals.right), ("false", totals.wrong)] {
+        if totals.right + totals.wrong > 0 {
+            at.sum("selvedge.feedback", count, vec![KeyValue::new("selvedge.feedback.right", right)]);
+        }
+    }
+    for (metric, spread) in [
+        ("gen_ai.server.request.duration", &totals.latency),
+        ("gen_ai.server.time_to_first_token", &totals.first_token),
+    ] {
+        if spread.exponential().count() > 0 {
+            at.micros(metric, spread, gen_ai(model, None));
+        }
+    }
+    for (kind, tokens) in [("input", totals.tokens_in), ("output", totals.tokens_out)] {
+        if totals.tokens_in + totals.tokens_out > 0 {
+            at.tokens(totals.rows, tokens, gen_ai(model, Some(kind)));
+        }
+    }
+    points
+}
+
+fn of_feature(at: &mut Moment<'_>, feature: &drift::Feature, told: &[u64]) {
+    let name = || KeyValue::new("selvedge.feature.name", feature.name.as_str());
+    let Some((missing, values)) = told.split_last().filter(|_| told.len() == feature.bins.len()) else { return };
+    match &feature.bins {
+        // The bins include their upper edge, as OTLP's buckets do: the edges are its bounds as they stand.
+        drift::Bins::Numeric { edges, .. } => {
+            at.histogram("selvedge.feature", values, edges.iter().map(|e| f64::from(*e)).collect(), vec![name()]);
+        }
+        drift::Bins::Categories { .. } => {
+            for (i, count) in values.iter().enumerate().filter(|(_, count)| **count > 0) {
+                let category = feature.bins.name(i);
+                let attributes = vec![name(), KeyValue::new("selvedge.category", category.as_str())];
+                at.sum("selvedge.feature.category", *count, attributes);
+            }
+        }
+    }
+    at.sum("selvedge.feature.missing", *missing, vec![name()]);
+}
+
+/// What is of the device and of no model.
+pub(super) fn of_device(device: &Device, time: u64) -> Vec<(usize, Point)> {
+    let mut points = Vec::new();
+    let mut at = Moment { start: device.start, time, points: &mut points };
+    for loss in &device.lost {
+        at.sum("selvedge.dropped", loss.count, vec![KeyValue::new("selvedge.reason", loss.reason.as_str())]);
+    }
+    points
+}
+
+/// The lowest eight bits are the code of the error, or none; those above are the writer's finish reason.
+fn outcome_attributes(outcome: u32) -> Vec<KeyValue> {
+    let mut attributes = vec![KeyValue::new("selvedge.finish", i64::from(outcome >> 8))];
+    if outcome & 0xff != 0 {
+        let name = code_name(outcome & 0xff).map_or_else(|| format!("{}", outcome & 0xff), str::to_ascii_lowercase);
+        attributes.push(KeyValue::new("error.type", name.as_str()));
+    }
+    attributes
+}
+
+fn code_name(number: u32) -> Option<&'static str> {
+    const CODES: [Code; 14] = [
+        Code::InvalidArgument,
+        Code::NotFound,
+        Code::Unsupported,
+        Code::OutOfMemory,
+        Code::Cancelled,
+        Code::Busy,
+        Code::Io,
+        Code::Corrupt,
+        Code::Backend,
+        Code::DeadlineExceeded,
+        Code::ContextFull,
+        Code::MissingRuntime,
+        Code::BadHandle,
+        Code::Panic,
+    ];
+    CODES.iter().find(|code| **code as u32 == number).map(|code| code.name())
+}
+
+/// What the conventions require of their metrics.
+fn gen_ai(model: &Model, token_type: Option<&str>) -> Vec<KeyValue> {
+    let mut attributes = vec![
+        KeyValue::new("gen_ai.operation.name", "inference"),
+        KeyValue::new("gen_ai.provider.name", "selvedge"),
+        KeyValue::new("gen_ai.request.model", model.name.as_str()),
+    ];
+    attributes.extend(token_type.map(|kind| KeyValue::new("gen_ai.token.type", kind)));
+    attributes
+}

@@ -1,0 +1,56 @@
+//! Sealed records into batches that any OpenTelemetry Collector takes. Opens no socket.
+//!
+//! Enters: what [`Telemetry`](crate::telemetry::Telemetry) sealed. Leaves: [`Batch`]es, and what to do after an attempt
+//! to post one ([`Retry`]). May import: telemetry, drift.
+//!
+//! # What is in a batch
+//!
+//! Two requests of OTLP/HTTP in protobuf: metrics, and logs where there were alerts. Every point is cumulative, and
+//! carries the time at which its window was closed, be it weeks ago.
+//!
+//! | metric | kind | unit | attributes |
+//! |---|---|---|---|
+//! | `selvedge.windows` | sum | windows | |
+//! | `selvedge.requests` | sum | requests | `selvedge.finish`, `error.type` if it failed |
+//! | `selvedge.feature` | histogram, bounds are the profile's edges | | `selvedge.feature.name` |
+//! | `selvedge.feature.category` | sum | rows | `selvedge.feature.name`, `selvedge.category` |
+//! | `selvedge.feature.missing` | sum | rows | `selvedge.feature.name` |
+//! | `selvedge.class` | sum | rows | `selvedge.class` |
+//! | `selvedge.confidence`, `selvedge.entropy` | histogram | | |
+//! | `selvedge.feedback` | sum | labels | `selvedge.feedback.right` |
+//! | `gen_ai.server.request.duration` | exponential histogram | s | `gen_ai.request.model`, … |
+//! | `gen_ai.server.time_to_first_token` | exponential histogram | s | the same |
+//! | `gen_ai.client.token.usage` | histogram of one bucket; its sum is the tokens | tokens | the same, `gen_ai.token.type` |
+//! | `selvedge.dropped` | sum | records | `selvedge.reason` |
+//!
+//! The resource says whose they are: `service.name`, `service.version`, `service.instance.id`, `app.installation.id`
+//! (random, see [`Outbox::reset_install_id`]), `selvedge.model.name`, `.version` and `.digest`, `selvedge.backend`,
+//! `selvedge.profile.digest`. Alerts are log records of the event `selvedge.alert` with the evidence as attributes, and
+//! with a `log.record.uid` by which a receiver tells a copy.
+//!
+//! # Why it can be resent
+//!
+//! OTLP has no id by which a receiver could tell a copy of a request. So a copy must do no harm: points hold totals since
+//! a start time that stays, and say the same at the same time for the same series, however often they come.
+//! Where totals must begin anew (a new install id, a lost state, a clock set back by more than an hour), the start time
+//! moves with them, as the OpenTelemetry data model has it.
+
+mod answer;
+mod clock;
+mod encoding;
+mod ledger;
+mod metric;
+pub mod otlp;
+mod outbox;
+mod privacy;
+mod request;
+mod retry;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use answer::{Partial, partial_success};
+pub use encoding::Encoding;
+pub use outbox::{Batch, Options, Outbox};
+pub use privacy::Privacy;
+pub use retry::{Decision, Hints, Retry, retry_after};

@@ -1,0 +1,365 @@
+//! Batches to post, and what becomes of them.
+
+use std::fmt;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use prost::Message;
+use sha2::{Digest, Sha256};
+
+use super::encoding::Encoding;
+use super::ledger::Ledger;
+use super::privacy::{Noise, Privacy, fill};
+use super::request::{hex, uuid};
+use super::state::{Pending, State};
+use crate::telemetry::{Cursor, Position, Telemetry};
+use crate::{Code, Error, Result};
+
+/// Records are read from the log in pieces of so many bytes.
+const READ: usize = 256 << 10;
+/// Records that tell nothing are acknowledged without a batch once there are so many.
+const QUIET: u64 = 64;
+
+/// How batches are made.
+///
+/// ```
+/// use selvedge::sync::{Options, Privacy};
+/// let options = Options { app_version: Some("2.1.0".into()), ..Options::new("field-notes") };
+/// assert_eq!(options.privacy, Privacy::default());
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// `service.name`: the app.
+    pub app: String,
+    /// `service.version`: the app's version.
+    pub app_version: Option<String>,
+    /// Further attributes of the resource: a region, a channel. Nothing that tells one user from another.
+    pub attributes: Vec<(String, String)>,
+    /// How bodies are compressed. Default: gzip.
+    pub encoding: Encoding,
+    /// Points are told at most once per interval of the wall clock, and at the end of a batch. Since points hold totals,
+    /// fewer points lose no count, only resolution in time. Zero tells every window. Default: one hour.
+    pub interval: Duration,
+    /// What is held back or blurred.
+    pub privacy: Privacy,
+}
+
+impl Options {
+    /// The defaults, for an app of this name.
+    pub fn new(app: impl Into<String>) -> Self {
+        Self {
+            app: app.into(),
+            app_version: None,
+            attributes: Vec::new(),
+            encoding: Encoding::default(),
+            interval: Duration::from_secs(3600),
+            privacy: Privacy::default(),
+        }
+    }
+}
+
+/// What to post, as it goes over the wire.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Batch {
+    /// SHA-256 of the content before compression. A resend has the same.
+    pub id: [u8; 32],
+    /// The body for `/v1/metrics`; empty if there is none.
+    pub metrics: Vec<u8>,
+    /// The body for `/v1/logs`; empty if there is none.
+    pub logs: Vec<u8>,
+    /// How both are compressed.
+    pub encoding: Encoding,
+    /// Sealed records that are in it.
+    pub records: u64,
+    /// Points of the metrics.
+    pub points: u64,
+    /// Log records.
+    pub log_records: u64,
+    /// The last sealed record that is in it.
+    pub through: Position,
+}
+
+impl Batch {
+    /// The value of the `Content-Type` header.
+    pub const CONTENT_TYPE: &'static str = "application/x-protobuf";
+
+    /// Path and body of each request to make.
+    ///
+    /// ```no_run
+    /// # fn post(url: &str, body: &[u8]) -> u16 { 200 }
+    /// # let batch: selvedge::sync::Batch = unimplemented!();
+    /// let all_well = batch.requests().all(|(path, body)| post(&format!("https://collector.example{path}"), body) == 200);
+    /// ```
+    pub fn requests(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
+        [("/v1/metrics", &self.metrics[..]), ("/v1/logs", &self.logs[..])].into_iter().filter(|(_, body)| !body.is_empty())
+    }
+
+    /// The id in hexadecimal.
+    pub fn id_hex(&self) -> String {
+        hex(&self.id)
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("id", &self.id_hex())
+            .field("metrics", &format_args!("{} bytes", self.metrics.len()))
+            .field("logs", &format_args!("{} bytes", self.logs.len()))
+            .field("encoding", &self.encoding)
+            .field("records", &self.records)
+            .field("points", &self.points)
+            .field("log_records", &self.log_records)
+            .field("through", &self.through)
+            .finish()
+    }
+}
+
+/// Makes batches of what the telemetry sealed, and keeps each until it is acknowledged.
+///
+/// A batch is made durable, with the totals up to its end, before it is handed out; only then do its records leave the
+/// log. So what was handed out once is handed out again byte for byte after a crash, a full log, a corrected clock or an
+/// update of the app, until [`ack`](Outbox::ack) or [`refuse`](Outbox::refuse). All points are cumulative: a point that
+/// arrives twice says the same twice, and a batch that never arrives takes resolution but no count.
+///
+/// ```
+/// use selvedge::sync::{Options, Outbox};
+/// use selvedge::telemetry::{Limits, Telemetry};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let folder = folder.path();
+/// let telemetry = Telemetry::open(folder, Limits::default());
+/// let mut outbox = Outbox::open(&telemetry, folder, Options::new("field-notes"))?;
+/// while let Some(batch) = outbox.next_batch(1 << 20)? {
+///     // post batch.requests(), then:
+///     outbox.ack(&batch)?;
+/// }
+/// # Ok::<(), selvedge::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Outbox {
+    telemetry: Telemetry,
+    file: PathBuf,
+    options: Options,
+    state: State,
+    noise: Noise,
+    damage: Option<String>,
+    #[cfg(test)]
+    pub(super) faults: super::tests::faults::Faults,
+    /// Held for as long as the outbox is open.
+    _lock: File,
+}
+
+impl Outbox {
+    /// Opens the outbox of a telemetry folder: `sync.state` in it, which takes a few kilobytes per model and one batch.
+    ///
+    /// A damaged file is set aside as `sync.state.damaged`, and counting begins anew, under a new install id; see
+    /// [`damage`](Outbox::damage).
+    ///
+    /// Errors: `Busy` if another outbox is open on the folder, `Unsupported` for a file of a later version,
+    /// `InvalidArgument` for options out of range, `Io`.
+    pub fn open(telemetry: &Telemetry, folder: impl AsRef<Path>, options: Options) -> Result<Self> {
+        options.privacy.check()?;
+        let folder = folder.as_ref();
+        let lock = lock(&folder.join("sync.lock"))?;
+        let file = folder.join("sync.state");
+        let (state, damage) = match State::load(&file) {
+            Ok(Some(state)) => (state, None),
+            Ok(None) => (State::fresh()?, None),
+            Err(e) if e.code() == Code::Corrupt => {
+                let aside = folder.join("sync.state.damaged");
+                fs::rename(&file, &aside).map_err(|e| Error::io(aside.display(), e))?;
+                (State::fresh()?, Some(e.to_string()))
+            }
+            Err(e) => return Err(e),
+        };
+        let telemetry = telemetry.clone();
+        let mut outbox = Self {
+            telemetry,
+            file,
+            options,
+            state,
+            noise: Noise::default(),
+            damage,
+            #[cfg(test)]
+            faults: Default::default(),
+            _lock: lock,
+        };
+        outbox.follow_log();
+        Ok(outbox)
+    }
+
+    /// The next batch, or `None` when there is nothing to tell. Until it is acknowledged or refused, the same again.
+    ///
+    /// `max_bytes` bounds both bodies together before compression. A batch holds at least one record, so that a small
+    /// bound slows a device down but does not stop it: one window of 10 features takes about 5 kB.
+    ///
+    /// Errors: `Io` if the batch cannot be made durable; then nothing was handed out and nothing is lost.
+    pub fn next_batch(&mut self, max_bytes: usize) -> Result<Option<Batch>> {
+        if let Some(batch) = self.pending() {
+            return Ok(Some(batch));
+        }
+        let mut ledger = Ledger::new(&self.options, self.state.clone(), &mut self.noise);
+        loop {
+            let after = ledger.state.position();
+            let from = if after == Position::default() { Cursor::start() } else { Cursor::after(after) };
+            let records = self.telemetry.read(from, READ);
+            if records.is_empty() || !ledger.add(&records, max_bytes)? {
+                break;
+            }
+        }
+        if !ledger.has_news() {
+            if ledger.records >= QUIET {
+                let state = ledger.state;
+                self.keep(state)?;
+            }
+            return Ok(None);
+        }
+        let requests = ledger.finish();
+        let (metrics, logs) = (requests.metrics.encode_to_vec(), requests.logs.encode_to_vec());
+        let mut hash = Sha256::new();
+        hash.update((metrics.len() as u64).to_le_bytes());
+        hash.update(&metrics);
+        hash.update(&logs);
+        let pending = Pending {
+            id: hash.finalize().to_vec(),
+            metrics: self.options.encoding.encode(metrics)?,
+            logs: self.options.encoding.encode(logs)?,
+            encoding: self.options.encoding.number(),
+            records: ledger.records,
+            points: requests.points,
+            log_records: requests.log_records,
+        };
+        let state = State { pending: Some(pending), ..ledger.state };
+        self.keep(state)?;
+        Ok(self.pending())
+    }
+
+    /// The receiver has the batch: it is forgotten, durably, before this returns. Again for the same batch does nothing.
+    ///
+    /// Errors: `InvalidArgument` for a batch that is not the one handed out last, `Io`; then it is handed out again.
+    pub fn ack(&mut self, batch: &Batch) -> Result<()> {
+        self.settle(batch, |_| {})
+    }
+
+    /// The receiver refused so many points and log records for good: the whole batch, or a part of it, as its answer
+    /// says ([`partial_success`](super::partial_success)). They are counted as `refused`, and the batch is forgotten as by
+    /// [`ack`](Outbox::ack). What refused points counted stays in the totals and comes with the next points.
+    ///
+    /// Errors: as [`ack`](Outbox::ack).
+    pub fn refuse(&mut self, batch: &Batch, refused: u64) -> Result<()> {
+        self.settle(batch, |state| state.lose("refused", refused))
+    }
+
+    /// The random id of this install, a UUID: `service.instance.id` and `app.installation.id`.
+    pub fn install_id(&self) -> String {
+        uuid(&self.state.install)
+    }
+
+    /// Draws a new install id, begins all counting anew and forgets the batch on its way, so that nothing ties what comes
+    /// to what was. Gives the new id.
+    ///
+    /// Errors: `Io`; then the old id stays.
+    pub fn reset_install_id(&mut self) -> Result<String> {
+        let mut state = self.state.clone();
+        state.install = vec![0; 16];
+        fill(&mut state.install)?;
+        state.models.iter_mut().for_each(|m| m.restart());
+        (state.device.start, state.device.last) = (0, 0);
+        state.pending = None;
+        state.acked.clear();
+        self.keep(state)?;
+        Ok(self.install_id())
+    }
+
+    /// What was wrong with the state file, if it had to be set aside when the outbox was opened.
+    pub fn damage(&self) -> Option<&str> {
+        self.damage.as_deref()
+    }
+
+    /// The last sealed record that is in the totals and in a batch.
+    pub fn through(&self) -> Position {
+        self.state.position()
+    }
+
+    pub(super) fn pending(&self) -> Option<Batch> {
+        let pending = self.state.pending.as_ref()?;
+        Some(Batch {
+            id: pending.id.as_slice().try_into().ok()?,
+            metrics: pending.metrics.clone(),
+            logs: pending.logs.clone(),
+            encoding: Encoding::from_number(pending.encoding)?,
+            records: pending.records,
+            points: pending.points,
+            log_records: pending.log_records,
+            through: self.state.position(),
+        })
+    }
+
+    fn settle(&mut self, batch: &Batch, count: impl FnOnce(&mut State)) -> Result<()> {
+        if self.state.acked == batch.id {
+            return Ok(());
+        }
+        match &self.state.pending {
+            Some(pending) if pending.id == batch.id => {
+                let mut state = State { pending: None, acked: batch.id.to_vec(), ..self.state.clone() };
+                count(&mut state);
+                self.keep(state)
+            }
+            other => {
+                let expected = other.as_ref().map_or_else(|| "none".into(), |p| hex(&p.id));
+                Err(Error::invalid(format!("batch: expected {expected}, got {}", batch.id_hex())))
+            }
+        }
+    }
+
+    /// First the state, with the totals and the batch, is durable; then the records that are in it leave the log. Should
+    /// the second step not happen, they are passed over by their position, and leave with the next step.
+    fn keep(&mut self, state: State) -> Result<()> {
+        #[cfg(test)]
+        self.faults.before_store(&self.telemetry, state.position())?;
+        state.store(&self.file)?;
+        self.state = state;
+        #[cfg(test)]
+        self.faults.before_release()?;
+        self.release();
+        Ok(())
+    }
+
+    fn release(&self) {
+        let position = self.state.position();
+        if position != Position::default() {
+            if let Err(e) = self.telemetry.ack(position) {
+                tracing::debug!("records of the log stay until the next batch: {e}");
+            }
+        }
+    }
+
+    /// A log that was begun anew counts its epochs from 1: positions of the old one would hide the new records.
+    fn follow_log(&mut self) {
+        let now = self.telemetry.now();
+        let through = &self.state.through;
+        if now.epoch == 0 {
+            // Nothing is kept in this process, so nothing is known of the log.
+        } else if now.epoch < through.epoch || now.epoch == through.epoch && now.boot != through.boot[..] {
+            self.state.through = Default::default();
+            self.state.slots.clear();
+        } else {
+            self.release();
+        }
+    }
+}
+
+/// The lock goes with the file handle, also when the process dies.
+fn lock(path: &Path) -> Result<File> {
+    let io = |e| Error::io(path.display(), e);
+    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::new(Code::Busy, format!("{}: another outbox is open on the folder", path.display())))
+        }
+        Err(TryLockError::Error(e)) => Err(io(e)),
+    }
+}

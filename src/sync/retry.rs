@@ -1,0 +1,121 @@
+//! What to do after an attempt to post: a policy as data, so that any HTTP client can follow it.
+
+use std::time::Duration;
+
+/// When to try again, and when not to.
+///
+/// Follows the rules of OTLP/HTTP: only 429, 502, 503 and 504, and an attempt that got no answer, are tried again; a
+/// `Retry-After` is honoured. The wait is "full jitter": uniform between zero and a bound that doubles up to a cap, so
+/// that a fleet that lost its server together does not return together.
+///
+/// ```
+/// use std::time::Duration;
+/// use selvedge::sync::{Decision, Retry};
+/// let retry = Retry::default();
+/// assert_eq!(retry.next(0, 200, None, 0), Decision::Accepted);
+/// assert_eq!(retry.next(0, 400, None, 0), Decision::Drop);
+/// let half = u64::MAX / 2;
+/// let Decision::Wait(wait) = retry.next(3, 503, None, half) else { panic!() };
+/// assert_eq!(wait.as_secs(), 3); // half of 1 s · 2³, rounded down
+/// let Decision::Wait(wait) = retry.next(0, 429, Some(Duration::from_secs(30)), 0) else { panic!() };
+/// assert_eq!(wait, Duration::from_secs(30));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// The bound of the first wait. Default: 1 s.
+    pub base: Duration,
+    /// The bound that no wait exceeds, but for a longer `Retry-After`. Default: 5 min.
+    pub cap: Duration,
+    /// Attempts until the batch is left for another day. Default: 8.
+    pub attempts: u32,
+    /// Whether to post over a network that costs money. Default: no.
+    pub on_metered: bool,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { base: Duration::from_secs(1), cap: Duration::from_secs(300), attempts: 8, on_metered: false }
+    }
+}
+
+/// The answer of [`Retry::next`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Decision {
+    /// The receiver has it: [`Outbox::ack`](super::Outbox::ack). So too if it reports a partial success, which is
+    /// never sent again.
+    Accepted,
+    /// Try the same bytes again after this time.
+    Wait(Duration),
+    /// Leave the batch in its folder and stop for now; the next run begins with it.
+    Later,
+    /// The receiver will never take it: [`Outbox::refuse`](super::Outbox::refuse) drops and counts it.
+    Drop,
+}
+
+/// What the app knows of the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// The network costs money.
+    pub metered: bool,
+    /// There is none.
+    pub offline: bool,
+}
+
+impl Retry {
+    /// Whether to begin at all: [`Decision::Later`] offline, and on a metered network unless the policy allows it.
+    pub fn begin(&self, hints: Hints) -> Option<Decision> {
+        (hints.offline || hints.metered && !self.on_metered).then_some(Decision::Later)
+    }
+
+    /// What to do after an attempt. Pure: the same arguments give the same answer.
+    ///
+    /// - `attempt`: how many attempts for this batch failed before this one, from 0.
+    /// - `status`: the HTTP status; 0 if no answer came (refused, reset, timed out).
+    /// - `retry_after`: the header of that name, if there was one.
+    /// - `random`: 64 uniform bits.
+    pub fn next(&self, attempt: u32, status: u16, retry_after: Option<Duration>, random: u64) -> Decision {
+        match status {
+            200..=299 => Decision::Accepted,
+            0 | 429 | 502 | 503 | 504 if attempt.saturating_add(1) >= self.attempts => Decision::Later,
+            0 | 429 | 502 | 503 | 504 => Decision::Wait(self.wait(attempt, retry_after, random)),
+            _ => Decision::Drop,
+        }
+    }
+
+    /// Under a `Retry-After` the jitter comes on top of it and stays within the base: everyone else got the same one.
+    fn wait(&self, attempt: u32, retry_after: Option<Duration>, random: u64) -> Duration {
+        let share = random as f64 / u64::MAX as f64;
+        match retry_after {
+            Some(told) => told.saturating_add(self.base.mul_f64(share)),
+            None => self.base.saturating_mul(1u32.checked_shl(attempt).unwrap_or(u32::MAX)).min(self.cap).mul_f64(share),
+        }
+    }
+}
+
+/// Reads a `Retry-After` header: seconds, or an HTTP date (`Wed, 21 Oct 2015 07:28:00 GMT`) held against `now`, in
+/// seconds since 1970. `None` for what is neither; zero for a date that has passed.
+pub fn retry_after(header: &str, now: u64) -> Option<Duration> {
+    let header = header.trim();
+    if let Ok(seconds) = header.parse::<u32>() {
+        return Some(Duration::from_secs(seconds.into()));
+    }
+    Some(Duration::from_secs(http_date(header)?.saturating_sub(now)))
+}
+
+/// RFC 9110, 5.6.7: the IMF-fixdate, which is the only form that may be sent.
+fn http_date(text: &str) -> Option<u64> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let [_weekday, day, month, year, time, "GMT"] = words[..] else { return None };
+    let day: u64 = day.parse().ok().filter(|d| (1..=31).contains(d))?;
+    let month = MONTHS.iter().position(|m| *m == month)? as u64 + 1;
+    let year: u64 = year.parse().ok().filter(|y| (1970..=9999).contains(y))?;
+    let mut clock = time.split(':').map(|part| part.parse::<u64>().ok().filter(|n| *n <= 60));
+    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
+    // Days from the civil date, with years that begin in March, so that the leap day is their last.
+    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1;
+    const TO_1970: u64 = 719_468;
+    Some((days - TO_1970) * 86_400 + hour * 3600 + minute * 60 + second)
+}

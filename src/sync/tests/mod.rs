@@ -1,0 +1,10 @@
+mod clock;
+pub(super) mod faults;
+mod ledger;
+mod made;
+mod outbox;
+mod privacy;
+mod receiver;
+mod request;
+mod retry;
+mod state;
