@@ -12,8 +12,9 @@ mod error;
 mod tensor;
 #[cfg(feature = "gguf")]
 mod text;
+pub mod weights;
 
-pub use backend::{Backend, Map, OpenProgress, Options, Source, open};
+pub use backend::{Backend, OpenProgress, Options, open};
 #[cfg(feature = "async")]
 pub use engine::EventStream;
 pub use engine::{
@@ -23,3 +24,4 @@ pub use engine::{
 };
 pub use error::{Code, Error, Result};
 pub use tensor::{Bytes, DType, Element, Shape, Tensor, TensorView};
+pub use weights::{Map, Source};
