@@ -9,6 +9,7 @@
 pub mod backend;
 mod engine;
 mod error;
+pub mod kernel;
 mod tensor;
 #[cfg(feature = "gguf")]
 mod text;
