@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::engine::{Cancel, Digest};
-use crate::weights::Map;
+use crate::weights::{Access, Map};
 
 /// How to open a model. The default suits a phone and a server alike.
 ///
@@ -20,7 +20,7 @@ pub struct Options {
     /// The backend; `None` picks it by the file's content. An explicit one always wins, and fails if it cannot.
     pub backend: Option<Backend>,
     /// Threads of one computation; `None` leaves it to the backend: the machine's cores for
-    /// `gguf` and `onnx`, one for `tract`.
+    /// `gguf` and `onnx`, one for `tract` and `table`.
     pub threads: Option<u32>,
     /// Tokens that all runs of a text engine may hold together; `None` takes the model's own context length, but
     /// at most [`Options::DEFAULT_CONTEXT_TOKENS`].
@@ -132,6 +132,12 @@ impl Options {
     }
 }
 
+impl Options {
+    pub(super) fn access(&self) -> Access {
+        Access { map: self.map, no_symlinks: self.no_symlinks }
+    }
+}
+
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
@@ -158,15 +164,26 @@ pub enum Backend {
     Onnx,
     /// ONNX files through tract, in pure Rust (feature `tract`).
     Tract,
+    /// Static-embedding models in safetensors or GGUF files: the rows of a table, pooled (feature `tokenizer`).
+    Table,
 }
 
 impl Backend {
-    /// The backend's name, as provenance and features spell it.
+    /// The backend's name, as provenance spells it.
     pub const fn name(self) -> &'static str {
         match self {
             Backend::Gguf => "gguf",
             Backend::Onnx => "onnx",
             Backend::Tract => "tract",
+            Backend::Table => "table",
+        }
+    }
+
+    /// The feature of this crate that has it.
+    pub const fn feature(self) -> &'static str {
+        match self {
+            Backend::Table => "tokenizer",
+            other => other.name(),
         }
     }
 
@@ -176,6 +193,7 @@ impl Backend {
             Backend::Gguf => cfg!(feature = "gguf"),
             Backend::Onnx => cfg!(feature = "onnx"),
             Backend::Tract => cfg!(feature = "tract"),
+            Backend::Table => cfg!(feature = "tokenizer"),
         }
     }
 }

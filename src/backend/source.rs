@@ -10,16 +10,22 @@ use crate::{Error, Result};
 impl Opened {
     /// Hashes the bytes and compares with the digest asked for, if any; honours `options.cancel`.
     pub(crate) fn digest(&self, options: &Options) -> Result<Digest> {
+        self.digest_with(&[], options)
+    }
+
+    /// As [`Opened::digest`], of the bytes and then those of a further file.
+    pub(super) fn digest_with(&self, further: &[u8], options: &Options) -> Result<Digest> {
         const SLICE: usize = 8 << 20;
         let bytes = self.bytes.as_slice();
+        let total = (bytes.len() + further.len()) as u64;
         let call = Call { cancel: options.cancel.clone(), ..Call::default() };
         let mut hash = Sha256::new();
         let mut done = 0;
-        for slice in bytes.chunks(SLICE) {
+        for slice in bytes.chunks(SLICE).chain(further.chunks(SLICE)) {
             call.check()?;
             hash.update(slice);
             done += slice.len();
-            options.tell(OpenProgress::Digest(done as u64, bytes.len() as u64));
+            options.tell(OpenProgress::Digest(done as u64, total));
         }
         let got = Digest(hash.finalize().into());
         match options.digest {

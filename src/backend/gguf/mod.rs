@@ -29,12 +29,13 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
-use super::{Model as Source, OpenProgress, Options, afford};
+use super::{Model as Source, OpenProgress, Options, afford, in_words};
 use crate::engine::{
-    Abilities, Answer, Call, Embed, Engine, Finish, Generate, Progress, Provenance, Request, Run, Spec, Trim, Usage,
+    Abilities, Answer, Call, Embed, Engine, Finish, Generate, MemoryEstimate, Progress, Provenance, Request, Run, Spec,
+    Trim, Usage,
 };
 use crate::text::Template;
-use crate::weights::{Map, Value, WeightFile};
+use crate::weights::{Map, WeightFile};
 use crate::{Error, Result};
 use embedder::EmbedJob;
 use facts::{Facts, Pooling};
@@ -79,8 +80,7 @@ pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>>
     let (data_start, alignment) = (file.data_start(), file.alignment());
     drop(file);
     let mut plan = plan(&facts, options)?;
-    let cells = u64::from(Division::most_cells(&plan));
-    let memory = estimate::estimate(&facts, cells, plan.parallel.into(), plan.generates);
+    let memory = memory(&facts, &plan);
     plan.context_bytes = memory.context + memory.scratch;
     let cache = if plan.generates { facts.cache_elements * 2 } else { 0 };
     plan.bytes_per_token = estimate::bytes_per_token(&facts) + cache;
@@ -122,12 +122,15 @@ pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>>
     Ok(Arc::new(Gguf { spec, plan, longest: facts.vocabulary.longest, model, template, link }))
 }
 
-/// For metadata: scalars and texts in full, arrays as their type and length.
-fn in_words(value: Value<'_>) -> String {
-    match value.as_bytes() {
-        Some(text) => String::from_utf8_lossy(text).into_owned(),
-        None => value.to_string(),
-    }
+/// What [`open`] would estimate, or refuse the file for.
+pub(super) fn foresee(file: &WeightFile, options: &Options) -> Result<MemoryEstimate> {
+    let facts = Facts::read(file)?;
+    Ok(memory(&facts, &plan(&facts, options)?))
+}
+
+fn memory(facts: &Facts, plan: &Plan) -> MemoryEstimate {
+    let cells = u64::from(Division::most_cells(plan));
+    estimate::estimate(facts, cells, plan.parallel.into(), plan.generates)
 }
 
 /// How the model will be served.

@@ -1,10 +1,10 @@
 //! GGUF files.
 
 use super::Inspection;
+use crate::Result;
 use crate::backend::{Backend, Format, Model, Options};
 use crate::engine::MemoryEstimate;
 use crate::weights::WeightFile;
-use crate::Result;
 
 /// llama.cpp uses weights in place only where this many bytes divide their place in the file.
 const ALIGNED: u64 = 32;

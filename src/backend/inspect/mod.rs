@@ -3,8 +3,6 @@
 mod gguf;
 mod onnx;
 mod safetensors;
-#[cfg(test)]
-mod tests;
 
 use std::path::Path;
 
@@ -142,7 +140,8 @@ pub fn inspect(source: impl Into<Source>, options: &Options) -> Result<Inspectio
 fn look(model: &Model, path: Option<&Path>, options: &Options) -> Result<Inspection> {
     let format = Format::probe(model.bytes.as_slice())?;
     if format == Format::Onnx {
-        return onnx::inspect(model, options);
+        return onnx::inspect(model, options)
+            .map_err(|e| e.during("reading it as ONNX, having no sign of another format"));
     }
     let whole = match path {
         Some(path) => WeightFile::open(path, options.access()),
@@ -165,7 +164,12 @@ fn look(model: &Model, path: Option<&Path>, options: &Options) -> Result<Inspect
 /// What the backends say becomes the verdict on the file: what one finds to be broken is broken for all.
 fn judged(mut told: Inspection) -> Inspection {
     if told.backends.is_empty() {
-        told.warn("no backend of this build takes such a file");
+        told.warn(match told.format {
+            Format::Gguf => "this build cannot open it: it lacks the feature 'gguf'",
+            Format::Onnx => "this build cannot open it: it lacks the features 'onnx' and 'tract'",
+            Format::Safetensors if !Backend::Table.is_built() => "this build cannot open it: it lacks 'tokenizer'",
+            Format::Safetensors => "no backend opens it: it is not a static-embedding model",
+        });
     }
     for (backend, estimate) in &told.backends {
         match estimate {
@@ -180,11 +184,7 @@ fn judged(mut told: Inspection) -> Inspection {
 }
 
 #[cfg(feature = "tokenizer")]
-fn static_embedding(
-    model: &Model,
-    file: &WeightFile,
-    options: &Options,
-) -> Option<(Backend, Result<MemoryEstimate>)> {
+fn static_embedding(model: &Model, file: &WeightFile, options: &Options) -> Option<(Backend, Result<MemoryEstimate>)> {
     super::table::is_static(file).then(|| (Backend::Table, super::table::foresee(model, file, options)))
 }
 

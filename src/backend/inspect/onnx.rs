@@ -1,10 +1,10 @@
 //! ONNX files.
 
 use super::{Inspection, TensorInfo};
+use crate::Result;
 use crate::backend::proto::{self, Declared, External};
 use crate::backend::{Backend, Format, Model, Options};
 use crate::engine::MemoryEstimate;
-use crate::Result;
 
 /// The domains whose operators runtimes know without help.
 const KNOWN_DOMAINS: &[&str] = &["", "ai.onnx.ml", "com.microsoft"];

@@ -66,7 +66,7 @@ impl External {
                 let folder = model.folder.as_deref().ok_or_else(|| {
                     Error::unsupported(format!("tensor '{tensor}' lies in '{location}', but the model has no folder"))
                 })?;
-                files.insert(location.clone(), open(folder, location, map)?);
+                files.insert(location.clone(), Self::open(folder, location, map)?);
             }
             let have = files[location].as_slice().len() as u64;
             if offset.checked_add(*length).is_none_or(|end| end > have) {
@@ -76,6 +76,11 @@ impl External {
             }
         }
         Ok(files)
+    }
+
+    /// Opens one file of the model's folder.
+    pub(in crate::backend) fn open(folder: &Path, location: &str, map: Map) -> Result<Bytes> {
+        open(folder, location, map)
     }
 }
 

@@ -45,7 +45,8 @@ pub(super) struct Declared {
     pub half: bool,
     /// Initializers, and tensors in attributes, whose bytes lie in other files.
     pub external: Vec<External>,
-    /// The initializers of the graph and its sub-graphs, in the file's order; empty unless [`list`] read the file.
+    /// The initializers of the graph and its sub-graphs and the tensors of its nodes, in the file's order; empty
+    /// unless [`list`] read the file.
     pub initializers: Vec<Initializer>,
     pub ir_version: i64,
     lists: bool,
@@ -168,12 +169,6 @@ impl Declared {
                         return Err(Error::corrupt(format!("initializer '{}' is defined twice", head.name)));
                     }
                     self.tensor(&head)?;
-                    if self.lists {
-                        if self.initializers.len() == MAX_NODES {
-                            return Err(Error::corrupt(format!("ONNX model: it has more than {MAX_NODES} weights")));
-                        }
-                        self.initializers.push(head.listed()?);
-                    }
                 }
                 (11, v) if depth == 0 => inputs.push(v.bytes("input")?),
                 (12, v) if depth == 0 => outputs.push(v.bytes("output")?),
@@ -219,14 +214,20 @@ impl Declared {
         if self.nodes > MAX_NODES {
             return Err(Error::corrupt(format!("ONNX model: it has more than {MAX_NODES} nodes")));
         }
-        let (mut op, mut domain) = ("", "");
+        let (mut op, mut domain, mut output) = ("", "", None);
+        let before = self.initializers.len();
         for field in fields(message, "node") {
             match field? {
+                (2, v) if output.is_none() => output = Some(v.text("node output")?),
                 (4, v) => op = v.text("op_type")?,
                 (5, v) => self.attribute(v.bytes("attribute")?, depth)?,
                 (7, v) => domain = v.text("node domain")?,
                 _ => {}
             }
+        }
+        // The tensor of a Constant is known by what the node gives.
+        for tensor in self.initializers[before..].iter_mut().filter(|t| t.name.is_empty()) {
+            tensor.name = output.unwrap_or_default().into();
         }
         let op = operator(domain, op);
         if !self.operators.contains(&op) {
@@ -257,6 +258,12 @@ impl Declared {
         self.half |= matches!(head.dtype(), Some(DType::F16 | DType::BF16));
         self.weight_bytes = self.weight_bytes.saturating_add(bytes);
         self.external.extend(head.external(bytes)?);
+        if self.lists {
+            if self.initializers.len() == MAX_NODES {
+                return Err(Error::corrupt(format!("ONNX model: it has more than {MAX_NODES} weights")));
+            }
+            self.initializers.push(head.listed()?);
+        }
         Ok(())
     }
 }

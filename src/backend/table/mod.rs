@@ -9,22 +9,18 @@
 
 mod parts;
 mod run;
-#[cfg(test)]
-mod tests;
 mod tokens;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(super) use parts::is_static;
 
-use super::source::digest;
 use super::{Model, OpenProgress, Options, afford, in_words};
-use crate::engine::{
-    Abilities, Call, Embed, Engine, MemoryEstimate, Provenance, Request, Run, Spec,
-};
+use crate::engine::{Abilities, Call, Embed, Engine, MemoryEstimate, Provenance, Request, Run, Spec};
 use crate::weights::WeightFile;
 use crate::{Error, Result};
-use parts::{Rows, TOKENIZER_FILE};
+use parts::{Json, Rows};
 use run::EmbedRun;
 use tokens::Tokens;
 
@@ -39,20 +35,18 @@ const RUNTIME: &str = concat!("selvedge ", env!("CARGO_PKG_VERSION"));
 pub(super) fn open(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
     let file = WeightFile::of_bytes(model.bytes.clone())?;
     let rows = Rows::read(&file)?;
-    let (json, beside) = parts::tokenizer(&file, &model, options)?;
-    let memory = estimate(&rows, json.as_slice().len());
+    let tokenizer = parts::tokenizer(&file, &model, options)?;
+    let memory = estimate(&rows, &tokenizer);
     afford(memory, options)?;
-    let mut bytes = vec![model.bytes.as_slice()];
-    bytes.extend(beside.then(|| json.as_slice()));
-    let digest = digest(&model.name, &bytes, options)?;
+    let digest = model.digest_with(tokenizer.beside(), options)?;
     options.tell(OpenProgress::Load(0.0));
-    let tokens = Tokens::read(json.as_slice())?;
-    rows.fit(&tokens)?;
+    let tokens = rows.tokens(tokenizer.json())?;
     let pool = pool(options)?;
     Call { cancel: options.cancel.clone(), ..Call::default() }.check()?;
     options.tell(OpenProgress::Load(1.0));
 
-    let metadata = in_words(&file);
+    let metadata: BTreeMap<String, String> =
+        file.metadata().iter().map(|(key, value)| (key.to_owned(), in_words(value))).collect();
     let name = metadata.get("general.name").filter(|name| !name.is_empty()).unwrap_or(&model.name);
     let mut provenance = Provenance::new(name.clone(), digest, "table", RUNTIME);
     provenance.version = metadata.get("general.version").cloned();
@@ -64,11 +58,19 @@ pub(super) fn open(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
     Ok(Arc::new(Static(Arc::new(Shared { spec, rows, tokens, pool }))))
 }
 
+/// What [`open`] would estimate, or refuse the file for.
+pub(super) fn foresee(model: &Model, file: &WeightFile, options: &Options) -> Result<MemoryEstimate> {
+    let rows = Rows::read(file)?;
+    let tokenizer = parts::tokenizer(file, model, options)?;
+    rows.tokens(tokenizer.json())?;
+    Ok(estimate(&rows, &tokenizer))
+}
+
 /// The table where it lies, the numbers per token, and the tokenizer in its own form.
-fn estimate(rows: &Rows, tokenizer: usize) -> MemoryEstimate {
-    let table = rows.table.bytes() as u64;
+fn estimate(rows: &Rows, tokenizer: &Json) -> MemoryEstimate {
+    let table = rows.table.bytes().as_slice().len() as u64;
     let per_token = rows.weights.as_ref().map_or(0, Vec::len) + rows.mapping.as_ref().map_or(0, Vec::len);
-    let context = (tokenizer as u64).saturating_mul(TOKENIZER_GROWTH).saturating_add(per_token as u64 * 4);
+    let context = (tokenizer.json().len() as u64).saturating_mul(TOKENIZER_GROWTH).saturating_add(per_token as u64 * 4);
     MemoryEstimate::new(table, context, rows.table.width() as u64 * 4)
 }
 

@@ -12,13 +12,12 @@ use crate::weights::{Table, TensorEntry, WeightFile};
 use crate::{Error, Result};
 
 /// The names of the table, the first that is there being taken.
-const TABLES: &[&str] =
-    &["embeddings", "embedding.weight", "embeddings.word_embeddings.weight", "token_embd.weight"];
+const TABLES: &[&str] = &["embeddings", "embedding.weight", "embeddings.word_embeddings.weight", "token_embd.weight"];
 const WEIGHTS: &str = "weights";
 const MAPPING: &str = "mapping";
 
 /// The file beside the model, and the key of a GGUF file, that has the tokenizer.
-pub(super) const TOKENIZER_FILE: &str = "tokenizer.json";
+const TOKENIZER_FILE: &str = "tokenizer.json";
 const TOKENIZER_KEY: &str = "tokenizer.huggingface.json";
 
 /// Whether a file holds a static-embedding model and nothing else.
@@ -62,9 +61,22 @@ impl Rows {
     }
 
     /// Ids below this have a row, and a weight where there are weights.
-    pub(super) fn tokens(&self) -> usize {
+    fn known(&self) -> usize {
         let rows = self.mapping.as_ref().map_or(self.table.rows(), Vec::len);
         self.weights.as_ref().map_or(rows, |weights| weights.len().min(rows))
+    }
+
+    /// The tokenizer, if every token that it knows has a row.
+    pub(super) fn tokens(&self, json: &[u8]) -> Result<Tokens> {
+        let tokens = Tokens::read(json)?;
+        if tokens.highest() as usize >= self.known() {
+            return Err(Error::corrupt(format!(
+                "the tokenizer has ids up to {}, the table vectors for {} tokens",
+                tokens.highest(),
+                self.known()
+            )));
+        }
+        Ok(tokens)
     }
 }
 
@@ -127,10 +139,28 @@ fn room<T>(vector: &mut Vec<T>, n: usize) -> Result<()> {
     vector.try_reserve_exact(n).map_err(failed)
 }
 
-/// The tokenizer's bytes: from the file itself, or from the file beside it. The latter are part of the digest.
-pub(super) fn tokenizer(file: &WeightFile, model: &Model, options: &Options) -> Result<(Bytes, bool)> {
+/// The bytes of a tokenizer, and where they came from.
+pub(super) enum Json {
+    Within(Bytes),
+    Beside(Bytes),
+}
+
+impl Json {
+    pub(super) fn json(&self) -> &[u8] {
+        let (Json::Within(bytes) | Json::Beside(bytes)) = self;
+        bytes.as_slice()
+    }
+
+    /// The bytes, unless they are those of the model's own file.
+    pub(super) fn beside(&self) -> &[u8] {
+        if let Json::Beside(bytes) = self { bytes.as_slice() } else { &[] }
+    }
+}
+
+/// The tokenizer: from the file itself, or from the file beside it.
+pub(super) fn tokenizer(file: &WeightFile, model: &Model, options: &Options) -> Result<Json> {
     if let Some(json) = file.metadata().text(TOKENIZER_KEY)? {
-        return Ok((Bytes::copy_from(json.as_bytes())?, false));
+        return Ok(Json::Within(Bytes::copy_from(json.as_bytes())?));
     }
     let Some(folder) = &model.folder else {
         return Err(Error::unsupported(format!(
@@ -139,20 +169,6 @@ pub(super) fn tokenizer(file: &WeightFile, model: &Model, options: &Options) -> 
         )));
     };
     let bytes = External::open(folder, TOKENIZER_FILE, options.map)
-        .map_err(|e| e.during(format!("looking for the tokenizer beside '{}'", model.name)))?;
-    Ok((bytes, true))
-}
-
-impl Rows {
-    /// Refuses a tokenizer that knows tokens without a row.
-    pub(super) fn fit(&self, tokens: &Tokens) -> Result<()> {
-        if (tokens.highest() as usize) < self.tokens() {
-            return Ok(());
-        }
-        Err(Error::corrupt(format!(
-            "the tokenizer has ids up to {}, the table rows for {} tokens",
-            tokens.highest(),
-            self.tokens()
-        )))
-    }
+        .map_err(|e| e.during("looking for the tokenizer beside the model"))?;
+    Ok(Json::Beside(bytes))
 }

@@ -46,7 +46,7 @@ impl Inspect {
     fn print(&self, out: &mut dyn Write, told: &Inspection) -> io::Result<()> {
         let (count, parameters) = (told.tensors.len(), told.parameters());
         writeln!(out, "{}: {}, {}", print::line(&told.name, SHOWN), told.format.name(), print::bytes(told.bytes))?;
-        writeln!(out, "{count} tensors, {} parameters", print::thousands(parameters))?;
+        writeln!(out, "{}, {} parameters", print::tensors(count), print::thousands(parameters))?;
         if !told.metadata.is_empty() {
             writeln!(out, "\nMetadata")?;
             let shown = |(key, value): &(String, String)| [print::line(key, SHOWN), print::line(value, SHOWN)];
@@ -107,7 +107,7 @@ fn types(out: &mut dyn Write, told: &Inspection) -> io::Result<()> {
     }
     writeln!(out, "\nTypes")?;
     let shown = |(name, count, bytes): &(&str, usize, u64)| {
-        [print::line(name, SHOWN), format!("{count} tensors"), print::bytes(*bytes)]
+        [print::line(name, SHOWN), print::tensors(*count), print::bytes(*bytes)]
     };
     print::table(out, &types.iter().map(shown).collect::<Vec<_>>(), [false, true, true])
 }
@@ -115,7 +115,13 @@ fn types(out: &mut dyn Write, told: &Inspection) -> io::Result<()> {
 fn row(tensor: &selvedge::backend::TensorInfo) -> [String; 5] {
     let location = tensor.location.as_deref().unwrap_or_default();
     let shape = format!("{:?}", tensor.shape);
-    [print::line(&tensor.name, SHOWN), tensor.element.clone(), shape, print::bytes(tensor.bytes), print::line(location, SHOWN)]
+    [
+        print::line(&tensor.name, SHOWN),
+        tensor.element.clone(),
+        shape,
+        print::bytes(tensor.bytes),
+        print::line(location, SHOWN),
+    ]
 }
 
 fn memory(out: &mut dyn Write, told: &Inspection) -> io::Result<()> {
@@ -126,7 +132,8 @@ fn memory(out: &mut dyn Write, told: &Inspection) -> io::Result<()> {
     writeln!(out, "\nMemory, estimated")?;
     let shown = |(backend, m): &(&selvedge::Backend, &MemoryEstimate)| {
         let part = |n: u64, of: &str| format!("{} {of}", print::bytes(n));
-        let (weights, context, scratch) = (part(m.weights, "weights"), part(m.context, "context"), part(m.scratch, "scratch"));
+        let (weights, context, scratch) =
+            (part(m.weights, "weights"), part(m.context, "context"), part(m.scratch, "scratch"));
         [backend.name().into(), print::bytes(m.total()), "=".into(), weights, context, scratch]
     };
     let rows: Vec<_> = estimates.iter().map(shown).collect();

@@ -65,3 +65,8 @@ pub(crate) fn thousands(n: u64) -> String {
     }
     apart
 }
+
+/// `1 tensor`, `272 tensors`.
+pub(crate) fn tensors(n: usize) -> String {
+    format!("{n} tensor{}", if n == 1 { "" } else { "s" })
+}

@@ -71,7 +71,7 @@ impl Table {
     /// 2^32 rows; `Unsupported` for elements that no kernel reads.
     pub fn new(tensor: &TensorEntry<'_>) -> Result<Self> {
         let name = tensor.name();
-        let &[rows, width] = &***tensor.shape() else {
+        let &[rows, width] = &**tensor.shape() else {
             return Err(Error::invalid(format!("table '{name}': expected 2 dimensions, got {}", tensor.shape())));
         };
         let cells = match (tensor.format(), tensor.tensor_type()) {
@@ -90,9 +90,7 @@ impl Table {
     pub fn from_bytes(format: Format, width: usize, rows: Bytes) -> Result<Self> {
         let len = rows.as_slice().len();
         match format.bytes(width) {
-            Some(row) if row > 0 && len.is_multiple_of(row) => {
-                Self::of(Cells::Blocks(format), len / row, width, rows)
-            }
+            Some(row) if row > 0 && len.is_multiple_of(row) => Self::of(Cells::Blocks(format), len / row, width, rows),
             Some(row) => Err(Error::invalid(format!("table: expected a multiple of {row} bytes, got {len}"))),
             None => Err(Error::invalid(format!(
                 "table: expected rows of a multiple of {} elements in {format}, got {width}",
@@ -125,6 +123,11 @@ impl Table {
     /// Elements of a row.
     pub fn width(&self) -> usize {
         self.width
+    }
+
+    /// All rows as they are stored, one behind the other.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
     }
 
     /// How a row is stored; `None` for plain 8-bit numbers.
