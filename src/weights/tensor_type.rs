@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::DType;
+use crate::kernel::Format;
 
 macro_rules! tensor_types {
     ($($(#[$doc:meta])* $variant:ident $name:literal $id:expr, $block:literal / $bytes:literal;)*) => {
@@ -190,6 +191,29 @@ impl TensorType {
         (shared || known.gguf_number().is_none()).then_some(known)
     }
 
+    /// The format that kernels read; `None` for what they do not.
+    pub const fn format(self) -> Option<Format> {
+        Some(match self {
+            TensorType::F32 => Format::F32,
+            TensorType::F16 => Format::F16,
+            TensorType::Bf16 => Format::Bf16,
+            TensorType::Q4_0 => Format::Q4_0,
+            TensorType::Q4_1 => Format::Q4_1,
+            TensorType::Q5_0 => Format::Q5_0,
+            TensorType::Q5_1 => Format::Q5_1,
+            TensorType::Q8_0 => Format::Q8_0,
+            TensorType::Q2K => Format::Q2K,
+            TensorType::Q3K => Format::Q3K,
+            TensorType::Q4K => Format::Q4K,
+            TensorType::Q5K => Format::Q5K,
+            TensorType::Q6K => Format::Q6K,
+            TensorType::Iq4Nl => Format::Iq4Nl,
+            TensorType::Iq4Xs => Format::Iq4Xs,
+            TensorType::Mxfp4 => Format::Mxfp4,
+            _ => return None,
+        })
+    }
+
     /// The dtype of a tensor with these elements, if Selvedge has one.
     pub const fn dtype(self) -> Option<DType> {
         Some(match self {
@@ -216,6 +240,30 @@ impl fmt::Display for TensorType {
         match self {
             TensorType::Unknown(number) => write!(f, "type {number}"),
             known => f.write_str(known.name()),
+        }
+    }
+}
+
+/// The type of tensors with such blocks.
+impl From<Format> for TensorType {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::F32 => TensorType::F32,
+            Format::F16 => TensorType::F16,
+            Format::Bf16 => TensorType::Bf16,
+            Format::Q4_0 => TensorType::Q4_0,
+            Format::Q4_1 => TensorType::Q4_1,
+            Format::Q5_0 => TensorType::Q5_0,
+            Format::Q5_1 => TensorType::Q5_1,
+            Format::Q8_0 => TensorType::Q8_0,
+            Format::Q2K => TensorType::Q2K,
+            Format::Q3K => TensorType::Q3K,
+            Format::Q4K => TensorType::Q4K,
+            Format::Q5K => TensorType::Q5K,
+            Format::Q6K => TensorType::Q6K,
+            Format::Iq4Nl => TensorType::Iq4Nl,
+            Format::Iq4Xs => TensorType::Iq4Xs,
+            Format::Mxfp4 => TensorType::Mxfp4,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::TensorType;
+use crate::kernel::{self, Format, Tiles};
 use crate::tensor::{Bytes, DType, Shape, TensorView};
 use crate::{Error, Result};
 
@@ -55,6 +56,11 @@ impl<'a> TensorEntry<'a> {
     /// How the elements are encoded.
     pub fn tensor_type(&self) -> TensorType {
         self.info.tensor_type
+    }
+
+    /// The format that kernels read, if they can.
+    pub fn format(&self) -> Option<Format> {
+        self.info.tensor_type.format()
     }
 
     /// The bytes, as they are in the file: of any alignment.
@@ -125,6 +131,41 @@ impl<'a> TensorEntry<'a> {
         // The whole tensor was checked to lie within memory.
         let row = (elements / block * block_bytes) as usize;
         Ok(self.bytes().get(rows.start * row..rows.end * row).unwrap_or_default())
+    }
+
+    /// Writes all elements as f32.
+    ///
+    /// Errors: `InvalidArgument` unless `out` has the shape's elements, `Unsupported` for a type that no kernel reads.
+    pub fn dequantize_into(&self, out: &mut [f32]) -> Result<()> {
+        self.dequantize(self.bytes(), self.shape().elements(), out)
+    }
+
+    /// Writes the elements of some rows as f32.
+    ///
+    /// Errors: as [`TensorEntry::dequantize_into`], and `InvalidArgument` for rows that are not there.
+    pub fn dequantize_rows_into(&self, rows: Range<usize>, out: &mut [f32]) -> Result<()> {
+        let bytes = self.rows(rows.clone())?;
+        self.dequantize(bytes, (rows.end - rows.start) * self.row_len(), out)
+    }
+
+    /// All elements as f32, a tile at a time in `buffer`.
+    ///
+    /// Errors: `Unsupported` for a type that no kernel reads, `InvalidArgument` for a buffer smaller than a block.
+    pub fn tiles<'t>(&self, buffer: &'t mut [f32]) -> Result<Tiles<'t>>
+    where
+        'a: 't,
+    {
+        let Some(format) = self.format() else { return Err(self.lacks("cannot be dequantized")) };
+        kernel::tiles(format, self.bytes(), buffer).map_err(|e| e.during(format!("reading tensor '{}'", self.name())))
+    }
+
+    fn dequantize(&self, bytes: &[u8], elements: usize, out: &mut [f32]) -> Result<()> {
+        let Some(format) = self.format() else { return Err(self.lacks("cannot be dequantized")) };
+        if out.len() != elements {
+            let got = out.len();
+            return Err(Error::invalid(format!("tensor '{}': expected room for {elements}, got {got}", self.name())));
+        }
+        kernel::dequantize_into(format, bytes, out).map_err(|e| e.during(format!("reading tensor '{}'", self.name())))
     }
 
     fn lacks(&self, what: &str) -> Error {
