@@ -149,8 +149,11 @@ fn look(model: &Model, path: Option<&Path>, options: &Options) -> Result<Inspect
     };
     let (file, flaw) = match whole {
         Ok(file) => (file, None),
-        // A part of a split file is worth a look, too.
-        Err(e) if e.code() == Code::NotFound => (WeightFile::of_bytes(model.bytes.clone())?, Some(e)),
+        // A part of a split file is worth a look, too; an index alone lists nothing.
+        Err(e) if e.code() == Code::NotFound => match WeightFile::of_bytes(model.bytes.clone()) {
+            Ok(file) => (file, Some(e)),
+            Err(_) => return Err(Error::corrupt(e.message().to_owned()).because(e)),
+        },
         Err(e) => return Err(e),
     };
     let mut told = match format {

@@ -2,16 +2,15 @@
 
 use super::Inspection;
 use crate::backend::{Format, Model, Options};
-use crate::weights::WeightFile;
-
-/// Where numbers begin at a multiple of this, every runtime can read them in place.
-const ALIGNED: u64 = 8;
+use crate::weights::{TensorEntry, WeightFile};
 
 pub(super) fn inspect(model: &Model, file: &WeightFile, options: &Options) -> Inspection {
     let mut told = Inspection::of_weights(model, Format::Safetensors, file);
     told.backends.extend(super::static_embedding(model, file, options));
-    if file.tensors().any(|tensor| !tensor.place().start.is_multiple_of(ALIGNED)) {
-        told.warn(format!("it has tensors that do not begin at a multiple of {ALIGNED} bytes: runtimes may copy them"));
+    let odd = |t: &TensorEntry<'_>| t.tensor_type().block_bytes().is_some_and(|n| !t.place().start.is_multiple_of(n));
+    if let Some(tensor) = file.tensors().find(odd) {
+        let name = tensor.name();
+        told.warn(format!("tensor '{name}' does not begin at a multiple of its elements' size: runtimes may copy it"));
     }
     told
 }

@@ -34,6 +34,9 @@ const RUNTIME: &str = concat!("selvedge ", env!("CARGO_PKG_VERSION"));
 
 pub(super) fn open(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
     let file = WeightFile::of_bytes(model.bytes.clone())?;
+    if options.backend.is_none() {
+        parts::expect_static(&file)?;
+    }
     let rows = Rows::read(&file)?;
     let tokenizer = parts::tokenizer(&file, &model, options)?;
     let memory = estimate(&rows, &tokenizer);

@@ -12,7 +12,7 @@ use crate::weights::{Table, TensorEntry, WeightFile};
 use crate::{Error, Result};
 
 /// The names of the table, the first that is there being taken.
-const TABLES: &[&str] = &["embeddings", "embedding.weight", "embeddings.word_embeddings.weight", "token_embd.weight"];
+const TABLES: [&str; 4] = ["embeddings", "embedding.weight", "embeddings.word_embeddings.weight", "token_embd.weight"];
 const WEIGHTS: &str = "weights";
 const MAPPING: &str = "mapping";
 
@@ -24,6 +24,24 @@ const TOKENIZER_KEY: &str = "tokenizer.huggingface.json";
 pub(in crate::backend) fn is_static(file: &WeightFile) -> bool {
     let known = |name: &str| TABLES.contains(&name) || name == WEIGHTS || name == MAPPING;
     TABLES.iter().any(|name| file.get(name).is_some()) && file.tensors().all(|tensor| known(tensor.name()))
+}
+
+/// Refuses a file that holds more: a transformer has word embeddings, too, and is not what their mean says.
+pub(super) fn expect_static(file: &WeightFile) -> Result<()> {
+    if is_static(file) { Ok(()) } else { Err(not_static(file)) }
+}
+
+fn not_static(file: &WeightFile) -> Error {
+    let known = |name: &str| TABLES.contains(&name) || name == WEIGHTS || name == MAPPING;
+    let mut others: Vec<&str> = file.tensors().map(|tensor| tensor.name()).filter(|name| !known(name)).collect();
+    let more = others.len().saturating_sub(3);
+    others.truncate(3);
+    Error::unsupported(format!(
+        "expected a static-embedding model: a tensor {}, and beside it at most '{WEIGHTS}' and '{MAPPING}'; got \
+         {others:?}{}",
+        TABLES.map(|name| format!("'{name}'")).join(" or "),
+        if more > 0 { format!(" and {more} more") } else { String::new() },
+    ))
 }
 
 /// The table, and what else there is for each token.
@@ -38,16 +56,7 @@ impl Rows {
     /// Errors: `Unsupported` without a table, or with elements that cannot be read; `Corrupt` for parts that
     /// contradict each other.
     pub(super) fn read(file: &WeightFile) -> Result<Self> {
-        let Some(table) = TABLES.iter().find_map(|name| file.get(name)) else {
-            let mut have: Vec<&str> = file.tensors().map(|tensor| tensor.name()).take(4).collect();
-            if file.tensors().nth(have.len()).is_some() {
-                have.push("…");
-            }
-            return Err(Error::unsupported(format!(
-                "expected a static-embedding model, with a tensor {}, got {have:?}",
-                TABLES.join(" or ")
-            )));
-        };
+        let Some(table) = TABLES.iter().find_map(|name| file.get(name)) else { return Err(not_static(file)) };
         let table = Table::new(&table).map_err(|e| Error::corrupt(e.message().to_owned()).because(e))?;
         let weights = file.get(WEIGHTS).map(|tensor| numbers(&tensor)).transpose()?;
         let mapping = file.get(MAPPING).map(|tensor| mapping(&tensor, table.rows())).transpose()?;
