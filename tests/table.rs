@@ -87,7 +87,8 @@ fn gguf(path: &Path, format: Format, tensor_type: TensorType) {
 fn vectors_are_those_of_model2vec() {
     let (expected, engine) = (expected(), open(&data(), Options::new()).unwrap());
     let texts = texts(&expected);
-    assert_eq!((engine.spec().embedding_size, engine.spec().provenance.backend), (Some(32), "table"));
+    let (spec, name) = (engine.spec(), engine.spec().provenance.model.as_str());
+    assert_eq!((spec.embedding_size, spec.provenance.backend, name), (Some(32), "table", "static"));
     for (normalize, vectors) in [(true, "vectors"), (false, "raw")] {
         let answer = engine.run(Embed::new(texts.clone()).normalize(normalize)).unwrap();
         let tokens: u64 = expected["tokens"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).sum();

@@ -168,9 +168,14 @@ fn look(model: &Model, path: Option<&Path>, options: &Options) -> Result<Inspect
 fn judged(mut told: Inspection) -> Inspection {
     if told.backends.is_empty() {
         told.warn(match told.format {
-            Format::Gguf => "this build cannot open it: it lacks the feature 'gguf'",
-            Format::Onnx => "this build cannot open it: it lacks the features 'onnx' and 'tract'",
-            Format::Safetensors if !Backend::Table.is_built() => "this build cannot open it: it lacks 'tokenizer'",
+            Format::Gguf => {
+                "this build lacks the feature 'gguf': it cannot open the file, and has not checked whether its metadata \
+                 makes sense to llama.cpp"
+            }
+            Format::Onnx => "this build lacks the features 'tract' and 'onnx': it cannot open the file",
+            Format::Safetensors if !Backend::Table.is_built() => {
+                "this build lacks the feature 'tokenizer': it cannot open the file"
+            }
             Format::Safetensors => "no backend opens it: it is not a static-embedding model",
         });
     }

@@ -50,8 +50,8 @@ pub(super) fn open(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
 
     let metadata: BTreeMap<String, String> =
         file.metadata().iter().map(|(key, value)| (key.to_owned(), in_words(value))).collect();
-    let name = metadata.get("general.name").filter(|name| !name.is_empty()).unwrap_or(&model.name);
-    let mut provenance = Provenance::new(name.clone(), digest, "table", RUNTIME);
+    let name = metadata.get("general.name").filter(|name| !name.is_empty()).cloned();
+    let mut provenance = Provenance::new(name.unwrap_or_else(|| named(&model)), digest, "table", RUNTIME);
     provenance.version = metadata.get("general.version").cloned();
     let mut spec = Spec::new(provenance);
     spec.abilities = Abilities { embed: true, ..Abilities::default() };
@@ -59,6 +59,12 @@ pub(super) fn open(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
     spec.memory = memory;
     spec.metadata = metadata;
     Ok(Arc::new(Static(Arc::new(Shared { spec, rows, tokens, pool }))))
+}
+
+/// The name of the file; of its folder, where the file has the name that all such files have.
+fn named(model: &Model) -> String {
+    let folder = model.folder.as_ref().filter(|_| model.name == "model").and_then(|folder| folder.file_name());
+    folder.map_or_else(|| model.name.clone(), |name| name.to_string_lossy().into_owned())
 }
 
 /// What [`open`] would estimate, or refuse the file for.
