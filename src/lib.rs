@@ -6,17 +6,19 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)
 )]
 
-pub mod backend;
-pub mod drift;
-mod engine;
 mod error;
-pub mod sync;
-pub mod telemetry;
 mod tensor;
+mod engine;
+pub mod kernel;
+pub mod weights;
 #[cfg(feature = "gguf")]
 mod text;
+pub mod backend;
+pub mod telemetry;
+pub mod drift;
+pub mod sync;
 
-pub use backend::{Backend, Map, OpenProgress, Options, Source, open};
+pub use backend::{Backend, OpenProgress, Options, open};
 #[cfg(feature = "async")]
 pub use engine::EventStream;
 pub use engine::{
@@ -26,3 +28,4 @@ pub use engine::{
 };
 pub use error::{Code, Error, Result};
 pub use tensor::{Bytes, DType, Element, Shape, Tensor, TensorView};
+pub use weights::{Map, Source};

@@ -30,6 +30,7 @@ pub(crate) unsafe fn options(place: *const selvedge_options) -> Result<Options> 
         SELVEDGE_BACKEND_GGUF => Some(Backend::Gguf),
         SELVEDGE_BACKEND_ONNX => Some(Backend::Onnx),
         SELVEDGE_BACKEND_TRACT => Some(Backend::Tract),
+        SELVEDGE_BACKEND_TABLE => Some(Backend::Table),
         other => return Err(unknown("selvedge_backend", other)),
     };
     let given = |n: u32| (n > 0).then_some(n);

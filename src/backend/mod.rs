@@ -1,38 +1,41 @@
 //! Who can answer: opens a model file and picks the runtime for it.
 //!
-//! Enters: a [`Source`] and [`Options`]. Leaves: an [`Engine`]. May import:
+//! Enters: a [`Source`](crate::Source) and [`Options`]. Leaves: an [`Engine`]. May import:
 //! engine, tensor, weights, text.
 
 pub mod fake;
 #[cfg(feature = "gguf")]
 mod gguf;
+mod inspect;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod options;
-#[cfg(any(feature = "onnx", feature = "tract"))]
 mod proto;
 #[cfg_attr(
     not(all(feature = "gguf", feature = "tract")),
     allow(dead_code, reason = "each backend reads another part of an opened model")
 )]
 mod source;
+#[cfg(feature = "tokenizer")]
+mod table;
 #[cfg(feature = "tract")]
 mod tract;
 
 use std::sync::Arc;
 
-pub use options::{Backend, Map, OpenProgress, Options};
-pub use source::Source;
+pub use inspect::{Inspection, TensorInfo, inspect};
+pub use options::{Backend, OpenProgress, Options};
 
 use crate::engine::Engine;
+use crate::weights::{Opened as Model, Source, Value, WeightFile};
 use crate::{Code, Error, Result};
-use source::Model;
 
 /// Opens a model.
 ///
 /// The backend is picked by the file's content, never by its name: GGUF goes to llama.cpp, ONNX to
-/// tract, and to ONNX Runtime where the build has no tract or tract says `Unsupported`.
-/// [`Options::backend`] always wins. The choice does not depend on what is installed on the machine.
+/// tract, and to ONNX Runtime where the build has no tract or tract says `Unsupported`. A safetensors or GGUF file
+/// that holds nothing but the vectors of a vocabulary is a static-embedding model, of [`Backend::Table`]; its folder
+/// will do for a path. [`Options::backend`] always wins. The choice does not depend on what is installed on the machine.
 ///
 /// Blocks until the model is loaded. Errors: `NotFound`, `Io`, `Corrupt` for bytes that break the
 /// format, `Unsupported` for a format or model that no backend of this build takes, `OutOfMemory`
@@ -47,14 +50,29 @@ use source::Model;
 /// # Ok::<(), selvedge::Error>(())
 /// ```
 pub fn open(source: impl Into<Source>, options: Options) -> Result<Arc<dyn Engine>> {
-    let model = Model::open(source.into(), options.map)?;
+    let model = Model::open(in_folder(source.into()), options.access())?;
     let name = model.name.clone();
     open_model(model, &options).map_err(|e| e.during(format!("opening '{name}'")))
+}
+
+/// The model in a folder that holds one as it was downloaded.
+fn in_folder(source: Source) -> Source {
+    match source {
+        Source::Path(path) if path.is_dir() => {
+            let model = path.join("model.safetensors");
+            Source::Path(if model.is_file() { model } else { path })
+        }
+        other => other,
+    }
 }
 
 fn open_model(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
     let format = Format::probe(model.bytes.as_slice())?;
     match (options.backend, format) {
+        (Some(Backend::Table), Format::Gguf) | (Some(Backend::Table) | None, Format::Safetensors) => {
+            open_table(model, options)
+        }
+        (None, Format::Gguf) if is_static(&model) => open_table(model, options),
         (Some(Backend::Gguf) | None, Format::Gguf) => open_gguf(model, options),
         (Some(Backend::Onnx), Format::Onnx) => open_onnx(model, options),
         (Some(Backend::Tract), Format::Onnx) => open_tract(model, options),
@@ -70,15 +88,29 @@ fn open_model(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
         (None, Format::Onnx) if Backend::Onnx.is_built() => open_onnx(model, options),
         (None, Format::Onnx) => open_tract(model, options),
         (Some(backend), format) => {
-            Err(Error::unsupported(format!("backend {}: expected its own format, got {format:?}", backend.name())))
+            let (backend, format) = (backend.name(), format.name());
+            Err(Error::unsupported(format!("backend {backend}: expected its own format, got {format}")))
         }
     }
+}
+
+/// A GGUF file that is a table of vectors and no model for llama.cpp. What is broken is for llama.cpp's door to tell.
+#[cfg(feature = "tokenizer")]
+fn is_static(model: &Model) -> bool {
+    WeightFile::of_bytes(model.bytes.clone()).is_ok_and(|file| table::is_static(&file))
+}
+
+#[cfg(not(feature = "tokenizer"))]
+fn is_static(_: &Model) -> bool {
+    false
 }
 
 #[cfg(feature = "gguf")]
 use gguf::open as open_gguf;
 #[cfg(feature = "onnx")]
 use onnx::open as open_onnx;
+#[cfg(feature = "tokenizer")]
+use table::open as open_table;
 #[cfg(feature = "tract")]
 use tract::open as open_tract;
 
@@ -92,28 +124,49 @@ fn open_onnx(_: Model, _: &Options) -> Result<Arc<dyn Engine>> {
     Err(not_built(Backend::Onnx))
 }
 
+#[cfg(not(feature = "tokenizer"))]
+fn open_table(_: Model, _: &Options) -> Result<Arc<dyn Engine>> {
+    Err(not_built(Backend::Table))
+}
+
 #[cfg(not(feature = "tract"))]
 fn open_tract(_: Model, _: &Options) -> Result<Arc<dyn Engine>> {
     Err(not_built(Backend::Tract))
 }
 
-#[cfg(not(all(feature = "gguf", feature = "onnx", feature = "tract")))]
+#[cfg(not(all(feature = "gguf", feature = "onnx", feature = "tract", feature = "tokenizer")))]
 fn not_built(backend: Backend) -> Error {
-    Error::unsupported(format!("this build has no backend '{0}': enable the feature '{0}'", backend.name()))
+    let (name, feature) = (backend.name(), backend.feature());
+    Error::unsupported(format!("this build has no backend '{name}': enable the feature '{feature}'"))
 }
 
 /// What a file is, by its first bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// GGUF, of llama.cpp and its kin.
     Gguf,
+    /// ONNX.
     Onnx,
+    /// safetensors, or the index of several.
+    Safetensors,
 }
 
 impl Format {
+    /// Its name: `GGUF`, `ONNX`, `safetensors`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Format::Gguf => "GGUF",
+            Format::Onnx => "ONNX",
+            Format::Safetensors => "safetensors",
+        }
+    }
+
     fn probe(bytes: &[u8]) -> Result<Self> {
-        let foreign = |what: &str| Err(Error::unsupported(format!("expected a GGUF or ONNX file, got {what}")));
+        let foreign =
+            |what: &str| Err(Error::unsupported(format!("expected a GGUF, ONNX or safetensors file, got {what}")));
         match bytes {
-            [] => Err(Error::corrupt("expected a GGUF or ONNX file, got an empty one")),
+            [] => Err(Error::corrupt("expected a GGUF, ONNX or safetensors file, got an empty one")),
             [b'G', b'G', b'U', b'F', ..] => Ok(Format::Gguf),
             [b'F', b'U', b'G', b'G', ..] => foreign("a big-endian GGUF file"),
             [b'l', b'm', b'g', b'g', ..] | [b't', b'j', b'g', b'g', ..] | [b'f', b'm', b'g', b'g', ..] => {
@@ -122,7 +175,8 @@ impl Format {
             [b'P', b'K', 3, 4, ..] => foreign("a ZIP archive"),
             [_, _, _, _, b'O', b'R', b'T', b'M', ..] => foreign("an ORT FlatBuffer file"),
             [_, _, _, _, b'T', b'F', b'L', b'3', ..] => foreign("a TensorFlow Lite file"),
-            [_, _, _, _, _, _, _, 0, b'{', ..] => foreign("a safetensors file"),
+            // The length of a header of JSON, and its first character; or JSON alone, which no ONNX file begins like.
+            [_, _, _, _, _, _, _, 0, b'{', ..] | [b'{', ..] => Ok(Format::Safetensors),
             // ONNX has no magic: a message of protocol buffers begins with ir_version, a varint field 1,
             // or another low field number. The parser decides.
             _ => Ok(Format::Onnx),
@@ -130,8 +184,16 @@ impl Format {
     }
 }
 
+/// For a spec's metadata: numbers and texts in full, arrays as their type and length.
+fn in_words(value: Value<'_>) -> String {
+    match value.as_bytes() {
+        Some(text) => String::from_utf8_lossy(text).into_owned(),
+        None => value.to_string(),
+    }
+}
+
 /// What stands between a parsed header and the runtime: the memory limit.
-#[cfg(any(feature = "gguf", feature = "onnx", feature = "tract"))]
+#[cfg(any(feature = "gguf", feature = "onnx", feature = "tract", feature = "tokenizer"))]
 fn afford(estimate: crate::engine::MemoryEstimate, options: &Options) -> Result<()> {
     match options.memory_limit {
         Some(have) if estimate.total() > have => Err(Error::new(

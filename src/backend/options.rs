@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::engine::{Cancel, Digest};
+use crate::weights::{Access, Map};
 
 /// How to open a model. The default suits a phone and a server alike.
 ///
@@ -19,7 +20,7 @@ pub struct Options {
     /// The backend; `None` picks it by the file's content. An explicit one always wins, and fails if it cannot.
     pub backend: Option<Backend>,
     /// Threads of one computation; `None` leaves it to the backend: the machine's cores for
-    /// `gguf` and `onnx`, one for `tract`.
+    /// `gguf` and `onnx`, one for `tract` and `table`.
     pub threads: Option<u32>,
     /// Tokens that all runs of a text engine may hold together; `None` takes the model's own context length, but
     /// at most [`Options::DEFAULT_CONTEXT_TOKENS`].
@@ -30,6 +31,8 @@ pub struct Options {
     pub memory_limit: Option<u64>,
     /// How the file comes into memory.
     pub map: Map,
+    /// Whether a path that is a symbolic link is refused with `InvalidArgument`.
+    pub no_symlinks: bool,
     /// Refuse with `Corrupt` a file whose SHA-256 is another.
     pub digest: Option<Digest>,
     /// The ONNX Runtime library; `None` searches for one.
@@ -93,6 +96,13 @@ impl Options {
         self
     }
 
+    /// Refuses a path that is a symbolic link.
+    #[must_use]
+    pub fn no_symlinks(mut self) -> Self {
+        self.no_symlinks = true;
+        self
+    }
+
     /// Takes only the file with this SHA-256.
     #[must_use]
     pub fn digest(mut self, digest: Digest) -> Self {
@@ -122,6 +132,12 @@ impl Options {
     }
 }
 
+impl Options {
+    pub(super) fn access(&self) -> Access {
+        Access { map: self.map, no_symlinks: self.no_symlinks }
+    }
+}
+
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
@@ -131,6 +147,7 @@ impl fmt::Debug for Options {
             .field("parallel", &self.parallel)
             .field("memory_limit", &self.memory_limit)
             .field("map", &self.map)
+            .field("no_symlinks", &self.no_symlinks)
             .field("digest", &self.digest)
             .field("onnxruntime", &self.onnxruntime)
             .finish_non_exhaustive()
@@ -147,15 +164,26 @@ pub enum Backend {
     Onnx,
     /// ONNX files through tract, in pure Rust (feature `tract`).
     Tract,
+    /// Static-embedding models in safetensors or GGUF files: the rows of a table, pooled (feature `tokenizer`).
+    Table,
 }
 
 impl Backend {
-    /// The backend's name, as provenance and features spell it.
+    /// The backend's name, as provenance spells it.
     pub const fn name(self) -> &'static str {
         match self {
             Backend::Gguf => "gguf",
             Backend::Onnx => "onnx",
             Backend::Tract => "tract",
+            Backend::Table => "table",
+        }
+    }
+
+    /// The feature of this crate that has it.
+    pub const fn feature(self) -> &'static str {
+        match self {
+            Backend::Table => "tokenizer",
+            other => other.name(),
         }
     }
 
@@ -165,21 +193,9 @@ impl Backend {
             Backend::Gguf => cfg!(feature = "gguf"),
             Backend::Onnx => cfg!(feature = "onnx"),
             Backend::Tract => cfg!(feature = "tract"),
+            Backend::Table => cfg!(feature = "tokenizer"),
         }
     }
-}
-
-/// How a model file comes into memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Map {
-    /// Mapped read-only: pages come from the file as they are touched and can go again under
-    /// pressure. The file must not be truncated while it is open: touching a page that is gone
-    /// ends the process (`SIGBUS`), and no library can prevent that.
-    #[default]
-    Mapped,
-    /// Read whole into memory: safe whatever happens to the file, at the price of the memory.
-    Read,
 }
 
 /// How far an open is.

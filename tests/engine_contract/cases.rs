@@ -33,12 +33,13 @@ pub(crate) struct Case {
 
 /// The engines of a backend, each made once for all tests: they are used side by side, as promised.
 pub(crate) fn of(backend: &str) -> &'static [Case] {
-    static CASES: [OnceLock<Vec<Case>>; 4] = [const { OnceLock::new() }; 4];
+    static CASES: [OnceLock<Vec<Case>>; 5] = [const { OnceLock::new() }; 5];
     let (i, make): (_, fn() -> Vec<Case>) = match backend {
         "fake" => (0, fakes),
         "tract" => (1, || onnx_files(Backend::Tract)),
         "onnx" => (2, || onnx_files(Backend::Onnx)),
         "gguf" => (3, gguf_files),
+        "table" => (4, static_embeddings),
         other => panic!("no backend {other}"),
     };
     CASES[i].get_or_init(make)
@@ -197,6 +198,36 @@ fn gguf_files() -> Vec<Case> {
         }
     }
     cases
+}
+
+/// Rows of [`fixtures::static_model`]: as many as its vocabulary has tokens.
+fn static_embeddings() -> Vec<Case> {
+    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| tempfile::tempdir().unwrap());
+    let file = folder.path().join("words.gguf");
+    fixtures::static_model(&file);
+    let again = file.clone();
+    let fresh = move || open(&again, Options::new().backend(Backend::Table).threads(1)).unwrap();
+    let engine = fresh();
+    let long = "rain in the city ".repeat(1 << 14);
+    vec![Case {
+        name: "static embedding",
+        endless: (engine.clone(), Embed::new(vec![long; 200]).into()),
+        engine,
+        fresh: Box::new(fresh),
+        requests: [vec!["rain, rain and RAIN again", "the"], vec!["unbelievably"], vec!["a"; 5]]
+            .map(|texts| Embed::new(texts).into())
+            .into(),
+        right: |answer| {
+            let rows = answer.output(Embed::OUTPUT).unwrap();
+            assert_eq!(**rows.shape(), [2, 32]);
+            let expected = fixtures::static_answer("rain, rain and RAIN again");
+            for (got, expected) in rows.as_slice::<f32>().unwrap().iter().zip(expected) {
+                assert!((got - expected).abs() < 2e-6, "{got}, {expected}");
+            }
+        },
+        file: Some((Backend::Table, file)),
+    }]
 }
 
 /// As published for all-MiniLM-L6-v2 in the README of sentence-transformers: .6660, .1046, .1411.

@@ -1,10 +1,11 @@
 //! The models of `tests/data`, and what they answer according to `expected.json`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use half::{bf16, f16};
-use selvedge::{DType, Element, Tensor, Tensors};
+use selvedge::weights::{GgufWriter, WeightFile};
+use selvedge::{DType, Element, Map, Tensor, Tensors};
 use serde_json::Value;
 
 pub(crate) fn path(name: &str) -> PathBuf {
@@ -66,4 +67,26 @@ fn flatten<'a>(value: &'a Value, flat: &mut Vec<&'a Value>) {
 
 fn new<T: Element>(dims: &[usize], flat: &[&Value], of: impl Fn(&Value) -> T) -> Tensor {
     Tensor::new(dims, flat.iter().map(|v| of(v)).collect()).unwrap()
+}
+
+/// Writes the static-embedding model of `tests/data/static` as one GGUF file, its tokenizer within.
+pub(crate) fn static_model(to: &Path) {
+    let model = WeightFile::open(&path("static/model.safetensors"), Map::Mapped).unwrap();
+    let tokenizer = std::fs::read_to_string(path("static/tokenizer.json")).unwrap();
+    let mut writer = GgufWriter::new();
+    writer.set("general.architecture", "static-embedding").unwrap();
+    writer.set("tokenizer.huggingface.json", tokenizer.as_str()).unwrap();
+    for tensor in model.tensors() {
+        writer.tensor(tensor.name(), tensor.shape(), tensor.tensor_type()).unwrap();
+    }
+    let mut out = writer.create(to).unwrap();
+    model.tensors().for_each(|tensor| out.write(tensor.bytes()).unwrap());
+    out.finish().unwrap();
+}
+
+/// What model2vec answers to a text of `tests/data/static/expected.json`.
+pub(crate) fn static_answer(text: &str) -> Vec<f32> {
+    let expected: Value = serde_json::from_slice(&std::fs::read(path("static/expected.json")).unwrap()).unwrap();
+    let i = expected["texts"].as_array().unwrap().iter().position(|t| t == text).unwrap();
+    expected["vectors"][i].as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect()
 }

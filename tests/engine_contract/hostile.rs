@@ -39,10 +39,10 @@ pub(crate) fn hostile_files_are_typed_errors(case: &Case) {
         files.push(Hostile { path, codes });
     };
     match backend {
-        Backend::Gguf => gguf(&std::fs::read(model).unwrap(), &mut add),
+        Backend::Gguf | Backend::Table => gguf(&std::fs::read(model).unwrap(), &mut add),
         _ => onnx(&std::fs::read(model).unwrap(), &mut add),
     }
-    if *backend != Backend::Gguf {
+    if matches!(backend, Backend::Onnx | Backend::Tract) {
         files.extend(rejected_fixtures());
     }
     let wrong = opened_in_a_child(*backend, &files, folder.path(), NO_HANG);
@@ -100,7 +100,8 @@ fn onnx(model: &[u8], add: &mut Add<'_>) {
 }
 
 fn gguf(model: &[u8], add: &mut Add<'_>) {
-    for len in [4, 5, 7, 8, 16, 23, 24, 25, 31, 32, 33, 100, 1000, 10_000, 100_000, model.len() / 2, model.len() - 1] {
+    let lens = [4, 5, 7, 8, 16, 23, 24, 25, 31, 32, 33, 100, 1000, 10_000, 100_000, model.len() / 2, model.len() - 1];
+    for len in lens.into_iter().filter(|len| *len < model.len()) {
         add(&format!("truncated-{len}"), &model[..len], BROKEN);
     }
     let header = |version: u32, tensors: u64, pairs: u64| {
@@ -224,7 +225,7 @@ fn a_child_opens_what_it_is_given() {
     let list = std::fs::read_to_string(list).unwrap();
     tell(STARTED, "");
     let (backend, files) = list.split_once('\n').unwrap();
-    let backends = [Backend::Gguf, Backend::Onnx, Backend::Tract];
+    let backends = [Backend::Gguf, Backend::Onnx, Backend::Tract, Backend::Table];
     let backend = backends.into_iter().find(|b| b.name() == backend).unwrap();
     for file in files.lines() {
         misbehave(file);
@@ -244,7 +245,8 @@ fn tell(code: &str, message: &str) {
 #[test]
 fn a_child_that_goes_wrong_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
-    let built = [Backend::Gguf, Backend::Onnx, Backend::Tract].into_iter().find(|b| b.is_built()).unwrap();
+    let built =
+        [Backend::Gguf, Backend::Onnx, Backend::Tract, Backend::Table].into_iter().find(|b| b.is_built()).unwrap();
     let names = ["empty", "abort", "empty", "hang", "greed", "empty"];
     let mut files: Vec<_> = names.map(|n| Hostile { path: folder.path().join(n), codes: BROKEN }).into();
     names.iter().for_each(|name| std::fs::write(folder.path().join(name), b"").unwrap());

@@ -10,10 +10,10 @@ mod corpus;
 mod ending;
 mod fixtures;
 mod generating;
-#[cfg(any(feature = "gguf", feature = "onnx", feature = "tract"))]
+#[cfg(any(feature = "gguf", feature = "onnx", feature = "tract", feature = "tokenizer"))]
 mod hostile;
 mod liars;
-#[cfg(any(feature = "gguf", feature = "onnx", feature = "tract"))]
+#[cfg(any(feature = "gguf", feature = "onnx", feature = "tract", feature = "tokenizer"))]
 mod opening;
 mod refusing;
 mod serving;
@@ -93,7 +93,7 @@ macro_rules! every_engine {
 }
 
 /// What every backend that opens files promises, too.
-#[cfg(any(feature = "gguf", feature = "onnx", feature = "tract"))]
+#[cfg(any(feature = "gguf", feature = "onnx", feature = "tract", feature = "tokenizer"))]
 macro_rules! every_file {
     ($backend:ident) => {
         promises! { $backend:
@@ -118,15 +118,19 @@ every_engine!(fake);
 every_engine!(gguf);
 #[cfg(feature = "onnx")]
 every_engine!(onnx);
+#[cfg(feature = "tokenizer")]
+every_engine!(table);
 #[cfg(feature = "tract")]
 every_engine!(tract);
 
-#[cfg(any(feature = "gguf", feature = "onnx", feature = "tract"))]
+#[cfg(any(feature = "gguf", feature = "onnx", feature = "tract", feature = "tokenizer"))]
 mod files {
     #[cfg(feature = "gguf")]
     every_file!(gguf);
     #[cfg(feature = "onnx")]
     every_file!(onnx);
+    #[cfg(feature = "tokenizer")]
+    every_file!(table);
     #[cfg(feature = "tract")]
     every_file!(tract);
 }

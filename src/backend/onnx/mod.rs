@@ -127,7 +127,7 @@ impl Run for TensorRun {
 /// What a load needs at its peak, as measured with ONNX Runtime 1.31: twice the file, parsed and taken apart; the
 /// weights in the form that the CPU computes with; the same once more, reordered for its kernels; and 8 MiB. One
 /// or both of the middle two stay; activations, which a file does not tell, fit into what the load frees.
-fn estimate(declared: &Declared, file: u64) -> MemoryEstimate {
+pub(super) fn estimate(declared: &Declared, file: u64) -> MemoryEstimate {
     let uses = |op: &str| declared.operators.contains(op);
     // f16 is computed in f32; weights that are only dequantized, int8 mostly, are folded into f32.
     let growth = match (uses("DequantizeLinear") && !uses("QuantizeLinear"), declared.half) {

@@ -45,47 +45,72 @@ pub(super) struct Declared {
     pub half: bool,
     /// Initializers, and tensors in attributes, whose bytes lie in other files.
     pub external: Vec<External>,
-    ir_version: i64,
+    /// The initializers of the graph and its sub-graphs and the tensors of its nodes, in the file's order; empty
+    /// unless [`list`] read the file.
+    pub initializers: Vec<Initializer>,
+    pub ir_version: i64,
+    lists: bool,
     nodes: usize,
     functions: BTreeSet<String>,
+}
+
+/// A weight of the file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Initializer {
+    pub name: String,
+    pub element: String,
+    pub dims: Vec<u64>,
+    pub bytes: u64,
+    /// The file beside the model that has the data, if it is not in the model itself.
+    pub location: Option<String>,
 }
 
 /// Reads and checks the declarations of an ONNX file.
 ///
 /// Errors: `Corrupt` for bytes that are no `ModelProto` with a graph, for tensors whose data does not fit
 /// their dimensions, and above the limits of this module.
+#[cfg(any(feature = "onnx", feature = "tract", test))]
 pub(super) fn read(bytes: &[u8]) -> Result<Declared> {
-    let mut declared = Declared::default();
-    let mut graph = None;
-    for field in fields(bytes, "not an ONNX model") {
-        match field? {
-            (1, v) => declared.ir_version = v.int("ir_version")?,
-            (2, v) => declared.note("producer", v.text("producer_name")?),
-            (4, v) => declared.note("domain", v.text("domain")?),
-            (5, v) => declared.version = Some(v.int("model_version")?).filter(|v| *v != 0).map(|v| v.to_string()),
-            (7, v) => once(&mut graph, v.bytes("graph")?, "graph")?,
-            (8, v) => declared.opset(v.bytes("opset_import")?)?,
-            (14, v) => {
-                let (key, value) = entry(v.bytes("metadata_props")?, "metadata_props")?;
-                declared.metadata.insert(key.into(), value.into());
-            }
-            (25, v) => declared.function(v.bytes("functions")?)?,
-            // ModelProto's highest field is 26; anything far above is not one.
-            (tag, _) if tag > 1000 => return Err(Error::corrupt(format!("not an ONNX model: field {tag}"))),
-            _ => {}
-        }
-    }
-    let graph = graph.ok_or_else(|| Error::corrupt("not an ONNX model: it has no graph"))?;
-    if declared.opsets.is_empty() {
-        return Err(Error::corrupt("ONNX model: it imports no operator set"));
-    }
-    declared.graph(graph, 0)?;
-    let functions = std::mem::take(&mut declared.functions);
-    declared.operators.retain(|op| !functions.contains(op));
-    Ok(declared)
+    Declared::default().read(bytes)
+}
+
+/// As [`read`], and lists the initializers.
+pub(super) fn list(bytes: &[u8]) -> Result<Declared> {
+    Declared { lists: true, ..Declared::default() }.read(bytes)
 }
 
 impl Declared {
+    fn read(mut self, bytes: &[u8]) -> Result<Self> {
+        let declared = &mut self;
+        let mut graph = None;
+        for field in fields(bytes, "not an ONNX model") {
+            match field? {
+                (1, v) => declared.ir_version = v.int("ir_version")?,
+                (2, v) => declared.note("producer", v.text("producer_name")?),
+                (4, v) => declared.note("domain", v.text("domain")?),
+                (5, v) => declared.version = Some(v.int("model_version")?).filter(|v| *v != 0).map(|v| v.to_string()),
+                (7, v) => once(&mut graph, v.bytes("graph")?, "graph")?,
+                (8, v) => declared.opset(v.bytes("opset_import")?)?,
+                (14, v) => {
+                    let (key, value) = entry(v.bytes("metadata_props")?, "metadata_props")?;
+                    declared.metadata.insert(key.into(), value.into());
+                }
+                (25, v) => declared.function(v.bytes("functions")?)?,
+                // ModelProto's highest field is 26; anything far above is not one.
+                (tag, _) if tag > 1000 => return Err(Error::corrupt(format!("not an ONNX model: field {tag}"))),
+                _ => {}
+            }
+        }
+        let graph = graph.ok_or_else(|| Error::corrupt("not an ONNX model: it has no graph"))?;
+        if declared.opsets.is_empty() {
+            return Err(Error::corrupt("ONNX model: it imports no operator set"));
+        }
+        declared.graph(graph, 0)?;
+        let functions = std::mem::take(&mut declared.functions);
+        declared.operators.retain(|op| !functions.contains(op));
+        Ok(self)
+    }
+
     fn note(&mut self, key: &str, value: &str) {
         if !value.is_empty() {
             self.metadata.insert(key.into(), value.into());
@@ -189,14 +214,20 @@ impl Declared {
         if self.nodes > MAX_NODES {
             return Err(Error::corrupt(format!("ONNX model: it has more than {MAX_NODES} nodes")));
         }
-        let (mut op, mut domain) = ("", "");
+        let (mut op, mut domain, mut output) = ("", "", None);
+        let before = self.initializers.len();
         for field in fields(message, "node") {
             match field? {
+                (2, v) if output.is_none() => output = Some(v.text("node output")?),
                 (4, v) => op = v.text("op_type")?,
                 (5, v) => self.attribute(v.bytes("attribute")?, depth)?,
                 (7, v) => domain = v.text("node domain")?,
                 _ => {}
             }
+        }
+        // The tensor of a Constant is known by what the node gives.
+        for tensor in self.initializers[before..].iter_mut().filter(|t| t.name.is_empty()) {
+            tensor.name = output.unwrap_or_default().into();
         }
         let op = operator(domain, op);
         if !self.operators.contains(&op) {
@@ -227,6 +258,12 @@ impl Declared {
         self.half |= matches!(head.dtype(), Some(DType::F16 | DType::BF16));
         self.weight_bytes = self.weight_bytes.saturating_add(bytes);
         self.external.extend(head.external(bytes)?);
+        if self.lists {
+            if self.initializers.len() == MAX_NODES {
+                return Err(Error::corrupt(format!("ONNX model: it has more than {MAX_NODES} weights")));
+            }
+            self.initializers.push(head.listed()?);
+        }
         Ok(())
     }
 }

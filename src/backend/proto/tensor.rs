@@ -1,7 +1,7 @@
 //! The head of a `TensorProto`: everything but its data.
 
 use super::wire::fields;
-use super::{External, entry};
+use super::{External, Initializer, entry};
 use crate::{DType, Error, Result, Shape};
 
 /// Names, type and dimensions of a tensor in the file, and where its data is.
@@ -70,6 +70,18 @@ impl<'a> TensorHead<'a> {
             ))),
             _ => Ok(expected),
         }
+    }
+
+    /// As [`list`](super::list) tells it; [`Self::check`] has been passed.
+    pub(super) fn listed(&self) -> Result<Initializer> {
+        let location = self.is_external.then(|| self.entries.iter().find(|(key, _)| *key == "location")).flatten();
+        Ok(Initializer {
+            name: self.name.into(),
+            element: element_name(self.element),
+            dims: self.dims.iter().map(|d| d.unsigned_abs()).collect(),
+            bytes: self.check()?,
+            location: location.map(|(_, file)| (*file).into()),
+        })
     }
 
     pub(super) fn external(&self, bytes: u64) -> Result<Option<External>> {

@@ -56,8 +56,7 @@ pub(super) fn open(opened: Opened, options: &Options) -> Result<Arc<dyn Engine>>
 fn load(opened: Opened, options: &Options, native_half: bool) -> Result<Model> {
     let bounds = Call { cancel: options.cancel.clone(), ..Call::default() };
     let declared = proto::read(opened.bytes.as_slice())?;
-    operators::check(&declared)?;
-    let memory = estimate(&declared, native_half);
+    let memory = check(&declared, native_half)?;
     super::afford(memory, options)?;
     let digest = opened.digest(options)?;
     options.tell(OpenProgress::Load(0.0));
@@ -80,10 +79,20 @@ fn load(opened: Opened, options: &Options, native_half: bool) -> Result<Model> {
         largest: options.memory_limit.or_else(machine_memory).unwrap_or(16 << 30),
     };
     let plans = Plans::new(planner, declared.operators.contains("If"));
-    plans.prove(options.map == super::Map::Read)?;
+    plans.prove(options.map == crate::Map::Read)?;
     bounds.check()?;
     options.tell(OpenProgress::Load(1.0));
     Ok(Model { spec, plans })
+}
+
+/// What [`open`] would estimate, or refuse the file for.
+pub(super) fn foresee(declared: &Declared) -> Result<MemoryEstimate> {
+    check(declared, convert::native_half())
+}
+
+fn check(declared: &Declared, native_half: bool) -> Result<MemoryEstimate> {
+    operators::check(declared)?;
+    Ok(estimate(declared, native_half))
 }
 
 /// What every run of an engine shares.

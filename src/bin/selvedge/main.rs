@@ -3,14 +3,18 @@
 //! Results go to standard output, errors to standard error as `error: …`. Nothing asks and nothing blinks: what it
 //! prints on a terminal it prints into a pipe, but for the progress of long work.
 
+mod inspect;
+mod print;
 mod sync;
+mod validate;
 
 use std::error::Error;
+use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Posts what the device sealed.
+/// Looks into model files, gets them ready for the device, and tells what the device saw.
 #[derive(Parser)]
 #[command(name = "selvedge", version, arg_required_else_help = true, after_help = EXIT_CODES, max_term_width = 120)]
 struct Cli {
@@ -20,13 +24,16 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Inspect(inspect::Inspect),
+    Validate(validate::Validate),
     Sync(sync::Sync),
 }
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done; for `sync`, everything was posted
-  1  the answer is no: `sync` leaves something for another time
+  0  done; for `validate`, the file is valid; for `sync`, everything was posted
+  1  the answer is no: `validate` found the file invalid, `inspect` could not read it as a model, `sync` leaves something
+     for another time
   2  the command was used wrongly, or a file could not be opened, read or written";
 
 /// The command was done, and its answer is no.
@@ -38,10 +45,24 @@ type Outcome = Result<ExitCode, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Inspect(command) => command.run(),
+        Command::Validate(command) => command.run(),
         Command::Sync(command) => command.run(),
     };
-    outcome.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
-        ExitCode::from(FAILED)
+    outcome.unwrap_or_else(|error| match error.downcast_ref::<io::Error>() {
+        // Whoever read the output has seen enough, as in `selvedge inspect … | head`.
+        Some(e) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        _ => {
+            eprintln!("error: {error}");
+            ExitCode::from(code(&*error))
+        }
     })
+}
+
+/// A file that is no good is an answer; a file that could not be read is a failure.
+fn code(error: &(dyn Error + 'static)) -> u8 {
+    match error.downcast_ref::<selvedge::Error>().map(selvedge::Error::code) {
+        Some(selvedge::Code::Corrupt | selvedge::Code::Unsupported) => NO,
+        _ => FAILED,
+    }
 }

@@ -1,0 +1,49 @@
+//! Finds the passages of a text that answer a question best, with an embedding model: what a search on a device does.
+//!
+//! `cargo run --release --features tokenizer --example search -- MODEL QUESTION [TEXT]`
+//!
+//! MODEL is a static-embedding model (a folder with `model.safetensors` and `tokenizer.json`), or, in a build with the
+//! feature `gguf`, any embedding model in GGUF. TEXT is a file of paragraphs; without one, Selvedge's own README.
+
+use selvedge::kernel::{Format, quantize_into};
+use selvedge::weights::Table;
+use selvedge::{Ask, Bytes, Options, open};
+
+const README: &str = include_str!("../README.md");
+const BEST: usize = 3;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (model, question, text) = match &args[..] {
+        [model, question] => (model, question, README.to_owned()),
+        [model, question, file] => (model, question, std::fs::read_to_string(file)?),
+        _ => return Err("usage: search MODEL QUESTION [TEXT]".into()),
+    };
+    let passages: Vec<&str> = passages(&text);
+    let engine = open(model, Options::new())?;
+
+    // The index: a vector for each passage, in 8 bits a number. It can be kept, and mapped from a file.
+    let vectors = engine.embed(passages.iter().copied())?;
+    let width = vectors.shape()[1];
+    // Blocks have 32 numbers; zeros behind a vector change no dot product.
+    let padded = width.next_multiple_of(Format::Q8_0.block_elements());
+    let pad = |row: &[f32]| [row, &vec![0.0; padded - width]].concat();
+    let rows: Vec<f32> = vectors.as_slice::<f32>()?.chunks_exact(width).flat_map(pad).collect();
+    let mut index = vec![0; Format::Q8_0.bytes(rows.len()).ok_or("no whole blocks")?];
+    quantize_into(Format::Q8_0, &rows, &mut index)?;
+    println!("{} passages in {} KiB, from {}", passages.len(), index.len() / 1024, engine.spec().provenance.model);
+    let index = Table::from_bytes(Format::Q8_0, padded, Bytes::shared(index))?;
+
+    let wanted = engine.embed([question.as_str()])?;
+    for hit in index.search(&pad(wanted.as_slice::<f32>()?), BEST)? {
+        println!("\n{:.3}  {}", hit.score, passages[hit.row as usize].replace('\n', "\n       "));
+    }
+    Ok(())
+}
+
+/// Paragraphs and items of lists; code and tables answer no question.
+fn passages(text: &str) -> Vec<&str> {
+    let prose = text.split("```").step_by(2);
+    let paragraphs = prose.flat_map(|part| part.split("\n\n")).flat_map(|paragraph| paragraph.split("\n- "));
+    paragraphs.map(str::trim).filter(|p| p.len() > 40 && !p.starts_with(['#', '|'])).collect()
+}

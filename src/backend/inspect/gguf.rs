@@ -1,0 +1,32 @@
+//! GGUF files.
+
+use super::Inspection;
+use crate::Result;
+use crate::backend::{Backend, Format, Model, Options};
+use crate::engine::MemoryEstimate;
+use crate::weights::WeightFile;
+
+/// llama.cpp uses weights in place only where this many bytes divide their place in the file.
+const ALIGNED: u64 = 32;
+
+pub(super) fn inspect(model: &Model, file: &WeightFile, options: &Options) -> Inspection {
+    let mut told = Inspection::of_weights(model, Format::Gguf, file);
+    told.backends.extend(super::static_embedding(model, file, options));
+    if told.backends.is_empty() {
+        told.backends.extend(llama(file, options));
+    }
+    if file.alignment() < ALIGNED || !file.data_start().is_multiple_of(ALIGNED) {
+        told.warn(format!("its tensors are not aligned to {ALIGNED} bytes, so llama.cpp reads them into memory"));
+    }
+    told
+}
+
+#[cfg(feature = "gguf")]
+fn llama(file: &WeightFile, options: &Options) -> Option<(Backend, Result<MemoryEstimate>)> {
+    Some((Backend::Gguf, crate::backend::gguf::foresee(file, options)))
+}
+
+#[cfg(not(feature = "gguf"))]
+fn llama(_: &WeightFile, _: &Options) -> Option<(Backend, Result<MemoryEstimate>)> {
+    None
+}

@@ -1,0 +1,202 @@
+//! What a model file holds, told without loading a runtime.
+
+mod gguf;
+mod onnx;
+mod safetensors;
+
+use std::path::Path;
+
+use super::{Backend, Format, Model, Options, in_words};
+use crate::engine::{MemoryEstimate, Port};
+use crate::weights::{Source, WeightFile};
+use crate::{Code, Error, Result};
+
+/// What a model file holds, and what stands against opening it.
+///
+/// From the file's header alone: no weight is read and no native code runs. What is a list here stands in the file's
+/// order.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// The file's name without its ending.
+    pub name: String,
+    /// What kind of file it is, by its content.
+    pub format: Format,
+    /// Bytes of the file; of all its parts, if it has further ones.
+    pub bytes: u64,
+    /// Keys and values. Numbers and texts as they are; of a list, what is in it and how many: `string[32000]`.
+    pub metadata: Vec<(String, String)>,
+    /// The weights.
+    pub tensors: Vec<TensorInfo>,
+    /// The inputs of an ONNX graph.
+    pub inputs: Vec<Port>,
+    /// The outputs of an ONNX graph.
+    pub outputs: Vec<Port>,
+    /// Operators of an ONNX graph, those of other domains than ONNX's own as `domain:name`; sorted.
+    pub operators: Vec<String>,
+    /// The operator sets that an ONNX graph imports, by domain; ONNX's own is `ai.onnx`.
+    pub opsets: Vec<(String, i64)>,
+    /// The backends of this build that take such a file, the one that [`open`](super::open) tries first being first,
+    /// and what each would need with the options given; or why it would refuse the file.
+    pub backends: Vec<(Backend, Result<MemoryEstimate>)>,
+    /// What a person should know: nothing here stands against opening the file.
+    pub warnings: Vec<String>,
+    /// The rule that the file breaks. It can be listed all the same.
+    pub flaw: Option<Error>,
+}
+
+/// A weight of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TensorInfo {
+    /// Its name.
+    pub name: String,
+    /// The type of its elements, as the format spells it: `q4_K`, `f16`, `float8`.
+    pub element: String,
+    /// Its dimensions, the slowest first, as a framework prints them; GGUF files hold them the other way around.
+    pub shape: Vec<u64>,
+    /// Bytes that it takes in the file.
+    pub bytes: u64,
+    /// The file beside the model that holds it, if it is not in the file itself.
+    pub location: Option<String>,
+}
+
+impl Inspection {
+    /// Elements of all tensors.
+    pub fn parameters(&self) -> u64 {
+        let elements = |t: &TensorInfo| t.shape.iter().fold(1u64, |n, d| n.saturating_mul(*d));
+        self.tensors.iter().map(elements).fold(0, u64::saturating_add)
+    }
+
+    fn new(name: &str, format: Format, bytes: u64) -> Self {
+        Self {
+            name: name.into(),
+            format,
+            bytes,
+            metadata: Vec::new(),
+            tensors: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            operators: Vec::new(),
+            opsets: Vec::new(),
+            backends: Vec::new(),
+            warnings: Vec::new(),
+            flaw: None,
+        }
+    }
+
+    /// What GGUF and safetensors have in common.
+    fn of_weights(model: &Model, format: Format, file: &WeightFile) -> Self {
+        let bytes = file.files().iter().map(|bytes| bytes.as_slice().len() as u64).sum();
+        let mut told = Self::new(&model.name, format, bytes);
+        told.metadata = file.metadata().iter().map(|(key, value)| (key.to_owned(), in_words(value))).collect();
+        for tensor in file.tensors() {
+            told.tensors.push(TensorInfo {
+                name: tensor.name().to_owned(),
+                element: tensor.tensor_type().to_string(),
+                shape: tensor.shape().iter().map(|d| *d as u64).collect(),
+                bytes: tensor.bytes().len() as u64,
+                location: None,
+            });
+        }
+        let unread = |t: &crate::weights::TensorEntry<'_>| t.format().is_none() && t.dtype().is_none();
+        let mut types: Vec<String> = file.tensors().filter(unread).map(|t| t.tensor_type().to_string()).collect();
+        types.sort_unstable();
+        types.dedup();
+        if !types.is_empty() {
+            told.warn(format!("it has tensors of types that can be listed and not read here: {}", types.join(", ")));
+        }
+        told
+    }
+
+    fn warn(&mut self, warning: impl Into<String>) {
+        self.warnings.push(warning.into());
+    }
+}
+
+/// Tells what a GGUF, ONNX or safetensors file holds, without loading a runtime. Of `options`, how the file comes into
+/// memory counts, and what the memory estimate depends on.
+///
+/// Errors: as [`open`](super::open) for a file that is not there or cannot be read; `Corrupt` for one that breaks its
+/// format's rules so that it cannot even be listed; `Unsupported` for another format. A file that can be listed and
+/// still breaks a rule has an [`Inspection::flaw`].
+///
+/// ```no_run
+/// use selvedge::{Options, backend::inspect};
+/// let inspection = inspect("model.onnx", &Options::new())?;
+/// for tensor in &inspection.tensors {
+///     println!("{} {:?} {}", tensor.name, tensor.shape, tensor.element);
+/// }
+/// # Ok::<(), selvedge::Error>(())
+/// ```
+pub fn inspect(source: impl Into<Source>, options: &Options) -> Result<Inspection> {
+    let source = super::in_folder(source.into());
+    let path = if let Source::Path(path) = &source { Some(path.clone()) } else { None };
+    let model = Model::open(source, options.access())?;
+    let told = look(&model, path.as_deref(), options).map_err(|e| e.during(format!("inspecting '{}'", model.name)))?;
+    Ok(judged(told))
+}
+
+fn look(model: &Model, path: Option<&Path>, options: &Options) -> Result<Inspection> {
+    let format = Format::probe(model.bytes.as_slice())?;
+    if format == Format::Onnx {
+        return onnx::inspect(model, options)
+            .map_err(|e| e.during("reading it as ONNX, having no sign of another format"));
+    }
+    let whole = match path {
+        Some(path) => WeightFile::open(path, options.access()),
+        None => WeightFile::of_bytes(model.bytes.clone()),
+    };
+    let (file, flaw) = match whole {
+        Ok(file) => (file, None),
+        // A part of a split file is worth a look, too; an index alone lists nothing.
+        Err(e) if e.code() == Code::NotFound => match WeightFile::of_bytes(model.bytes.clone()) {
+            Ok(file) => (file, Some(e)),
+            Err(_) => return Err(Error::corrupt(e.message().to_owned()).because(e)),
+        },
+        Err(e) => return Err(e),
+    };
+    let mut told = match format {
+        Format::Gguf => gguf::inspect(model, &file, options),
+        _ => safetensors::inspect(model, &file, options),
+    };
+    told.flaw = flaw;
+    Ok(told)
+}
+
+/// What the backends say becomes the verdict on the file: what one finds to be broken is broken for all.
+fn judged(mut told: Inspection) -> Inspection {
+    if told.backends.is_empty() {
+        told.warn(match told.format {
+            Format::Gguf => {
+                "this build lacks the feature 'gguf': it cannot open the file, and has not checked whether its metadata \
+                 makes sense to llama.cpp"
+            }
+            Format::Onnx => "this build lacks the features 'tract' and 'onnx': it cannot open the file",
+            Format::Safetensors if !Backend::Table.is_built() => {
+                "this build lacks the feature 'tokenizer': it cannot open the file"
+            }
+            Format::Safetensors => "no backend opens it: it is not a static-embedding model",
+        });
+    }
+    for (backend, estimate) in &told.backends {
+        match estimate {
+            Err(e) if e.code() == Code::Corrupt => {
+                told.flaw.get_or_insert_with(|| Error::corrupt(e.to_string()));
+            }
+            Err(e) => told.warnings.push(format!("{} would not open it: {e}", backend.name())),
+            Ok(_) => {}
+        }
+    }
+    told
+}
+
+#[cfg(feature = "tokenizer")]
+fn static_embedding(model: &Model, file: &WeightFile, options: &Options) -> Option<(Backend, Result<MemoryEstimate>)> {
+    super::table::is_static(file).then(|| (Backend::Table, super::table::foresee(model, file, options)))
+}
+
+#[cfg(not(feature = "tokenizer"))]
+fn static_embedding(_: &Model, _: &WeightFile, _: &Options) -> Option<(Backend, Result<MemoryEstimate>)> {
+    None
+}

@@ -1,0 +1,242 @@
+//! Rows of a two-dimensional tensor, read one by one where they lie.
+//!
+//! An embedding table stays quantized in the map. A row is dequantized while it is added to a sum, so that pooling the
+//! rows of a text touches each byte once and writes nothing but the sum.
+
+mod search;
+#[cfg(test)]
+mod tests;
+
+use super::{TensorEntry, TensorType};
+use crate::kernel::{self, Format};
+use crate::tensor::Bytes;
+use crate::{Error, Result};
+
+pub use search::Hit;
+
+/// Rows ahead that are asked for while one is summed: about as many as the memory answers at a time.
+const AHEAD: usize = 8;
+
+/// The rows of a two-dimensional tensor, `[rows, width]`, such as the vectors of a vocabulary or of a collection of
+/// texts. Shares the file's map, so a clone costs nothing.
+///
+/// ```
+/// use selvedge::Bytes;
+/// use selvedge::kernel::{Format, quantize_into};
+/// use selvedge::weights::{Pool, Table};
+/// // Three rows of 32 numbers, in 34 bytes each.
+/// let numbers: Vec<f32> = (0..96).map(|i| (i / 32 + 1) as f32).collect();
+/// let mut blocks = vec![0; 3 * 34];
+/// quantize_into(Format::Q8_0, &numbers, &mut blocks)?;
+/// let table = Table::from_bytes(Format::Q8_0, 32, Bytes::shared(blocks))?;
+/// let mut pooled = [0.0; 32];
+/// table.pool_into(&[0, 2], Pool::Mean, false, &mut pooled)?;
+/// assert!((pooled[0] - 2.0).abs() < 0.01);
+/// assert_eq!(table.search(&pooled, 1)?[0].row, 2);
+/// # Ok::<(), selvedge::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Table {
+    bytes: Bytes,
+    cells: Cells,
+    rows: usize,
+    width: usize,
+    row_bytes: usize,
+}
+
+/// How a row is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cells {
+    Blocks(Format),
+    /// Whole numbers without a scale, as model2vec stores tables whose rows only count by their direction.
+    I8,
+}
+
+/// How rows become one vector.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Pool<'a> {
+    /// Their sum.
+    Sum,
+    /// Their sum, divided by their number.
+    Mean,
+    /// The sum of each row times its weight, one for each id.
+    Weighted(&'a [f32]),
+}
+
+impl Table {
+    /// The rows of a tensor of an open file.
+    ///
+    /// Errors: `InvalidArgument` unless it has two dimensions, at least one row of at least one element and at most
+    /// 2^32 rows; `Unsupported` for elements that no kernel reads.
+    pub fn new(tensor: &TensorEntry<'_>) -> Result<Self> {
+        let name = tensor.name();
+        let &[rows, width] = &**tensor.shape() else {
+            return Err(Error::invalid(format!("table '{name}': expected 2 dimensions, got {}", tensor.shape())));
+        };
+        let cells = match (tensor.format(), tensor.tensor_type()) {
+            (Some(format), _) => Cells::Blocks(format),
+            (None, TensorType::I8) => Cells::I8,
+            (None, other) => {
+                return Err(Error::unsupported(format!("table '{name}': elements of {other} cannot be read")));
+            }
+        };
+        Self::of(cells, rows, width, tensor.share()).map_err(|e| e.during(format!("reading table '{name}'")))
+    }
+
+    /// Rows of `width` elements in `format`, one behind the other.
+    ///
+    /// Errors: as [`Table::new`], and `InvalidArgument` for bytes that are not whole rows.
+    pub fn from_bytes(format: Format, width: usize, rows: Bytes) -> Result<Self> {
+        let len = rows.as_slice().len();
+        match format.bytes(width) {
+            Some(row) if row > 0 && len.is_multiple_of(row) => Self::of(Cells::Blocks(format), len / row, width, rows),
+            Some(row) => Err(Error::invalid(format!("table: expected a multiple of {row} bytes, got {len}"))),
+            None => Err(Error::invalid(format!(
+                "table: expected rows of a multiple of {} elements in {format}, got {width}",
+                format.block_elements()
+            ))),
+        }
+    }
+
+    fn of(cells: Cells, rows: usize, width: usize, bytes: Bytes) -> Result<Self> {
+        if rows == 0 || width == 0 || rows as u64 > 1 << 32 {
+            return Err(Error::invalid(format!("table: expected 1 to 2^32 rows, got {rows} of {width} elements")));
+        }
+        let row_bytes = match cells {
+            Cells::Blocks(format) => format.bytes(width),
+            Cells::I8 => Some(width),
+        };
+        match row_bytes {
+            Some(row_bytes) if row_bytes.checked_mul(rows) == Some(bytes.as_slice().len()) => {
+                Ok(Self { bytes, cells, rows, width, row_bytes })
+            }
+            _ => Err(Error::invalid(format!("table: {rows} rows of {width} elements do not take {bytes:?}"))),
+        }
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Elements of a row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// All rows as they are stored, one behind the other.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// How a row is stored; `None` for plain 8-bit numbers.
+    pub fn format(&self) -> Option<Format> {
+        match self.cells {
+            Cells::Blocks(format) => Some(format),
+            Cells::I8 => None,
+        }
+    }
+
+    /// `InvalidArgument` if an id is of no row. Every method that takes ids asks this before anything else.
+    pub fn check(&self, ids: &[u32]) -> Result<()> {
+        // All are looked at without a branch for each, which the compiler does many at a time.
+        let highest = ids.iter().fold(0, |highest, id| highest.max(*id));
+        if ids.is_empty() || (highest as usize) < self.rows {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("table: expected ids below {}, got {highest}", self.rows)))
+    }
+
+    /// Writes the rows of `ids` as f32, one behind the other: `[ids, width]`.
+    ///
+    /// Errors: `InvalidArgument` for an id of no row, or `out` of another size.
+    pub fn gather_into(&self, ids: &[u32], out: &mut [f32]) -> Result<()> {
+        self.check(ids)?;
+        let expected = ids.len().checked_mul(self.width);
+        if expected != Some(out.len()) {
+            let (n, width, got) = (ids.len(), self.width, out.len());
+            return Err(Error::invalid(format!("table: expected room for {n} rows of {width}, got {got}")));
+        }
+        let bytes = self.bytes.as_slice();
+        for (i, (&id, out)) in ids.iter().zip(out.chunks_exact_mut(self.width)).enumerate() {
+            self.ask_ahead(bytes, ids, i);
+            self.read(self.row(bytes, id), out)?;
+        }
+        Ok(())
+    }
+
+    /// Pools the rows of `ids` into one vector, scaled to length 1 if `normalize` says so. Without ids, and where all
+    /// cancel out, it is the vector of zeros.
+    ///
+    /// Each product is rounded before it is added, in the order of `ids`: the same bits on every machine.
+    ///
+    /// Errors: `InvalidArgument` for an id of no row, `out` of another size than a row, or not a weight for each id.
+    pub fn pool_into(&self, ids: &[u32], pool: Pool<'_>, normalize: bool, out: &mut [f32]) -> Result<()> {
+        self.check(ids)?;
+        if out.len() != self.width {
+            return Err(Error::invalid(format!("table: expected room for {}, got {}", self.width, out.len())));
+        }
+        let weights = match pool {
+            Pool::Weighted(weights) if weights.len() != ids.len() => {
+                return Err(Error::invalid(format!("pool: expected {} weights, got {}", ids.len(), weights.len())));
+            }
+            Pool::Weighted(weights) => weights,
+            Pool::Sum | Pool::Mean => &[],
+        };
+        out.fill(0.0);
+        let bytes = self.bytes.as_slice();
+        for (i, &id) in ids.iter().enumerate() {
+            self.ask_ahead(bytes, ids, i);
+            self.add(self.row(bytes, id), weights.get(i).copied().unwrap_or(1.0), out)?;
+        }
+        if pool == Pool::Mean && !normalize && !ids.is_empty() {
+            let n = ids.len() as f32;
+            out.iter_mut().for_each(|x| *x /= n);
+        }
+        if normalize {
+            to_length_1(out);
+        }
+        Ok(())
+    }
+
+    /// `id` has been checked.
+    fn row<'a>(&self, bytes: &'a [u8], id: u32) -> &'a [u8] {
+        let begin = id as usize * self.row_bytes;
+        &bytes[begin..begin + self.row_bytes]
+    }
+
+    fn ask_ahead(&self, bytes: &[u8], ids: &[u32], i: usize) {
+        if let Some(&id) = ids.get(i + AHEAD) {
+            kernel::prefetch(self.row(bytes, id));
+        }
+    }
+
+    fn read(&self, row: &[u8], out: &mut [f32]) -> Result<()> {
+        match self.cells {
+            Cells::Blocks(format) => kernel::dequantize_into(format, row, out),
+            Cells::I8 => {
+                row.iter().zip(out).for_each(|(&cell, x)| *x = f32::from(cell as i8));
+                Ok(())
+            }
+        }
+    }
+
+    fn add(&self, row: &[u8], weight: f32, sum: &mut [f32]) -> Result<()> {
+        match self.cells {
+            Cells::Blocks(format) => kernel::accumulate(format, row, weight, sum),
+            Cells::I8 => {
+                row.iter().zip(sum).for_each(|(&cell, x)| *x += weight * f32::from(cell as i8));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Scales to length 1; a vector of zeros stays as it is.
+fn to_length_1(vector: &mut [f32]) {
+    let length = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+    if length > 0.0 {
+        vector.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
+    }
+}
