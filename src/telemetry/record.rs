@@ -1,0 +1,231 @@
+//! What is sealed into the log: each record, its time and its place.
+
+use super::{Exponential, Reason};
+
+/// When something was, without a wall clock: records are ordered by `(epoch, seq)`, and times compare by `monotonic_ns`
+/// within one boot. Wall-clock time comes from the [`Anchor`]s of the same boot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Stamp {
+    /// Random, drawn anew each time the folder is opened for writing: the life of one monotonic clock.
+    pub boot: [u8; 16],
+    /// Counts the opens of this folder, from 1; orders the boots. 0 where nothing can be kept.
+    pub epoch: u64,
+    /// The number of the record within its epoch, from 1 and without gaps.
+    pub seq: u64,
+    /// Nanoseconds since the folder was opened, by a clock that is never set. It may stand still while the machine
+    /// sleeps.
+    pub monotonic_ns: u64,
+}
+
+impl Stamp {
+    /// The place of the record in the log.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position { epoch: self.epoch, seq: self.seq }
+    }
+}
+
+/// The place of a sealed record. Later records have larger positions, over the whole life of the folder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// As [`Stamp::epoch`].
+    pub epoch: u64,
+    /// As [`Stamp::seq`].
+    pub seq: u64,
+}
+
+/// Where to read on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Cursor(Option<Position>);
+
+impl Cursor {
+    /// From the oldest record that was not acknowledged.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(None)
+    }
+
+    /// After this record.
+    #[must_use]
+    pub fn after(position: Position) -> Self {
+        Self(Some(position))
+    }
+
+    pub(super) fn passed(self, position: Position) -> bool {
+        self.0.is_some_and(|last| position <= last)
+    }
+}
+
+impl From<Position> for Cursor {
+    fn from(position: Position) -> Self {
+        Self::after(position)
+    }
+}
+
+/// A record of the log. The `stamp` of each is set by sealing; what the caller puts there is not read.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Record {
+    /// The folder was opened. The first record of every epoch.
+    Boot(Boot),
+    /// A pair of clocks.
+    Anchor(Anchor),
+    /// A model took a slot.
+    Model(ModelInfo),
+    /// A closed window.
+    Window(Window),
+    /// An alert was raised or cleared.
+    Alert(AlertRecord),
+    /// A label came.
+    Feedback(Feedback),
+    /// What was lost so far.
+    Drops(Drops),
+}
+
+impl Record {
+    /// When it was sealed.
+    #[must_use]
+    pub fn stamp(&self) -> &Stamp {
+        match self {
+            Record::Boot(r) => &r.stamp,
+            Record::Anchor(r) => &r.stamp,
+            Record::Model(r) => &r.stamp,
+            Record::Window(r) => &r.stamp,
+            Record::Alert(r) => &r.stamp,
+            Record::Feedback(r) => &r.stamp,
+            Record::Drops(r) => &r.stamp,
+        }
+    }
+}
+
+/// The folder was opened, and what was found in it. Sealed by itself, before the first record of an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Boot {
+    /// When it was sealed.
+    pub stamp: Stamp,
+    /// Inferences of earlier epochs that were still in the lanes: they are drained again.
+    pub recovered: u64,
+    /// Records of the log that fail their checksum or end early.
+    pub torn: u64,
+    /// Files that could not be read and were set aside.
+    pub quarantined: u64,
+}
+
+/// One moment on two clocks. Sealed by itself: at the start of an epoch, once an hour, and when the wall clock was set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Anchor {
+    /// When it was sealed.
+    pub stamp: Stamp,
+    /// The moment on the clock of [`Stamp::monotonic_ns`].
+    pub monotonic_ns: u64,
+    /// The moment on the wall clock: nanoseconds since 1970-01-01 UTC, as the device believed.
+    pub unix_ns: i64,
+    /// The two readings lie within this many nanoseconds of each other.
+    pub uncertainty_ns: u64,
+}
+
+/// A model took a slot: from here on, the slot's number stands for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelInfo {
+    /// When it was sealed.
+    pub stamp: Stamp,
+    /// The number that stands for the model in [`Inference::model`](super::Inference::model).
+    pub slot: u32,
+    /// Its name.
+    pub name: String,
+    /// Its version, where it has one.
+    pub version: Option<String>,
+    /// SHA-256 of its file.
+    pub digest: [u8; 32],
+    /// What runs it.
+    pub backend: String,
+    /// Its encoded drift profile; empty where it has none.
+    pub profile: Vec<u8>,
+    /// SHA-256 of `profile`; zeros where it is empty.
+    pub profile_digest: [u8; 32],
+}
+
+/// The exact counts of one closed window of one model. All counts add up over windows, devices and models.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Window {
+    /// When it was sealed.
+    pub stamp: Stamp,
+    /// The slot of the model.
+    pub model: u32,
+    /// The number of the window, counted by whoever closes it.
+    pub index: u64,
+    /// Inferences in it.
+    pub rows: u64,
+    /// When it was opened.
+    pub opened: Stamp,
+    /// When it was closed.
+    pub closed: Stamp,
+    /// Per feature, the count of each bin, both in the order of the model's profile.
+    pub features: Vec<Vec<u64>>,
+    /// Outcome and count, for the outcomes that occurred: as [`Inference::outcome`](super::Inference::outcome).
+    pub outcomes: Vec<(u16, u64)>,
+    /// Class and count, for the classes that occurred.
+    pub classes: Vec<(u16, u64)>,
+    /// Counts over equal parts of `[0, 1]`, as many as the writer chose; empty where nothing was measured.
+    pub confidence: Vec<u64>,
+    /// Counts over equal parts of `[0, 1]`, as many as the writer chose; empty where nothing was measured.
+    pub entropy: Vec<u64>,
+    /// Latencies in microseconds.
+    pub latency: Exponential,
+    /// Times to the first token in microseconds.
+    pub first_token: Exponential,
+    /// Tokens of all prompts.
+    pub tokens_in: u64,
+    /// Tokens generated.
+    pub tokens_out: u64,
+}
+
+/// An alert was raised or cleared.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AlertRecord {
+    /// When it was sealed.
+    pub stamp: Stamp,
+    /// The slot of the model.
+    pub model: u32,
+    /// What happened, as a stable name: `drift`, `dead_feature`, `latency`, ….
+    pub what: String,
+    /// The feature it is about, where it is about one.
+    pub feature: Option<String>,
+    /// 0 tells, 1 warns, 2 is an error.
+    pub severity: u8,
+    /// Raised, or cleared.
+    pub raised: bool,
+    /// Since when it stands.
+    pub since: Stamp,
+    /// The numbers that speak for it, by name.
+    pub evidence: Vec<(String, f64)>,
+    /// What the app might do, as a stable name: `retrain`, `roll_back`, ….
+    pub action: Option<String>,
+}
+
+/// A label that came after the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Feedback {
+    /// When it was sealed.
+    pub stamp: Stamp,
+    /// The slot of the model.
+    pub model: u32,
+    /// The id of the inference.
+    pub id: u64,
+    /// The class that was answered.
+    pub predicted: u16,
+    /// The class that was right.
+    pub truth: u16,
+    /// For a number instead of a class: the answer minus the truth.
+    pub error: Option<f32>,
+}
+
+/// What was lost over the whole life of the folder, by reason. Sealed by itself, before the first record that is sealed
+/// after a loss; a later one holds all that an earlier one holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drops {
+    /// When it was sealed.
+    pub stamp: Stamp,
+    /// Reason and count, for the reasons that occurred.
+    pub totals: Vec<(Reason, u64)>,
+}
