@@ -1,13 +1,14 @@
 //! Whether the model is still right.
 
-use super::profile::Profile;
+use std::collections::{HashMap, VecDeque};
 
-/// Accuracy from labels that come any time later, and an estimate of it without them.
-#[derive(Debug)]
-pub struct Concept;
+use super::adwin::Adwin;
+use super::ddm::Ddm;
+use super::profile::Reliability;
 
-/// A share with its interval.
+/// A share of cases, with an interval that holds the true share in 95 of 100 times.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Share {
     /// Cases.
     pub of: u64,
@@ -19,16 +20,43 @@ pub struct Share {
     pub high: f64,
 }
 
+impl Share {
+    /// `part` of `of` cases, with Wilson's score interval (*Probable inference, the law of succession, and statistical
+    /// inference*, 1927), which stays in 0..=1 and holds for few cases, too. `None` for no cases.
+    pub fn wilson(part: u64, of: u64) -> Option<Self> {
+        let (low, high) = wilson(part, of, Z95)?;
+        Some(Self { of, value: part as f64 / of as f64, low, high })
+    }
+}
+
+/// Two-sided 95 % of the normal distribution.
+const Z95: f64 = 1.959_963_984_540_054;
+
+pub(super) fn wilson(part: u64, of: u64, z: f64) -> Option<(f64, f64)> {
+    if of == 0 || part > of {
+        return None;
+    }
+    let (n, p) = (of as f64, part as f64 / of as f64);
+    let (middle, all) = (p + z * z / (2.0 * n), 1.0 + z * z / n);
+    let half = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
+    Some((((middle - half) / all).max(0.0), ((middle + half) / all).min(1.0)))
+}
+
 /// What a label brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Feedback {
-    /// The prediction was right or wrong, and the error rate goes on as it was.
-    Known {
+    /// The error rate goes on as it was.
+    Steady {
         /// The prediction was right.
         right: bool,
     },
-    /// The error rate has risen.
+    /// The error rate is high for the model's best days (DDM). That happens by chance, too.
+    Suspect {
+        /// The prediction was right.
+        right: bool,
+    },
+    /// The error rate has risen (ADWIN): concept drift.
     Drifted {
         /// The prediction was right.
         right: bool,
@@ -37,28 +65,148 @@ pub enum Feedback {
     Unknown,
 }
 
+/// Accuracy from labels that come any time later, and an estimate of it without them.
+///
+/// ```
+/// use selvedge::drift::{Concept, Feedback};
+/// let mut concept = Concept::new(1000);
+/// concept.predicted(7, 2, 0.9);
+/// assert_eq!(concept.feedback(7, 2), Feedback::Steady { right: true });
+/// assert_eq!(concept.feedback(7, 2), Feedback::Unknown); // told before
+/// assert_eq!(concept.accuracy().map(|a| (a.value, a.of)), Some((1.0, 1)));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Concept {
+    capacity: usize,
+    /// Predictions that wait for their label: class.
+    waiting: HashMap<u64, u16>,
+    /// Their ids in the order they came; some may have been told already.
+    order: VecDeque<u64>,
+    forgotten: u64,
+    labelled: u64,
+    right: u64,
+    adwin: Adwin,
+    ddm: Ddm,
+    /// Predictions of this window per bin of confidence.
+    confidences: [u64; Reliability::BINS],
+}
+
 impl Concept {
-    /// Remembers up to `capacity` predictions that wait for their label.
+    /// Remembers up to `capacity` predictions that wait for their label, at least 1; about 50 bytes each.
     pub fn new(capacity: usize) -> Self {
-        let _ = capacity;
-        Self
+        Self {
+            capacity: capacity.max(1),
+            waiting: HashMap::new(),
+            order: VecDeque::new(),
+            forgotten: 0,
+            labelled: 0,
+            right: 0,
+            adwin: Adwin::new(),
+            ddm: Ddm::new(),
+            confidences: [0; Reliability::BINS],
+        }
     }
 
-    /// Remembers a prediction.
-    pub fn predicted(&mut self, _id: u64, _class: u16, _confidence: f32) {}
-
-    /// The truth about an earlier prediction.
-    pub fn feedback(&mut self, _id: u64, _truth: u16) -> Feedback {
-        Feedback::Unknown
+    /// Remembers a prediction. The oldest goes where there is no room. A second prediction of one id replaces the first.
+    pub fn predicted(&mut self, id: u64, class: u16, confidence: f32) {
+        if let Some(bin) = Reliability::bin(confidence) {
+            self.confidences[bin] += 1;
+        }
+        if self.waiting.insert(id, class).is_some() {
+            return;
+        }
+        self.order.push_back(id);
+        while self.waiting.len() > self.capacity {
+            if let Some(oldest) = self.order.pop_front() {
+                self.forgotten += u64::from(self.waiting.remove(&oldest).is_some());
+            }
+        }
+        if self.order.len() > 2 * self.capacity {
+            self.order.retain(|id| self.waiting.contains_key(id));
+        }
     }
 
-    /// Accuracy over the labels so far since the last drift, with a 95 % Wilson interval. `None` without labels.
+    /// The true class of an earlier prediction.
+    pub fn feedback(&mut self, id: u64, truth: u16) -> Feedback {
+        match self.waiting.remove(&id) {
+            Some(class) => self.told(class == truth),
+            None => Feedback::Unknown,
+        }
+    }
+
+    /// Whether an earlier prediction was right, where the truth is no class.
+    pub fn feedback_right(&mut self, id: u64, right: bool) -> Feedback {
+        match self.waiting.remove(&id) {
+            Some(_) => self.told(right),
+            None => Feedback::Unknown,
+        }
+    }
+
+    fn told(&mut self, right: bool) -> Feedback {
+        self.labelled += 1;
+        self.right += u64::from(right);
+        let before = self.adwin.mean();
+        let changed = self.adwin.update(if right { 0.0 } else { 1.0 });
+        let suspect = self.ddm.update(!right);
+        if changed {
+            // What is said of the accuracy from here on is said of the new times.
+            let errors = (self.adwin.mean() * self.adwin.width() as f64).round() as u64;
+            self.labelled = self.adwin.width();
+            self.right = self.labelled.saturating_sub(errors);
+        }
+        match (changed, self.adwin.mean() > before) {
+            (true, true) => Feedback::Drifted { right },
+            _ if suspect => Feedback::Suspect { right },
+            _ => Feedback::Steady { right },
+        }
+    }
+
+    /// Accuracy over the labels since the error rate last changed. `None` without labels.
     pub fn accuracy(&self) -> Option<Share> {
-        None
+        Share::wilson(self.right, self.labelled)
     }
 
-    /// Expected accuracy of the predictions so far, by their confidence. `None` without a calibrated profile.
-    pub fn estimated(&self, _profile: &Profile) -> Option<Share> {
-        None
+    /// Accuracy that the confidences of this window's predictions let expect, by how often the model was right at each
+    /// confidence in the reference (confidence-based performance estimation). Sees a model that has become unsure, not
+    /// one that is surely wrong. `None` without predictions.
+    pub fn estimated(&self, reliability: &Reliability) -> Option<Share> {
+        reliability.expected(&self.confidences)
+    }
+
+    /// Begins a new window of predictions for [`estimated`](Self::estimated).
+    pub fn next_window(&mut self) {
+        self.confidences = [0; Reliability::BINS];
+    }
+
+    /// Predictions that wait for their label.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Predictions whose place was taken before their label came.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+}
+
+impl Reliability {
+    /// The accuracy to expect of predictions with these counts per bin of confidence. A bin the reference hardly saw
+    /// leans on the confidence itself, as one more case. The interval (normal, 95 %) holds the chance of both samples.
+    pub fn expected(&self, confidences: &[u64; Reliability::BINS]) -> Option<Share> {
+        let of: u64 = confidences.iter().sum();
+        if of == 0 {
+            return None;
+        }
+        let (mut value, mut variance) = (0.0, 0.0);
+        for (bin, n) in confidences.iter().enumerate() {
+            let middle = (bin as f64 + 0.5) / Self::BINS as f64;
+            let seen = self.rows[bin] as f64 + 1.0;
+            let accuracy = (self.right[bin] as f64 + middle) / seen;
+            let weight = *n as f64 / of as f64;
+            value += weight * accuracy;
+            variance += accuracy * (1.0 - accuracy) * (weight * weight / seen + weight / of as f64);
+        }
+        let half = Z95 * variance.sqrt();
+        Some(Share { of, value, low: (value - half).max(0.0), high: (value + half).min(1.0) })
     }
 }

@@ -1,18 +1,59 @@
-//! Ddm.
+//! An error rate that rises above its own best.
 
-/// Ddm.
+/// The drift detection method for a stream of errors (Gama et al., *Learning with drift detection*, SBIA 2004).
+///
+/// Warns at two and alarms at three standard deviations above the lowest error rate so far, after 30 values. Alarms
+/// come at the same index as those of river's `DDM`.
+///
+/// The error rate of a model that does not change moves by chance, too: of long streams without drift DDM raises an
+/// alarm now and then. Where that matters, use [`Adwin`](super::Adwin).
+///
+/// ```
+/// use selvedge::drift::Ddm;
+/// let mut ddm = Ddm::new();
+/// assert!((0..300).all(|i| !ddm.update(i % 10 == 0)));
+/// assert!((0..300).any(|_| ddm.update(true)));
+/// ```
 #[derive(Clone, Debug)]
-pub struct Ddm;
+pub struct Ddm {
+    alarmed: bool,
+    warning: bool,
+    n: f64,
+    rate: f64,
+    /// Rate and deviation where their sum was least.
+    best: (f64, f64),
+}
+
+const WARM_UP: f64 = 30.0;
 
 impl Ddm {
-    /// With river's defaults.
+    /// Warning at 2, alarm at 3 standard deviations.
     pub fn new() -> Self {
-        Self
+        Self { alarmed: false, warning: false, n: 0.0, rate: 0.0, best: (f64::INFINITY, f64::INFINITY) }
     }
 
-    /// Adds a value; says whether the stream has changed.
-    pub fn update(&mut self, _value: f64) -> bool {
-        false
+    /// Adds an answer, `true` if it was wrong; says whether the error rate has risen. Begins anew after an alarm.
+    pub fn update(&mut self, wrong: bool) -> bool {
+        if self.alarmed {
+            *self = Self::new();
+        }
+        self.n += 1.0;
+        self.rate += 1.0 / self.n * (f64::from(u8::from(wrong)) - self.rate);
+        let deviation = (self.rate * (1.0 - self.rate) / self.n).sqrt();
+        if self.n > WARM_UP {
+            if self.rate + deviation <= self.best.0 + self.best.1 {
+                self.best = (self.rate, deviation);
+            }
+            let level = |k: f64| self.best.0 + k * self.best.1;
+            self.alarmed = self.rate + deviation > level(3.0);
+            self.warning = !self.alarmed && self.rate + deviation > level(2.0);
+        }
+        self.alarmed
+    }
+
+    /// The error rate is above the warning level.
+    pub fn warns(&self) -> bool {
+        self.warning
     }
 }
 

@@ -1,5 +1,7 @@
 //! Whether the service keeps its promises.
 
+use super::concept::wilson;
+
 /// What the app promises; `None` promises nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -10,29 +12,83 @@ pub struct Slo {
     pub p95_ms: Option<f64>,
     /// 99 % do.
     pub p99_ms: Option<f64>,
-    /// Largest share of errors.
+    /// Largest share of errors, in 0..=1.
     pub errors: Option<f64>,
     /// Largest share of refusals.
     pub refusals: Option<f64>,
     /// Largest share of answers cut by their length limit.
     pub length_stops: Option<f64>,
-    /// Smallest share of answers valid under their schema.
+    /// Smallest share of answers valid under their schema, of those that had one.
     pub schema_valid: Option<f64>,
+    /// Nothing is said of fewer cases than this; 0 leaves it to the interval.
+    pub min_cases: u64,
 }
 
-/// Counters of one window of answers.
+/// One answer, or the failure of one.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// Time to the whole answer, in microseconds.
+    pub latency_us: u64,
+    /// The request failed.
+    pub error: bool,
+    /// The model refused.
+    pub refusal: bool,
+    /// The answer was cut by its length limit.
+    pub length_stop: bool,
+    /// Whether the answer was valid under its schema, where it had one.
+    pub schema_valid: Option<bool>,
+    /// Tokens read.
+    pub tokens_in: u64,
+    /// Tokens written.
+    pub tokens_out: u64,
+}
+
+/// Counters of a window of answers; windows are merged by addition.
+///
+/// ```
+/// use selvedge::drift::{Health, Outcome, Slo};
+/// let mut health = Health::new();
+/// for i in 0..1000 {
+///     let mut outcome = Outcome::default();
+///     outcome.latency_us = 20_000;
+///     outcome.error = i % 20 == 0;
+///     health.add(&outcome);
+/// }
+/// let mut slo = Slo::default();
+/// (slo.p99_ms, slo.errors) = (Some(30.0), Some(0.01));
+/// let breaches = health.breaches(&slo);
+/// assert_eq!(breaches.len(), 1);
+/// assert_eq!((breaches[0].slo, breaches[0].value, breaches[0].of), ("errors", 0.05, 1000));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Health {
-    /// Answers and errors.
+    /// Answers and failures.
     pub rows: u64,
+    /// Failures.
+    pub errors: u64,
+    /// Refusals.
+    pub refusals: u64,
+    /// Answers cut by their length limit.
+    pub length_stops: u64,
+    /// Answers that had a schema.
+    pub with_schema: u64,
+    /// Answers valid under their schema.
+    pub schema_valid: u64,
+    /// Tokens read.
+    pub tokens_in: u64,
+    /// Tokens written.
+    pub tokens_out: u64,
+    /// Times to the whole answer, of those that did not fail.
+    pub latency: Latency,
 }
 
-/// An SLO that was broken, with enough cases to say so.
-#[derive(Clone, Debug, PartialEq)]
+/// A promise that was broken, beyond what chance explains.
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Breach {
-    /// Which: `p99_ms`, `errors`, …
+    /// Which: the name of a field of [`Slo`].
     pub slo: &'static str,
     /// What was promised.
     pub bound: f64,
@@ -42,9 +98,163 @@ pub struct Breach {
     pub of: u64,
 }
 
+/// One-sided 99 % of the normal distribution.
+const Z99: f64 = 2.326_347_874_040_841;
+
 impl Health {
-    /// The promises that are broken.
-    pub fn breaches(&self, _slo: &Slo) -> Vec<Breach> {
-        Vec::new()
+    /// An empty window.
+    pub fn new() -> Self {
+        Self::default()
     }
+
+    /// Counts one answer or failure.
+    pub fn add(&mut self, outcome: &Outcome) {
+        self.rows += 1;
+        self.errors += u64::from(outcome.error);
+        self.refusals += u64::from(outcome.refusal);
+        self.length_stops += u64::from(outcome.length_stop);
+        self.with_schema += u64::from(outcome.schema_valid.is_some());
+        self.schema_valid += u64::from(outcome.schema_valid == Some(true));
+        self.tokens_in += outcome.tokens_in;
+        self.tokens_out += outcome.tokens_out;
+        if !outcome.error {
+            self.latency.add(outcome.latency_us, 1);
+        }
+    }
+
+    /// Adds another window.
+    pub fn merge(&mut self, other: &Health) {
+        self.rows += other.rows;
+        self.errors += other.errors;
+        self.refusals += other.refusals;
+        self.length_stops += other.length_stops;
+        self.with_schema += other.with_schema;
+        self.schema_valid += other.schema_valid;
+        self.tokens_in += other.tokens_in;
+        self.tokens_out += other.tokens_out;
+        self.latency.merge(&other.latency);
+    }
+
+    /// The promises that are broken.
+    ///
+    /// A share breaks its bound when the lower end of its one-sided 99 % Wilson interval does: one error in three
+    /// requests is no evidence against 1 %. A latency quantile is the share of answers above its bound.
+    pub fn breaches(&self, slo: &Slo) -> Vec<Breach> {
+        let answers = self.rows - self.errors;
+        let mut found = Vec::new();
+        let mut share = |slo_name, bound: Option<f64>, part: u64, of: u64| {
+            if let Some(bound) = bound
+                && breaks(part, of, bound, slo.min_cases)
+            {
+                found.push(Breach { slo: slo_name, bound, value: part as f64 / of as f64, of });
+            }
+        };
+        share("errors", slo.errors, self.errors, self.rows);
+        share("refusals", slo.refusals, self.refusals, answers);
+        share("length_stops", slo.length_stops, self.length_stops, answers);
+        if let Some(bound) = slo.schema_valid {
+            let invalid = self.with_schema - self.schema_valid;
+            if breaks(invalid, self.with_schema, 1.0 - bound, slo.min_cases) {
+                let value = self.schema_valid as f64 / self.with_schema as f64;
+                found.push(Breach { slo: "schema_valid", bound, value, of: self.with_schema });
+            }
+        }
+        for (name, bound, quantile) in
+            [("p50_ms", slo.p50_ms, 0.5), ("p95_ms", slo.p95_ms, 0.95), ("p99_ms", slo.p99_ms, 0.99)]
+        {
+            let Some(bound) = bound else { continue };
+            let slower = self.latency.above((bound * 1000.0) as u64);
+            if breaks(slower, self.latency.count(), 1.0 - quantile, slo.min_cases) {
+                let value = self.latency.quantile(quantile).unwrap_or(0.0) / 1000.0;
+                found.push(Breach { slo: name, bound, value, of: self.latency.count() });
+            }
+        }
+        found
+    }
+}
+
+fn breaks(part: u64, of: u64, bound: f64, min_cases: u64) -> bool {
+    of >= min_cases && wilson(part, of, Z99).is_some_and(|(low, _)| low > bound)
+}
+
+/// Sub-buckets per power of two.
+const STEPS: u64 = 32;
+/// Values below are exact, one bucket each.
+const EXACT: u64 = 2 * STEPS;
+/// Buckets up to 2³⁹ µs, six days.
+const BUCKETS: usize = (EXACT + (39 - 6) * STEPS) as usize;
+
+/// Times in buckets that grow by at most 1/32 of their value: quantiles are off by at most 1.6 %. Merged by addition.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Latency {
+    /// Counts up to the last bucket in use.
+    buckets: Vec<u64>,
+    count: u64,
+}
+
+impl Latency {
+    /// Adds `count` times of `us` microseconds; what is above six days counts as six days.
+    pub fn add(&mut self, us: u64, count: u64) {
+        let at = bucket(us);
+        if self.buckets.len() <= at {
+            self.buckets.resize(at + 1, 0);
+        }
+        self.buckets[at] += count;
+        self.count += count;
+    }
+
+    /// Times added.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The time in microseconds that a share `q` of the times does not exceed. `None` without times, or for a `q`
+    /// outside 0..=1.
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        if self.count == 0 || !(0.0..=1.0).contains(&q) {
+            return None;
+        }
+        let rank = ((q * self.count as f64).ceil() as u64).max(1);
+        let mut seen = 0;
+        let at = self.buckets.iter().position(|n| {
+            seen += n;
+            seen >= rank
+        })?;
+        let (low, high) = (floor(at), floor(at + 1));
+        Some(if at < EXACT as usize { low as f64 } else { (low + high - 1) as f64 / 2.0 })
+    }
+
+    /// Times above the bucket of `us`.
+    pub fn above(&self, us: u64) -> u64 {
+        self.buckets.iter().skip(bucket(us) + 1).sum()
+    }
+
+    /// Adds the times of another.
+    pub fn merge(&mut self, other: &Latency) {
+        if self.buckets.len() < other.buckets.len() {
+            self.buckets.resize(other.buckets.len(), 0);
+        }
+        self.buckets.iter_mut().zip(&other.buckets).for_each(|(a, b)| *a += b);
+        self.count += other.count;
+    }
+}
+
+fn bucket(us: u64) -> usize {
+    if us < EXACT {
+        return us as usize;
+    }
+    // The highest bit, and the five below it.
+    let octave = u64::from(us.ilog2()) - 6;
+    let step = (us >> (octave + 1)) - STEPS;
+    ((EXACT + octave * STEPS + step) as usize).min(BUCKETS - 1)
+}
+
+/// The smallest time of a bucket.
+fn floor(at: usize) -> u64 {
+    let at = at as u64;
+    if at < EXACT {
+        return at;
+    }
+    let (octave, step) = ((at - EXACT) / STEPS, (at - EXACT) % STEPS);
+    (STEPS + step) << (octave + 1)
 }

@@ -2,19 +2,53 @@
 
 use std::sync::Arc;
 
-use super::calibrate::FalseAlarm;
+use super::calibrate::{FalseAlarm, family, level};
+use super::compare::{FeatureDrift, compare};
+use super::holm::holm;
+use super::persistence::Persistence;
 use super::profile::Profile;
+use super::tail::ln_weighted_chi2;
 use super::window::Counts;
 use crate::{Error, Result};
 
 /// How windows are judged.
+///
+/// ```
+/// use std::time::Duration;
+/// use selvedge::drift::{FalseAlarm, Policy};
+/// // Windows of 1,024 rows, 2 rows a second, one false alarm in 30 days on average.
+/// let policy = Policy::new(1024, FalseAlarm::every(Duration::from_secs(30 * 86_400), 2.0));
+/// assert_eq!(policy.false_alarm.in_windows(policy.window), 5062.5);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Policy {
-    /// Mean time to a false alarm of the whole family of features.
+    /// Rows after which a window closes.
+    pub window: u64,
+    /// Mean time to a false alarm of all features together.
     pub false_alarm: FalseAlarm,
-    /// A feature has drifted if it was rejected in `persistence.0` of the last `persistence.1` windows.
-    pub persistence: (u8, u8),
+    /// A feature has drifted if it was rejected so often.
+    pub persistence: Persistence,
+}
+
+impl Policy {
+    /// Windows of `window` rows, at the false alarms that are borne, with a persistence of 2 of 3.
+    pub fn new(window: u64, false_alarm: FalseAlarm) -> Self {
+        Self { window, false_alarm, persistence: Persistence::TWO_OF_THREE }
+    }
+
+    /// Another persistence.
+    #[must_use]
+    pub fn persistence(self, persistence: Persistence) -> Self {
+        Self { persistence, ..self }
+    }
+}
+
+impl Default for Policy {
+    /// Windows of 1,024 rows, one false alarm in 10,000 of them.
+    fn default() -> Self {
+        Self::new(1024, FalseAlarm::Windows(10_000.0))
+    }
 }
 
 /// What is wrong with a feature, the most telling first.
@@ -33,49 +67,24 @@ pub enum Finding {
     Shift,
 }
 
-/// The comparison of one feature's window with its reference.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct FeatureDrift {
-    /// The feature's name.
-    pub name: String,
-    /// χ² of homogeneity over the value bins.
-    pub chi2: f64,
-    /// Degrees of freedom of `chi2`.
-    pub df: u32,
-    /// Probability of evidence as strong as this window's without drift; decides.
-    pub p: f64,
-    /// Natural logarithm of `p`, exact where `p` itself is 0.
-    pub ln_p: f64,
-    /// Population stability index, of smoothed shares. Reported, never decides.
-    pub psi: f64,
-    /// Largest distance of the cumulative shares, in 0..=1.
-    pub ks: f64,
-    /// Jensen-Shannon distance, base 2, in 0..=1.
-    pub js: f64,
-    /// Hellinger distance, in 0..=1.
-    pub hellinger: f64,
-    /// First Wasserstein distance in the feature's unit; `None` for categories.
-    pub wasserstein: Option<f64>,
-    /// Share of missing values in the window.
-    pub missing: f64,
-    /// Every row of the window lies in one bin.
-    pub constant: bool,
-    /// Share of the window in categories that the reference does not name.
-    pub new_category: f64,
-    /// Share of the window outside the reference's range.
-    pub out_of_range: f64,
-    /// What is wrong, if this window is rejected.
-    pub finding: Option<Finding>,
-    /// Rejected in enough of the last windows: an alert is due.
-    pub drifted: bool,
+impl Finding {
+    /// The finding in words: `dead feature`, `missing values`, `new category`, `out of range`, `shift`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Finding::DeadFeature => "dead feature",
+            Finding::Missing => "missing values",
+            Finding::NewCategory => "new category",
+            Finding::OutOfRange => "out of range",
+            Finding::Shift => "shift",
+        }
+    }
 }
 
 /// The comparison of a window's embeddings with their reference.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct EmbeddingDrift {
-    /// Squared maximum mean discrepancy.
+    /// Squared maximum mean discrepancy: the squared distance of the means of the Fourier features.
     pub mmd2: f64,
     /// Probability of so large an `mmd2` without drift.
     pub p: f64,
@@ -93,7 +102,7 @@ pub struct EmbeddingDrift {
 pub struct Verdict {
     /// Rows of the window.
     pub rows: u64,
-    /// The family-wise level the window was judged at.
+    /// Probability of any rejection in one window without drift.
     pub level: f64,
     /// One entry per feature of the profile, in its order.
     pub features: Vec<FeatureDrift>,
@@ -104,28 +113,128 @@ pub struct Verdict {
 impl Verdict {
     /// Some feature, or the embedding, has drifted.
     pub fn drifted(&self) -> bool {
-        self.features.iter().any(|f| f.drifted) || self.embedding.as_ref().is_some_and(|e| e.drifted)
+        self.features.iter().any(|f| f.drifted) || self.embedding.is_some_and(|e| e.drifted)
     }
 }
 
-/// Judges windows against a profile, and remembers the last few verdicts.
-#[derive(Debug)]
+/// Judges windows against a profile, and remembers the last few rejections of each feature.
+///
+/// ```
+/// use std::sync::Arc;
+/// use selvedge::drift::{Counts, Finding, Judge, Policy, Profile};
+/// let rows: Vec<[f32; 1]> = (0..10_000).map(|i| [(i % 97) as f32]).collect();
+/// let profile = Arc::new(Profile::fit().number("wind").of_rows(&rows)?);
+/// let mut judge = Judge::new(profile.clone(), Policy::default())?;
+/// let mut window = Counts::new(&profile);
+/// for last in [false, true] {
+///     (0..1024).for_each(|_| window.add_row(&[profile.features[0].bin(0.0)])); // the sensor died
+///     let verdict = judge.judge(&window.close())?;
+///     assert_eq!(verdict.features[0].finding, Some(Finding::DeadFeature));
+///     assert_eq!(verdict.drifted(), last); // one window alone does not alarm
+/// }
+/// # Ok::<(), selvedge::Error>(())
+/// ```
+#[derive(Clone, Debug)]
 pub struct Judge {
     profile: Arc<Profile>,
     policy: Policy,
+    /// Level of a single test.
+    alpha: f64,
+    /// One per feature, then one for the embedding.
+    histories: Vec<u8>,
 }
 
 impl Judge {
     /// A judge of windows of `profile`.
+    ///
+    /// Errors: `InvalidArgument` for a mean time to false alarm below 10 windows or that is no number, and for a
+    /// profile without features.
     pub fn new(profile: Arc<Profile>, policy: Policy) -> Result<Self> {
-        Ok(Self { profile, policy })
+        let tests = profile.features.len() + usize::from(profile.embedding.is_some());
+        if tests == 0 {
+            return Err(Error::invalid("profile: expected at least one feature, got none"));
+        }
+        let alpha = level(policy.false_alarm.in_windows(policy.window), tests, policy.persistence)?;
+        Ok(Self { profile, policy, alpha, histories: vec![0; tests] })
     }
 
-    /// Judges a closed window.
+    /// The profile.
+    pub fn profile(&self) -> &Arc<Profile> {
+        &self.profile
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The level of a single feature's test in one window.
+    pub fn level(&self) -> f64 {
+        self.alpha
+    }
+
+    /// Forgets the rejections so far.
+    pub fn reset(&mut self) {
+        self.histories.fill(0);
+    }
+
+    /// Judges a closed window. A window of no rows rejects nothing.
     ///
-    /// Errors: `InvalidArgument` for counts of another profile.
-    pub fn judge(&mut self, _window: &Counts) -> Result<Verdict> {
-        let _ = (&self.profile, self.policy);
-        Err(Error::unsupported("judge"))
+    /// Errors: `InvalidArgument` for counts that are not of this profile.
+    pub fn judge(&mut self, window: &Counts) -> Result<Verdict> {
+        self.check(window)?;
+        let features = &self.profile.features;
+        let mut compared: Vec<_> =
+            features.iter().zip(&window.features).map(|(f, counts)| compare(f, counts)).collect();
+        let mmd = self.mmd(window);
+        let mut ln_p: Vec<f64> = compared.iter().map(|f| f.ln_p).collect();
+        ln_p.extend(self.profile.embedding.is_some().then_some(mmd.map_or(0.0, |(_, ln_p)| ln_p)));
+        let rejected = holm(&ln_p, self.alpha * ln_p.len() as f64);
+        let policy = self.policy;
+        let keep = |(history, rejected): (&mut u8, &bool)| policy.persistence.push(history, *rejected);
+        let drifted: Vec<bool> = self.histories.iter_mut().zip(&rejected).map(keep).collect();
+        for (i, drift) in compared.iter_mut().enumerate() {
+            drift.finding = rejected[i].then(|| drift.what_is_wrong(&features[i], self.alpha));
+            drift.drifted = drifted[i];
+        }
+        let last = features.len();
+        let embedding = mmd.map(|(mmd2, ln_p)| EmbeddingDrift {
+            mmd2,
+            p: ln_p.exp(),
+            ln_p,
+            rejected: rejected[last],
+            drifted: drifted[last],
+        });
+        Ok(Verdict { rows: window.rows, level: family(self.alpha, ln_p.len()), features: compared, embedding })
+    }
+
+    fn check(&self, window: &Counts) -> Result<()> {
+        let features = &self.profile.features;
+        if window.features.len() != features.len() {
+            let (want, got) = (features.len(), window.features.len());
+            return Err(Error::invalid(format!("window: expected counts of {want} features, got {got}")));
+        }
+        for (feature, counts) in features.iter().zip(&window.features) {
+            if counts.len() != feature.bins.len() {
+                let (name, want, got) = (&feature.name, feature.bins.len(), counts.len());
+                return Err(Error::invalid(format!("window: feature '{name}': expected {want} bins, got {got}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// MMD² and the logarithm of its probability: (1/n + 1/m)·Σ λᵢ·χ²₁ without drift, with λ the eigenvalues of the
+    /// covariance of the Fourier features.
+    fn mmd(&self, window: &Counts) -> Option<(f64, f64)> {
+        let reference = self.profile.embedding.as_ref()?;
+        if window.embedded == 0 || window.embedding.len() != reference.mean.len() {
+            return None;
+        }
+        let n = window.embedded as f64;
+        let apart = window.embedding.iter().zip(&reference.mean).map(|(sum, mean)| sum / n - f64::from(*mean));
+        let mmd2: f64 = apart.map(|d| d * d).sum();
+        let weights: Vec<f64> = reference.weights.iter().map(|w| f64::from(*w)).collect();
+        let scale = 1.0 / n + 1.0 / reference.rows.max(1) as f64;
+        Some((mmd2, ln_weighted_chi2(mmd2 / scale, &weights)))
     }
 }

@@ -31,10 +31,22 @@ pub enum Bins {
         discrete: bool,
     },
     /// The most frequent categories of the reference, most frequent first.
-    Categories {
-        /// Their names.
-        names: Vec<String>,
-    },
+    Categories(Categories),
+}
+
+/// The named categories of a feature.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Categories {
+    names: Vec<String>,
+    /// The names that are numbers, so that a number is looked up without being written out.
+    numbers: Vec<Option<f32>>,
+}
+
+impl Categories {
+    /// The names, most frequent first.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
 }
 
 impl Bins {
@@ -52,6 +64,14 @@ impl Bins {
         Ok(Self::Numeric { edges, discrete: false })
     }
 
+    /// Says whether every bin holds exactly one value of the reference.
+    pub(super) fn discrete(mut self, yes: bool) -> Self {
+        if let Self::Numeric { discrete, .. } = &mut self {
+            *discrete = yes;
+        }
+        self
+    }
+
     /// Categories by name; everything else falls into *other*.
     ///
     /// Errors: `InvalidArgument` for more than [`MAX_BINS`] names, or a name that comes twice.
@@ -63,14 +83,15 @@ impl Bins {
         if names.len() > MAX_BINS {
             return Err(Error::invalid(format!("categories: expected at most {MAX_BINS}, got {}", names.len())));
         }
-        Ok(Self::Categories { names })
+        let numbers = names.iter().map(|n| n.parse().ok()).collect();
+        Ok(Self::Categories(Categories { names, numbers }))
     }
 
     /// Length of the counts, *under*, *over*, *other* and *missing* included.
     pub fn len(&self) -> usize {
         match self {
             Bins::Numeric { edges, .. } => edges.len() + 2,
-            Bins::Categories { names } => names.len() + 2,
+            Bins::Categories(c) => c.names.len() + 2,
         }
     }
 
@@ -79,14 +100,14 @@ impl Bins {
         false
     }
 
-    /// The bin of a number, [`MISSING`] for NaN. A category is looked up by the number's shortest decimal form.
+    /// The bin of a number, [`MISSING`] for NaN. Among categories it is the one whose name reads as this number.
     #[inline]
     pub fn of(&self, value: f32) -> u8 {
         match self {
             _ if value.is_nan() => MISSING,
             // At most MAX_BINS + 1 edges, so the cast is exact.
             Bins::Numeric { edges, .. } => edges.iter().map(|e| u8::from(*e < value)).sum(),
-            Bins::Categories { .. } => self.of_category(&value.to_string()),
+            Bins::Categories(c) => c.numbers.iter().position(|n| *n == Some(value)).unwrap_or(c.names.len()) as u8,
         }
     }
 
@@ -94,7 +115,7 @@ impl Bins {
     pub fn of_category(&self, name: &str) -> u8 {
         match self {
             Bins::Numeric { .. } => name.trim().parse().map_or(MISSING, |v| self.of(v)),
-            Bins::Categories { names } => names.iter().position(|n| n == name).unwrap_or(names.len()) as u8,
+            Bins::Categories(c) => c.names.iter().position(|n| n == name).unwrap_or(c.names.len()) as u8,
         }
     }
 
@@ -104,7 +125,7 @@ impl Bins {
             return "missing".into();
         }
         match self {
-            Bins::Categories { names } => names.get(index).cloned().unwrap_or_else(|| "other".into()),
+            Bins::Categories(c) => c.names.get(index).cloned().unwrap_or_else(|| "other".into()),
             Bins::Numeric { edges, .. } if index == 0 => format!("≤ {}", edges[0]),
             Bins::Numeric { edges, .. } if index == edges.len() => format!("> {}", edges[index - 1]),
             Bins::Numeric { edges, discrete: true } => edges[index].to_string(),

@@ -1,12 +1,270 @@
-//! A profile's bytes.
+//! A profile's bytes; they are drawn in `layout.md`.
 
-use super::Profile;
-use crate::{Error, Result};
+use super::super::fourier::Fourier;
+use super::{Bins, Embedding, Feature, Moments, Profile, Reliability, Source};
+use crate::{Code, Error, Result};
 
-pub(super) fn encode(_profile: &Profile) -> Vec<u8> {
-    Vec::new()
+const MAGIC: &[u8; 4] = b"SVDP";
+const VERSION: u16 = 1;
+const LEARNED: u16 = 1;
+const EMBEDDING: u16 = 2;
+const RELIABILITY: u16 = 4;
+const HEAD: usize = 46;
+
+// --- Writing ----------------------------------------------------------------------------------------------------------
+
+pub(super) fn encode(profile: &Profile) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1024);
+    out.extend(MAGIC);
+    out.extend(VERSION.to_le_bytes());
+    let flag = |set: bool, flag: u16| if set { flag } else { 0 };
+    let flags = flag(profile.learned, LEARNED)
+        | flag(profile.embedding.is_some(), EMBEDDING)
+        | flag(profile.reliability.is_some(), RELIABILITY);
+    out.extend(flags.to_le_bytes());
+    out.extend(profile.model);
+    out.extend(profile.block.to_le_bytes());
+    out.extend((profile.features.len() as u16).to_le_bytes());
+    varint(&mut out, profile.rows);
+    profile.features.iter().for_each(|f| feature(&mut out, f));
+    if let Some(embedding) = &profile.embedding {
+        out.extend(embedding.fourier.seed().to_le_bytes());
+        out.extend((embedding.fourier.width() as u32).to_le_bytes());
+        out.extend(embedding.fourier.scale().to_le_bytes());
+        varint(&mut out, embedding.rows);
+        out.extend(embedding.mean.iter().flat_map(|m| m.to_le_bytes()));
+        weights(&mut out, &embedding.weights);
+    }
+    if let Some(reliability) = &profile.reliability {
+        for (rows, right) in reliability.rows.iter().zip(&reliability.right) {
+            varint(&mut out, *rows);
+            varint(&mut out, *right);
+        }
+    }
+    out.extend(crc32c::crc32c(&out).to_le_bytes());
+    out
 }
 
-pub(super) fn decode(_bytes: &[u8]) -> Result<Profile> {
-    Err(Error::corrupt("profile"))
+fn feature(out: &mut Vec<u8>, feature: &Feature) {
+    text(out, &feature.name);
+    out.push(feature.source as u8);
+    match &feature.bins {
+        Bins::Numeric { edges, discrete } => {
+            out.extend([0, u8::from(*discrete), edges.len() as u8]);
+            out.extend(edges.iter().flat_map(|e| e.to_le_bytes()));
+        }
+        Bins::Categories(categories) => {
+            out.extend([1, categories.names().len() as u8]);
+            categories.names().iter().for_each(|n| text(out, n));
+        }
+    }
+    feature.counts.iter().for_each(|c| varint(out, *c));
+    out.push(u8::from(feature.moments.is_some()));
+    if let Some(m) = &feature.moments {
+        out.extend([m.min, m.max].iter().flat_map(|x| x.to_le_bytes()));
+        out.extend([m.mean, m.deviation].iter().flat_map(|x| x.to_le_bytes()));
+    }
+    weights(out, &feature.dependence);
+}
+
+fn weights(out: &mut Vec<u8>, weights: &[f32]) {
+    out.push(weights.len() as u8);
+    out.extend(weights.iter().flat_map(|w| w.to_le_bytes()));
+}
+
+fn text(out: &mut Vec<u8>, text: &str) {
+    out.push(text.len() as u8);
+    out.extend(text.as_bytes());
+}
+
+fn varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+// --- Reading ----------------------------------------------------------------------------------------------------------
+
+pub(super) fn decode(bytes: &[u8]) -> Result<Profile> {
+    read(bytes).map_err(|e| e.during("reading a drift profile"))
+}
+
+fn read(bytes: &[u8]) -> Result<Profile> {
+    if bytes.len() < HEAD + 5 || !bytes.starts_with(MAGIC) {
+        return Err(Error::corrupt(format!("expected a profile of at least {} bytes, magic SVDP", HEAD + 5)));
+    }
+    let version = u16::from_le_bytes([bytes[4], bytes[5]]);
+    if version != VERSION {
+        return Err(Error::new(Code::Unsupported, format!("profile version: expected {VERSION}, got {version}")));
+    }
+    let (body, crc) = bytes.split_at(bytes.len() - 4);
+    let (want, got) = (u32::from_le_bytes([crc[0], crc[1], crc[2], crc[3]]), crc32c::crc32c(body));
+    if want != got {
+        return Err(Error::corrupt(format!("checksum: expected {want:08x}, got {got:08x}")));
+    }
+    let mut r = Reader { left: &body[6..], length: body.len() };
+    let flags = u16::from_le_bytes(r.array()?);
+    if flags & !(LEARNED | EMBEDDING | RELIABILITY) != 0 {
+        return Err(r.corrupt(format!("flags: got {flags:#x}, which this version does not know")));
+    }
+    let model = r.array()?;
+    let block = u32::from_le_bytes(r.array()?);
+    let features = u16::from_le_bytes(r.array()?);
+    let rows = r.varint()?;
+    if block == 0 || rows == 0 {
+        return Err(r.corrupt("block and rows: expected at least 1 of each"));
+    }
+    let features = (0..features).map(|_| r.feature(rows)).collect::<Result<_>>()?;
+    let embedding = if flags & EMBEDDING != 0 { Some(r.embedding()?) } else { None };
+    let reliability = if flags & RELIABILITY != 0 { Some(r.reliability()?) } else { None };
+    match r.left.len() {
+        0 => Ok(Profile { model, rows, learned: flags & LEARNED != 0, block, features, embedding, reliability }),
+        n => Err(r.corrupt(format!("{n} bytes too many"))),
+    }
+}
+
+struct Reader<'a> {
+    left: &'a [u8],
+    length: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn corrupt(&self, what: impl Into<String>) -> Error {
+        Error::corrupt(format!("byte {}: {}", self.length - self.left.len(), what.into()))
+    }
+
+    fn take(&mut self, n: usize) -> Result<&'a [u8]> {
+        let Some((taken, left)) = self.left.split_at_checked(n) else {
+            return Err(self.corrupt(format!("expected {n} more bytes, got {}", self.left.len())));
+        };
+        self.left = left;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(N)?);
+        Ok(array)
+    }
+
+    fn byte(&mut self) -> Result<u8> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    fn flag(&mut self) -> Result<bool> {
+        match self.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(self.corrupt(format!("expected 0 or 1, got {other}"))),
+        }
+    }
+
+    fn f32(&mut self) -> Result<f32> {
+        let value = f32::from_le_bytes(self.array()?);
+        if value.is_finite() { Ok(value) } else { Err(self.corrupt("expected a finite number")) }
+    }
+
+    fn f64(&mut self) -> Result<f64> {
+        let value = f64::from_le_bytes(self.array()?);
+        if value.is_finite() { Ok(value) } else { Err(self.corrupt("expected a finite number")) }
+    }
+
+    fn varint(&mut self) -> Result<u64> {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            let part = u64::from(byte & 0x7F);
+            if part << shift >> shift != part || byte == 0 && shift > 0 {
+                break;
+            }
+            value |= part << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(self.corrupt("a varint too long"))
+    }
+
+    fn text(&mut self) -> Result<String> {
+        let length = self.byte()?;
+        let bytes = self.take(usize::from(length))?;
+        String::from_utf8(bytes.to_vec()).map_err(|e| self.corrupt("a name that is not UTF-8").because(e))
+    }
+
+    fn weights(&mut self, most: usize) -> Result<Vec<f32>> {
+        let n = usize::from(self.byte()?);
+        let weights = (0..n).map(|_| self.f32()).collect::<Result<Vec<f32>>>()?;
+        if n > most || weights.iter().any(|w| *w < 0.0) || weights.windows(2).any(|w| w[0] < w[1]) {
+            return Err(self.corrupt(format!("weights: expected at most {most}, falling, got {weights:?}")));
+        }
+        Ok(weights)
+    }
+
+    fn feature(&mut self, rows: u64) -> Result<Feature> {
+        let name = self.text()?;
+        let source = match self.byte()? {
+            0 => Source::Input,
+            1 => Source::Class,
+            2 => Source::Confidence,
+            3 => Source::Entropy,
+            4 => Source::Latency,
+            5 => Source::Length,
+            other => return Err(self.corrupt(format!("feature '{name}': source {other} is unknown"))),
+        };
+        let bins = self.bins().map_err(|e| e.during(format!("reading feature '{name}'")))?;
+        let counts = (0..bins.len()).map(|_| self.varint()).collect::<Result<Vec<u64>>>()?;
+        let sum = counts.iter().try_fold(0u64, |sum, c| sum.checked_add(*c));
+        if sum != Some(rows) {
+            return Err(self.corrupt(format!("feature '{name}': expected counts of {rows} rows, got {sum:?}")));
+        }
+        let moments = if self.flag()? {
+            Some(Moments { min: self.f32()?, max: self.f32()?, mean: self.f64()?, deviation: self.f64()? })
+        } else {
+            None
+        };
+        let dependence = self.weights(bins.len())?;
+        Ok(Feature { name, source, bins, counts, moments, dependence })
+    }
+
+    fn bins(&mut self) -> Result<Bins> {
+        let kind = self.byte()?;
+        let bins = match kind {
+            0 => {
+                let discrete = self.flag()?;
+                let edges = self.byte()?;
+                let edges = (0..edges).map(|_| self.f32()).collect::<Result<_>>()?;
+                Bins::numeric(edges).map(|bins| bins.discrete(discrete))
+            }
+            1 => {
+                let names = self.byte()?;
+                Bins::categories((0..names).map(|_| self.text()).collect::<Result<_>>()?)
+            }
+            other => return Err(self.corrupt(format!("kind {other} is unknown"))),
+        };
+        bins.map_err(|e| self.corrupt(e.message()))
+    }
+
+    fn embedding(&mut self) -> Result<Embedding> {
+        let seed = u32::from_le_bytes(self.array()?);
+        let width = u32::from_le_bytes(self.array()?) as usize;
+        let scale = self.f32()?;
+        let rows = self.varint()?;
+        let mean = (0..Fourier::FEATURES).map(|_| self.f32()).collect::<Result<_>>()?;
+        let weights = self.weights(Fourier::FEATURES)?;
+        let fourier = Fourier::new(seed, width, scale).map_err(|e| self.corrupt(e.message()))?;
+        Ok(Embedding { fourier, mean, rows, weights })
+    }
+
+    fn reliability(&mut self) -> Result<Reliability> {
+        let mut table = Reliability::default();
+        for bin in 0..Reliability::BINS {
+            (table.rows[bin], table.right[bin]) = (self.varint()?, self.varint()?);
+            if table.right[bin] > table.rows[bin] {
+                return Err(self.corrupt("reliability: more rows right than there are"));
+            }
+        }
+        Ok(table)
+    }
 }

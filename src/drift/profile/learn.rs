@@ -1,30 +1,83 @@
 //! A profile from a running model's first rows.
 
-use super::{Fit, Profile, Row};
+use super::{Fit, Profile, Row, Value};
 use crate::Result;
 
-/// Collects the first rows of a model that came without a profile, in memory, and makes one of them.
-#[derive(Debug)]
+/// Collects the first rows of a model that came without a profile, in memory, and makes a profile of them, marked as
+/// learned.
+///
+/// It holds 8 bytes per value, and the names and embeddings; nothing is written anywhere.
+///
+/// ```
+/// use selvedge::drift::{Learner, Profile, Row, Value};
+/// let mut learner = Learner::new(Profile::fit().number("wind"), 512);
+/// let profile = (0..).find_map(|i| learner.push(&Row::new(&[Value::Number((i % 50) as f32)])).ok().flatten());
+/// assert!(profile.is_some_and(|p| p.learned && p.rows == 512));
+/// ```
+#[derive(Clone, Debug)]
 pub struct Learner {
     fit: Fit,
-    left: u64,
+    rows: u64,
+    kept: Vec<Kept>,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    values: Vec<Cell>,
+    embedding: Vec<f32>,
+    right: Option<bool>,
+}
+
+#[derive(Clone, Debug)]
+enum Cell {
+    Number(f32),
+    Name(Box<str>),
+    Missing,
 }
 
 impl Learner {
-    /// A learner of `rows` rows.
+    /// A learner of `rows` rows, at least 1.
     pub fn new(fit: Fit, rows: u64) -> Self {
-        Self { fit, left: rows }
+        Self { fit, rows: rows.max(1), kept: Vec::new() }
     }
 
-    /// Adds a row; gives the profile, marked as learned, with the last one.
-    pub fn push(&mut self, _row: &Row<'_>) -> Result<Option<Profile>> {
-        self.left = self.left.saturating_sub(1);
-        let _ = &self.fit;
-        Ok(None)
+    /// Adds a row; gives the profile with the last one, and then begins anew.
+    ///
+    /// Errors: `InvalidArgument` for a row that has another number of values or another embedding than was said, which
+    /// is left out; and with the last row as for [`Fit::stream`].
+    pub fn push(&mut self, row: &Row<'_>) -> Result<Option<Profile>> {
+        self.fit.check_row(row, self.kept.len() as u64)?;
+        let cell = |value: &Value<'_>| match value {
+            Value::Number(v) => Cell::Number(*v),
+            Value::Category(name) => Cell::Name((*name).into()),
+            Value::Missing => Cell::Missing,
+        };
+        self.kept.push(Kept {
+            values: row.values.iter().map(cell).collect(),
+            embedding: row.embedding.to_vec(),
+            right: row.right,
+        });
+        if (self.kept.len() as u64) < self.rows {
+            return Ok(None);
+        }
+        let kept = std::mem::take(&mut self.kept);
+        self.fit.clone().learned().stream(|sink| kept.iter().try_for_each(|row| row.lend(sink))).map(Some)
     }
 
     /// Rows still to come.
     pub fn left(&self) -> u64 {
-        self.left
+        self.rows - self.kept.len() as u64
+    }
+}
+
+impl Kept {
+    fn lend(&self, sink: &mut super::Sink<'_>) -> Result<()> {
+        let value = |cell| match cell {
+            &Cell::Number(v) => Value::Number(v),
+            Cell::Name(name) => Value::Category(name),
+            Cell::Missing => Value::Missing,
+        };
+        let values: Vec<Value<'_>> = self.values.iter().map(value).collect();
+        sink(&Row { values: &values, embedding: &self.embedding, right: self.right })
     }
 }

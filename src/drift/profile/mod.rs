@@ -2,13 +2,14 @@
 
 mod bins;
 mod codec;
+mod column;
+mod dependence;
 mod fit;
 mod learn;
-#[cfg(test)]
-mod tests;
+mod passes;
 
-pub use bins::{Bins, MAX_BINS, MISSING};
-pub use fit::{Block, Fit, Row, Sink, Value};
+pub use bins::{Bins, Categories, MAX_BINS, MISSING};
+pub use fit::{Block, Column, Fit, Row, Sink, Value};
 pub use learn::Learner;
 
 use super::fourier::Fourier;

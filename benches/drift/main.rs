@@ -1,0 +1,111 @@
+//! Drift: are false alarms as rare as asked, is a shift seen, and what does closing a window cost?
+//!
+//! `cargo bench --no-default-features --bench drift` makes the tables of `selvedge::drift`. It asserts what they say.
+
+mod trial;
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Instant;
+
+use selvedge::drift::{Adwin, Block, Column, Counts, FalseAlarm, Judge, Policy, Profile};
+use trial::{Random, Setting, adwin_alarms, delay, power, without_drift};
+
+fn main() {
+    closing();
+    seeing();
+    waiting();
+    crying_wolf();
+}
+
+/// 100 features, 10,000 windows, nothing changes.
+fn crying_wolf() {
+    println!("\nstream       rows  block  asked  raised  95 % interval   PSI > 0.1   p ≤ 1e-2  p ≤ 1e-3  p ≤ 1e-4");
+    let all = [
+        ("independent", 256, 0.0, Block::Independent),
+        ("independent", 1024, 0.0, Block::Independent),
+        ("independent", 1024, 0.0, Block::Estimate),
+        ("AR(1) 0.5", 1024, 0.5, Block::Estimate),
+        ("AR(1) 0.9", 1024, 0.9, Block::Estimate),
+        ("AR(1) 0.9", 1024, 0.9, Block::Independent),
+    ];
+    let mut wrong = Vec::new();
+    for (name, rows, phi, block) in all {
+        let setting =
+            Setting { features: 100, windows: 10_000, rows, reference: 100_000, phi, block, asked: 100.0, seed: 1 };
+        let o = without_drift(&setting);
+        let (low, high) = o.interval();
+        let share = |n: u64| n as f64 / o.tests as f64;
+        println!(
+            "{name:<11}  {rows:>4}  {:>5}  {:>5}  {:>6}  {low:>5.1} – {high:>5.1}  {:>8.2} %   {:>8.1e}  {:>8.1e}  {:>8.1e}",
+            o.block,
+            o.asked,
+            o.raised,
+            100.0 * o.psi as f64 / o.windows as f64,
+            share(o.below[0]),
+            share(o.below[1]),
+            share(o.below[2]),
+        );
+        // The last line is there to show what happens to who forgets that rows depend on each other.
+        let forgets = phi > 0.0 && block == Block::Independent;
+        if o.as_asked() == forgets {
+            wrong.push(format!("{name}, {rows} rows: asked {}, raised {}", o.asked, o.raised));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+fn seeing() {
+    println!("\nshift  rows  level  power");
+    for (shift, rows) in [(0.1, 1000), (0.2, 1000), (0.3, 1000), (0.2, 4096), (0.5, 256)] {
+        let seen = power(shift, rows, 1e-4, 4000, 3);
+        println!("{shift:>5}  {rows:>4}   1e-4  {:>4.1} %", 100.0 * seen);
+        if (shift, rows) == (0.2, 1000) {
+            println!("RATIO drift_power_0.2_sigma {seen:.3} >=0.7");
+            assert!(seen >= 0.7);
+        }
+    }
+}
+
+fn waiting() {
+    println!("\nADWIN          delay of 0.5σ  alarms in 100,000 steady values");
+    for (name, adwin) in
+        [("δ 0.002", Adwin::new()), ("δ 0.002 each 1", Adwin::new().clock(1)), ("δ 1e-4", Adwin::new().delta(1e-4))]
+    {
+        let (mean, alarms) = (delay(&adwin, 0.5, 1000, 400), adwin_alarms(&adwin, 100_000, 9));
+        println!("{name:<14} {mean:>13.1}  {alarms}");
+    }
+    let mean = delay(&Adwin::new(), 0.5, 1000, 400);
+    println!("RATIO drift_adwin_delay_0.5_sigma {mean:.1} <=117");
+    assert_eq!(adwin_alarms(&Adwin::new(), 100_000, 9), 0);
+}
+
+/// What the record path pays when a window of 100 features is full.
+fn closing() {
+    for (name, block) in [("independent", Block::Independent), ("dependent", Block::Rows(50))] {
+        let mut random = Random(5);
+        let columns: Vec<Vec<f32>> = (0..100).map(|_| (0..20_000).map(|_| random.normal() as f32).collect()).collect();
+        let columns: Vec<Column<'_>> = columns.iter().map(|c| Column::F32(c)).collect();
+        let fit = (0..100).fold(Profile::fit().block(block), |fit, i| fit.number(format!("x{i}")));
+        let profile = Arc::new(fit.of_columns(&columns).unwrap());
+        let mut judge = Judge::new(profile.clone(), Policy::new(1024, FalseAlarm::windows(1e4))).unwrap();
+        let mut counts = Counts::new(&profile);
+        for (i, feature) in profile.features.iter().enumerate() {
+            // The first feature has drifted, and the judge must say so.
+            let shift = if i == 0 { 1.0 } else { 0.0 };
+            (0..1024).for_each(|_| counts.add(i, feature.bin((random.normal() + shift) as f32)));
+        }
+        let mut times: Vec<f64> = (0..500)
+            .map(|_| {
+                let mut full = counts.clone();
+                let begin = Instant::now();
+                let verdict = black_box(judge.judge(&full.close()).unwrap());
+                let took = begin.elapsed().as_secs_f64() * 1e6;
+                assert!(verdict.features[0].finding.is_some());
+                took
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        println!("RATIO drift_close_100_features_{name}_us {:.1} <=200", times[times.len() / 2]);
+    }
+}

@@ -1,0 +1,189 @@
+//! Streams whose truth is known, and what the judge says of them.
+
+use std::sync::Arc;
+
+use selvedge::drift::{
+    Adwin, Alerts, Block, Change, Column, Counts, FalseAlarm, Feature, Judge, Policy, Profile, compare,
+};
+
+/// Streams without drift.
+#[derive(Clone, Copy)]
+pub struct Setting {
+    pub features: usize,
+    pub windows: u64,
+    /// Rows per window.
+    pub rows: u64,
+    /// Rows of the reference.
+    pub reference: usize,
+    /// Correlation of a row with the one before.
+    pub phi: f64,
+    pub block: Block,
+    /// Mean number of windows to a false alarm that is asked for.
+    pub asked: f64,
+    pub seed: u64,
+}
+
+/// What came of them.
+#[derive(Debug)]
+pub struct Outcome {
+    pub windows: u64,
+    /// Alerts raised.
+    pub raised: u64,
+    /// Alerts that were asked for.
+    pub asked: f64,
+    /// Windows in which some feature's PSI was above 0.1.
+    pub psi: u64,
+    /// Tests, and those whose p was at or below 1e-2, 1e-3, 1e-4.
+    pub tests: u64,
+    pub below: [u64; 3],
+    /// Rows per block that the profile was made with.
+    pub block: u32,
+    pub profile_bytes: usize,
+}
+
+impl Outcome {
+    /// The interval that holds 95 of 100 counts of such rare events (Poisson, normal approximation).
+    pub fn interval(&self) -> (f64, f64) {
+        let half = 1.96 * self.asked.sqrt();
+        (self.asked - half, self.asked + half)
+    }
+
+    pub fn as_asked(&self) -> bool {
+        let (low, high) = self.interval();
+        (low..=high).contains(&(self.raised as f64))
+    }
+}
+
+pub fn without_drift(setting: &Setting) -> Outcome {
+    let mut streams: Vec<Stream> = (0..setting.features).map(|i| Stream::new(setting, i)).collect();
+    let profile = Arc::new(fit(setting, &mut streams));
+    let policy = Policy::new(setting.rows, FalseAlarm::windows(setting.asked));
+    let mut judge = Judge::new(profile.clone(), policy).unwrap();
+    let (mut alerts, mut counts) = (Alerts::new(3), Counts::new(&profile));
+    let mut outcome = Outcome {
+        windows: setting.windows,
+        raised: 0,
+        asked: setting.windows as f64 / setting.asked,
+        psi: 0,
+        tests: 0,
+        below: [0; 3],
+        block: profile.block,
+        profile_bytes: profile.encode().len(),
+    };
+    for window in 0..setting.windows {
+        counts.rows = setting.rows;
+        for (i, (stream, feature)) in streams.iter_mut().zip(&profile.features).enumerate() {
+            (0..setting.rows).for_each(|_| counts.add(i, feature.bin(stream.next())));
+        }
+        let verdict = judge.judge(&counts.close()).unwrap();
+        let raised = alerts.judged(&verdict, window);
+        outcome.raised += raised.iter().filter(|c| matches!(c, Change::Raised(_))).count() as u64;
+        outcome.psi += u64::from(verdict.features.iter().any(|f| f.psi > 0.1));
+        outcome.tests += verdict.features.len() as u64;
+        for (below, level) in outcome.below.iter_mut().zip([1e-2, 1e-3, 1e-4]) {
+            *below += verdict.features.iter().filter(|f| f.p <= level).count() as u64;
+        }
+    }
+    outcome
+}
+
+/// One feature at a time: a hundred columns of a hundred thousand rows need not lie in memory together.
+fn fit(setting: &Setting, streams: &mut [Stream]) -> Profile {
+    let columns: Vec<Vec<f32>> =
+        streams.iter_mut().map(|s| (0..setting.reference).map(|_| s.next()).collect()).collect();
+    let columns: Vec<Column<'_>> = columns.iter().map(|c| Column::F32(c)).collect();
+    let fit = Profile::fit().block(setting.block);
+    let fit = (0..setting.features).fold(fit, |fit, i| fit.number(format!("x{i}")));
+    fit.of_columns(&columns).unwrap()
+}
+
+/// Share of windows of a normal feature, moved by `shift` deviations, whose p is at or below `level`.
+pub fn power(shift: f64, rows: usize, level: f64, trials: u32, seed: u64) -> f64 {
+    let mut random = Random(seed);
+    let reference: Vec<f32> = (0..100_000).map(|_| random.normal() as f32).collect();
+    let profile = Profile::fit().number("x").of_columns(&[Column::F32(&reference)]).unwrap();
+    let feature: &Feature = &profile.features[0];
+    let rejected = (0..trials).filter(|_| {
+        let mut window = vec![0; feature.bins.len()];
+        for _ in 0..rows {
+            window[usize::from(feature.bin((random.normal() + shift) as f32))] += 1;
+        }
+        compare(feature, &window).p <= level
+    });
+    rejected.count() as f64 / f64::from(trials)
+}
+
+/// Values until ADWIN sees a shift of `shift` deviations after `before` steady values, on average over the seeds.
+pub fn delay(adwin: &Adwin, shift: f64, before: u32, seeds: u64) -> f64 {
+    let one = |seed| {
+        let (mut random, mut adwin) = (Random(seed), adwin.clone());
+        (0..before).for_each(|_| _ = adwin.update(random.normal()));
+        (1..).find(|_| adwin.update(random.normal() + shift)).unwrap_or(0)
+    };
+    (0..seeds).map(|seed| f64::from(one(seed))).sum::<f64>() / seeds as f64
+}
+
+/// Alarms of ADWIN over so many steady values.
+pub fn adwin_alarms(adwin: &Adwin, values: u32, seed: u64) -> u32 {
+    let (mut random, mut adwin) = (Random(seed), adwin.clone());
+    (0..values).map(|_| u32::from(adwin.update(random.normal()))).sum()
+}
+
+/// An AR(1) process, shaped by its index: as it is, rounded (few values), cut at 0 (half the values are equal), cubed.
+struct Stream {
+    random: Random,
+    state: f64,
+    phi: f64,
+    innovation: f64,
+    shape: usize,
+}
+
+impl Stream {
+    fn new(setting: &Setting, i: usize) -> Self {
+        let mut random = Random(setting.seed << 32 | i as u64);
+        let state = random.bell();
+        let innovation = (1.0 - setting.phi * setting.phi).sqrt();
+        Self { random, state, phi: setting.phi, innovation, shape: i % 4 }
+    }
+
+    fn next(&mut self) -> f32 {
+        self.state = self.phi * self.state + self.innovation * self.random.bell();
+        let x = self.state as f32;
+        match self.shape {
+            0 => x,
+            1 => (2.0 * x).round(),
+            2 => x.max(0.0),
+            _ => x * x * x,
+        }
+    }
+}
+
+/// SplitMix64 (Steele, Lea and Flood 2014).
+pub struct Random(pub u64);
+
+impl Random {
+    fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// Uniform in (0, 1).
+    pub fn unit(&mut self) -> f64 {
+        ((self.bits() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+    }
+
+    /// Standard normal (Box and Muller 1958).
+    pub fn normal(&mut self) -> f64 {
+        let (u, v) = (self.unit(), self.unit());
+        (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+    }
+
+    /// Bell-shaped, mean 0 and deviation 1: four 16-bit uniforms of one draw.
+    fn bell(&mut self) -> f64 {
+        let bits = self.bits();
+        let sum: u64 = (0..4).map(|i| bits >> (16 * i) & 0xFFFF).sum();
+        (sum as f64 / 65_536.0 - 2.0 + 2.0 / 65_536.0) * 3f64.sqrt()
+    }
+}

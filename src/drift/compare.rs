@@ -1,0 +1,155 @@
+//! One feature's window beside its reference.
+
+use super::judge::Finding;
+use super::profile::{Bins, Feature};
+use super::statistic::{chi2, hellinger, js, ks, psi, wasserstein};
+use super::tail::{ln_chi2, ln_hypergeometric, ln_weighted_chi2};
+
+/// Bins are pooled until both samples may expect this many rows in each (Cochran, *Some methods for strengthening the
+/// common χ² tests*, 1954). Whether they do follows from reference and window length alone, never from the window's
+/// counts, so that pooling does not bend the level.
+const EXPECTED: f64 = 5.0;
+
+/// How much of a feature's level its χ² may spend; the rest is halved between missing and out-of-range values.
+const CHI2_SHARE: f64 = 0.98;
+
+/// The comparison of one feature's window with its reference.
+///
+/// `p` decides; the distances are there to be looked at. χ², PSI, Jensen-Shannon and Hellinger see all bins, *missing*
+/// included; KS and Wasserstein the values that are there.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FeatureDrift {
+    /// The feature's name.
+    pub name: String,
+    /// χ² of homogeneity over the bins that both samples fill, sparse ones pooled with their neighbour.
+    pub chi2: f64,
+    /// Degrees of freedom of `chi2`.
+    pub df: u32,
+    /// Probability of evidence as strong as this without drift: the least of χ² (at 0.98 of the level), missing values
+    /// and out-of-range values (Fisher's exact test, one-sided, at 0.01 each).
+    pub p: f64,
+    /// Natural logarithm of `p`, also where `p` is too small for an `f64`.
+    pub ln_p: f64,
+    /// Population stability index. Never decides.
+    pub psi: f64,
+    /// Kolmogorov-Smirnov distance of the cumulative shares, in 0..=1. For categories, of their order by frequency.
+    pub ks: f64,
+    /// Jensen-Shannon distance, base 2, in 0..=1.
+    pub js: f64,
+    /// Hellinger distance, in 0..=1.
+    pub hellinger: f64,
+    /// First Wasserstein distance in the feature's unit; `None` for categories.
+    pub wasserstein: Option<f64>,
+    /// Share of the window's values that are missing.
+    pub missing: f64,
+    /// All values of the window lie in one bin.
+    pub constant: bool,
+    /// Share of the window in categories that the reference does not name; 0 for numbers.
+    pub new_category: f64,
+    /// Share of the window outside the reference's range; 0 for categories.
+    pub out_of_range: f64,
+    /// What is wrong, if a [`Judge`](super::Judge) rejected this window.
+    pub finding: Option<Finding>,
+    /// Rejected in enough of the last windows: an alert is due.
+    pub drifted: bool,
+    /// ln p of more missing values, and of more values out of range or in other categories.
+    quality: [f64; 2],
+}
+
+/// Holds a feature's window against its reference.
+///
+/// `window` has the feature's bins, in order; see [`Bins`].
+pub fn compare(feature: &Feature, window: &[u64]) -> FeatureDrift {
+    let reference = &feature.counts;
+    let last = reference.len().min(window.len()).saturating_sub(1);
+    let (r_all, w_all): (u64, u64) = (reference.iter().sum(), window.iter().sum());
+    let (values_r, values_w) = (&reference[..last], &window[..last]);
+    let (groups_r, groups_w) = pool(reference, window, last);
+    let pooled = chi2(&groups_r, &groups_w);
+    let weights: Vec<f64> = feature.dependence.iter().map(|w| f64::from(*w)).take(pooled.df as usize).collect();
+    let ln_chi2 = match weights.is_empty() {
+        true => ln_chi2(pooled.statistic, f64::from(pooled.df)),
+        false => ln_weighted_chi2(pooled.statistic, &weights),
+    };
+    // Values that come in runs carry less evidence: as if each were counted once per run.
+    let runs = weights.first().map_or(1.0, |w| w.max(1.0));
+    let rarer = |r: u64, w: u64| {
+        let [r, w, r_all, w_all] = [r, w, r_all, w_all].map(|n| (n as f64 / runs).floor() as u64);
+        ln_hypergeometric(w, w_all, r + w, r_all + w_all)
+    };
+    let (strange_r, strange_w) = (strange(&feature.bins, values_r), strange(&feature.bins, values_w));
+    let quality = [rarer(reference[last], window[last]), rarer(strange_r, strange_w)];
+    let few = f64::ln((1.0 - CHI2_SHARE) / 2.0);
+    let ln_p = (ln_chi2 - CHI2_SHARE.ln()).min(quality[0] - few).min(quality[1] - few).min(0.0);
+    let share = |n: u64| if w_all == 0 { 0.0 } else { n as f64 / w_all as f64 };
+    let numeric = matches!(feature.bins, Bins::Numeric { .. });
+    FeatureDrift {
+        name: feature.name.clone(),
+        chi2: pooled.statistic,
+        df: pooled.df,
+        p: ln_p.exp(),
+        ln_p,
+        psi: psi(reference, window),
+        ks: ks(values_r, values_w),
+        js: js(reference, window),
+        hellinger: hellinger(reference, window),
+        wasserstein: feature.bins.centres().map(|centres| wasserstein(&centres, values_r, values_w)),
+        missing: share(window[last]),
+        constant: w_all > 0 && window.iter().filter(|n| **n > 0).count() == 1,
+        new_category: if numeric { 0.0 } else { share(strange_w) },
+        out_of_range: if numeric { share(strange_w) } else { 0.0 },
+        finding: None,
+        drifted: false,
+        quality,
+    }
+}
+
+impl FeatureDrift {
+    /// What to call a rejected window, the most telling first.
+    pub(super) fn what_is_wrong(&self, feature: &Feature, alpha: f64) -> Finding {
+        let varies = feature.counts.iter().filter(|n| **n > 0).count() > 1;
+        let one_sided = |ln_p: f64| ln_p - f64::ln((1.0 - CHI2_SHARE) / 2.0) <= alpha.ln();
+        match feature.bins {
+            _ if self.missing >= 1.0 || self.constant && varies => Finding::DeadFeature,
+            _ if one_sided(self.quality[0]) => Finding::Missing,
+            Bins::Numeric { .. } if one_sided(self.quality[1]) => Finding::OutOfRange,
+            Bins::Categories(_) if one_sided(self.quality[1]) => Finding::NewCategory,
+            _ => Finding::Shift,
+        }
+    }
+}
+
+/// Values that the reference hardly has: under and over, or other.
+fn strange(bins: &Bins, values: &[u64]) -> u64 {
+    let Some((last, rest)) = values.split_last() else { return 0 };
+    match bins {
+        Bins::Numeric { .. } => last + rest.first().unwrap_or(&0),
+        Bins::Categories(_) => *last,
+    }
+}
+
+/// Neighbouring value bins until each may expect enough rows; *missing* (at `last`) stands alone or is left out.
+fn pool(reference: &[u64], window: &[u64], last: usize) -> (Vec<u64>, Vec<u64>) {
+    let (r_all, w_all): (u64, u64) = (reference.iter().sum(), window.iter().sum());
+    let scale = (w_all as f64 / r_all.max(1) as f64).min(1.0);
+    let (mut groups_r, mut groups_w) = (Vec::with_capacity(last + 1), Vec::with_capacity(last + 1));
+    let (mut r, mut w) = (0, 0);
+    for i in 0..last {
+        (r, w) = (r + reference[i], w + window[i]);
+        if r as f64 * scale >= EXPECTED {
+            groups_r.push(r);
+            groups_w.push(w);
+            (r, w) = (0, 0);
+        }
+    }
+    match (groups_r.last_mut(), groups_w.last_mut()) {
+        (Some(last_r), Some(last_w)) => (*last_r, *last_w) = (*last_r + r, *last_w + w),
+        _ => (groups_r, groups_w) = (vec![r], vec![w]),
+    }
+    if reference[last] as f64 * scale >= EXPECTED {
+        groups_r.push(reference[last]);
+        groups_w.push(window[last]);
+    }
+    (groups_r, groups_w)
+}

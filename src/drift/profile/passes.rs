@@ -1,0 +1,206 @@
+//! The two passes of a fit over its rows.
+
+use super::super::fourier::Fourier;
+use super::column::{Column, SAMPLE};
+use super::dependence::{Blocks, block_length};
+use super::fit::{Block, Fit, Named, Row, Value};
+use super::{Bins, Embedding, Feature, MISSING, Moments, Profile, Reliability, Source};
+use crate::{Error, Result};
+
+/// Embeddings kept to find the scale of their distances.
+const EMBEDDINGS: usize = 512;
+
+/// Finds the bins, the block length and the scale of the embeddings.
+pub(super) struct First<'f> {
+    fit: &'f Fit,
+    rows: u64,
+    columns: Vec<Column>,
+    /// The first values of each feature in their order, for autocorrelations; categories by first appearance.
+    series: Vec<Vec<f32>>,
+    embeddings: Vec<Vec<f32>>,
+}
+
+impl<'f> First<'f> {
+    pub(super) fn new(fit: &'f Fit) -> Self {
+        let seeds = (0..).map(|i: u64| u64::from(fit.seed) << 32 | i);
+        let column = |(f, seed): (&Named, u64)| match f.category {
+            true => Column::names(),
+            false => Column::numbers(fit.bins, seed),
+        };
+        Self {
+            fit,
+            rows: 0,
+            columns: fit.features.iter().zip(seeds).map(column).collect(),
+            series: vec![Vec::new(); fit.features.len()],
+            embeddings: Vec::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, row: &Row<'_>) -> Result<()> {
+        self.fit.check_row(row, self.rows)?;
+        let follow = self.fit.block == Block::Estimate && self.rows < SAMPLE as u64;
+        for (i, value) in row.values.iter().enumerate() {
+            let column = &mut self.columns[i];
+            let seen = match (self.fit.features[i].category, value) {
+                (_, Value::Missing) => f32::NAN,
+                (false, Value::Number(v)) => *v,
+                (false, Value::Category(text)) => text.trim().parse().unwrap_or(f32::NAN),
+                (true, Value::Number(v)) if v.is_nan() => f32::NAN,
+                (true, Value::Number(v)) => column.add_name(&v.to_string()) as f32,
+                (true, Value::Category(name)) => column.add_name(name) as f32,
+            };
+            column.add_number(seen);
+            if follow && seen.is_finite() {
+                self.series[i].push(seen);
+            }
+        }
+        if !row.embedding.is_empty() && self.embeddings.len() < EMBEDDINGS {
+            self.embeddings.push(row.embedding.to_vec());
+        }
+        self.rows += 1;
+        Ok(())
+    }
+}
+
+/// The median distance of pairs: the usual scale of a Gaussian kernel (Gretton et al. 2012). 1 without two that differ.
+fn median_distance(embeddings: &[Vec<f32>]) -> f32 {
+    let finite: Vec<_> = embeddings.iter().filter(|e| e.iter().all(|x| x.is_finite())).collect();
+    let mut distances = Vec::new();
+    for (i, a) in finite.iter().enumerate() {
+        // Each with a few that came well after it: neighbours in time are too alike.
+        for step in [1, 7, 31, 127, 255] {
+            let b = finite[(i + step) % finite.len()];
+            let squares: f32 = a.iter().zip(b.iter()).map(|(x, y)| (x - y) * (x - y)).sum();
+            distances.push(squares.sqrt());
+        }
+    }
+    distances.retain(|d| *d > 0.0 && d.is_finite());
+    distances.sort_by(f32::total_cmp);
+    distances.get(distances.len() / 2).copied().unwrap_or(1.0)
+}
+
+/// Counts what falls into the bins.
+pub(super) struct Second<'f> {
+    fit: &'f Fit,
+    rows: u64,
+    expected: u64,
+    block: usize,
+    features: Vec<Counted>,
+    embedding: Option<(Fourier, Vec<f64>, u64, Blocks)>,
+    reliability: Reliability,
+}
+
+struct Counted {
+    bins: Bins,
+    moments: Option<Moments>,
+    counts: Vec<u64>,
+    /// Where rows may depend on each other.
+    blocks: Option<Blocks>,
+}
+
+impl<'f> Second<'f> {
+    pub(super) fn new(first: First<'f>) -> Result<Self> {
+        let fit = first.fit;
+        if first.rows == 0 {
+            return Err(Error::invalid("profile: expected rows, got none"));
+        }
+        let block = match fit.block {
+            Block::Independent => 1,
+            Block::Rows(rows) => rows as usize,
+            Block::Estimate => first.series.iter().map(|s| block_length(s)).max().unwrap_or(1),
+        };
+        if block > 1 && block as u64 > first.rows / 2 {
+            let want = "at most half the rows";
+            return Err(Error::invalid(format!("block: expected {want}, got {block} of {}", first.rows)));
+        }
+        let finish = |column: Column| -> Result<_> {
+            let (bins, moments) = column.finish(fit.bins, fit.categories)?;
+            let (counts, blocks) = (vec![0; bins.len()], (block > 1).then(|| Blocks::new(bins.len(), block)));
+            Ok(Counted { bins, moments, counts, blocks })
+        };
+        let features = first.columns.into_iter().map(finish).collect::<Result<_>>()?;
+        let fourier =
+            fit.embedding.map(|width| Fourier::new(fit.seed, width, median_distance(&first.embeddings))).transpose()?;
+        let n = Fourier::FEATURES;
+        Ok(Self {
+            fit,
+            rows: 0,
+            expected: first.rows,
+            block,
+            features,
+            embedding: fourier.map(|f| (f, vec![0.0; n], 0, Blocks::new(n, block))),
+            reliability: Reliability::default(),
+        })
+    }
+
+    pub(super) fn add(&mut self, row: &Row<'_>) -> Result<()> {
+        self.fit.check_row(row, self.rows)?;
+        let mut confidence = f32::NAN;
+        let mut indicator = [0.0; 256];
+        for (i, value) in row.values.iter().enumerate() {
+            let Counted { bins, counts, blocks, .. } = &mut self.features[i];
+            let bin = match value {
+                Value::Missing => MISSING,
+                Value::Number(v) => bins.of(*v),
+                Value::Category(name) => bins.of_category(name),
+            };
+            let index = usize::from(bin).min(counts.len() - 1);
+            counts[index] += 1;
+            if let Some(blocks) = blocks {
+                indicator[index] = 1.0;
+                blocks.push(&indicator[..counts.len()]);
+                indicator[index] = 0.0;
+            }
+            if let (Source::Confidence, Value::Number(v)) = (self.fit.features[i].source, value) {
+                confidence = *v;
+            }
+        }
+        if let Some(right) = row.right {
+            self.reliability.add(confidence, right);
+        }
+        if let Some((fourier, sum, rows, blocks)) = &mut self.embedding
+            && let Some(features) = fourier.features(row.embedding)
+        {
+            sum.iter_mut().zip(&features).for_each(|(s, z)| *s += f64::from(*z));
+            *rows += 1;
+            blocks.push(&features);
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Result<Profile> {
+        if self.rows != self.expected {
+            let (want, got) = (self.expected, self.rows);
+            return Err(Error::invalid(format!("second pass: expected the {want} rows of the first, got {got}")));
+        }
+        let rows = self.rows;
+        let feature = |(named, counted): (&Named, Counted)| {
+            let norms: Vec<f64> = counted.counts.iter().map(|c| (*c as f64 / rows as f64).sqrt()).collect();
+            let spectrum = counted.blocks.map_or(Vec::new(), |b| b.spectrum(&norms));
+            Feature {
+                name: named.name.clone(),
+                source: named.source,
+                bins: counted.bins,
+                counts: counted.counts,
+                moments: counted.moments,
+                dependence: spectrum.into_iter().map(|w| w as f32).collect(),
+            }
+        };
+        let labelled = self.reliability.rows.iter().any(|n| *n > 0);
+        Ok(Profile {
+            model: self.fit.model,
+            rows,
+            learned: self.fit.learned,
+            block: self.block as u32,
+            features: self.fit.features.iter().zip(self.features).map(feature).collect(),
+            embedding: self.embedding.map(|(fourier, sum, rows, blocks)| Embedding {
+                mean: sum.iter().map(|s| (s / rows.max(1) as f64) as f32).collect(),
+                weights: blocks.spectrum(&[1.0; Fourier::FEATURES]).into_iter().map(|w| w as f32).collect(),
+                fourier,
+                rows,
+            }),
+            reliability: labelled.then_some(self.reliability),
+        })
+    }
+}
