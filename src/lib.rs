@@ -6,17 +6,17 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)
 )]
 
-mod error;
-mod tensor;
+pub mod backend;
+pub mod drift;
 mod engine;
+mod error;
 pub mod kernel;
-pub mod weights;
+pub mod sync;
+pub mod telemetry;
+mod tensor;
 #[cfg(feature = "gguf")]
 mod text;
-pub mod backend;
-pub mod telemetry;
-pub mod drift;
-pub mod sync;
+pub mod weights;
 
 pub use backend::{Backend, OpenProgress, Options, open};
 #[cfg(feature = "async")]

@@ -50,7 +50,9 @@ pub(crate) fn read(folder: &Path) -> Received {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();
-        for request in text.split_inclusive('\n').filter(|l| l.ends_with('\n')).map(|l| serde_json::from_str(l).unwrap()) {
+        for request in
+            text.split_inclusive('\n').filter(|l| l.ends_with('\n')).map(|l| serde_json::from_str(l).unwrap())
+        {
             received.metrics(&request, &mut seen);
             received.logs(&request);
         }
@@ -66,7 +68,8 @@ impl Received {
             }
             for metric in list(resource, "scopeMetrics").iter().flat_map(|s| list(s, "metrics")) {
                 let name = text(&metric["name"]);
-                let data = ["sum", "histogram", "exponentialHistogram"].map(|k| &metric[k]).into_iter().find(|d| !d.is_null());
+                let data =
+                    ["sum", "histogram", "exponentialHistogram"].map(|k| &metric[k]).into_iter().find(|d| !d.is_null());
                 let data = data.unwrap_or_else(|| panic!("{name}: no data that the test knows: {metric}"));
                 assert_eq!(data["aggregationTemporality"], 2, "{name} is cumulative");
                 for point in list(data, "dataPoints") {
