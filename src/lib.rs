@@ -10,6 +10,7 @@ pub mod backend;
 pub mod drift;
 mod engine;
 mod error;
+pub mod layer;
 pub mod telemetry;
 mod tensor;
 #[cfg(feature = "gguf")]
