@@ -67,7 +67,7 @@ impl Exponential {
         self.min = if self.count() == 0 { other.min } else { self.min.min(other.min) };
         self.max = self.max.max(other.max);
         self.sum = self.sum.saturating_add(other.sum);
-        self.zero_count += other.zero_count;
+        self.zero_count = self.zero_count.saturating_add(other.zero_count);
         let mut other = other.clone();
         self.coarsen_to(other.scale);
         if other.buckets.is_empty() {
@@ -78,14 +78,15 @@ impl Exponential {
         self.cover(other.offset, other.offset + other.buckets.len() as i32 - 1);
         other.coarsen_to(self.scale);
         for (i, count) in other.buckets.iter().enumerate() {
-            self.buckets[(other.offset - self.offset) as usize + i] += count;
+            let bucket = &mut self.buckets[(other.offset - self.offset) as usize + i];
+            *bucket = bucket.saturating_add(*count);
         }
     }
 
     /// How many values were counted.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.zero_count + self.buckets.iter().sum::<u64>()
+        self.buckets.iter().fold(self.zero_count, |sum, n| sum.saturating_add(*n))
     }
 
     /// The value below which the part `q` of `[0, 1]` of all values lies: the geometric middle of its bucket, held
@@ -101,14 +102,25 @@ impl Exponential {
         if rank <= seen {
             return Some(0.0);
         }
+        if rank >= count {
+            return Some(self.max as f64);
+        }
         for (i, n) in self.buckets.iter().enumerate() {
-            seen += n;
+            seen = seen.saturating_add(*n);
             if rank <= seen {
                 let middle = (f64::from(self.offset + i as i32) + 0.5) * 2f64.powi(-self.scale);
                 return Some(middle.exp2().clamp(self.min as f64, self.max as f64));
             }
         }
         Some(self.max as f64)
+    }
+
+    /// Whether it is one that this type could have made, so that merging cannot overflow.
+    pub(super) fn is_valid(&self) -> bool {
+        (0..=Self::MAX_SCALE).contains(&self.scale)
+            && self.buckets.len() <= Self::MAX_BUCKETS
+            && self.offset >= -1
+            && i64::from(self.offset) + self.buckets.len() as i64 <= 64 << self.scale
     }
 
     /// Makes room for the buckets `low..=high` of the present scale, at a coarser scale if need be.
@@ -142,20 +154,25 @@ impl Exponential {
         for (i, count) in fine.into_iter().enumerate() {
             let at = (((offset + i as i32) >> steps) - self.offset) as usize;
             self.buckets.resize(at + 1, 0);
-            self.buckets[at] += count;
+            self.buckets[at] = self.buckets[at].saturating_add(count);
         }
     }
 }
 
 /// The bucket of a value above 0: the `i` with `base^i < value <= base^(i+1)`.
 fn index(value: u64, scale: i32) -> i32 {
-    // Powers of two are upper bounds, which a logarithm in floating point might miss.
+    let log = value.ilog2() as i32;
+    // Powers of two are upper bounds.
     if value.is_power_of_two() {
-        let log = value.ilog2() as i32;
         return if scale >= 0 { (log << scale) - 1 } else { (log - 1) >> -scale };
     }
     if scale <= 0 {
-        return (value.ilog2() as i32) >> -scale;
+        return log >> -scale;
     }
-    ((value as f64).log2() * f64::from(1 << scale)).ceil() as i32 - 1
+    // A float cannot tell a large power of two from its neighbours.
+    let index = ((value as f64).log2() * f64::from(1 << scale)).ceil() as i32 - 1;
+    index.clamp(log << scale, ((log + 1) << scale) - 1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,14 +2,85 @@
 //!
 //! Enters: [`Inference`]s from any thread, [`Record`]s to seal. Leaves: drained inferences, sealed records by
 //! [`Position`], [`Status`]. May import: nothing of the crate.
+//!
+//! ```text
+//!   threads ── record ──► telemetry.live        one lane per thread, 64-byte slots, the oldest is overwritten
+//!                              │ drain
+//!                              ▼
+//!                         whoever counts windows
+//!                              │ seal
+//!                              ▼
+//!                         <epoch>-<file>.seg    append-only segments, the oldest gives way
+//!                              │ read, ack
+//!                              ▼
+//!                         whoever posts batches
+//! ```
+//!
+//! No record has room for an input or an output: numbers, counts, bin ids and names of models and features only.
+//!
+//! **What survives.** An inference survives the process from the moment that recording returned: a kill at any
+//! instruction costs each thread at most the one it was just recording. It does not survive a loss of power. A sealed record survives
+//! what [`Durability`] says. An inference is kept until a [`Window`] of its model is sealed after it was drained; if the
+//! process ends before, the next one drains it again.
+//!
+//! **What it costs.** Recording takes one pass over 64 bytes and reads the clock: no allocation, no lock, and no system call
+//! where the clock is read without one, as on all common systems. Threads share nothing while there are lanes. The files
+//! take `lanes × slots × 64` bytes, which are written once at the beginning, and [`Limits::bytes`].
+//!
+//! **When it cannot keep.** A folder that cannot be written, a full disk, or another process in the same folder never
+//! fails the host: see [`Mode::Counting`]. A damaged file is set aside (`*.bad`, a few at most) and a new one begun; of a
+//! segment, all whole records are read. `telemetry.live` must not be truncated by others while it is open, and a process
+//! that forks must not record in the child.
+//!
+//! **Files.** The bytes of `telemetry.live` are drawn in `live.rs` and `slot.rs`, those of a segment in `log/segment.rs` and
+//! `codec.rs`. Both kinds begin with a magic and a version, which is 1. `telemetry.lock` is empty and locked by
+//! the one process that writes.
+//!
+//! ```
+//! use selvedge::telemetry::{Cursor, Inference, Limits, Record, Telemetry, Window};
+//! # let dir = std::env::temp_dir().join(format!("selvedge-doc-{}", std::process::id()));
+//! let telemetry = Telemetry::open(&dir, Limits::default());
+//! telemetry.record(&Inference { model: 1, latency_us: 830, class: 1, bins: &[3, 0, 7], ..Inference::default() });
+//!
+//! let mut window = Window { model: 1, features: vec![vec![0; 8]; 3], opened: telemetry.now(), ..Window::default() };
+//! telemetry.drain(&mut |inference| {
+//!     window.rows += 1;
+//!     window.latency.record(inference.latency_us.into());
+//!     for (counts, bin) in window.features.iter_mut().zip(inference.bins) {
+//!         counts[usize::from(*bin)] += 1;
+//!     }
+//! });
+//! window.closed = telemetry.now();
+//! let position = telemetry.seal(&Record::Window(window))?;
+//!
+//! let records = telemetry.read(Cursor::start(), 64 << 10);
+//! assert_eq!(records.last().unwrap().0, position);
+//! telemetry.ack(position)?; // once they have arrived
+//! assert_eq!(telemetry.status().unacked, 0);
+//! # drop(telemetry);
+//! # std::fs::remove_dir_all(dir).unwrap();
+//! # Ok::<(), selvedge::Error>(())
+//! ```
 
+mod atomic;
+mod codec;
 mod exponential;
 mod inference;
+mod lane;
+mod live;
+mod log;
+mod map;
+mod open;
 mod record;
+mod seat;
+mod slot;
 mod status;
 
+use std::fs::File;
+use std::marker::PhantomData;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use exponential::Exponential;
 pub use inference::Inference;
@@ -17,87 +88,208 @@ pub use record::{AlertRecord, Anchor, Boot, Cursor, Drops, Feedback, ModelInfo, 
 pub use status::{Durability, Limits, Mode, Reason, Status};
 
 use crate::{Code, Error, Result};
+use lane::Reader;
+use live::Live;
+use log::{Log, Moment};
+use seat::Seat;
 
 /// An open telemetry folder. Clones share it; it is closed when the last clone and the last [`Lane`] are gone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Telemetry {
     shared: Arc<Shared>,
 }
 
-/// The right of one thread to record without waiting for any other.
+/// The right of one thread at a time to record without waiting for any other. Dropping it frees the lane.
+///
+/// With more threads than [`Limits::lanes`] it stands for a shared lane, taken anew for each record: two more atomic
+/// operations, and a record is counted as [`Reason::NoLane`] when all shared lanes are taken at that very moment.
 #[derive(Debug)]
 pub struct Lane {
-    shared: Arc<Shared>,
+    telemetry: Telemetry,
+    seat: Seat,
+    // A lane has one writer: it may move to another thread and not be shared.
+    _one: PhantomData<std::cell::Cell<()>>,
 }
 
-#[derive(Debug)]
-struct Shared {}
+struct Shared {
+    live: Live,
+    readers: Mutex<Readers>,
+    log: Option<Mutex<Log>>,
+    found: Boot,
+    /// Why not all is kept, if it was so from the beginning.
+    why: Option<Error>,
+    /// Locked for as long as this is open.
+    _lock: Option<File>,
+}
+
+struct Readers {
+    lanes: Vec<Reader>,
+    bins: Box<[u8; Inference::MAX_BINS]>,
+}
 
 impl Telemetry {
     /// Opens the folder, making it if need be. Never fails: where something cannot be kept, [`Telemetry::status`] says
     /// why, recording and draining work within this process, and the rest is counted.
     #[must_use]
-    pub fn open(_dir: impl AsRef<Path>, _limits: Limits) -> Self {
-        Self { shared: Arc::new(Shared {}) }
+    pub fn open(dir: impl AsRef<Path>, limits: Limits) -> Self {
+        Self { shared: Arc::new(open::open(dir.as_ref(), limits.within_ranges())) }
     }
 
     /// A lane for the calling thread to keep.
     #[must_use]
     pub fn lane(&self) -> Lane {
-        Lane { shared: self.shared.clone() }
+        Lane { telemetry: self.clone(), seat: Seat::take(&self.shared.live), _one: PhantomData }
     }
 
-    /// Records through a lane that the calling thread keeps until it ends.
-    pub fn record(&self, _inference: &Inference) {}
+    /// Records through a lane that the calling thread keeps until it ends; the first time in a thread, that lane is found
+    /// and a few bytes are allocated. Not for signal handlers.
+    pub fn record(&self, inference: &Inference) {
+        seat::record(&self.shared, inference);
+    }
 
     /// The present moment. Its `seq` is that of the last sealed record.
     #[must_use]
     pub fn now(&self) -> Stamp {
-        Stamp::default()
+        let live = &self.shared.live;
+        let last = self.shared.log().map(|log| log.last()).unwrap_or_default();
+        let seq = if last.epoch == live.epoch() { last.seq } else { 0 };
+        Stamp { boot: live.boot(), epoch: live.epoch(), seq, monotonic_ns: live.nanos() }
     }
 
     /// Hands over every committed inference that was not handed over before, in the order of each lane. Returns how
-    /// many. One thread drains at a time: another gets 0 at once.
-    pub fn drain(&self, _each: &mut dyn FnMut(&Inference)) -> usize {
-        0
+    /// many. One thread drains at a time: another one gets 0 at once, as does a call from within `each`.
+    ///
+    /// What an earlier process recorded and had in no sealed [`Window`] comes too, with its own
+    /// [`epoch`](Inference::epoch). To count each inference in exactly one window even through a crash, seal a window
+    /// before the next inference of its model is handed over: from within `each`, or after `drain` returned.
+    pub fn drain(&self, each: &mut dyn FnMut(&Inference)) -> usize {
+        let shared = &*self.shared;
+        let mut readers = match shared.readers.try_lock() {
+            Ok(readers) => readers,
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(std::sync::TryLockError::WouldBlock) => return 0,
+        };
+        let Readers { lanes, bins } = &mut *readers;
+        let mut handed_over = 0;
+        for (lane, reader) in lanes.iter_mut().enumerate() {
+            let lost = reader.drain(shared.live.ring(lane), shared.live.state(lane), bins, &mut |seq, inference| {
+                shared.live.set_handed_over(lane, seq + 1);
+                if !shared.live.was_sealed(inference, lane, seq) {
+                    handed_over += 1;
+                    each(inference);
+                }
+            });
+            shared.live.count(Reason::Overwritten, lost.overwritten);
+            shared.live.count(Reason::Torn, lost.torn);
+        }
+        handed_over
     }
 
-    /// Puts a record into the log.
-    pub fn seal(&self, _record: &Record) -> Result<Position> {
-        Err(Error::new(Code::Unsupported, "sealing is not built yet"))
+    /// Puts a record into the log. When it returns, the record survives what [`Limits::durability`] says.
+    ///
+    /// Errors: `InvalidArgument` for a record that is larger than a segment, or of a kind that is sealed by itself: a boot
+    /// mark, an anchor, what was lost; `Busy` where another process has the folder;
+    /// `Io`. What could not be sealed is counted, and the next record is tried anew.
+    pub fn seal(&self, record: &Record) -> Result<Position> {
+        if let Record::Boot(_) | Record::Anchor(_) | Record::Drops(_) = record {
+            return Err(Error::invalid("sealing: a record of this kind is sealed by itself"));
+        }
+        let live = &self.shared.live;
+        let Some(mut log) = self.shared.log() else {
+            live.count(Reason::Counting, 1);
+            return Err(self.shared.keeps_nothing());
+        };
+        let next = live.handed_over();
+        let sealed = log.seal(record, &Moment { now: self.anchor(), losses: live.losses(), next: &next });
+        // Before that, what the open found missing is found again by the next one.
+        if log.last().epoch == live.epoch() {
+            live.count_all(&log.take_losses());
+        }
+        if let (Ok(_), Record::Window(window)) = (&sealed, record) {
+            live.set_row(window.model, &next);
+        }
+        sealed
     }
 
-    /// Sealed records after `from` that were not acknowledged, oldest first: as many as take `max_bytes` encoded, and at
-    /// least one where there is one.
-    pub fn read(&self, _from: Cursor, _max_bytes: usize) -> Vec<(Position, Record)> {
-        Vec::new()
+    /// Sealed records after `from` that were not acknowledged, oldest first: as many as take `max_bytes` in the file, and
+    /// at least one where there is one.
+    pub fn read(&self, from: Cursor, max_bytes: usize) -> Vec<(Position, Record)> {
+        self.shared.log().map(|mut log| log.read(from, max_bytes)).unwrap_or_default()
     }
 
-    /// Says that all records up to this one have arrived: they are not read again, and are deleted once that is durable.
-    pub fn ack(&self, _position: Position) -> Result<()> {
-        Err(Error::new(Code::Unsupported, "acknowledging is not built yet"))
+    /// Says that all records up to this one have arrived. Once that is durable they are never read again, and deleted
+    /// with their segment. Saying it twice, or for an older record, changes nothing.
+    ///
+    /// Errors: `InvalidArgument` for a position that was never sealed; `Busy` where another process has the folder; `Io`:
+    /// then nothing is deleted.
+    pub fn ack(&self, position: Position) -> Result<()> {
+        self.shared.log().ok_or_else(|| self.shared.keeps_nothing())?.ack(position)
     }
 
     /// How the telemetry fares.
     #[must_use]
     pub fn status(&self) -> Status {
+        let Shared { live, found, why, .. } = &*self.shared;
+        let log = self.shared.log();
+        let log = log.as_deref();
+        let why = why.as_ref().map(Error::to_string).or(log.and_then(Log::trouble).map(String::from));
+        let losses = live.losses().plus(&log.map(Log::losses).unwrap_or_default());
         Status {
-            mode: Mode::Counting { why: "keeping is not built yet".into() },
-            bytes: 0,
-            segments: 0,
-            dropped: Vec::new(),
-            quarantined: 0,
-            torn: 0,
-            recovered: 0,
-            oldest: None,
-            unacked: 0,
+            mode: why.map_or(Mode::Durable, |why| Mode::Counting { why }),
+            bytes: log.map_or(0, Log::bytes),
+            segments: log.map_or(0, Log::segments),
+            dropped: losses.occurred(),
+            quarantined: found.quarantined,
+            torn: found.torn,
+            recovered: found.recovered,
+            oldest: log.and_then(Log::oldest),
+            unacked: log.map_or(0, Log::unacked),
         }
+    }
+
+    /// Both clocks, as close to each other as they can be read.
+    fn anchor(&self) -> Anchor {
+        let before = self.shared.live.nanos();
+        let wall = SystemTime::now();
+        let uncertainty_ns = self.shared.live.nanos() - before;
+        let nanos = |d: std::time::Duration| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX);
+        let unix_ns = wall.duration_since(UNIX_EPOCH).map_or_else(|e| -nanos(e.duration()), nanos);
+        Anchor { stamp: Stamp::default(), monotonic_ns: before + uncertainty_ns / 2, unix_ns, uncertainty_ns }
+    }
+}
+
+impl Shared {
+    fn log(&self) -> Option<MutexGuard<'_, Log>> {
+        // The log is whole after each call, however that ended.
+        self.log.as_ref().map(|log| log.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn keeps_nothing(&self) -> Error {
+        let code = self.why.as_ref().map_or(Code::Io, Error::code);
+        let why = self.why.as_ref().map(Error::to_string).unwrap_or_default();
+        Error::new(code, why)
     }
 }
 
 impl Lane {
     /// Records one inference: no allocation, no lock, no system call, no failure.
-    pub fn record(&self, _inference: &Inference) {
-        let _ = &self.shared;
+    #[inline]
+    pub fn record(&self, inference: &Inference) {
+        self.seat.record(&self.telemetry.shared.live, inference);
     }
 }
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.seat.leave(&self.telemetry.shared.live);
+    }
+}
+
+impl std::fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Telemetry").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

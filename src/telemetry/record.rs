@@ -10,7 +10,7 @@ pub struct Stamp {
     pub boot: [u8; 16],
     /// Counts the opens of this folder, from 1; orders the boots. 0 where nothing can be kept.
     pub epoch: u64,
-    /// The number of the record within its epoch, from 1 and without gaps.
+    /// The number of the record within its epoch, from 1. A gap is a record that was lost, and counted.
     pub seq: u64,
     /// Nanoseconds since the folder was opened, by a clock that is never set. It may stand still while the machine
     /// sleeps.
@@ -51,8 +51,9 @@ impl Cursor {
         Self(Some(position))
     }
 
-    pub(super) fn passed(self, position: Position) -> bool {
-        self.0.is_some_and(|last| position <= last)
+    /// The last record that was read; below all records at the start.
+    pub(super) fn last(self) -> Position {
+        self.0.unwrap_or_default()
     }
 }
 

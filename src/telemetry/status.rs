@@ -31,6 +31,20 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// The nearest limits that are within their ranges.
+    pub(super) fn within_ranges(self) -> Self {
+        let bytes = self.bytes.max(16 << 10);
+        Self {
+            bytes,
+            segment_bytes: self.segment_bytes.clamp(4 << 10, bytes / 4),
+            lanes: self.lanes.clamp(3, 64),
+            slots: self.slots.clamp(64, 1 << 16).next_power_of_two(),
+            durability: self.durability,
+        }
+    }
+}
+
 /// What a sealed record survives once [`Telemetry::seal`](super::Telemetry::seal) has returned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
@@ -53,7 +67,7 @@ pub enum Reason {
     NoLane = 1,
     /// An inference has more bins, or a sealed record more bytes, than fit.
     TooLarge = 2,
-    /// An inference in a lane fails its checksum.
+    /// A record fails its checksum, or is gone without a reason.
     Torn = 3,
     /// A sealed record gave way to the limit on bytes before it was acknowledged.
     Limit = 4,
@@ -78,6 +92,10 @@ impl Reason {
         Reason::Counting,
     ];
 
+    pub(super) fn of(number: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|r| *r as u64 == number)
+    }
+
     /// A stable name for dashboards.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -91,6 +109,33 @@ impl Reason {
             Reason::Io => "io",
             Reason::Counting => "counting",
         }
+    }
+}
+
+/// How much was lost, by the number of the reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Losses([u64; Reason::ALL.len()]);
+
+impl Losses {
+    pub(super) fn of(totals: &[(Reason, u64)]) -> Self {
+        let mut losses = Self::default();
+        totals.iter().for_each(|(reason, n)| losses.add(*reason, *n));
+        losses
+    }
+
+    pub(super) fn add(&mut self, reason: Reason, n: u64) {
+        let count = &mut self.0[reason as usize];
+        *count = count.saturating_add(n);
+    }
+
+    pub(super) fn plus(mut self, other: &Self) -> Self {
+        other.occurred().into_iter().for_each(|(reason, n)| self.add(reason, n));
+        self
+    }
+
+    /// Reason and count, for the reasons that occurred.
+    pub(super) fn occurred(&self) -> Vec<(Reason, u64)> {
+        Reason::ALL.into_iter().map(|r| (r, self.0[r as usize])).filter(|(_, n)| *n > 0).collect()
     }
 }
 
@@ -118,7 +163,7 @@ pub struct Status {
     /// Files of the segment log.
     pub segments: usize,
     /// What was lost over the life of the folder, for the reasons that occurred.
-    pub dropped: Vec<(super::Reason, u64)>,
+    pub dropped: Vec<(Reason, u64)>,
     /// Files that this open found unreadable and set aside.
     pub quarantined: u64,
     /// Records of the log that this open found to fail their checksum or to end early.

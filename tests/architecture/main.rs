@@ -46,6 +46,7 @@ const UNSAFE: &[&str] = &[
     "src/backend/onnx/session.rs",
     "src/backend/onnx/value.rs",
     "src/backend/source.rs",
+    "src/telemetry/map.rs",
     "src/tensor/bytes.rs",
     "src/tensor/tests.rs",
 ];

@@ -1,0 +1,388 @@
+//! Records as bytes: LEB128 varints, zig-zag where a number may be negative, strings and bytes after their length.
+//!
+//! ```text
+//!   record    kind (1 byte), seq, monotonic_ns, then the fields of the kind in the order of the struct
+//!   stamp     0, seq, monotonic_ns          of the boot and epoch of the segment
+//!             1, boot (16 bytes), epoch, seq, monotonic_ns
+//!   counts    how many, then each; a zero is followed by how many more zeros come after it
+//!   option    0, or 1 and the value
+//! ```
+
+use super::record::{AlertRecord, Anchor, Boot, Drops, Feedback, ModelInfo, Record, Stamp, Window};
+use super::{Exponential, Reason};
+
+const BOOT: u8 = 1;
+const ANCHOR: u8 = 2;
+const MODEL: u8 = 3;
+const WINDOW: u8 = 4;
+const ALERT: u8 = 5;
+const FEEDBACK: u8 = 6;
+const DROPS: u8 = 7;
+
+/// The most counts that a record may have: far above any profile, far below any harm.
+const MAX_COUNTS: usize = 1 << 18;
+
+/// Appends a record that is sealed with this stamp.
+pub(super) fn encode(record: &Record, stamp: &Stamp, out: &mut Vec<u8>) {
+    let kind = match record {
+        Record::Boot(_) => BOOT,
+        Record::Anchor(_) => ANCHOR,
+        Record::Model(_) => MODEL,
+        Record::Window(_) => WINDOW,
+        Record::Alert(_) => ALERT,
+        Record::Feedback(_) => FEEDBACK,
+        Record::Drops(_) => DROPS,
+    };
+    let mut to = Writer { out, of: *stamp };
+    to.out.push(kind);
+    to.numbers([stamp.seq, stamp.monotonic_ns]);
+    match record {
+        Record::Boot(r) => to.numbers([r.recovered, r.torn, r.quarantined]),
+        Record::Anchor(r) => to.numbers([r.monotonic_ns, zigzag(r.unix_ns), r.uncertainty_ns]),
+        Record::Model(r) => to.model(r),
+        Record::Window(r) => to.window(r),
+        Record::Alert(r) => to.alert(r),
+        Record::Feedback(r) => to.feedback(r),
+        Record::Drops(r) => to.pairs(r.totals.iter().map(|(reason, n)| (*reason as u64, *n))),
+    }
+}
+
+/// A record of a segment with this boot and epoch, and the bytes after it. `None` if the bytes are not one.
+pub(super) fn decode(bytes: &[u8], boot: [u8; 16], epoch: u64) -> Option<(Record, &[u8])> {
+    let mut of = Reader { left: bytes, of: Stamp { boot, epoch, seq: 0, monotonic_ns: 0 }, counts: MAX_COUNTS };
+    let kind = of.byte()?;
+    let stamp = Stamp { seq: of.number()?, monotonic_ns: of.number()?, ..of.of };
+    let record = match kind {
+        BOOT => Record::Boot(Boot { stamp, recovered: of.number()?, torn: of.number()?, quarantined: of.number()? }),
+        ANCHOR => Record::Anchor(Anchor {
+            stamp,
+            monotonic_ns: of.number()?,
+            unix_ns: unzigzag(of.number()?),
+            uncertainty_ns: of.number()?,
+        }),
+        MODEL => Record::Model(of.model(stamp)?),
+        WINDOW => Record::Window(of.window(stamp)?),
+        ALERT => Record::Alert(of.alert(stamp)?),
+        FEEDBACK => Record::Feedback(of.feedback(stamp)?),
+        DROPS => {
+            let pairs = of.pairs()?.into_iter();
+            // A reason of a later version has no name here; the others still count.
+            Record::Drops(Drops { stamp, totals: pairs.filter_map(|(r, n)| Some((Reason::of(r)?, n))).collect() })
+        }
+        _ => return None,
+    };
+    Some((record, of.left))
+}
+
+pub(super) fn put_number(out: &mut Vec<u8>, mut n: u64) {
+    while n >= 0x80 {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+pub(super) fn take_number(left: &mut &[u8]) -> Option<u64> {
+    let mut n = 0u64;
+    for (i, byte) in left.iter().enumerate().take(10) {
+        let part = u64::from(byte & 0x7f);
+        if i == 9 && part > 1 {
+            return None;
+        }
+        n |= part << (7 * i);
+        if byte & 0x80 == 0 {
+            *left = &left[i + 1..];
+            return Some(n);
+        }
+    }
+    None
+}
+
+fn zigzag(n: i64) -> u64 {
+    (n << 1 ^ n >> 63) as u64
+}
+
+fn unzigzag(n: u64) -> i64 {
+    (n >> 1) as i64 ^ -((n & 1) as i64)
+}
+
+struct Writer<'a> {
+    out: &'a mut Vec<u8>,
+    of: Stamp,
+}
+
+impl Writer<'_> {
+    fn number(&mut self, n: u64) {
+        put_number(self.out, n);
+    }
+
+    fn numbers<const N: usize>(&mut self, numbers: [u64; N]) {
+        for n in numbers {
+            self.number(n);
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.out.extend_from_slice(bytes);
+    }
+
+    fn option(&mut self, text: Option<&str>) {
+        self.number(text.is_some().into());
+        if let Some(text) = text {
+            self.bytes(text.as_bytes());
+        }
+    }
+
+    fn stamp(&mut self, stamp: &Stamp) {
+        let is_near = (stamp.boot, stamp.epoch) == (self.of.boot, self.of.epoch);
+        self.number(u64::from(!is_near));
+        if !is_near {
+            self.out.extend_from_slice(&stamp.boot);
+            self.number(stamp.epoch);
+        }
+        self.numbers([stamp.seq, stamp.monotonic_ns]);
+    }
+
+    fn counts(&mut self, counts: &[u64]) {
+        self.number(counts.len() as u64);
+        let mut at = 0;
+        while at < counts.len() {
+            self.number(counts[at]);
+            at += 1;
+            if counts[at - 1] == 0 {
+                let more = counts[at..].iter().take_while(|n| **n == 0).count();
+                self.number(more as u64);
+                at += more;
+            }
+        }
+    }
+
+    fn pairs(&mut self, pairs: impl ExactSizeIterator<Item = (u64, u64)>) {
+        self.number(pairs.len() as u64);
+        for (key, n) in pairs {
+            self.numbers([key, n]);
+        }
+    }
+
+    fn exponential(&mut self, e: &Exponential) {
+        self.numbers([zigzag(e.scale.into()), e.zero_count, zigzag(e.offset.into()), e.sum, e.min, e.max]);
+        self.counts(&e.buckets);
+    }
+
+    fn model(&mut self, r: &ModelInfo) {
+        self.number(r.slot.into());
+        self.bytes(r.name.as_bytes());
+        self.option(r.version.as_deref());
+        self.out.extend_from_slice(&r.digest);
+        self.bytes(r.backend.as_bytes());
+        self.bytes(&r.profile);
+        self.out.extend_from_slice(&r.profile_digest);
+    }
+
+    fn window(&mut self, r: &Window) {
+        self.numbers([r.model.into(), r.index, r.rows]);
+        self.stamp(&r.opened);
+        self.stamp(&r.closed);
+        self.number(r.features.len() as u64);
+        for feature in &r.features {
+            self.counts(feature);
+        }
+        self.pairs(r.outcomes.iter().map(|(outcome, n)| ((*outcome).into(), *n)));
+        self.pairs(r.classes.iter().map(|(class, n)| ((*class).into(), *n)));
+        self.counts(&r.confidence);
+        self.counts(&r.entropy);
+        self.exponential(&r.latency);
+        self.exponential(&r.first_token);
+        self.numbers([r.tokens_in, r.tokens_out]);
+    }
+
+    fn alert(&mut self, r: &AlertRecord) {
+        self.number(r.model.into());
+        self.bytes(r.what.as_bytes());
+        self.option(r.feature.as_deref());
+        self.numbers([r.severity.into(), r.raised.into()]);
+        self.stamp(&r.since);
+        self.number(r.evidence.len() as u64);
+        for (name, value) in &r.evidence {
+            self.bytes(name.as_bytes());
+            self.out.extend_from_slice(&value.to_le_bytes());
+        }
+        self.option(r.action.as_deref());
+    }
+
+    fn feedback(&mut self, r: &Feedback) {
+        self.numbers([r.model.into(), r.id, r.predicted.into(), r.truth.into(), r.error.is_some().into()]);
+        if let Some(error) = r.error {
+            self.out.extend_from_slice(&error.to_le_bytes());
+        }
+    }
+}
+
+struct Reader<'a> {
+    left: &'a [u8],
+    of: Stamp,
+    /// Counts that may still come.
+    counts: usize,
+}
+
+impl Reader<'_> {
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.left.split_first()?;
+        self.left = rest;
+        Some(*first)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        take_number(&mut self.left)
+    }
+
+    fn narrow<T: TryFrom<u64>>(&mut self) -> Option<T> {
+        self.number()?.try_into().ok()
+    }
+
+    fn flag(&mut self) -> Option<bool> {
+        match self.number()? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (first, rest) = self.left.split_first_chunk()?;
+        self.left = rest;
+        Some(*first)
+    }
+
+    fn bytes(&mut self) -> Option<Vec<u8>> {
+        let len: usize = self.narrow()?;
+        let (first, rest) = self.left.split_at_checked(len)?;
+        self.left = rest;
+        Some(first.to_vec())
+    }
+
+    fn text(&mut self) -> Option<String> {
+        String::from_utf8(self.bytes()?).ok()
+    }
+
+    fn option(&mut self) -> Option<Option<String>> {
+        if self.flag()? { self.text().map(Some) } else { Some(None) }
+    }
+
+    fn stamp(&mut self) -> Option<Stamp> {
+        let mut stamp = self.of;
+        if self.flag()? {
+            stamp.boot = self.array()?;
+            stamp.epoch = self.number()?;
+        }
+        stamp.seq = self.number()?;
+        stamp.monotonic_ns = self.number()?;
+        Some(stamp)
+    }
+
+    fn counts(&mut self) -> Option<Vec<u64>> {
+        let len: usize = self.narrow()?;
+        self.counts = self.counts.checked_sub(len)?;
+        let mut counts = Vec::new();
+        while counts.len() < len {
+            let n = self.number()?;
+            counts.push(n);
+            if n == 0 {
+                let more: usize = self.narrow()?;
+                if more > len - counts.len() {
+                    return None;
+                }
+                counts.resize(counts.len() + more, 0);
+            }
+        }
+        Some(counts)
+    }
+
+    /// Each item takes at least a byte, so a length that lies cannot make a large allocation.
+    fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+        let len: usize = self.narrow()?;
+        if len > self.left.len() {
+            return None;
+        }
+        (0..len).map(|_| item(self)).collect()
+    }
+
+    fn pairs(&mut self) -> Option<Vec<(u64, u64)>> {
+        self.list(|of| Some((of.number()?, of.number()?)))
+    }
+
+    fn narrow_pairs(&mut self) -> Option<Vec<(u16, u64)>> {
+        self.list(|of| Some((of.narrow()?, of.number()?)))
+    }
+
+    fn exponential(&mut self) -> Option<Exponential> {
+        let scale = i32::try_from(unzigzag(self.number()?)).ok()?;
+        let zero_count = self.number()?;
+        let offset = i32::try_from(unzigzag(self.number()?)).ok()?;
+        let (sum, min, max) = (self.number()?, self.number()?, self.number()?);
+        let e = Exponential { scale, zero_count, offset, buckets: self.counts()?, sum, min, max };
+        e.is_valid().then_some(e)
+    }
+
+    fn model(&mut self, stamp: Stamp) -> Option<ModelInfo> {
+        Some(ModelInfo {
+            stamp,
+            slot: self.narrow()?,
+            name: self.text()?,
+            version: self.option()?,
+            digest: self.array()?,
+            backend: self.text()?,
+            profile: self.bytes()?,
+            profile_digest: self.array()?,
+        })
+    }
+
+    fn window(&mut self, stamp: Stamp) -> Option<Window> {
+        Some(Window {
+            stamp,
+            model: self.narrow()?,
+            index: self.number()?,
+            rows: self.number()?,
+            opened: self.stamp()?,
+            closed: self.stamp()?,
+            features: self.list(Self::counts)?,
+            outcomes: self.narrow_pairs()?,
+            classes: self.narrow_pairs()?,
+            confidence: self.counts()?,
+            entropy: self.counts()?,
+            latency: self.exponential()?,
+            first_token: self.exponential()?,
+            tokens_in: self.number()?,
+            tokens_out: self.number()?,
+        })
+    }
+
+    fn alert(&mut self, stamp: Stamp) -> Option<AlertRecord> {
+        Some(AlertRecord {
+            stamp,
+            model: self.narrow()?,
+            what: self.text()?,
+            feature: self.option()?,
+            severity: self.narrow()?,
+            raised: self.flag()?,
+            since: self.stamp()?,
+            evidence: self.list(|of| Some((of.text()?, f64::from_le_bytes(of.array()?))))?,
+            action: self.option()?,
+        })
+    }
+
+    fn feedback(&mut self, stamp: Stamp) -> Option<Feedback> {
+        Some(Feedback {
+            stamp,
+            model: self.narrow()?,
+            id: self.number()?,
+            predicted: self.narrow()?,
+            truth: self.narrow()?,
+            error: if self.flag()? { Some(f32::from_le_bytes(self.array()?)) } else { None },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,415 @@
+//! `telemetry.live`: the lanes, in a file that is mapped into memory, or in memory alone.
+//!
+//! ```text
+//!   byte     0  header A        the one with the larger epoch and a valid checksum counts;
+//!         2048  header B        an open writes the other one
+//!         1024  16 × u64        records lost, by the number of the reason
+//!         4096  64 × u64        per lane, the number of the first record that was never handed over
+//!         4608  32 rows         per model, what its sealed windows hold; a row is
+//!                               ┌────────────────┬───────────────────────────────┬──────────────┐
+//!                               │ 1<<32 │ model  │ per lane: first record not in │ CRC-32C: u64 │
+//!                               └────────────────┴───────────────────────────────┴──────────────┘
+//!   next 4096  lane 0: slots of 64 bytes, then lane 1, …
+//!
+//!   header   0        8        9       10       12       16       24       40       48       56       64
+//!            ┌────────┬────────┬───────┬────────┬────────┬────────┬────────┬────────┬────────┬────────┐
+//!            │SELVLIVE│ version│ 0     │ lanes  │ slots  │ epoch  │ boot   │ made in│ 0      │ CRC-32C│
+//!            └────────┴────────┴───────┴────────┴────────┴────────┴────────┴────────┴────────┴────────┘
+//! ```
+//!
+//! All numbers are little endian. The file has its full size from the beginning, written with zeros before it gets its
+//! name, so that a full disk is an error when it is made and not a signal when it is used. It is never synced after that:
+//! what lies in it survives the process and not the power. It must not be truncated while it is open.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::time::Instant;
+
+use super::atomic::{AtomicU64, Ordering};
+use super::lane::{self, Place, Ring, State};
+use super::map::Memory;
+use super::status::Losses;
+use super::{Inference, Limits, Reason, slot};
+
+pub(super) const NAME: &str = "telemetry.live";
+pub(super) const VERSION: u8 = 1;
+/// The lanes that are claimed for one record at a time.
+pub(super) const SHARED_LANES: usize = 2;
+
+const HEADER_BYTES: usize = 64;
+const HEADERS: [usize; 2] = [0, 2048];
+const COUNTERS: usize = 1024 / 8;
+const DRAINED: usize = 4096 / 8;
+const ROWS: usize = 4608 / 8;
+const ROW_COUNT: usize = 32;
+pub(super) const MAX_LANES: u16 = 64;
+const _: () = assert!(DRAINED + MAX_LANES as usize == ROWS && Reason::ALL.len() <= 16);
+
+/// The lanes and what goes with them. Shared by all threads.
+pub(super) struct Live {
+    memory: Memory,
+    geometry: Geometry,
+    states: Box<[State]>,
+    started: Instant,
+    epoch: u64,
+    boot: [u8; 16],
+    made_in: u64,
+    /// What sealed windows held when the lanes were opened.
+    sealed_before: Vec<(u32, Vec<u64>)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Geometry {
+    lanes: usize,
+    slots: usize,
+}
+
+impl Geometry {
+    fn of(limits: &Limits) -> Self {
+        Self { lanes: limits.lanes.into(), slots: limits.slots as usize }
+    }
+
+    fn row_words(self) -> usize {
+        self.lanes + 2
+    }
+
+    /// The word where the lanes begin.
+    fn begin(self) -> usize {
+        (ROWS + ROW_COUNT * self.row_words()).next_multiple_of(4096 / 8)
+    }
+
+    fn words(self) -> usize {
+        self.begin() + self.lanes * self.slots * 8
+    }
+
+    fn bytes(self) -> u64 {
+        self.words() as u64 * 8
+    }
+}
+
+/// What stands in a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Header {
+    geometry: Geometry,
+    epoch: u64,
+    boot: [u8; 16],
+    made_in: u64,
+}
+
+impl Header {
+    fn encode(&self) -> [u8; HEADER_BYTES] {
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[..8].copy_from_slice(b"SELVLIVE");
+        bytes[8] = VERSION;
+        bytes[10..12].copy_from_slice(&(self.geometry.lanes as u16).to_le_bytes());
+        bytes[12..16].copy_from_slice(&(self.geometry.slots as u32).to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.epoch.to_le_bytes());
+        bytes[24..40].copy_from_slice(&self.boot);
+        bytes[40..48].copy_from_slice(&self.made_in.to_le_bytes());
+        let crc = crc32c::crc32c(&bytes[..56]);
+        bytes[56..64].copy_from_slice(&u64::from(crc).to_le_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; HEADER_BYTES] = bytes.get(..HEADER_BYTES)?.try_into().ok()?;
+        let number = |at: usize, len: usize| bytes[at..at + len].iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
+        let header = Self {
+            geometry: Geometry { lanes: number(10, 2) as usize, slots: number(12, 4) as usize },
+            epoch: number(16, 8),
+            boot: bytes[24..40].try_into().ok()?,
+            made_in: number(40, 8),
+        };
+        let limits = Limits { lanes: number(10, 2) as u16, slots: number(12, 4) as u32, ..Limits::default() };
+        let is_ours = *bytes == header.encode() && Geometry::of(&limits.within_ranges()) == header.geometry;
+        is_ours.then_some(header)
+    }
+}
+
+/// Where the last window of a model that was sealed ends, per lane: the first record that is in none.
+pub(super) struct Sealed {
+    pub(super) model: u32,
+    pub(super) epoch: u64,
+    pub(super) next: Vec<u64>,
+}
+
+/// What an open found.
+pub(super) struct Opened {
+    pub(super) live: Live,
+    /// The oldest record of each lane.
+    pub(super) oldest: Vec<Place>,
+    /// Records that are in no sealed window.
+    pub(super) recovered: u64,
+    /// A file could not be read and was set aside.
+    pub(super) quarantined: u64,
+}
+
+impl Live {
+    /// Lanes in memory alone.
+    pub(super) fn volatile(limits: &Limits, epoch: u64, boot: [u8; 16]) -> Opened {
+        let geometry = Geometry::of(limits);
+        let memory = Memory::heap(geometry.words());
+        Self::over(memory, Header { geometry, epoch, boot, made_in: epoch }, &[])
+    }
+
+    /// Lanes in the file of this folder, which the caller has locked. The epoch is above `last_epoch` and above that of
+    /// the file. `sealed` says what windows of the log hold.
+    pub(super) fn open(
+        dir: &Path,
+        limits: &Limits,
+        last_epoch: u64,
+        boot: [u8; 16],
+        sealed: &[Sealed],
+    ) -> io::Result<Opened> {
+        let path = dir.join(NAME);
+        let (kept, quarantined) = match read_header(&path) {
+            Ok(header) => (Some(header), 0),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => (None, 0),
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+                // One such file is kept for whoever wants to look; the one before it goes.
+                fs::rename(&path, dir.join(format!("{NAME}.bad")))?;
+                (None, 1)
+            }
+            Err(e) => return Err(e),
+        };
+        let epoch = last_epoch.max(kept.map_or(0, |h| h.epoch)) + 1;
+        let header = match kept {
+            Some(kept) => Header { epoch, boot, ..kept },
+            None => Header { geometry: Geometry::of(limits), epoch, boot, made_in: epoch },
+        };
+        if kept.is_none() {
+            create(dir, &header)?;
+        }
+        let file = OpenOptions::new().read(true).write(true).open(&path)?;
+        let memory = Memory::map(&file, header.geometry.words())?;
+        let mut opened = Self::over(memory, header, sealed);
+        opened.quarantined = quarantined;
+        Ok(opened)
+    }
+
+    fn over(memory: Memory, header: Header, sealed: &[Sealed]) -> Opened {
+        let mut live = Self {
+            memory,
+            geometry: header.geometry,
+            states: Box::new([]),
+            started: Instant::now(),
+            epoch: header.epoch,
+            boot: header.boot,
+            made_in: header.made_in,
+            sealed_before: Vec::new(),
+        };
+        live.write_header(&header);
+        for sealed in sealed.iter().filter(|s| s.epoch >= live.made_in && s.next.len() == live.lanes()) {
+            live.set_row(sealed.model, &sealed.next);
+        }
+        live.sealed_before = (0..ROW_COUNT).filter_map(|row| live.read_row(row)).collect();
+        let (mut states, mut oldest, mut recovered) = (Vec::new(), Vec::new(), 0);
+        for lane in 0..live.lanes() {
+            let drained = u64::from_le(live.drained(lane).load(Ordering::Relaxed));
+            let found = lane::recover(live.ring(lane), drained, |seq, model| {
+                let is_wanted = !live.was_model_sealed(model, lane, seq);
+                recovered += u64::from(is_wanted);
+                is_wanted
+            });
+            live.count(Reason::Overwritten, found.oldest.seq.saturating_sub(drained));
+            // What comes again was not handed over in this process.
+            live.set_handed_over(lane, found.oldest.seq);
+            states.push(State::new(found.next));
+            oldest.push(found.oldest);
+        }
+        live.states = states.into();
+        Opened { live, oldest, recovered, quarantined: 0 }
+    }
+
+    fn write_header(&self, header: &Header) {
+        let begin = HEADERS[(header.epoch & 1) as usize] / 8;
+        let words: [u64; HEADER_BYTES / 8] = bytemuck::cast(header.encode());
+        for (word, value) in self.words()[begin..].iter().zip(words) {
+            word.store(value, Ordering::Release);
+        }
+    }
+
+    fn words(&self) -> &[AtomicU64] {
+        self.memory.words()
+    }
+
+    pub(super) fn lanes(&self) -> usize {
+        self.geometry.lanes
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub(super) fn boot(&self) -> [u8; 16] {
+        self.boot
+    }
+
+    /// Nanoseconds since the open.
+    pub(super) fn nanos(&self) -> u64 {
+        self.started.elapsed().as_nanos() as u64
+    }
+
+    pub(super) fn ring(&self, lane: usize) -> Ring<'_> {
+        let len = self.geometry.slots * 8;
+        let begin = self.geometry.begin() + lane * len;
+        Ring::new(&self.words()[begin..begin + len])
+    }
+
+    pub(super) fn state(&self, lane: usize) -> &State {
+        &self.states[lane]
+    }
+
+    /// The lanes that a thread can have for its own.
+    pub(super) fn own_lanes(&self) -> std::ops::Range<usize> {
+        SHARED_LANES..self.lanes()
+    }
+
+    /// Records into a lane that the caller has claimed.
+    pub(super) fn record(&self, lane: usize, inference: &Inference) {
+        if inference.bins.len() > Inference::MAX_BINS {
+            return self.count(Reason::TooLarge, 1);
+        }
+        self.ring(lane).write(&self.states[lane], inference, self.epoch & slot::EPOCH_MASK, self.nanos());
+    }
+
+    // --- Counters -----------------------------------------------------------------------------------------------------
+
+    /// Counts lost records. Only the path of a loss comes here, so threads may share the counters.
+    pub(super) fn count(&self, reason: Reason, records: u64) {
+        if records > 0 {
+            let counter = &self.words()[COUNTERS + reason as usize];
+            let add = |n: u64| Some(u64::from_le(n).saturating_add(records).to_le());
+            // Never fails: `add` always gives a value.
+            let _ = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        }
+    }
+
+    pub(super) fn count_all(&self, losses: &Losses) {
+        losses.occurred().into_iter().for_each(|(reason, n)| self.count(reason, n));
+    }
+
+    /// Counts of an earlier file, from the log, where this one knows less.
+    pub(super) fn raise(&self, totals: &Losses) {
+        for (reason, total) in totals.occurred() {
+            self.count(reason, total.saturating_sub(self.lost(reason)));
+        }
+    }
+
+    fn lost(&self, reason: Reason) -> u64 {
+        u64::from_le(self.words()[COUNTERS + reason as usize].load(Ordering::Relaxed))
+    }
+
+    /// What was lost.
+    pub(super) fn losses(&self) -> Losses {
+        Losses::of(&Reason::ALL.map(|r| (r, self.lost(r))))
+    }
+
+    // --- What was handed over, and what was sealed --------------------------------------------------------------------
+
+    fn drained(&self, lane: usize) -> &AtomicU64 {
+        &self.words()[DRAINED + lane]
+    }
+
+    pub(super) fn set_handed_over(&self, lane: usize, next: u64) {
+        self.drained(lane).store(next.to_le(), Ordering::Relaxed);
+    }
+
+    /// Per lane, the first record that was not handed over.
+    pub(super) fn handed_over(&self) -> Vec<u64> {
+        (0..self.lanes()).map(|lane| u64::from_le(self.drained(lane).load(Ordering::Relaxed))).collect()
+    }
+
+    fn row(&self, row: usize) -> &[AtomicU64] {
+        let len = self.geometry.row_words();
+        &self.words()[ROWS + row * len..][..len]
+    }
+
+    /// The row as it stands, if it was written whole.
+    fn read_row(&self, row: usize) -> Option<(u32, Vec<u64>)> {
+        let words: Vec<u64> = self.row(row).iter().map(|w| u64::from_le(w.load(Ordering::Relaxed))).collect();
+        let (crc, rest) = words.split_last()?;
+        let is_whole = rest[0] >> 32 == 1 && *crc == row_checksum(rest);
+        is_whole.then(|| (rest[0] as u32, rest[1..].to_vec()))
+    }
+
+    /// Notes what the sealed windows of a model hold. With more models than rows, the one that is furthest behind gives
+    /// way: after a crash, some of its records may then be handed over although a sealed window has them.
+    pub(super) fn set_row(&self, model: u32, next: &[u64]) {
+        let mut rows = (0..ROW_COUNT).map(|row| (row, self.read_row(row)));
+        let mut furthest = (0, u64::MAX);
+        let own = rows.find_map(|(row, content)| match content {
+            Some((m, _)) if m == model => Some(row),
+            content => {
+                let sum = content.map_or(0, |(_, next)| next.iter().sum());
+                if sum < furthest.1 {
+                    furthest = (row, sum);
+                }
+                None
+            }
+        });
+        let mut words = vec![1 << 32 | u64::from(model)];
+        match own.and_then(|row| self.read_row(row)) {
+            Some((_, old)) => words.extend(old.iter().zip(next).map(|(a, b)| a.max(b))),
+            None => words.extend(next),
+        }
+        words.push(row_checksum(&words));
+        for (word, value) in self.row(own.unwrap_or(furthest.0)).iter().zip(words) {
+            word.store(value.to_le(), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a window that was sealed before the open has this record.
+    pub(super) fn was_sealed(&self, inference: &Inference, lane: usize, seq: u64) -> bool {
+        inference.epoch != self.epoch & slot::EPOCH_MASK && self.was_model_sealed(inference.model, lane, seq)
+    }
+
+    fn was_model_sealed(&self, model: u32, lane: usize, seq: u64) -> bool {
+        self.sealed_before.iter().any(|(m, next)| *m == model && next.get(lane).is_some_and(|next| seq < *next))
+    }
+}
+
+fn row_checksum(words: &[u64]) -> u64 {
+    let words: Vec<u64> = words.iter().map(|w| w.to_le()).collect();
+    crc32c::crc32c(bytemuck::cast_slice(&words)).into()
+}
+
+/// The header that counts. `InvalidData`: there is none, or the file has not the size that it says.
+fn read_header(path: &Path) -> io::Result<Header> {
+    let mut page = Vec::new();
+    let file = File::open(path)?;
+    let len = file.metadata()?.len();
+    file.take(4096).read_to_end(&mut page)?;
+    let headers = HEADERS.iter().filter_map(|begin| Header::decode(page.get(*begin..)?));
+    let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{NAME}: {what}"));
+    let header = headers.max_by_key(|h| h.epoch).ok_or_else(|| invalid("no valid header of version 1"))?;
+    if len != header.geometry.bytes() {
+        return Err(invalid("not as long as its header says"));
+    }
+    Ok(header)
+}
+
+/// Makes the file, whole or not at all.
+fn create(dir: &Path, header: &Header) -> io::Result<()> {
+    let part = dir.join(format!("{NAME}.part"));
+    let write = || {
+        let mut file = File::create(&part)?;
+        let mut page = vec![0; 4096];
+        page[HEADERS[(header.epoch & 1) as usize]..][..HEADER_BYTES].copy_from_slice(&header.encode());
+        file.write_all(&page)?;
+        let zeros = vec![0; 64 << 10];
+        let mut left = header.geometry.bytes() as usize - page.len();
+        while left > 0 {
+            let step = left.min(zeros.len());
+            file.write_all(&zeros[..step])?;
+            left -= step;
+        }
+        file.sync_all()?;
+        fs::rename(&part, dir.join(NAME))
+    };
+    write().inspect_err(|_| {
+        // It takes room on a disk that may be full.
+        let _ = fs::remove_file(&part);
+    })
+}

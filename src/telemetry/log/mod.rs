@@ -1,0 +1,402 @@
+//! The sealed records: a bounded row of files, of which the oldest gives way.
+//!
+//! A file is only ever appended to, and only by the open that made it; after an error it is left as it is and the next
+//! one begun, for nobody knows what of it a disk that failed has kept. Nothing is renamed into place and nothing is
+//! rewritten, so that each record depends on its own file alone. An acknowledgement is one more frame, a floor; files
+//! below it are deleted after it is durable, and a file that is already gone is no error.
+
+pub(super) mod disk;
+mod open;
+mod segment;
+
+use std::collections::VecDeque;
+use std::io;
+
+pub(super) use self::open::Found;
+
+use self::disk::Disk;
+use self::segment::{FRAME_BYTES, HEADER_BYTES, Header};
+use super::record::{Anchor, Boot, Cursor, Drops, Position, Record, Stamp};
+use super::status::Losses;
+use super::{Durability, Limits, Reason, codec};
+use crate::{Code, Error, Result};
+
+/// What the file system gives a file at least.
+const BLOCK: u64 = 4096;
+/// The kind of a payload that is a floor.
+const FLOOR: u8 = 0;
+
+pub(super) struct Log {
+    disk: Box<dyn Disk>,
+    limits: Limits,
+    rules: Rules,
+    epoch: u64,
+    boot: [u8; 16],
+    /// Oldest first.
+    files: VecDeque<Segment>,
+    /// Whether the last file may be appended to.
+    is_active: bool,
+    /// The number of the next file of this epoch.
+    next_file: u64,
+    /// The last number that a record of this epoch was given.
+    last_seq: u64,
+    /// The last record that was sealed.
+    last: Position,
+    /// All up to here is acknowledged, or was dropped and counted.
+    floor: Position,
+    last_anchor: Option<Anchor>,
+    /// What the last sealed `Drops` says.
+    sealed_losses: Losses,
+    /// Losses of which the caller was not told yet.
+    new_losses: Losses,
+    /// What the open found, until it is sealed.
+    boot_record: Option<Boot>,
+    trouble: Option<String>,
+}
+
+struct Segment {
+    name: String,
+    bytes: u64,
+    epoch: u64,
+    /// Of its records, in order.
+    seqs: Vec<u64>,
+}
+
+impl Segment {
+    fn room(&self) -> u64 {
+        self.bytes.next_multiple_of(BLOCK)
+    }
+
+    fn positions(&self) -> impl DoubleEndedIterator<Item = Position> + '_ {
+        self.seqs.iter().map(|seq| Position { epoch: self.epoch, seq: *seq })
+    }
+
+    fn above(&self, floor: Position) -> u64 {
+        self.positions().filter(|p| *p > floor).count() as u64
+    }
+
+    fn last(&self) -> Position {
+        self.positions().next_back().unwrap_or_default()
+    }
+}
+
+/// What the tests switch off, to see that it is missed.
+#[derive(Clone, Copy)]
+struct Rules {
+    checksums: bool,
+    floor_before_removal: bool,
+}
+
+impl Rules {
+    const ALL: Self = Self { checksums: true, floor_before_removal: true };
+}
+
+/// What goes with a record that is sealed.
+pub(super) struct Moment<'a> {
+    pub(super) now: Anchor,
+    /// What was lost so far, beside what this log has not told yet.
+    pub(super) losses: Losses,
+    /// For a window: per lane, the first record that is in none.
+    pub(super) next: &'a [u64],
+}
+
+/// Frames that are written at once, or not.
+struct Batch {
+    bytes: Vec<u8>,
+    seqs: Vec<u64>,
+    /// Where the floor is once they are durable.
+    floor: Position,
+    is_synced: bool,
+}
+
+impl Log {
+    /// Appends a record, and before it what has to precede it: the boot mark, an anchor, what was lost.
+    pub(super) fn seal(&mut self, record: &Record, moment: &Moment) -> Result<Position> {
+        let most = self.limits.segment_bytes as usize - HEADER_BYTES;
+        let mut losses = moment.losses.plus(&self.new_losses);
+        let mut batch = self.batch(record, moment, &losses);
+        let is_new = !self.fits(&batch);
+        let (doomed, lost) = if is_new { self.doomed() } else { (0, 0) };
+        if lost > 0 {
+            losses.add(Reason::Limit, lost);
+            batch = self.batch(record, moment, &losses);
+            batch.floor = batch.floor.max(self.files[doomed - 1].last());
+        }
+        if batch.bytes.len() > most {
+            self.new_losses.add(Reason::TooLarge, 1);
+            let len = batch.bytes.len();
+            return Err(Error::invalid(format!("a record to seal: expected at most {most} bytes, got {len}")));
+        }
+        self.last_seq += batch.seqs.len() as u64;
+        if let Err(e) = self.write(&batch, is_new) {
+            self.new_losses.add(if is_full(&e) { Reason::DiskFull } else { Reason::Io }, 1);
+            return Err(self.troubled("sealing a record", e));
+        }
+        self.new_losses.add(Reason::Limit, lost);
+        self.boot_record = None;
+        if self.needs_anchor(&moment.now) {
+            self.last_anchor = Some(moment.now);
+        }
+        self.sealed_losses = losses;
+        Ok(self.last)
+    }
+
+    /// Puts the floor here, then deletes what is below it.
+    pub(super) fn ack(&mut self, position: Position) -> Result<()> {
+        if position > self.last {
+            let (last, got) = (self.last, position);
+            return Err(Error::invalid(format!("acknowledging: the last sealed record is {last:?}, got {got:?}")));
+        }
+        if position <= self.floor {
+            return Ok(());
+        }
+        let mut batch = Batch { bytes: Vec::new(), seqs: Vec::new(), floor: position, is_synced: true };
+        segment::put_frame(&mut batch.bytes, |out| {
+            out.push(FLOOR);
+            codec::put_number(out, position.epoch);
+            codec::put_number(out, position.seq);
+        });
+        if !self.rules.floor_before_removal {
+            self.floor = position;
+            self.remove_below_floor();
+        }
+        let is_new = !self.fits(&batch);
+        self.write(&batch, is_new).map_err(|e| self.troubled("acknowledging", e))
+    }
+
+    /// Records after `from` and above the floor.
+    pub(super) fn read(&mut self, from: Cursor, max_bytes: usize) -> Vec<(Position, Record)> {
+        let mut records = Vec::new();
+        let (mut last, mut bytes) = (from.last().max(self.floor), 0);
+        for i in 0..self.files.len() {
+            if self.files[i].last() <= last {
+                continue;
+            }
+            let name = &self.files[i].name;
+            let file = match self.disk.read(name, self.most_file_bytes()) {
+                Ok(file) => file,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    let lost = std::mem::take(&mut self.files[i].seqs).len();
+                    self.new_losses.add(Reason::Torn, lost as u64);
+                    continue;
+                }
+                // What comes after must not be acknowledged before this can be read.
+                Err(e) => {
+                    self.troubled("reading records", e);
+                    break;
+                }
+            };
+            let Some(header) = Header::decode(&file) else { continue };
+            for payload in segment::frames(&file, self.rules.checksums).0 {
+                let len = payload.len() + FRAME_BYTES;
+                let Some((record, _)) = codec::decode(&file[payload], header.boot, header.epoch) else { continue };
+                let position = record.stamp().position();
+                if position <= last {
+                    continue;
+                }
+                bytes += len;
+                if bytes > max_bytes && !records.is_empty() {
+                    return records;
+                }
+                last = position;
+                records.push((position, record));
+            }
+        }
+        records
+    }
+
+    pub(super) fn take_losses(&mut self) -> Losses {
+        std::mem::take(&mut self.new_losses)
+    }
+
+    /// Losses that [`Log::take_losses`] will tell.
+    pub(super) fn losses(&self) -> Losses {
+        self.new_losses
+    }
+
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    pub(super) fn last(&self) -> Position {
+        self.last
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.files.iter().map(|f| f.bytes).sum()
+    }
+
+    pub(super) fn segments(&self) -> usize {
+        self.files.len()
+    }
+
+    pub(super) fn unacked(&self) -> u64 {
+        self.files.iter().map(|f| f.above(self.floor)).sum()
+    }
+
+    pub(super) fn oldest(&self) -> Option<Position> {
+        self.files.iter().flat_map(Segment::positions).find(|p| *p > self.floor)
+    }
+
+    // --- Building -----------------------------------------------------------------------------------------------------
+
+    fn batch(&self, record: &Record, moment: &Moment, losses: &Losses) -> Batch {
+        let is_synced = self.limits.durability == Durability::Power;
+        let mut batch = Batch { bytes: Vec::new(), seqs: Vec::new(), floor: self.floor, is_synced };
+        let mut push = |record: &Record, next: &[u64]| {
+            let seq = self.last_seq + 1 + batch.seqs.len() as u64;
+            let monotonic_ns = moment.now.monotonic_ns;
+            let stamp = Stamp { boot: self.boot, epoch: self.epoch, seq, monotonic_ns };
+            segment::put_frame(&mut batch.bytes, |out| {
+                codec::encode(record, &stamp, out);
+                if matches!(record, Record::Window(_)) {
+                    codec::put_number(out, next.len() as u64);
+                    next.iter().for_each(|n| codec::put_number(out, *n));
+                }
+            });
+            batch.seqs.push(seq);
+        };
+        if let Some(boot) = self.boot_record {
+            push(&Record::Boot(boot), &[]);
+        }
+        if self.needs_anchor(&moment.now) {
+            push(&Record::Anchor(moment.now), &[]);
+        }
+        if *losses != self.sealed_losses {
+            push(&Record::Drops(Drops { totals: losses.occurred(), ..Drops::default() }), &[]);
+        }
+        push(record, moment.next);
+        batch
+    }
+
+    /// At the beginning, once an hour, and when the wall clock moved by a second against the other one.
+    fn needs_anchor(&self, now: &Anchor) -> bool {
+        const SECOND: u64 = 1_000_000_000;
+        let offset = |a: &Anchor| i128::from(a.unix_ns) - i128::from(a.monotonic_ns);
+        self.last_anchor.is_none_or(|last| {
+            now.monotonic_ns.saturating_sub(last.monotonic_ns) > 3600 * SECOND
+                || offset(now).abs_diff(offset(&last)) > u128::from(SECOND)
+        })
+    }
+
+    fn fits(&self, batch: &Batch) -> bool {
+        let active = self.files.back().filter(|_| self.is_active);
+        active.is_some_and(|file| file.bytes + batch.bytes.len() as u64 <= self.limits.segment_bytes)
+    }
+
+    /// How many files give way to a new one, and how many records that are still wanted go with them. One segment of room
+    /// stays free, so that the new file is durable before the old ones go and the limit holds in between.
+    fn doomed(&self) -> (usize, u64) {
+        let segment = self.limits.segment_bytes.next_multiple_of(BLOCK);
+        let mut room: u64 = self.files.iter().map(Segment::room).sum();
+        let (mut doomed, mut lost) = (0, 0);
+        for file in &self.files {
+            if room + 2 * segment <= self.limits.bytes {
+                break;
+            }
+            room -= file.room();
+            doomed += 1;
+            lost += file.above(self.floor);
+        }
+        (doomed, lost)
+    }
+
+    // --- Writing ------------------------------------------------------------------------------------------------------
+
+    /// Writes the batch to the active file or to a new one. If that fails, it is written once more, to a new file.
+    fn write(&mut self, batch: &Batch, is_new: bool) -> io::Result<()> {
+        let first = if is_new { self.write_new(batch) } else { self.write_active(batch) };
+        let written = first.or_else(|e| {
+            self.is_active = false;
+            if is_full(&e) {
+                self.give_way(batch.floor);
+            }
+            self.write_new(batch)
+        });
+        self.is_active = written.is_ok();
+        written?;
+        if let Some(seq) = batch.seqs.last() {
+            self.last = Position { epoch: self.epoch, seq: *seq };
+        }
+        self.floor = self.floor.max(batch.floor);
+        self.trouble = None;
+        self.remove_below_floor();
+        Ok(())
+    }
+
+    fn write_active(&mut self, batch: &Batch) -> io::Result<()> {
+        let Some(file) = self.files.back_mut() else { return Err(io::ErrorKind::NotFound.into()) };
+        // Counted first: what of it is there after an error takes room too.
+        file.bytes += batch.bytes.len() as u64;
+        self.disk.append(&file.name, &batch.bytes, false)?;
+        if batch.is_synced {
+            self.disk.sync(&file.name)?;
+        }
+        file.seqs.extend(&batch.seqs);
+        Ok(())
+    }
+
+    fn write_new(&mut self, batch: &Batch) -> io::Result<()> {
+        // What was sealed into the last file is as safe as its own options say; from here on it is safe from all.
+        if let Some(file) = self.files.back().filter(|_| self.is_active && !batch.is_synced) {
+            self.disk.sync(&file.name)?;
+        }
+        self.is_active = false;
+        let before = if self.last.epoch == self.epoch { self.last.seq } else { 0 };
+        let header = Header { epoch: self.epoch, boot: self.boot, floor: batch.floor.max(self.floor), before };
+        let name = open::name(self.epoch, self.next_file);
+        self.next_file += 1;
+        let bytes = [&header.encode()[..], &batch.bytes].concat();
+        let written = self.disk.append(&name, &bytes, true).and_then(|()| {
+            self.disk.sync(&name)?;
+            self.disk.sync_names()
+        });
+        let mut file = Segment { name, bytes: bytes.len() as u64, epoch: self.epoch, seqs: Vec::new() };
+        if written.is_ok() {
+            file.seqs.clone_from(&batch.seqs);
+        } else if self.disk.remove(&file.name).is_ok() {
+            return written;
+        }
+        self.files.push_back(file);
+        written
+    }
+
+    /// On a full disk the oldest file goes, whether or not it was acknowledged.
+    fn give_way(&mut self, floor: Position) {
+        if self.files.len() > 1
+            && let Some(file) = self.files.front()
+            && self.disk.remove(&file.name).is_ok()
+        {
+            self.new_losses.add(Reason::DiskFull, file.above(floor));
+            self.floor = self.floor.max(file.last());
+            self.files.pop_front();
+        }
+    }
+
+    /// Deletes the files that hold nothing above the floor, oldest first. The last one stays: it knows epoch and floor.
+    fn remove_below_floor(&mut self) {
+        while self.files.len() > 1
+            && let Some(file) = self.files.front()
+            && file.last() <= self.floor
+        {
+            match self.disk.remove(&file.name) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return,
+                _ => self.files.pop_front(),
+            };
+        }
+    }
+
+    fn troubled(&mut self, doing: &'static str, e: io::Error) -> Error {
+        self.trouble = Some(format!("{doing}: {e}"));
+        Error::new(Code::Io, format!("telemetry log: {e}")).because(e).during(doing)
+    }
+
+    fn most_file_bytes(&self) -> u64 {
+        // Whatever limits an earlier open had.
+        self.limits.bytes.max(16 << 20)
+    }
+}
+
+fn is_full(e: &io::Error) -> bool {
+    matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

@@ -1,0 +1,203 @@
+//! What an open finds in the folder.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+
+use super::super::codec;
+use super::super::record::{Boot, Position, Record};
+use super::super::status::{Limits, Losses, Reason};
+use super::disk::Disk;
+use super::segment::{self, HEADER_BYTES, Header};
+use super::{FLOOR, Log, Rules, Segment};
+
+/// The most files that are kept after they were found unreadable.
+const MOST_BAD: usize = 2;
+const SUFFIX: &str = ".seg";
+const BAD: &str = ".seg.bad";
+
+/// The name of a file; names sort in the order of their making.
+pub(super) fn name(epoch: u64, file: u64) -> String {
+    format!("{epoch:016x}-{file:08x}{SUFFIX}")
+}
+
+fn epoch_of(name: &str) -> Option<u64> {
+    let (epoch, file) = name.strip_suffix(SUFFIX)?.split_once('-')?;
+    let is_hex = |s: &str, len| s.len() == len && s.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if is_hex(epoch, 16) && is_hex(file, 8) { u64::from_str_radix(epoch, 16).ok() } else { None }
+}
+
+/// The log as it was left.
+pub(in crate::telemetry) struct Found {
+    log: Log,
+    /// The highest epoch of which there is a trace.
+    pub(in crate::telemetry) last_epoch: u64,
+    /// By model and epoch, what the last window holds: per lane, the first record that is in none.
+    pub(in crate::telemetry) windows: BTreeMap<(u32, u64), Vec<u64>>,
+    pub(in crate::telemetry) torn: u64,
+    pub(in crate::telemetry) quarantined: u64,
+}
+
+impl Found {
+    /// Looks through all files. Fails only if there is no telling which there are.
+    pub(in crate::telemetry) fn look(disk: Box<dyn Disk>, limits: Limits) -> io::Result<Self> {
+        Self::look_by(disk, limits, Rules::ALL)
+    }
+
+    pub(super) fn look_by(mut disk: Box<dyn Disk>, limits: Limits, rules: Rules) -> io::Result<Self> {
+        let mut names = disk.list()?;
+        names.sort_unstable();
+        let log = Log {
+            disk,
+            limits,
+            rules,
+            epoch: 0,
+            boot: [0; 16],
+            files: VecDeque::new(),
+            is_active: false,
+            next_file: 0,
+            last_seq: 0,
+            last: Position::default(),
+            floor: Position::default(),
+            last_anchor: None,
+            sealed_losses: Losses::default(),
+            new_losses: Losses::default(),
+            boot_record: None,
+            trouble: None,
+        };
+        let mut found = Self { log, last_epoch: 0, windows: BTreeMap::new(), torn: 0, quarantined: 0 };
+        let mut headers = Vec::new();
+        for name in &names {
+            if let Some(epoch) = epoch_of(name) {
+                found.last_epoch = found.last_epoch.max(epoch);
+                headers.extend(found.look_at(name).inspect_err(|e| found.log.note(name, e)).ok().flatten());
+            }
+        }
+        found.forget_old_damage(names);
+        found.count_missing(&headers);
+        found.log.remove_below_floor();
+        Ok(found)
+    }
+
+    /// The log, for the records of a new epoch.
+    pub(in crate::telemetry) fn begin(self, epoch: u64, boot: [u8; 16], boot_record: Boot) -> Log {
+        Log { epoch, boot, boot_record: Some(boot_record), ..self.log }
+    }
+
+    pub(in crate::telemetry) fn losses(&self) -> &Losses {
+        &self.log.sealed_losses
+    }
+
+    fn look_at(&mut self, name: &str) -> io::Result<Option<Header>> {
+        let file = match self.log.disk.read(name, self.log.most_file_bytes()) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => return self.quarantine(name),
+            Err(e) => {
+                // It stays where it is: the next open may be able to read it.
+                self.quarantined += 1;
+                return Err(e);
+            }
+        };
+        let Some(header) = Header::decode(&file) else {
+            // A file that was being made when the power went has nothing in it that was ever sealed.
+            if file.len() < HEADER_BYTES || file.iter().all(|b| *b == 0) {
+                self.torn += 1;
+                return self.log.disk.remove(name).map(|()| None);
+            }
+            return self.quarantine(name);
+        };
+        self.last_epoch = self.last_epoch.max(header.epoch);
+        self.log.floor = self.log.floor.max(header.floor);
+        let (frames, damaged) = segment::frames(&file, self.log.rules.checksums);
+        self.torn += damaged;
+        let bytes = file.len() as u64;
+        let mut segment = Segment { name: name.into(), bytes, epoch: header.epoch, seqs: Vec::new() };
+        for payload in frames {
+            self.look_into(&file[payload], &header, &mut segment);
+        }
+        self.log.files.push_back(segment);
+        Ok(Some(header))
+    }
+
+    fn look_into(&mut self, payload: &[u8], header: &Header, segment: &mut Segment) {
+        if let Some(floor) = floor(payload) {
+            self.log.floor = self.log.floor.max(floor);
+            return;
+        }
+        // A kind of a later version is passed over.
+        let Some((record, mut rest)) = codec::decode(payload, header.boot, header.epoch) else { return };
+        let position = record.stamp().position();
+        // A record that was written again after an error stands in two files.
+        if position <= self.log.last {
+            return;
+        }
+        self.log.last = position;
+        segment.seqs.push(position.seq);
+        match record {
+            Record::Window(window) => {
+                if let Some(next) = numbers(&mut rest) {
+                    self.windows.insert((window.model, header.epoch), next);
+                }
+            }
+            Record::Drops(drops) => self.log.sealed_losses = Losses::of(&drops.totals),
+            _ => {}
+        }
+    }
+
+    fn quarantine(&mut self, name: &str) -> io::Result<Option<Header>> {
+        self.quarantined += 1;
+        let bad = format!("{}{BAD}", name.trim_end_matches(SUFFIX));
+        self.log.disk.rename(name, &bad).map(|()| None)
+    }
+
+    /// A few unreadable files are kept for whoever wants to look; the oldest give way.
+    fn forget_old_damage(&mut self, names: Vec<String>) {
+        if self.quarantined == 0 && names.iter().filter(|n| n.ends_with(BAD)).count() <= MOST_BAD {
+            return;
+        }
+        let names = self.log.disk.list().unwrap_or(names);
+        let mut bad: Vec<String> = names.into_iter().filter(|n| n.ends_with(BAD)).collect();
+        bad.sort_unstable();
+        for name in bad.iter().rev().skip(MOST_BAD) {
+            if let Err(e) = self.log.disk.remove(name) {
+                self.log.note(name, &e);
+            }
+        }
+    }
+
+    /// Records that were sealed, are above the floor and in no file. Only those of the last epoch that sealed anything:
+    /// the ones before were counted when that epoch began.
+    fn count_missing(&mut self, headers: &[Header]) {
+        let Some(epoch) = headers.iter().map(|h| h.epoch).max() else { return };
+        let floor = if self.log.floor.epoch == epoch { self.log.floor.seq } else { 0 };
+        let is_done = self.log.floor.epoch > epoch;
+        let (mut missing, mut last) = (0, floor);
+        for (header, file) in headers.iter().zip(&self.log.files).filter(|(h, _)| h.epoch == epoch && !is_done) {
+            missing += header.before.saturating_sub(last);
+            last = last.max(header.before);
+            let mut before = None;
+            for seq in &file.seqs {
+                let expected: u64 = before.map_or(*seq, |b: u64| b + 1);
+                missing += seq.saturating_sub(expected.max(floor + 1));
+                before = Some(*seq);
+                last = last.max(*seq);
+            }
+        }
+        self.log.new_losses.add(Reason::Torn, missing);
+    }
+}
+
+fn floor(payload: &[u8]) -> Option<Position> {
+    let mut left = payload.strip_prefix(&[FLOOR])?;
+    Some(Position { epoch: codec::take_number(&mut left)?, seq: codec::take_number(&mut left)? })
+}
+
+fn numbers(left: &mut &[u8]) -> Option<Vec<u64>> {
+    let len = codec::take_number(left)?;
+    (0..len.min(left.len() as u64)).map(|_| codec::take_number(left)).collect()
+}
+
+impl Log {
+    fn note(&mut self, name: &str, e: &io::Error) {
+        self.trouble = Some(format!("{name}: {e}"));
+    }
+}

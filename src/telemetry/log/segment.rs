@@ -1,0 +1,111 @@
+//! One file of the log.
+//!
+//! ```text
+//!   header   0        8       9       12       16       24              40        48        56       64
+//!            ┌────────┬───────┬───────┬────────┬────────┬───────────────┬─────────┬─────────┬────────┐
+//!            │SELVSEGM│version│ 0     │ CRC-32C│ epoch  │ boot          │ floor:  │ floor:  │ last   │
+//!            │        │       │       │        │        │               │ epoch   │ seq     │ before │
+//!            └────────┴───────┴───────┴────────┴────────┴───────────────┴─────────┴─────────┴────────┘
+//!   then frames, up to the end of the file
+//!            0        4        8        12
+//!            ┌────────┬────────┬────────┬───────────────────────────────┐
+//!            │ mark   │ length │ CRC-32C│ payload, of that length       │
+//!            └────────┴────────┴────────┴───────────────────────────────┘
+//!   payload  a record (see `codec`); after that of a window: how many lanes, then per lane the first record that is in no
+//!            window. Or 0, epoch, seq: a floor. What is not above the highest floor is acknowledged, or was dropped and
+//!            counted.
+//! ```
+//!
+//! The header's checksum is over the bytes after it and then those before it; a frame's over length and payload. Where a
+//! frame is damaged, reading goes on at the next whole one. All numbers of header and frame are little endian.
+
+use std::ops::Range;
+
+use super::super::record::Position;
+
+pub(super) const VERSION: u8 = 1;
+pub(super) const HEADER_BYTES: usize = 64;
+pub(super) const FRAME_BYTES: usize = 12;
+const MAGIC: &[u8; 8] = b"SELVSEGM";
+const MARK: [u8; 4] = [0xf5, b'F', b'R', b'M'];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) epoch: u64,
+    pub(super) boot: [u8; 16],
+    /// All up to here is done with.
+    pub(super) floor: Position,
+    /// The number of the record of this epoch that was sealed last before this file; 0 where there was none. If no file
+    /// has it and it is above the floor, it is missing.
+    pub(super) before: u64,
+}
+
+impl Header {
+    pub(super) fn encode(&self) -> [u8; HEADER_BYTES] {
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[..8].copy_from_slice(MAGIC);
+        bytes[8] = VERSION;
+        bytes[16..24].copy_from_slice(&self.epoch.to_le_bytes());
+        bytes[24..40].copy_from_slice(&self.boot);
+        bytes[40..48].copy_from_slice(&self.floor.epoch.to_le_bytes());
+        bytes[48..56].copy_from_slice(&self.floor.seq.to_le_bytes());
+        bytes[56..64].copy_from_slice(&self.before.to_le_bytes());
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[16..]), &bytes[..12]);
+        bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    /// `None` for bytes that do not begin with a header of this version.
+    pub(super) fn decode(file: &[u8]) -> Option<Self> {
+        let number = |at: usize| Some(u64::from_le_bytes(*file.get(at..)?.first_chunk()?));
+        let header = Self {
+            epoch: number(16)?,
+            boot: *file.get(24..)?.first_chunk()?,
+            floor: Position { epoch: number(40)?, seq: number(48)? },
+            before: number(56)?,
+        };
+        (file[..HEADER_BYTES] == header.encode()).then_some(header)
+    }
+}
+
+/// Appends a frame around what `payload` appends.
+pub(super) fn put_frame(out: &mut Vec<u8>, payload: impl FnOnce(&mut Vec<u8>)) {
+    let begin = out.len();
+    out.extend_from_slice(&[0; FRAME_BYTES]);
+    payload(out);
+    let len = (out.len() - begin - FRAME_BYTES) as u32;
+    out[begin..begin + 4].copy_from_slice(&MARK);
+    out[begin + 4..begin + 8].copy_from_slice(&len.to_le_bytes());
+    let crc = checksum(&out[begin + 4..begin + 8], &out[begin + FRAME_BYTES..]);
+    out[begin + 8..begin + 12].copy_from_slice(&crc.to_le_bytes());
+}
+
+fn checksum(len: &[u8], payload: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(len), payload)
+}
+
+/// The payloads of the whole frames after the header, and how many stretches of bytes are none.
+pub(super) fn frames(file: &[u8], check: bool) -> (Vec<Range<usize>>, u64) {
+    let (mut whole, mut damaged, mut at) = (Vec::new(), 0, HEADER_BYTES);
+    while at < file.len() {
+        if let Some(payload) = frame(file, at, check) {
+            at = payload.end;
+            whole.push(payload);
+        } else {
+            damaged += 1;
+            let marks = (at + 1..file.len()).filter(|i| file[*i..].starts_with(&MARK));
+            at = marks.into_iter().find(|i| frame(file, *i, check).is_some()).unwrap_or(file.len());
+        }
+    }
+    (whole, damaged)
+}
+
+fn frame(file: &[u8], at: usize, check: bool) -> Option<Range<usize>> {
+    let head: &[u8; FRAME_BYTES] = file.get(at..)?.first_chunk()?;
+    let len = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
+    let begin = at + FRAME_BYTES;
+    let payload = file.get(begin..begin.checked_add(len)?)?;
+    let crc = u32::from_le_bytes([head[8], head[9], head[10], head[11]]);
+    let is_whole = head[..4] == MARK && (!check || crc == checksum(&head[4..8], payload));
+    is_whole.then_some(begin..begin + len)
+}
