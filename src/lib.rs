@@ -11,6 +11,7 @@ pub mod drift;
 mod engine;
 mod error;
 pub mod kernel;
+pub mod layer;
 pub mod sync;
 pub mod telemetry;
 mod tensor;

@@ -178,6 +178,11 @@ impl Concept {
         self.confidences = [0; Reliability::BINS];
     }
 
+    /// The class predicted under an id that waits for its label.
+    pub fn class_of(&self, id: u64) -> Option<u16> {
+        self.waiting.get(&id).copied()
+    }
+
     /// Predictions that wait for their label.
     pub fn waiting(&self) -> usize {
         self.waiting.len()

@@ -135,6 +135,11 @@ impl Telemetry {
         Self { shared: Arc::new(open::open(dir.as_ref(), limits.within_ranges())) }
     }
 
+    /// Whether both are clones of one open.
+    pub(crate) fn is_same(&self, other: &Telemetry) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// A lane for the calling thread to keep.
     #[must_use]
     pub fn lane(&self) -> Lane {

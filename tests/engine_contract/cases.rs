@@ -11,7 +11,7 @@ use selvedge::{
     open,
 };
 
-use crate::{corpus, fixtures};
+use crate::{corpus, fixtures, layers};
 
 /// An engine and what is known about it.
 pub(crate) struct Case {
@@ -29,17 +29,20 @@ pub(crate) struct Case {
     pub(crate) endless: (Arc<dyn Engine>, Request),
     /// The backend and the file that the engine came from.
     pub(crate) file: Option<(Backend, PathBuf)>,
+    /// The layers that a call goes through.
+    pub(crate) route: &'static [&'static str],
 }
 
 /// The engines of a backend, each made once for all tests: they are used side by side, as promised.
 pub(crate) fn of(backend: &str) -> &'static [Case] {
-    static CASES: [OnceLock<Vec<Case>>; 5] = [const { OnceLock::new() }; 5];
+    static CASES: [OnceLock<Vec<Case>>; 6] = [const { OnceLock::new() }; 6];
     let (i, make): (_, fn() -> Vec<Case>) = match backend {
         "fake" => (0, fakes),
         "tract" => (1, || onnx_files(Backend::Tract)),
         "onnx" => (2, || onnx_files(Backend::Onnx)),
         "gguf" => (3, gguf_files),
         "table" => (4, static_embeddings),
+        "monitor" => (5, layers::monitored),
         other => panic!("no backend {other}"),
     };
     CASES[i].get_or_init(make)
@@ -51,7 +54,7 @@ pub(crate) fn skipped(what: &str, why: &str) {
     writeln!(stderr, "engine_contract: {what} is not tested: {why}").unwrap();
 }
 
-fn fakes() -> Vec<Case> {
+pub(crate) fn fakes() -> Vec<Case> {
     let slow = Duration::from_millis(100);
     let text = || Fake::text("so it goes").name("words").build();
     let prompts = ["and then", "and", "and then what", "one two three four five six"];
@@ -69,6 +72,7 @@ fn fakes() -> Vec<Case> {
             },
             endless: (endless, Generate::text("and so ".repeat(10)).max_tokens(None).into()),
             file: None,
+            route: &[],
         },
         Case {
             name: "fake tensors",
@@ -78,6 +82,7 @@ fn fakes() -> Vec<Case> {
             right: right_linear,
             endless: (linear().delay(slow * 6000).build(), fixtures::request("linear.onnx").into()),
             file: None,
+            route: &[],
         },
         Case {
             name: "fake embedding",
@@ -87,6 +92,7 @@ fn fakes() -> Vec<Case> {
             right: |answer| assert_eq!(**answer.output(Embed::OUTPUT).unwrap().shape(), [2, 16]),
             endless: (Fake::embedding(16).delay(slow).build(), Embed::new(vec!["a cat"; 6000]).into()),
             file: None,
+            route: &[],
         },
     ]
 }
@@ -147,6 +153,7 @@ fn onnx_files(backend: Backend) -> Vec<Case> {
         right: right_linear,
         endless,
         file: Some((backend, file)),
+        route: &[],
     }]
 }
 
@@ -173,6 +180,7 @@ fn gguf_files() -> Vec<Case> {
                 ],
                 right: right_similarities,
                 file: Some((Backend::Gguf, file)),
+                route: &[],
             });
         }
     }
@@ -194,6 +202,7 @@ fn gguf_files() -> Vec<Case> {
                     assert_eq!(answer.finish, Finish::Length);
                 },
                 file: Some((Backend::Gguf, file)),
+                route: &[],
             });
         }
     }

@@ -109,6 +109,7 @@ fn lying(case: &Case, lie: Lie) -> Case {
         right: case.right,
         endless: (of(endless.0), endless.1),
         file: None,
+        route: &[],
     }
 }
 

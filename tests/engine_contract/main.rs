@@ -1,6 +1,6 @@
-//! The promises of the contract, kept by every backend of this build.
+//! The promises of the contract, kept by every backend of this build and by every layer.
 //!
-//! One module per backend, one test per promise, so that `cargo test --test engine_contract tract::`
+//! One module per backend or layer, one test per promise, so that `cargo test --test engine_contract tract::`
 //! tests one backend. A promise is a function of a [`Case`]: an engine and what is known about it.
 //! What cannot be tested for lack of a model or a runtime is told on stderr; `tests/run` brings both.
 
@@ -12,6 +12,7 @@ mod fixtures;
 mod generating;
 #[cfg(any(feature = "gguf", feature = "onnx", feature = "tract", feature = "tokenizer"))]
 mod hostile;
+mod layers;
 mod liars;
 #[cfg(any(feature = "gguf", feature = "onnx", feature = "tract", feature = "tokenizer"))]
 mod opening;
@@ -114,6 +115,7 @@ macro_rules! every_file {
 }
 
 every_engine!(fake);
+every_engine!(monitor);
 #[cfg(feature = "gguf")]
 every_engine!(gguf);
 #[cfg(feature = "onnx")]

@@ -1,0 +1,164 @@
+//! The alerts that stand, and what the log is told of them.
+
+use std::collections::HashMap;
+
+use super::restore::Standing;
+use super::report::Summary;
+use super::streams::Shift;
+use crate::drift::{Action, Alert, Alerts, Change, Finding, Severity, Share, Signal, What};
+use crate::telemetry::{AlertRecord, Stamp};
+
+pub(super) struct Board {
+    alerts: Alerts,
+    /// When the windows were closed that raised the standing alerts, by their numbers.
+    since: HashMap<u64, Stamp>,
+}
+
+/// What there is to see when a window closes.
+pub(super) struct Sight<'a> {
+    pub(super) summary: &'a Summary,
+    /// The streams that are worse than before.
+    pub(super) worse: Vec<Shift>,
+    pub(super) concept: Signal,
+}
+
+/// A change, for the app and for the log.
+pub(super) struct News {
+    pub(super) change: Change,
+    pub(super) record: AlertRecord,
+}
+
+impl Board {
+    pub(super) fn new(calm: u32) -> Self {
+        Self { alerts: Alerts::new(calm), since: HashMap::new() }
+    }
+
+    pub(super) fn standing(&self) -> &[Alert] {
+        self.alerts.standing()
+    }
+
+    /// An alert that stood when an earlier process ended.
+    pub(super) fn restore(&mut self, standing: &Standing, at: u64) {
+        let evidence: Vec<String> = standing.evidence.iter().map(|(name, n)| format!("{name} {n}")).collect();
+        let signal = Signal::Firing(evidence.join(", "));
+        if self.alerts.observe(standing.what, &standing.feature, signal, at).is_some() {
+            self.since.insert(at, standing.since);
+        }
+    }
+
+    /// Looks at a closed window.
+    pub(super) fn see(&mut self, sight: &Sight<'_>) -> Vec<News> {
+        let window = &sight.summary.window;
+        let at = window.index;
+        let mut changes = match &sight.summary.verdict {
+            Some(verdict) => self.alerts.judged(verdict, at),
+            None => Vec::new(),
+        };
+        changes.extend(self.alerts.health(&sight.summary.breaches, at));
+        for stream in super::streams::Stream::ALL {
+            let worse = sight.worse.iter().find(|shift| shift.stream == stream);
+            let signal = worse.map_or(Signal::Calm, |s| Signal::Firing(format!("{} before, {} since", s.before, s.after)));
+            changes.extend(self.alerts.observe(What::Stream, stream.name(), signal, at));
+        }
+        changes.extend(self.alerts.observe(What::Concept, LABEL, sight.concept.clone(), at));
+        let evidence = |alert: &Alert| numbers(alert, sight);
+        changes.into_iter().map(|change| self.news(change, window.model, window.closed, evidence)).collect()
+    }
+
+    /// The labels say that the model has become worse.
+    pub(super) fn worse(&mut self, accuracy: Option<Share>, before: f64, model: u32, index: u64, now: Stamp) -> Option<News> {
+        let share = accuracy?;
+        let words = format!("accuracy {:.3} of {} labels, {before:.3} before", share.value, share.of);
+        let change = self.alerts.observe(What::Concept, LABEL, Signal::Firing(words), index)?;
+        let evidence = |_: &Alert| named([("accuracy", share.value), ("before", before), ("labels", share.of as f64)]);
+        Some(self.news(change, model, now, evidence))
+    }
+
+    fn news(&mut self, change: Change, model: u32, now: Stamp, evidence: impl Fn(&Alert) -> Vec<(String, f64)>) -> News {
+        let (alert, raised) = match &change {
+            Change::Cleared { alert, .. } => (alert, false),
+            Change::Raised(alert) => (alert, true),
+        };
+        if raised {
+            self.since.insert(alert.since, now);
+        }
+        let since = self.since.get(&alert.since).copied().unwrap_or(now);
+        let record = AlertRecord {
+            model,
+            what: in_log(alert.what),
+            feature: Some(alert.feature.clone()),
+            severity: if alert.severity == Severity::Critical { 2 } else { 1 },
+            raised,
+            since,
+            evidence: evidence(alert),
+            action: Some(action_name(alert.action).into()),
+            ..AlertRecord::default()
+        };
+        if !raised && self.alerts.standing().iter().all(|other| other.since != alert.since) {
+            self.since.remove(&alert.since);
+        }
+        News { change, record }
+    }
+}
+
+/// What concept drift is about.
+const LABEL: &str = "label";
+
+/// The numbers behind an alert.
+fn numbers(alert: &Alert, sight: &Sight<'_>) -> Vec<(String, f64)> {
+    let verdict = sight.summary.verdict.as_ref();
+    match alert.what {
+        What::Feature(_) => {
+            let drift = verdict.and_then(|v| v.features.iter().find(|f| f.name == alert.feature));
+            drift.map_or_else(Vec::new, |f| {
+                named([
+                    ("rows", sight.summary.window.rows as f64),
+                    ("p", f.p),
+                    ("chi2", f.chi2),
+                    ("df", f64::from(f.df)),
+                    ("psi", f.psi),
+                    ("ks", f.ks),
+                    ("js", f.js),
+                    ("missing", f.missing),
+                    ("out_of_range", f.out_of_range),
+                    ("new_category", f.new_category),
+                ])
+            })
+        }
+        What::Embedding => verdict.and_then(|v| v.embedding).map_or_else(Vec::new, |e| named([("mmd2", e.mmd2), ("p", e.p)])),
+        What::Health => {
+            let breach = sight.summary.breaches.iter().find(|b| b.slo == alert.feature);
+            breach.map_or_else(Vec::new, |b| named([("value", b.value), ("bound", b.bound), ("cases", b.of as f64)]))
+        }
+        What::Stream => {
+            let shift = sight.worse.iter().find(|s| s.stream.name() == alert.feature);
+            shift.map_or_else(Vec::new, |s| named([("before", s.before), ("after", s.after)]))
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn named<const N: usize>(numbers: [(&str, f64); N]) -> Vec<(String, f64)> {
+    numbers.map(|(name, number)| (name.to_string(), number)).into()
+}
+
+/// The name of a kind in the log.
+fn in_log(what: What) -> String {
+    what.name().replace(' ', "_")
+}
+
+/// The kind that a name in the log stands for.
+pub(super) fn what_of(name: &str) -> Option<What> {
+    use Finding::{DeadFeature, Missing, NewCategory, OutOfRange, Shift};
+    let features = [DeadFeature, Missing, NewCategory, OutOfRange, Shift].map(What::Feature);
+    let others = [What::Embedding, What::Stream, What::Concept, What::Health];
+    features.into_iter().chain(others).find(|what| in_log(*what) == name)
+}
+
+fn action_name(action: Action) -> &'static str {
+    match action {
+        Action::Retrain => "retrain",
+        Action::RollBack => "roll_back",
+        Action::CheckPipeline => "check_pipeline",
+    }
+}

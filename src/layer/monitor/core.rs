@@ -1,0 +1,175 @@
+//! The part of a monitor that answers pass through: never waits, never fails.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use super::hub::Hub;
+use super::learning::Learning;
+use super::outcome::Outcome;
+use super::sorting::Sorting;
+use super::sums::Sums;
+use crate::drift::Fourier;
+use crate::engine::{Answer, Engine, Provenance, Spec};
+use crate::layer::probe::{Decision, Feature, Probe, Rows, Sheet, finish_number};
+use crate::telemetry::{Inference, Telemetry};
+
+pub(super) struct Core {
+    pub(super) engine: Arc<dyn Engine>,
+    /// That of the engine, with the route through this layer.
+    pub(super) spec: Spec,
+    pub(super) telemetry: Telemetry,
+    pub(super) hub: Arc<Hub>,
+    pub(super) probe: Box<dyn Probe>,
+    pub(super) seen: Arc<Seen>,
+    pub(super) sheets: Mutex<Vec<Sheet>>,
+}
+
+/// What the threads that answer leave for the one that closes windows.
+pub(super) struct Seen {
+    /// The profile; empty while there is none.
+    pub(super) sorting: OnceLock<Sorting>,
+    /// The slot of the model while there is no profile.
+    pub(super) bare_slot: u32,
+    pub(super) features: Vec<Feature>,
+    /// `None` if no profile is to be learned.
+    pub(super) learning: Option<Learning>,
+    pub(super) sums: Sums,
+    pub(super) probe_panics: AtomicU64,
+    pub(super) missed_rows: AtomicU64,
+}
+
+/// Sheets kept for later calls, and the most bytes of one that is kept.
+const SHEETS: usize = 16;
+const SHEET_BYTES: usize = 1 << 20;
+
+impl Core {
+    pub(super) fn sheet(&self) -> Sheet {
+        let kept = self.sheets.try_lock().ok().and_then(|mut sheets| sheets.pop());
+        kept.unwrap_or_else(|| Sheet::new(self.seen.features.len()))
+    }
+
+    pub(super) fn put_back(&self, mut sheet: Sheet) {
+        sheet.clear();
+        if let Ok(mut sheets) = self.sheets.try_lock()
+            && sheets.len() < SHEETS
+            && sheet.bytes() <= SHEET_BYTES
+        {
+            sheets.push(sheet);
+        }
+    }
+
+    /// Lets the probe look; what it panics about is its own affair. A sheet that it left half written counts for nothing.
+    pub(super) fn look(&self, sheet: &mut Sheet, look: impl FnOnce(&dyn Probe, &mut Rows<'_>)) {
+        let looked = catch_unwind(AssertUnwindSafe(|| look(&*self.probe, &mut Rows::new(sheet))));
+        if looked.is_err() {
+            self.seen.probe_panics.fetch_add(1, Ordering::Relaxed);
+            sheet.clear();
+        }
+    }
+
+    pub(super) fn record_failure(&self, id: u64, outcome: Outcome, waited: Duration) {
+        let failure = Inference {
+            id,
+            model: self.seen.slot(),
+            outcome: outcome.0,
+            latency_us: micros(waited),
+            ..Inference::default()
+        };
+        self.telemetry.record(&failure);
+        self.hub.noted();
+    }
+
+    /// One record per row of the answer, and at least one.
+    pub(super) fn record_answer(
+        &self,
+        id: u64,
+        answer: &Answer,
+        sheet: &Sheet,
+        waited: Duration,
+        first_token: Option<Duration>,
+    ) {
+        let seen = &*self.seen;
+        seen.missed_rows.fetch_add(sheet.missed, Ordering::Relaxed);
+        // Before the rows: the one that closes a window takes these along.
+        self.add_embeddings(sheet);
+        let finish = finish_number(&answer.finish);
+        let (mut bins, unseen) = ([0; Inference::MAX_BINS], Decision::default());
+        for row in 0..sheet.rows().max(1) {
+            let (values, decision) = if row < sheet.rows() { sheet.row(row) } else { (&[][..], &unseen) };
+            let sorting = seen.sorting.get();
+            let mut inference = Inference {
+                id: if id == 0 { 0 } else { id.wrapping_add(row as u64) },
+                model: sorting.map_or(seen.bare_slot, |s| s.slot),
+                outcome: Outcome::answered(finish, decision).0,
+                confidence: Inference::quantize(decision.confidence),
+                entropy: Inference::quantize(decision.entropy / decision.most_entropy),
+                class: decision.class.unwrap_or(Inference::NO_CLASS),
+                ..Inference::default()
+            };
+            if row == 0 {
+                inference.latency_us = micros(waited);
+                inference.first_token_us = first_token.map_or(0, micros);
+                inference.tokens_in = u32::try_from(answer.usage.input_tokens).unwrap_or(u32::MAX);
+                inference.tokens_out = u32::try_from(answer.usage.output_tokens).unwrap_or(u32::MAX);
+            } else {
+                inference.outcome = Outcome(inference.outcome).further().0;
+            }
+            match sorting {
+                // An answer that the probe did not understand has no row to compare.
+                Some(sorting) if row < sheet.rows() => {
+                    let latency_ms = waited.as_secs_f32() * 1e3;
+                    inference.bins = sorting.sort(values, decision, latency_ms, &mut bins);
+                }
+                Some(_) => {}
+                None => seen.learn(row, sheet),
+            }
+            self.telemetry.record(&inference);
+            self.hub.noted();
+        }
+    }
+
+    fn add_embeddings(&self, sheet: &Sheet) {
+        let Some(sorting) = self.seen.sorting.get() else { return };
+        let Some(reference) = &sorting.profile.embedding else { return };
+        for (_, embedding) in sheet.embeddings() {
+            let features: Option<[f32; Fourier::FEATURES]> = reference.fourier.features(embedding);
+            if !features.is_some_and(|features| self.seen.sums.add(&features)) {
+                self.seen.missed_rows.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The provenance of an answer, with this layer as the outermost of its route.
+    pub(super) fn route(&self, told: Arc<Provenance>) -> Arc<Provenance> {
+        let usual = &self.engine.spec().provenance;
+        if Arc::ptr_eq(&told, usual) || told == *usual { self.spec.provenance.clone() } else { through(&told) }
+    }
+}
+
+/// The provenance with this layer on its route.
+pub(super) fn through(provenance: &Provenance) -> Arc<Provenance> {
+    let mut routed = provenance.clone();
+    routed.route.insert(0, "monitor".into());
+    Arc::new(routed)
+}
+
+impl Seen {
+    pub(super) fn slot(&self) -> u32 {
+        self.sorting.get().map_or(self.bare_slot, |sorting| sorting.slot)
+    }
+
+    fn learn(&self, row: usize, sheet: &Sheet) {
+        let Some(learning) = &self.learning else { return };
+        if row < sheet.rows() {
+            let embedding = sheet.embeddings().find(|(r, _)| *r == row).map_or(&[][..], |(_, e)| e);
+            learning.push(sheet.row(row).0, embedding);
+        }
+    }
+}
+
+/// Saturates after 71 minutes.
+fn micros(time: Duration) -> u32 {
+    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
+}

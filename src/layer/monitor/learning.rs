@@ -1,0 +1,66 @@
+//! Making a profile of a model that came without one, from its first rows.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use crate::drift::{Block, Fit, Learner, Profile, Row, Value};
+use crate::engine::Digest;
+use crate::layer::probe::Feature;
+
+/// Collects rows until there are enough.
+#[derive(Debug)]
+pub(super) struct Learning {
+    model: Digest,
+    features: Vec<Feature>,
+    rows: u64,
+    learner: Mutex<Option<Learner>>,
+    learned: OnceLock<Arc<Profile>>,
+}
+
+impl Learning {
+    pub(super) fn new(model: Digest, features: &[Feature], rows: u64) -> Self {
+        Self { model, features: features.into(), rows, learner: Mutex::new(None), learned: OnceLock::new() }
+    }
+
+    /// Learns a row. One that comes while another thread is at it is left out: nobody waits.
+    pub(super) fn push(&self, values: &[f32], embedding: &[f32]) {
+        let nothing = values.is_empty() && embedding.is_empty();
+        let Ok(mut learner) = self.learner.try_lock() else { return };
+        if nothing || self.learned.get().is_some() {
+            return;
+        }
+        let values: Vec<Value<'_>> = values.iter().map(|v| Value::Number(*v)).collect();
+        let row = Row::new(&values).embedding(embedding);
+        let learner = learner.get_or_insert_with(|| Learner::new(self.fit(embedding.len()), self.rows));
+        match learner.push(&row) {
+            Ok(None) => {}
+            Ok(Some(profile)) => {
+                let _ = self.learned.set(Arc::new(profile));
+            }
+            Err(e) => tracing::debug!("a row or a profile could not be learned: {e}"),
+        }
+    }
+
+    fn fit(&self, embedding: usize) -> Fit {
+        // Rows come in the order of time, and may well depend on each other.
+        let mut fit = Profile::fit().model(self.model.0).block(Block::Estimate);
+        for feature in &self.features {
+            fit = match feature.category {
+                true => fit.category(&feature.name),
+                false => fit.output(&feature.name, feature.source),
+            };
+        }
+        if embedding > 0 { fit.embedding(embedding) } else { fit }
+    }
+
+    pub(super) fn learned(&self) -> Option<&Arc<Profile>> {
+        self.learned.get()
+    }
+
+    /// Rows still to come.
+    pub(super) fn left(&self) -> u64 {
+        match self.learner.lock() {
+            Ok(learner) => learner.as_ref().map_or(self.rows, Learner::left),
+            Err(_) => 0,
+        }
+    }
+}

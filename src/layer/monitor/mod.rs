@@ -1,0 +1,211 @@
+//! The layer that watches.
+
+mod board;
+mod builder;
+mod core;
+mod hub;
+mod kept;
+mod learning;
+mod model;
+mod notice;
+mod open;
+mod outcome;
+mod report;
+mod restore;
+mod run;
+mod sorting;
+mod streams;
+mod sums;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+pub use builder::Builder;
+pub use report::{Reference, Report, Summary, Totals};
+pub use streams::{Shift, Stream};
+
+use self::core::Core;
+use super::probe::Probe;
+use crate::drift::{Alert, Feedback, Profile};
+use crate::engine::{Call, Engine, Request, Run, Spec, Trim};
+use crate::telemetry::Telemetry;
+use crate::{Error, Result};
+use run::MonitorRun;
+
+/// An engine that watches another one: each answer is recorded, windows of answers are held against a reference, and
+/// what drifts raises an alert.
+///
+/// Requests, events and answers pass through unchanged; only [`Provenance::route`](crate::Provenance::route) gains
+/// `monitor`. A record costs no allocation, no lock and no system call, and nobody waits for anybody. The answer that
+/// fills a window closes it on its way, which takes microseconds and, under
+/// [`Durability::Power`](crate::telemetry::Durability::Power), a write to the disk.
+///
+/// Clones are the same monitor. Monitors of several models may share one telemetry folder.
+///
+/// ```
+/// use std::sync::Arc;
+/// use selvedge::backend::fake::Fake;
+/// use selvedge::drift::Profile;
+/// use selvedge::layer::{Monitor, probe::Columns};
+/// use selvedge::telemetry::{Limits, Telemetry};
+/// use selvedge::{Ask, DType, Tensor, Tensors};
+///
+/// let training: Vec<[f32; 2]> = (0..5000).map(|i| [(i % 50) as f32, (i % 7) as f32]).collect();
+/// let profile = Profile::fit().number("temp").number("wind").of_rows(&training)?;
+///
+/// let folder = tempfile::tempdir().unwrap();
+/// let telemetry = Telemetry::open(folder.path(), Limits::default());
+/// let engine = Fake::echo(DType::F32).build();
+/// let monitor = Monitor::builder(engine, telemetry, Columns::of("x", ["temp", "wind"]))
+///     .profile(profile)
+///     .window(256)
+///     .on_alert(|change| println!("{change:?}"))
+///     .build()?;
+///
+/// for day in 0..512 {
+///     let row = vec![(day % 50) as f32, 0.0]; // the wind sensor is broken
+///     monitor.run(Tensors::from([("x", Tensor::new(&[1, 2], row)?)]))?;
+/// }
+/// let alerts = monitor.alerts();
+/// assert_eq!((alerts.len(), &*alerts[0].feature), (1, "wind"));
+/// # Ok::<(), selvedge::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Monitor {
+    core: Arc<Core>,
+}
+
+impl Monitor {
+    /// A monitor with the default options of its [`Builder`].
+    ///
+    /// Errors: as [`Builder::build`].
+    pub fn new(
+        engine: Arc<dyn Engine>,
+        telemetry: Telemetry,
+        profile: impl Into<Option<Profile>>,
+        probe: impl Probe + 'static,
+    ) -> Result<Self> {
+        Self::builder(engine, telemetry, probe).profile(profile).build()
+    }
+
+    /// A monitor with options.
+    pub fn builder(engine: Arc<dyn Engine>, telemetry: Telemetry, probe: impl Probe + 'static) -> Builder {
+        Builder::new(engine, telemetry, Box::new(probe))
+    }
+
+    /// Drains the records so far, and closes and judges the windows that are due. Answers do this by themselves; an app
+    /// whose model rests for hours may want to call it now and then, on any thread. Waits if another thread is at it.
+    pub fn tick(&self) {
+        self.core.hub.tick();
+    }
+
+    /// Closes the window in progress as it stands, if it is not empty: at the end of a batch job, say.
+    pub fn close_window(&self) {
+        self.core.hub.close(self.core.seen.slot());
+    }
+
+    /// The alerts that stand.
+    #[must_use]
+    pub fn alerts(&self) -> Vec<Alert> {
+        let mut watches = self.core.hub.lock();
+        watches.watch(self.core.seen.slot()).map(|watch| watch.board.standing().to_vec()).unwrap_or_default()
+    }
+
+    /// Tells the truth about an earlier answer: the class that would have been right. `id` is that of the
+    /// [`Call`](crate::Call); the rows of a batch have the numbers from there on.
+    ///
+    /// Errors: `InvalidArgument` for id 0, which stands for none.
+    pub fn feedback(&self, id: u64, truth: u16) -> Result<Feedback> {
+        if id == 0 {
+            return Err(Error::invalid("feedback: expected the id that the call was given, got 0"));
+        }
+        // The answer may still be in its lane.
+        self.tick();
+        let mut watches = self.core.hub.lock();
+        let watch = watches.watch(self.core.seen.slot());
+        let told = watch.map(|watch| watch.feedback(id, truth, &self.core.telemetry));
+        drop(watches);
+        let (feedback, notice) = told.unwrap_or((Feedback::Unknown, None));
+        if let Some(notice) = notice {
+            notice.deliver();
+        }
+        Ok(feedback)
+    }
+
+    /// The profile that windows are held against: given or learned; `None` while there is none. Keep a learned one
+    /// (see [`Profile::encode`]) beside the model.
+    #[must_use]
+    pub fn profile(&self) -> Option<Arc<Profile>> {
+        self.core.seen.sorting.get().map(|sorting| sorting.profile.clone())
+    }
+
+    /// What the monitor knows, as of the last drain.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let (core, seen) = (&*self.core, &*self.core.seen);
+        let reference = match (seen.sorting.get(), &seen.learning) {
+            (Some(sorting), _) if sorting.profile.learned => Reference::Learned,
+            (Some(_), _) => Reference::Given,
+            (None, Some(learning)) => Reference::Learning { left: learning.left() },
+            (None, None) => Reference::None,
+        };
+        let model = &core.spec.provenance;
+        let mut report = Report {
+            model: model.model.clone(),
+            version: model.version.clone(),
+            reference,
+            windows: Vec::new(),
+            in_progress: 0,
+            alerts: Vec::new(),
+            totals: Totals::default(),
+            accuracy: None,
+            estimated_accuracy: None,
+            telemetry: core.telemetry.status(),
+            probe_panics: seen.probe_panics.load(Ordering::Relaxed),
+            other_panics: core.hub.panics(),
+            missed_rows: seen.missed_rows.load(Ordering::Relaxed),
+            unclaimed: 0,
+        };
+        let mut watches = core.hub.lock();
+        report.unclaimed = watches.unclaimed;
+        if let Some(watch) = watches.watch(seen.slot()) {
+            report.windows = watch.summaries.iter().cloned().collect();
+            report.in_progress = watch.in_progress();
+            report.alerts = watch.board.standing().to_vec();
+            report.totals = watch.totals;
+            report.accuracy = watch.concept.accuracy();
+            report.estimated_accuracy = watch.estimated_accuracy();
+            report.other_panics += watch.callback_panics.load(Ordering::Relaxed);
+        }
+        report
+    }
+
+    /// The latest closed windows, oldest first.
+    #[must_use]
+    pub fn windows(&self) -> Vec<Summary> {
+        self.report().windows
+    }
+}
+
+impl Engine for Monitor {
+    fn spec(&self) -> &Spec {
+        &self.core.spec
+    }
+
+    fn start(&self, request: Request, call: Call) -> Result<Box<dyn Run>> {
+        Ok(Box::new(MonitorRun::start(&self.core, request, call)?))
+    }
+
+    fn trim(&self, level: Trim) -> Result<u64> {
+        self.core.engine.trim(level)
+    }
+}
+
+impl std::fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Monitor").field("model", &self.core.spec.provenance.model).finish_non_exhaustive()
+    }
+}

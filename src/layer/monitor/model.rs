@@ -1,0 +1,42 @@
+//! Who is watched.
+
+use sha2::{Digest as _, Sha256};
+
+use super::sorting::Sorting;
+use crate::engine::{Digest, Provenance};
+use crate::telemetry::ModelInfo;
+
+#[derive(Clone, Debug)]
+pub(super) struct Model {
+    pub(super) name: String,
+    pub(super) version: Option<String>,
+    pub(super) digest: Digest,
+    backend: &'static str,
+}
+
+impl Model {
+    pub(super) fn of(provenance: &Provenance) -> Self {
+        Self {
+            name: provenance.model.clone(),
+            version: provenance.version.clone(),
+            digest: provenance.digest,
+            backend: provenance.backend,
+        }
+    }
+
+    /// What the log is told of the model: with its profile, or under its bare slot.
+    pub(super) fn record(&self, sorting: Option<&Sorting>, bare_slot: u32) -> ModelInfo {
+        let profile = sorting.map(|s| s.profile.encode()).unwrap_or_default();
+        let digest = if profile.is_empty() { [0; 32] } else { Sha256::digest(&profile).into() };
+        ModelInfo {
+            slot: sorting.map_or(bare_slot, |s| s.slot),
+            name: self.name.clone(),
+            version: self.version.clone(),
+            digest: self.digest.0,
+            backend: self.backend.into(),
+            profile,
+            profile_digest: digest,
+            ..ModelInfo::default()
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The window in progress.
+
+use std::time::Instant;
+
+use super::outcome::Outcome;
+use super::streams::Shift;
+use crate::drift::{Counts, Health, Profile};
+use crate::telemetry::{Inference, Stamp, Telemetry, Window};
+
+/// Equal parts of `[0, 1]` in the histograms of confidence and entropy.
+pub(super) const PARTS: usize = 20;
+
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) window: Window,
+    /// `None` without a profile.
+    pub(super) counts: Option<Counts>,
+    /// When its first record came; `None` while it is empty.
+    pub(super) since: Option<Instant>,
+    /// Rows and failures: what fills the window.
+    pub(super) records: u64,
+    /// What of the answers counts for health: what the caller broke or ended does not.
+    pub(super) health: Health,
+    pub(super) shifts: Vec<Shift>,
+}
+
+impl Open {
+    pub(super) fn new(model: u32, index: u64, profile: Option<&Profile>) -> Self {
+        let counts = profile.map(Counts::new);
+        Self {
+            window: Window { model, index, ..Window::default() },
+            counts,
+            since: None,
+            records: 0,
+            health: Health::new(),
+            shifts: Vec::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, inference: &Inference, telemetry: &Telemetry) {
+        let outcome = Outcome(inference.outcome);
+        if self.since.is_none() {
+            self.since = Some(Instant::now());
+            let now = telemetry.now();
+            // A record of an earlier process tells the time by a clock that is gone.
+            let at = if inference.epoch == now.epoch { inference.at } else { now.monotonic_ns };
+            self.window.opened = Stamp { monotonic_ns: at, ..now };
+        }
+        self.records += 1;
+        if !outcome.is_further() {
+            self.add_request(inference, outcome);
+        }
+        if outcome.is_answer() {
+            self.add_row(inference);
+        }
+    }
+
+    fn add_request(&mut self, inference: &Inference, outcome: Outcome) {
+        let window = &mut self.window;
+        count(&mut window.outcomes, inference.outcome);
+        if outcome.is_answer() || outcome.is_fault() {
+            self.health.add(&outcome.in_health(inference.latency_us.into()));
+        }
+        if outcome.is_answer() {
+            window.latency.record(inference.latency_us.into());
+            window.tokens_in += u64::from(inference.tokens_in);
+            window.tokens_out += u64::from(inference.tokens_out);
+            if inference.first_token_us > 0 {
+                window.first_token.record(inference.first_token_us.into());
+            }
+        }
+    }
+
+    fn add_row(&mut self, inference: &Inference) {
+        let window = &mut self.window;
+        window.rows += 1;
+        if inference.class != Inference::NO_CLASS {
+            count(&mut window.classes, inference.class);
+        }
+        count_part(&mut window.confidence, inference.confidence);
+        count_part(&mut window.entropy, inference.entropy);
+        if let Some(counts) = self.counts.as_mut().filter(|c| !c.features.is_empty())
+            && counts.features.len() == inference.bins.len()
+        {
+            counts.add_row(inference.bins);
+        }
+    }
+}
+
+/// Adds one to the count of a key, in a list sorted by key.
+fn count(counts: &mut Vec<(u16, u64)>, key: u16) {
+    match counts.binary_search_by_key(&key, |(k, _)| *k) {
+        Ok(i) => counts[i].1 += 1,
+        Err(i) => counts.insert(i, (key, 1)),
+    }
+}
+
+fn count_part(parts: &mut Vec<u64>, step: u8) {
+    if let Some(unit) = Inference::unit(step) {
+        parts.resize(PARTS, 0);
+        parts[((unit * PARTS as f32) as usize).min(PARTS - 1)] += 1;
+    }
+}

@@ -1,0 +1,109 @@
+//! From the numbers of a row to the bins of a profile.
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::drift::{Bins, MISSING, Profile, Source};
+use crate::engine::Digest;
+use crate::layer::probe::{Decision, Feature, code};
+use crate::telemetry::Inference;
+use crate::{Error, Result};
+
+/// A profile, tied to the features of a probe.
+#[derive(Debug)]
+pub(super) struct Sorting {
+    /// What records of this model under this profile carry.
+    pub(super) slot: u32,
+    pub(super) profile: Arc<Profile>,
+    columns: Vec<Column>,
+}
+
+#[derive(Debug)]
+struct Column {
+    from: From,
+    sorter: Sorter,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug)]
+enum From {
+    Probe(usize),
+    Class,
+    Confidence,
+    Entropy,
+    Latency,
+}
+
+#[derive(Debug)]
+enum Sorter {
+    Numeric,
+    /// The numbers that stand for the names, in the order of the names.
+    Categories(Vec<f32>),
+}
+
+impl Sorting {
+    pub(super) fn new(profile: Arc<Profile>, model: Digest, probe: &[Feature]) -> Result<Self> {
+        if profile.model != [0; 32] && profile.model != model.0 {
+            let got = Digest(profile.model);
+            return Err(Error::invalid(format!("profile: expected one of the model {model}, got one of {got}")));
+        }
+        if profile.features.len() > Inference::MAX_BINS {
+            let (most, got) = (Inference::MAX_BINS, profile.features.len());
+            return Err(Error::invalid(format!("profile: expected at most {most} features, got {got}")));
+        }
+        let columns = profile.features.iter().map(|feature| {
+            let named = probe.iter().position(|p| p.name == feature.name).map(From::Probe);
+            let from = named.or(match feature.source {
+                Source::Class => Some(From::Class),
+                Source::Confidence => Some(From::Confidence),
+                Source::Entropy => Some(From::Entropy),
+                Source::Latency => Some(From::Latency),
+                _ => None,
+            });
+            let from = from.ok_or_else(|| {
+                let (names, name) = (probe.iter().map(|p| &p.name).collect::<Vec<_>>(), &feature.name);
+                Error::invalid(format!("profile: feature '{name}': expected one that the probe gives, of {names:?}"))
+            })?;
+            let sorter = match &feature.bins {
+                Bins::Categories(c) => Sorter::Categories(c.names().iter().map(|name| code(name)).collect()),
+                _ => Sorter::Numeric,
+            };
+            Ok(Column { from, sorter })
+        });
+        let columns = columns.collect::<Result<_>>()?;
+        Ok(Self { slot: slot(model, &profile.encode()), profile, columns })
+    }
+
+    /// Writes the bin of each feature; gives back the part of `into` that was written.
+    pub(super) fn sort<'a>(
+        &self,
+        values: &[f32],
+        decision: &Decision,
+        latency_ms: f32,
+        into: &'a mut [u8; Inference::MAX_BINS],
+    ) -> &'a [u8] {
+        for ((column, feature), bin) in self.columns.iter().zip(&self.profile.features).zip(into.iter_mut()) {
+            let value = match column.from {
+                From::Probe(i) => values.get(i).copied().unwrap_or(f32::NAN),
+                From::Class => decision.class.map_or(f32::NAN, f32::from),
+                From::Confidence => decision.confidence,
+                From::Entropy => decision.entropy,
+                From::Latency => latency_ms,
+            };
+            *bin = match &column.sorter {
+                Sorter::Numeric => feature.bin(value),
+                Sorter::Categories(_) if value.is_nan() => MISSING,
+                // A name that is no number is known by its code.
+                Sorter::Categories(codes) => codes.iter().position(|c| *c == value).unwrap_or(codes.len()) as u8,
+            };
+        }
+        &into[..self.columns.len()]
+    }
+}
+
+/// The number of a model under a profile: the same after a restart, so that what its records left in the lanes is known.
+pub(super) fn slot(model: Digest, profile: &[u8]) -> u32 {
+    let digest = Sha256::new().chain_update(model.0).chain_update(profile).finalize();
+    u32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]])
+}

@@ -1,0 +1,128 @@
+//! Detectors of change on the scalars of every answer.
+
+use super::outcome::Outcome;
+use crate::drift::Adwin;
+use crate::telemetry::Inference;
+
+/// ADWIN on confidence, errors and latency.
+#[derive(Debug)]
+pub(super) struct Streams {
+    streams: [Watched; 3],
+}
+
+#[derive(Debug)]
+struct Watched {
+    stream: Stream,
+    adwin: Adwin,
+    /// The mean before the last change, while it is not known to be of no matter.
+    before: Option<f64>,
+}
+
+/// A scalar that every answer brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stream {
+    /// The mean confidence of answers, in 0..=1.
+    Confidence,
+    /// The share of requests that failed by the engine's own fault.
+    Errors,
+    /// The geometric mean of the latencies of answers, in milliseconds.
+    Latency,
+}
+
+impl Stream {
+    pub(super) const ALL: [Stream; 3] = [Stream::Confidence, Stream::Errors, Stream::Latency];
+
+    /// `confidence`, `errors` or `latency`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stream::Confidence => "confidence",
+            Stream::Errors => "errors",
+            Stream::Latency => "latency",
+        }
+    }
+
+    /// From the scale that ADWIN sees to the unit of the stream.
+    fn told(self, mean: f64) -> f64 {
+        if self == Stream::Latency { mean.exp() } else { mean }
+    }
+
+    /// Whether a change is large enough for somebody to care: a confidence that fell by 0.05, 1 % more errors, answers
+    /// that take half as long again and a millisecond longer. A change for the better is no cause.
+    fn matters(self, before: f64, after: f64) -> bool {
+        match self {
+            Stream::Confidence => before - after >= 0.05,
+            Stream::Errors => after - before >= 0.01,
+            Stream::Latency => after >= 1.5 * before && after - before >= 1.0,
+        }
+    }
+}
+
+/// A change that ADWIN has found in a stream.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Shift {
+    /// In which.
+    pub stream: Stream,
+    /// The mean before the change was found.
+    pub before: f64,
+    /// The mean since.
+    pub after: f64,
+}
+
+/// Values after a change from which its size can be told, and from which it is settled.
+const TOLD: u64 = 32;
+const SETTLED: u64 = 128;
+
+impl Streams {
+    pub(super) fn new() -> Self {
+        let watched = |stream| Watched { stream, adwin: Adwin::new(), before: None };
+        Self { streams: Stream::ALL.map(watched) }
+    }
+
+    /// Takes a record; gives the changes found.
+    pub(super) fn update(&mut self, inference: &Inference, found: &mut Vec<Shift>) {
+        let outcome = Outcome(inference.outcome);
+        for watched in &mut self.streams {
+            let value = match watched.stream {
+                Stream::Confidence if outcome.is_answer() => Inference::unit(inference.confidence).map(f64::from),
+                Stream::Errors if !outcome.is_further() => Some(f64::from(u8::from(outcome.is_fault()))),
+                Stream::Latency if outcome.is_answer() && !outcome.is_further() => {
+                    Some((f64::from(inference.latency_us.max(1)) / 1e3).ln())
+                }
+                _ => None,
+            };
+            found.extend(value.and_then(|value| watched.update(value)));
+        }
+    }
+
+    /// The streams that are worse than before their last change, by enough to matter.
+    pub(super) fn worse(&self) -> impl Iterator<Item = Shift> {
+        self.streams.iter().filter(|watched| watched.adwin.width() >= TOLD).filter_map(|watched| {
+            let (stream, before, after) = (watched.stream, watched.before?, watched.mean());
+            stream.matters(before, after).then_some(Shift { stream, before, after })
+        })
+    }
+}
+
+impl Watched {
+    fn update(&mut self, value: f64) -> Option<Shift> {
+        let before = self.mean();
+        let changed = self.adwin.update(value);
+        let (stream, after) = (self.stream, self.mean());
+        if changed {
+            self.before.get_or_insert(before);
+        }
+        if let Some(before) = self.before
+            && self.adwin.width() >= SETTLED
+            && !stream.matters(before, after)
+        {
+            self.before = None;
+        }
+        changed.then_some(Shift { stream, before, after })
+    }
+
+    fn mean(&self) -> f64 {
+        self.stream.told(self.adwin.mean())
+    }
+}

@@ -1,0 +1,123 @@
+use std::sync::Arc;
+
+use super::outcome::Outcome;
+use super::sorting::{Sorting, slot};
+use super::streams::{Stream, Streams};
+use super::sums::Sums;
+use crate::Code;
+use crate::drift::{Fit, MISSING, Profile, Row, Source, Value};
+use crate::engine::Digest;
+use crate::layer::probe::{Decision, Feature, code};
+use crate::telemetry::{Inference, Window};
+
+#[test]
+fn an_outcome_keeps_code_finish_and_marks() {
+    assert_eq!(Outcome::answered(0, &Decision::default()).0, 0);
+    let decision = Decision { refused: true, valid: Some(true), ..Decision::default() };
+    let outcome = Outcome::answered(3, &decision);
+    assert_eq!(outcome.0, 0b0011_1011_0000_0000);
+    let health = outcome.in_health(5);
+    assert!(health.refusal && health.length_stop && !health.error && health.schema_valid == Some(true));
+    assert!(outcome.further().is_further() && !outcome.is_further() && outcome.is_answer());
+    for (code, fault) in [
+        (Code::Backend, true),
+        (Code::Panic, true),
+        (Code::DeadlineExceeded, true),
+        (Code::Cancelled, false),
+        (Code::InvalidArgument, false),
+    ] {
+        let outcome = Outcome::failed(code);
+        assert_eq!((i32::from(outcome.0), outcome.is_answer(), outcome.is_fault()), (code as i32, false, fault));
+    }
+}
+
+#[test]
+fn health_is_read_back_from_a_sealed_window() {
+    let mut window = Window { outcomes: vec![(0, 7), (3 << 8, 2), (9, 1), (5, 4)], tokens_out: 11, ..Window::default() };
+    (0..9).for_each(|_| window.latency.record(20_000));
+    let health = Outcome::health_of(&window);
+    assert_eq!((health.rows, health.errors, health.length_stops, health.tokens_out), (10, 1, 2, 11));
+    assert_eq!(health.latency.count(), 9);
+    assert!((health.latency.quantile(0.5).unwrap() / 20_000.0 - 1.0).abs() < 0.05);
+}
+
+fn fitted(fit: Fit, rows: &[[Value<'_>; 2]]) -> Arc<Profile> {
+    Arc::new(fit.stream(|sink| rows.iter().try_for_each(|row| sink(&Row::new(row)))).unwrap())
+}
+
+#[test]
+fn values_are_sorted_as_the_profile_sorts_them() {
+    let rows: Vec<[Value<'_>; 2]> =
+        (0..300).map(|i| [Value::Number(i as f32), Value::Category(["rain", "sun", "7"][i % 3])]).collect();
+    let fit = Profile::fit().number("wind").category("sky").output("sure", Source::Confidence);
+    let rows: Vec<[Value<'_>; 3]> = rows.iter().map(|[a, b]| [*a, *b, Value::Number(0.5)]).collect();
+    let profile = Arc::new(fit.stream(|sink| rows.iter().try_for_each(|row| sink(&Row::new(row)))).unwrap());
+    // The probe gives them in another order, and one more.
+    let probe = [Feature::category("sky"), Feature::number("unused"), Feature::number("wind")];
+    let sorting = Sorting::new(profile.clone(), Digest([3; 32]), &probe).unwrap();
+    let decision = Decision { confidence: 0.5, ..Decision::default() };
+    let mut bins = [0; Inference::MAX_BINS];
+    for (wind, sky) in [(-1.0, "rain"), (150.0, "sun"), (1e9, "7"), (f32::NAN, "fog")] {
+        let sorted = sorting.sort(&[code(sky), 0.0, wind], &decision, 1.0, &mut bins).to_vec();
+        let [a, b, c] = &profile.features[..] else { panic!() };
+        assert_eq!(sorted, [a.bins.of(wind), b.bins.of_category(sky), c.bins.of(0.5)], "{wind} {sky}");
+    }
+    let blank = sorting.sort(&[f32::NAN; 3], &Decision::default(), 1.0, &mut bins);
+    assert_eq!(blank, [MISSING; 3]);
+}
+
+#[test]
+fn a_slot_is_that_of_model_and_profile() {
+    let profile = |n: usize| fitted(Profile::fit().number("a").number("b"), &vec![[Value::Number(1.0); 2]; n]);
+    let probe = [Feature::number("a"), Feature::number("b")];
+    let of = |model: u8, n| Sorting::new(profile(n), Digest([model; 32]), &probe).unwrap().slot;
+    assert_eq!(of(1, 50), of(1, 50));
+    assert_ne!(of(1, 50), of(2, 50));
+    assert_ne!(of(1, 50), of(1, 60));
+    assert_ne!(of(1, 50), slot(Digest([1; 32]), &[]));
+}
+
+#[test]
+fn streams_tell_changes_for_the_worse() {
+    let mut streams = Streams::new();
+    let feed = |streams: &mut Streams, n: u32, confidence: f32, fails: u32, latency_us: u32| {
+        let mut found = Vec::new();
+        for i in 0..n {
+            let failed = fails > 0 && i % fails == 0;
+            let outcome = if failed { Outcome::failed(Code::Backend).0 } else { 0 };
+            // A little noise, without which every change is certain.
+            let confidence = Inference::quantize(confidence + (i * 7 % 11) as f32 * 0.004);
+            let inference = Inference { outcome, confidence, latency_us, ..Inference::default() };
+            streams.update(&inference, &mut found);
+        }
+        found.len()
+    };
+    assert_eq!(feed(&mut streams, 2000, 0.9, 0, 20_000), 0);
+    assert_eq!(streams.worse().count(), 0);
+    assert!(feed(&mut streams, 500, 0.6, 4, 50_000) >= 3);
+    let worse: Vec<Stream> = streams.worse().map(|shift| shift.stream).collect();
+    assert_eq!(worse, Stream::ALL);
+    let confidence = streams.worse().next().unwrap();
+    assert!((confidence.before - 0.92).abs() < 0.01 && (confidence.after - 0.62).abs() < 0.03, "{confidence:?}");
+    // Back again: found, and of no more concern.
+    assert!(feed(&mut streams, 1000, 0.9, 0, 20_000) >= 3);
+    assert_eq!(streams.worse().count(), 0, "{:?}", streams.worse().collect::<Vec<_>>());
+
+    // Better, or too little to matter: a change, and nothing worse.
+    let mut streams = Streams::new();
+    feed(&mut streams, 2000, 0.5, 0, 200);
+    assert!(feed(&mut streams, 500, 0.9, 0, 400) >= 2);
+    assert_eq!(streams.worse().count(), 0);
+}
+
+#[test]
+fn sums_are_added_by_all_threads() {
+    let sums = Sums::new();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..1000).for_each(|_| while !sums.add(&[1.0, -0.5]) {}));
+        }
+    });
+    assert_eq!(sums.take(), (vec![4000.0, -2000.0], 4000));
+    assert_eq!(sums.take(), (vec![], 0));
+}

@@ -1,0 +1,267 @@
+//! The books of one model: its window in progress, its judge, its alerts.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use super::board::{Board, News, Sight};
+use super::builder::Settings;
+use super::core::Seen;
+use super::model::Model;
+use super::notice::Notice;
+use super::open::Open;
+use super::outcome::Outcome;
+use super::report::{Report, Summary, Totals};
+use super::restore::Past;
+use super::sorting::Sorting;
+use super::streams::{Shift, Streams};
+use crate::Result;
+use crate::drift::{Concept, Counts, Feedback, Health, Judge, Policy, Share, Signal};
+use crate::telemetry::{self, Inference, Record, Telemetry, Window};
+
+pub(super) struct Watch {
+    pub(super) model: Arc<Model>,
+    pub(super) seen: Arc<Seen>,
+    settings: Arc<Settings>,
+    judge: Option<Judge>,
+    open: Open,
+    index: u64,
+    streams: Streams,
+    pub(super) concept: Concept,
+    /// The accuracy before it fell, while it has not recovered.
+    accuracy_before: Option<f64>,
+    estimated: Option<Share>,
+    pub(super) board: Board,
+    pub(super) summaries: VecDeque<Summary>,
+    pub(super) totals: Totals,
+    pub(super) callback_panics: Arc<AtomicU64>,
+}
+
+impl Watch {
+    /// The watch of a model, with the profile that it was given, if any.
+    pub(super) fn new(model: Arc<Model>, seen: Arc<Seen>, settings: Arc<Settings>) -> Result<Self> {
+        let judge = seen.sorting.get().map(|sorting| judge(sorting, &settings)).transpose()?;
+        let open = Open::new(seen.slot(), 0, seen.sorting.get().map(|s| &*s.profile));
+        Ok(Self {
+            model,
+            judge,
+            open,
+            index: 0,
+            streams: Streams::new(),
+            concept: Concept::new(settings.unlabelled),
+            accuracy_before: None,
+            estimated: None,
+            board: Board::new(settings.calm),
+            summaries: VecDeque::new(),
+            totals: Totals::default(),
+            callback_panics: Arc::default(),
+            seen,
+            settings,
+        })
+    }
+
+    /// Goes on where the log ends: with the numbers and sums of its windows, the judge's memory and the alerts.
+    pub(super) fn resume(&mut self, past: Past) {
+        for window in past.windows {
+            self.index = self.index.max(window.index + 1);
+            let counts = self.judge.as_ref().and_then(|judge| {
+                let mut counts = Counts::new(judge.profile());
+                let fits = counts.features.len() == window.features.len();
+                (counts.rows, counts.features) = (window.rows, window.features.clone());
+                fits.then_some(counts)
+            });
+            let health = Outcome::health_of(&window);
+            // What came of it was told, and sealed, at the time.
+            let summary = self.summarize(window, counts, health, Vec::new());
+            self.keep(summary);
+        }
+        for standing in &past.standing {
+            self.board.restore(standing, self.index);
+        }
+        self.open.window.index = self.index;
+    }
+
+    /// Takes over what an earlier watch of the same slot has under way.
+    pub(super) fn inherit(&mut self, earlier: Watch) {
+        self.open = earlier.open;
+        self.index = earlier.index;
+        self.streams = earlier.streams;
+        self.concept = earlier.concept;
+        self.accuracy_before = earlier.accuracy_before;
+        self.board = earlier.board;
+        self.summaries = earlier.summaries;
+        self.totals = earlier.totals;
+    }
+
+    pub(super) fn slot(&self) -> u32 {
+        self.open.window.model
+    }
+
+    pub(super) fn in_progress(&self) -> u64 {
+        self.open.records
+    }
+
+    /// Records until the window closes.
+    pub(super) fn left(&self) -> u64 {
+        self.settings.window.saturating_sub(self.open.records)
+    }
+
+    /// When the window closes for its age.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.open.since?.checked_add(self.settings.time_cap)
+    }
+
+    /// Takes one record, and closes the window that it fills.
+    pub(super) fn take(&mut self, inference: &Inference, telemetry: &Telemetry) -> Vec<Notice> {
+        self.open.add(inference, telemetry);
+        self.streams.update(inference, &mut self.open.shifts);
+        if inference.id != 0 && inference.class != Inference::NO_CLASS {
+            let confidence = Inference::unit(inference.confidence).unwrap_or(f32::NAN);
+            self.concept.predicted(inference.id, inference.class, confidence);
+        }
+        if self.left() == 0 { self.close(telemetry) } else { Vec::new() }
+    }
+
+    /// Closes a window that is too old, and begins to judge once a profile was learned.
+    pub(super) fn upkeep(&mut self, telemetry: &Telemetry) -> Vec<Notice> {
+        let mut notices = match self.due() {
+            Some(due) if Instant::now() >= due => self.close(telemetry),
+            _ => Vec::new(),
+        };
+        let learned = self.seen.learning.as_ref().and_then(|learning| learning.learned()).cloned();
+        if let Some(profile) = learned.filter(|_| self.judge.is_none()) {
+            // The window in progress has no bins: it ends here.
+            notices.extend(self.close(telemetry));
+            let adopted = Sorting::new(profile, self.model.digest, &self.seen.features)
+                .and_then(|sorting| Ok((judge(&sorting, &self.settings)?, sorting)));
+            match adopted {
+                Ok((judge, sorting)) => self.adopt(judge, sorting, telemetry),
+                Err(e) => tracing::warn!("model '{}': the learned profile is of no use: {e}", self.model.name),
+            }
+        }
+        notices
+    }
+
+    fn adopt(&mut self, judge: Judge, sorting: Sorting, telemetry: &Telemetry) {
+        self.open = Open::new(sorting.slot, self.index, Some(&sorting.profile));
+        self.judge = Some(judge);
+        seal(telemetry, &Record::Model(self.model.record(Some(&sorting), self.seen.bare_slot)));
+        // From here on, answers are sorted and carry the new slot.
+        let _ = self.seen.sorting.set(sorting);
+    }
+
+    /// Closes the window as it stands; an empty one stays open.
+    pub(super) fn close(&mut self, telemetry: &Telemetry) -> Vec<Notice> {
+        if self.open.records == 0 {
+            return Vec::new();
+        }
+        let (slot, profile) = (self.slot(), self.judge.as_ref().map(|judge| judge.profile().clone()));
+        self.index += 1;
+        let closed = std::mem::replace(&mut self.open, Open::new(slot, self.index, profile.as_deref()));
+        let (mut window, mut counts) = (closed.window, closed.counts);
+        window.closed = telemetry.now();
+        if let Some(counts) = &mut counts {
+            window.features.clone_from(&counts.features);
+            counts.rows = window.rows;
+            let (sum, rows) = self.seen.sums.take();
+            if sum.len() == counts.embedding.len() {
+                (counts.embedding, counts.embedded) = (sum, rows);
+            }
+        }
+        seal(telemetry, &Record::Window(window.clone()));
+        let summary = self.summarize(window, counts, closed.health, closed.shifts);
+        let sight = Sight { summary: &summary, worse: self.worse_streams(), concept: self.concept_signal() };
+        let news = self.board.see(&sight);
+        self.keep(summary);
+        let reliability = self.judge.as_ref().and_then(|judge| judge.profile().reliability.as_ref());
+        self.estimated = reliability.and_then(|reliability| self.concept.estimated(reliability));
+        self.concept.next_window();
+        news.into_iter().map(|news| self.tell(news, telemetry)).collect()
+    }
+
+    fn summarize(
+        &mut self,
+        window: Window,
+        counts: Option<Counts>,
+        health: Health,
+        shifts: Vec<Shift>,
+    ) -> Summary {
+        let verdict = self.judge.as_mut().zip(counts).and_then(|(judge, counts)| {
+            judge.judge(&counts).inspect_err(|e| tracing::warn!("a window could not be judged: {e}")).ok()
+        });
+        let breaches = health.breaches(&self.settings.slo);
+        Summary { window, verdict, health, breaches, shifts }
+    }
+
+    /// ADWIN takes values to be independent. Where the profile says that rows depend on those before them, a fall in
+    /// confidence may be a season, and is left to the judge.
+    fn worse_streams(&self) -> Vec<Shift> {
+        let dependent = self.judge.as_ref().is_some_and(|judge| judge.profile().block > 1);
+        self.streams.worse().filter(|shift| !dependent || shift.stream != super::streams::Stream::Confidence).collect()
+    }
+
+    /// Drift is told at the label that shows it; a window only says whether it is over.
+    fn concept_signal(&mut self) -> Signal {
+        match (self.accuracy_before, self.concept.accuracy()) {
+            (Some(before), Some(now)) if now.high < before => Signal::Holding,
+            _ => {
+                self.accuracy_before = None;
+                Signal::Calm
+            }
+        }
+    }
+
+    fn tell(&self, news: News, telemetry: &Telemetry) -> Notice {
+        seal(telemetry, &Record::Alert(news.record));
+        Notice::new(news.change, self.settings.callback.clone(), self.callback_panics.clone())
+    }
+
+    fn keep(&mut self, summary: Summary) {
+        let (window, totals) = (&summary.window, &mut self.totals);
+        totals.windows += 1;
+        totals.rows += window.rows;
+        totals.requests += window.outcomes.iter().map(|(_, count)| count).sum::<u64>();
+        totals.faults += summary.health.errors;
+        totals.tokens_in += window.tokens_in;
+        totals.tokens_out += window.tokens_out;
+        if self.summaries.len() == Report::WINDOWS {
+            self.summaries.pop_front();
+        }
+        self.summaries.push_back(summary);
+    }
+
+    /// The accuracy to expect of the last closed window's confidences.
+    pub(super) fn estimated_accuracy(&self) -> Option<Share> {
+        self.estimated
+    }
+
+    /// The truth about an earlier answer.
+    pub(super) fn feedback(&mut self, id: u64, truth: u16, telemetry: &Telemetry) -> (Feedback, Option<Notice>) {
+        let (predicted, before) = (self.concept.class_of(id), self.concept.accuracy());
+        let feedback = self.concept.feedback(id, truth);
+        let Some(predicted) = predicted else { return (feedback, None) };
+        let model = self.slot();
+        seal(telemetry, &Record::Feedback(label(model, id, predicted, truth)));
+        let Feedback::Drifted { .. } = feedback else { return (feedback, None) };
+        let before = *self.accuracy_before.get_or_insert(before.map_or(1.0, |share| share.value));
+        let news = self.board.worse(self.concept.accuracy(), before, model, self.index, telemetry.now());
+        (feedback, news.map(|news| self.tell(news, telemetry)))
+    }
+}
+
+fn label(model: u32, id: u64, predicted: u16, truth: u16) -> telemetry::Feedback {
+    telemetry::Feedback { model, id, predicted, truth, ..telemetry::Feedback::default() }
+}
+
+fn judge(sorting: &Sorting, settings: &Settings) -> Result<Judge> {
+    let policy = Policy::new(settings.window, settings.false_alarm).persistence(settings.persistence);
+    Judge::new(sorting.profile.clone(), policy)
+}
+
+/// What cannot be sealed is counted by the telemetry itself.
+pub(super) fn seal(telemetry: &Telemetry, record: &Record) {
+    if let Err(e) = telemetry.seal(record) {
+        tracing::debug!("a record was not sealed: {e}");
+    }
+}

@@ -1,0 +1,148 @@
+//! What a monitor looks at: probes turn a request and its answer into a few numbers per row.
+//!
+//! A probe writes numbers into [`Rows`] that the monitor owns, and nothing else leaves it: no text, no pixel, no
+//! tensor is kept. The numbers become bins of the reference profile before they are recorded.
+
+mod all;
+mod audio;
+mod classes;
+mod columns;
+mod embeddings;
+mod image;
+mod numbers;
+mod rows;
+mod spectrum;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+pub use all::All;
+pub use audio::Audio;
+pub use classes::Classes;
+pub use columns::Columns;
+pub use embeddings::Embeddings;
+pub use image::{Image, Layout};
+pub use rows::{Decision, Rows};
+pub use tokens::Tokens;
+
+pub(super) use rows::Sheet;
+pub(super) use tokens::finish_number;
+
+use crate::drift::Source;
+use crate::engine::{Answer, Request};
+
+/// Turns a request and its answer into numbers, one row per observation: a batch of eight images is eight rows.
+///
+/// Both methods run on the caller's thread, on the way of the answer: they should take microseconds and not allocate.
+/// A panic in one is contained and counted (see [`Report::probe_panics`](super::Report::probe_panics)); the answer
+/// goes its way.
+///
+/// ```
+/// use selvedge::layer::probe::{Feature, Probe, Rows};
+/// use selvedge::{Answer, Request};
+///
+/// /// How long the prompt is, in characters.
+/// struct Characters;
+///
+/// impl Probe for Characters {
+///     fn features(&self) -> Vec<Feature> {
+///         vec![Feature::number("characters")]
+///     }
+///
+///     fn request(&self, request: &Request, rows: &mut Rows<'_>) {
+///         let Request::Embed(embed) = request else { return };
+///         for (i, text) in embed.texts.iter().enumerate() {
+///             rows.set(i, 0, text.chars().count() as f32);
+///         }
+///     }
+///
+///     fn answer(&self, _: &Answer, _: &mut Rows<'_>) {}
+/// }
+/// ```
+pub trait Probe: Send + Sync {
+    /// The features, in the order of their values in a row. Asked once.
+    fn features(&self) -> Vec<Feature>;
+
+    /// Looks at a request, just before the engine gets it. Nothing of it may be kept.
+    fn request(&self, request: &Request, rows: &mut Rows<'_>);
+
+    /// Looks at the answer. `rows` holds what [`Probe::request`] has written; a failed request has no answer.
+    fn answer(&self, answer: &Answer, rows: &mut Rows<'_>);
+}
+
+/// A probe that sees nothing: outcomes, latency and tokens are recorded all the same.
+impl Probe for () {
+    fn features(&self) -> Vec<Feature> {
+        Vec::new()
+    }
+
+    fn request(&self, _: &Request, _: &mut Rows<'_>) {}
+
+    fn answer(&self, _: &Answer, _: &mut Rows<'_>) {}
+}
+
+impl<P: Probe + ?Sized> Probe for Box<P> {
+    fn features(&self) -> Vec<Feature> {
+        (**self).features()
+    }
+
+    fn request(&self, request: &Request, rows: &mut Rows<'_>) {
+        (**self).request(request, rows);
+    }
+
+    fn answer(&self, answer: &Answer, rows: &mut Rows<'_>) {
+        (**self).answer(answer, rows);
+    }
+}
+
+/// A feature that a probe gives: the profile's feature of the same name is its reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Feature {
+    /// The name.
+    pub name: String,
+    /// Where its values come from.
+    pub source: Source,
+    /// The values are categories: numbers that stand for names (see [`code`]).
+    pub category: bool,
+}
+
+impl Feature {
+    /// A number that a probe makes of the input.
+    pub fn number(name: impl Into<String>) -> Self {
+        Self { name: name.into(), source: Source::Input, category: false }
+    }
+
+    /// A category of the input: a whole number, or the [`code`] of a text.
+    pub fn category(name: impl Into<String>) -> Self {
+        Self { category: true, ..Self::number(name) }
+    }
+
+    /// A number, or for [`Source::Class`] a category, of another source.
+    pub fn of(name: impl Into<String>, source: Source) -> Self {
+        Self { source, category: source == Source::Class, ..Self::number(name) }
+    }
+}
+
+/// The number that stands for the name of a category, in a row of numbers: a negative whole number made of its FNV-1a
+/// hash. Two of 16 names have one number with a probability of 1 in 70,000.
+///
+/// A profile that was fitted from the names knows them by this number, too. A name that is a plain number, such as
+/// `"7"`, stands for itself.
+///
+/// ```
+/// use selvedge::layer::probe::code;
+/// assert_eq!(code("7"), 7.0);
+/// assert!(code("rain") < -8e6 && code("rain") != code("snow"));
+/// ```
+#[must_use]
+pub fn code(name: &str) -> f32 {
+    if let Ok(number) = name.parse::<f32>()
+        && number.is_finite()
+    {
+        return number;
+    }
+    let hash = name.bytes().fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
+    // 2^23 to 2^24: whole numbers that an f32 holds exactly, away from codes that people choose.
+    -(((hash >> 9) | 1 << 23) as f32)
+}

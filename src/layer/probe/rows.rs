@@ -1,0 +1,167 @@
+//! The numbers of one call, row by row.
+
+/// Where a probe writes what it sees: rows of numbers, one number per feature of the probe. What is not written is
+/// missing.
+///
+/// A row exists from the moment that something is written to it, and all rows before it. Rows from
+/// [`Rows::MAX`] on are not taken.
+#[derive(Debug)]
+pub struct Rows<'a> {
+    sheet: &'a mut Sheet,
+    first: usize,
+    width: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// The most rows that are taken of one call.
+    pub const MAX: usize = 1 << 16;
+
+    /// All features of a sheet.
+    pub(in crate::layer) fn new(sheet: &'a mut Sheet) -> Self {
+        let width = sheet.width;
+        Self { sheet, first: 0, width }
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.sheet.marks.len()
+    }
+
+    /// The values of a row: one per feature, NaN where none was written. `None` from [`Rows::MAX`] on.
+    pub fn row(&mut self, row: usize) -> Option<&mut [f32]> {
+        self.sheet.grow(row)?;
+        let begin = row * self.sheet.width + self.first;
+        self.sheet.values.get_mut(begin..begin + self.width)
+    }
+
+    /// Writes one value. A feature that the probe does not have is ignored.
+    pub fn set(&mut self, row: usize, feature: usize, value: f32) {
+        if let Some(place) = self.row(row).and_then(|values| values.get_mut(feature)) {
+            *place = value;
+        }
+    }
+
+    /// Writes what the model has decided about a row.
+    pub fn decided(&mut self, row: usize, decision: Decision) {
+        if self.sheet.grow(row).is_some() {
+            self.sheet.marks[row] = decision;
+        }
+    }
+
+    /// Adds the embedding of a row. All of one monitor have the same width; another one is ignored.
+    pub fn embedding(&mut self, row: usize, numbers: impl ExactSizeIterator<Item = f32>) {
+        if self.sheet.grow(row).is_none() || numbers.len() == 0 {
+            return;
+        }
+        let sheet = &mut *self.sheet;
+        if sheet.embedded.is_empty() {
+            sheet.embedding_width = numbers.len();
+        }
+        if sheet.embedding_width == numbers.len() {
+            sheet.embedded.push(row);
+            sheet.embeddings.extend(numbers);
+        }
+    }
+
+    /// Some of the features, for a probe made of probes.
+    pub(super) fn part(&mut self, first: usize, width: usize) -> Rows<'_> {
+        Rows { first: self.first + first, width, sheet: self.sheet }
+    }
+}
+
+/// What the model has decided about a row.
+///
+/// ```
+/// use selvedge::layer::probe::Decision;
+/// let rain = Decision { class: Some(1), confidence: 0.9, ..Decision::default() };
+/// assert!(rain.entropy.is_nan());
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Decision {
+    /// The class; `None` where there is none.
+    pub class: Option<u16>,
+    /// Its probability, in 0..=1; NaN where there is none.
+    pub confidence: f32,
+    /// Entropy of the distribution over classes in nats; NaN where it is not known.
+    pub entropy: f32,
+    /// The largest value that the entropy can have in nats, the logarithm of the number of classes; NaN or 0 where it
+    /// is not known.
+    pub most_entropy: f32,
+    /// The model declined to answer.
+    pub refused: bool,
+    /// Whether the answer is valid under the schema that was asked for, where one was.
+    pub valid: Option<bool>,
+}
+
+impl Default for Decision {
+    /// Nothing is known.
+    fn default() -> Self {
+        let unknown = f32::NAN;
+        Self {
+            class: None,
+            confidence: unknown,
+            entropy: unknown,
+            most_entropy: unknown,
+            refused: false,
+            valid: None,
+        }
+    }
+}
+
+/// The memory behind [`Rows`]: used again and again.
+#[derive(Debug, Default)]
+pub(in crate::layer) struct Sheet {
+    width: usize,
+    values: Vec<f32>,
+    marks: Vec<Decision>,
+    embedding_width: usize,
+    embedded: Vec<usize>,
+    embeddings: Vec<f32>,
+    /// Rows that did not fit.
+    pub(in crate::layer) missed: u64,
+}
+
+impl Sheet {
+    pub(in crate::layer) fn new(width: usize) -> Self {
+        Self { width, ..Self::default() }
+    }
+
+    pub(in crate::layer) fn clear(&mut self) {
+        self.values.clear();
+        self.marks.clear();
+        self.embedded.clear();
+        self.embeddings.clear();
+        self.missed = 0;
+    }
+
+    fn grow(&mut self, row: usize) -> Option<()> {
+        if row >= Rows::MAX {
+            self.missed += 1;
+            return None;
+        }
+        if row >= self.marks.len() {
+            self.marks.resize(row + 1, Decision::default());
+            self.values.resize((row + 1) * self.width, f32::NAN);
+        }
+        Some(())
+    }
+
+    pub(in crate::layer) fn rows(&self) -> usize {
+        self.marks.len()
+    }
+
+    pub(in crate::layer) fn row(&self, row: usize) -> (&[f32], &Decision) {
+        (&self.values[row * self.width..(row + 1) * self.width], &self.marks[row])
+    }
+
+    /// Rows and their embeddings.
+    pub(in crate::layer) fn embeddings(&self) -> impl Iterator<Item = (usize, &[f32])> {
+        self.embedded.iter().copied().zip(self.embeddings.chunks_exact(self.embedding_width.max(1)))
+    }
+
+    /// Bytes that the sheet holds on to.
+    pub(in crate::layer) fn bytes(&self) -> usize {
+        self.values.capacity() * 4 + self.marks.capacity() * size_of::<Decision>() + self.embeddings.capacity() * 4
+    }
+}

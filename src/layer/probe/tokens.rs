@@ -1,0 +1,64 @@
+//! Token statistics.
+
+use super::{Decision, Feature, Probe, Rows};
+use crate::drift::Source;
+use crate::engine::{Answer, Finish, Request};
+
+/// Lengths, log-probabilities and stop reason of a generated text; one row per answer.
+///
+/// | feature | unit |
+/// |---|---|
+/// | `prompt_tokens`, `answer_tokens` | tokens |
+/// | `mean_logprob`, `least_logprob` | natural logarithm; missing unless the request asks for [`logprobs`](crate::Generate::logprobs) |
+/// | `finish` | a category: 0 complete, 1 end of text, 2 stop text, 3 length, 4 context full |
+///
+/// The confidence of the answer is the geometric mean of its tokens' probabilities. The text itself is not read.
+///
+/// ```
+/// use selvedge::layer::probe::{Probe, Tokens};
+/// assert_eq!(Tokens.features()[1].name, "answer_tokens");
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tokens;
+
+impl Probe for Tokens {
+    fn features(&self) -> Vec<Feature> {
+        vec![
+            Feature::of("prompt_tokens", Source::Length),
+            Feature::of("answer_tokens", Source::Length),
+            Feature::number("mean_logprob"),
+            Feature::number("least_logprob"),
+            Feature::category("finish"),
+        ]
+    }
+
+    fn request(&self, _: &Request, _: &mut Rows<'_>) {}
+
+    fn answer(&self, answer: &Answer, rows: &mut Rows<'_>) {
+        let (mut sum, mut least, mut known) = (0.0, f32::INFINITY, 0u32);
+        for logprob in answer.tokens.iter().filter_map(|token| token.logprob) {
+            (sum, least, known) = (sum + f64::from(logprob), least.min(logprob), known + 1);
+        }
+        let mean = if known > 0 { (sum / f64::from(known)) as f32 } else { f32::NAN };
+        let least = if known > 0 { least } else { f32::NAN };
+        let finish = f32::from(finish_number(&answer.finish));
+        let lengths = [answer.usage.input_tokens, answer.usage.output_tokens].map(|n| n as f32);
+        if let Some([a, b, c, d, e]) = rows.row(0) {
+            (*a, *b, *c, *d, *e) = (lengths[0], lengths[1], mean, least, finish);
+        }
+        if known > 0 {
+            rows.decided(0, Decision { confidence: mean.exp(), ..Decision::default() });
+        }
+    }
+}
+
+/// The number of a finish reason; never changed and never reused.
+pub(in crate::layer) fn finish_number(finish: &Finish) -> u8 {
+    match finish {
+        Finish::Complete => 0,
+        Finish::EndOfText => 1,
+        Finish::Stop(_) => 2,
+        Finish::Length => 3,
+        Finish::ContextFull => 4,
+    }
+}

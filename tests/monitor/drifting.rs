@@ -1,0 +1,146 @@
+//! What drifts raises an alert, once, and what does not, none.
+
+use std::sync::{Arc, Mutex};
+
+use selvedge::drift::{Action, Change, Feedback, Finding, Slo, What};
+use selvedge::layer::Monitor;
+use selvedge::layer::probe::{Classes, Columns};
+use selvedge::telemetry::{Cursor, Record};
+use selvedge::{Ask, Call, Code};
+
+use crate::{COLUMNS, Noise, ask, classifier, echo, folder, profile, request};
+
+const WINDOW: u64 = 256;
+
+/// The alerts in the log: what, feature, raised.
+fn sealed(telemetry: &selvedge::telemetry::Telemetry) -> Vec<(String, Option<String>, bool)> {
+    let records = telemetry.read(Cursor::start(), usize::MAX);
+    let alerts = records.into_iter().filter_map(|(_, record)| match record {
+        Record::Alert(alert) => Some((alert.what, alert.feature, alert.raised)),
+        _ => None,
+    });
+    alerts.collect()
+}
+
+#[test]
+fn an_alert_comes_after_the_drift_and_not_before() {
+    let (_folder, telemetry) = folder();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let ear = told.clone();
+    // The output drifts by itself from call 2,560 on.
+    let engine = echo().drift(10 * WINDOW, 0.2).build();
+    let monitor = Monitor::builder(engine, telemetry.clone(), Columns::of_output("y", COLUMNS))
+        .profile(profile())
+        .window(WINDOW)
+        .calm(2)
+        .on_alert(move |change| ear.lock().unwrap().push(change.clone()))
+        .build()
+        .unwrap();
+    let mut noise = Noise(1);
+    for call in 0..10 * WINDOW {
+        ask(&monitor, noise.row(), call + 1);
+    }
+    let report = monitor.report();
+    assert_eq!((report.windows.len(), report.totals.rows), (10, 10 * WINDOW));
+    assert!(report.alerts.is_empty() && told.lock().unwrap().is_empty(), "{report}");
+
+    for call in 0..4 * WINDOW {
+        ask(&monitor, noise.row(), call + 1);
+    }
+    let alerts = monitor.alerts();
+    // A shift of 0.2 is large for `level`, which spreads over 1, and fair for `flow`, which spreads over 2.
+    let level = alerts.iter().find(|a| a.feature == "level").expect("level has drifted");
+    assert!(matches!(level.what, What::Feature(Finding::Shift | Finding::OutOfRange)), "{level:?}");
+    let raised = told.lock().unwrap().iter().filter(|c| matches!(c, Change::Raised(a) if a.feature == "level")).count();
+    assert_eq!(raised, 1, "raised once, though two more windows show it");
+    let in_log = sealed(&telemetry);
+    assert!(in_log.iter().any(|(_, feature, raised)| feature.as_deref() == Some("level") && *raised), "{in_log:?}");
+
+    // Back home it is cleared, and told so.
+    let monitor_of_calm = |monitor: &Monitor, noise: &mut Noise| {
+        for call in 0..6 * WINDOW {
+            let [level, flow] = noise.row();
+            ask(monitor, [level - 0.2, flow - 0.2], call + 1);
+        }
+    };
+    monitor_of_calm(&monitor, &mut noise);
+    assert_eq!(monitor.alerts(), []);
+    let cleared = told.lock().unwrap().iter().filter(|c| matches!(c, Change::Cleared { .. })).count();
+    assert_eq!(cleared, told.lock().unwrap().len() - cleared, "each alert was raised and cleared");
+}
+
+#[test]
+fn a_dead_feature_is_named_as_such() {
+    for (dead, finding) in [(0.0, Finding::DeadFeature), (f32::NAN, Finding::DeadFeature)] {
+        let (_folder, telemetry) = folder();
+        let monitor = Monitor::builder(echo().build(), telemetry, Columns::of("x", COLUMNS))
+            .profile(profile())
+            .window(WINDOW)
+            .build()
+            .unwrap();
+        let mut noise = Noise(2);
+        (0..2 * WINDOW).for_each(|_| ask(&monitor, [noise.row()[0], dead], 0));
+        let alerts = monitor.alerts();
+        assert_eq!(alerts.len(), 1, "{alerts:#?}");
+        assert_eq!((&*alerts[0].feature, alerts[0].what), ("flow", What::Feature(finding)));
+        assert_eq!(alerts[0].action, Action::CheckPipeline);
+    }
+}
+
+#[test]
+fn labels_that_come_later_tell_of_concept_drift() {
+    let (_folder, telemetry) = folder();
+    let monitor = Monitor::builder(classifier(), telemetry.clone(), Classes::of("probabilities"))
+        .window(WINDOW)
+        .build()
+        .unwrap();
+    let mut noise = Noise(3);
+    // A classifier that is right nine times of ten, and later half of the time.
+    let mut label = |id: u64, right: f32| {
+        let [x, _] = noise.row();
+        ask(&monitor, [x, 0.9], id);
+        let class = u16::from(x > 0.5);
+        let truth = if noise.next() < right { class } else { 1 - class };
+        monitor.feedback(id, truth).unwrap()
+    };
+    for id in 1..=2000 {
+        assert!(matches!(label(id, 0.9), Feedback::Steady { .. } | Feedback::Suspect { .. }), "no drift at {id}");
+    }
+    assert!(monitor.alerts().is_empty());
+    let accuracy = monitor.report().accuracy.expect("labels came");
+    assert!((accuracy.value - 0.9).abs() < 0.03 && accuracy.low < accuracy.value, "{accuracy:?}");
+    for id in 2001..=3000 {
+        label(id, 0.5);
+    }
+    let alerts = monitor.alerts();
+    assert!(alerts.iter().any(|a| a.what == What::Concept && a.action == Action::Retrain), "{alerts:#?}");
+    assert_eq!(monitor.feedback(99_999, 1).unwrap(), Feedback::Unknown);
+    assert_eq!(monitor.feedback(0, 1).unwrap_err().code(), Code::InvalidArgument);
+    let labels = telemetry.read(Cursor::start(), usize::MAX).iter().filter(|(_, r)| matches!(r, Record::Feedback(_))).count();
+    assert_eq!(labels, 3000);
+}
+
+#[test]
+fn a_broken_promise_is_an_alert() {
+    let (_folder, telemetry) = folder();
+    let mut slo = Slo::default();
+    slo.errors = Some(0.05);
+    let engine = echo().fail(0, Code::Backend).build();
+    let monitor = Monitor::builder(engine, telemetry, ()).window(64).slo(slo).build().unwrap();
+    for _ in 0..128 {
+        assert_eq!(monitor.run(request([0.0, 0.0])).unwrap_err().code(), Code::Backend);
+    }
+    let alerts = monitor.alerts();
+    assert!(alerts.iter().any(|a| a.what == What::Health && a.feature == "errors"), "{alerts:#?}");
+    assert_eq!(monitor.report().totals.faults, 128);
+
+    // What the caller breaks is not the engine's fault.
+    let (_folder, telemetry) = crate::folder();
+    let monitor = Monitor::builder(echo().build(), telemetry, ()).window(64).slo(slo).build().unwrap();
+    for _ in 0..128 {
+        let cancel = selvedge::Cancel::new();
+        cancel.cancel();
+        assert!(monitor.run_with(request([0.0, 0.0]), Call::new().cancel(&cancel)).is_err());
+    }
+    assert_eq!((monitor.alerts().len(), monitor.report().totals.requests), (0, 128));
+}

@@ -1,0 +1,100 @@
+//! A kill at any moment costs at most the record in flight.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use selvedge::layer::Monitor;
+use selvedge::layer::probe::Columns;
+use selvedge::telemetry::{Durability, Limits, Telemetry};
+
+use crate::{COLUMNS, Noise, ask, echo, profile};
+
+const DIR: &str = "SELVEDGE_MONITOR_TEST_DIR";
+const FROM: &str = "SELVEDGE_MONITOR_TEST_FROM";
+const WINDOW: u64 = 200;
+
+fn monitor(dir: &Path) -> Monitor {
+    let telemetry = Telemetry::open(dir, Limits { durability: Durability::Process, ..Limits::default() });
+    Monitor::builder(echo().build(), telemetry, Columns::of("x", COLUMNS)).profile(profile()).window(WINDOW).build().unwrap()
+}
+
+/// Answers until it is killed, and says after each answer how many there were in this life.
+#[test]
+#[ignore = "the child of the next test"]
+fn child() {
+    let Some(dir) = std::env::var_os(DIR) else { return };
+    let dead_from: u64 = std::env::var(FROM).unwrap().parse().unwrap();
+    let monitor = monitor(Path::new(&dir));
+    let (mut noise, mut out) = (Noise(6), std::io::stdout());
+    writeln!(out, "\nbegun").unwrap();
+    for call in 1.. {
+        let [level, flow] = noise.row();
+        // From some call on, a sensor is broken.
+        ask(&monitor, [level, if call > dead_from { 0.0 } else { flow }], 0);
+        writeln!(out, "{call}").unwrap();
+    }
+}
+
+/// Lets a child answer until it was heard to have done `calls`, kills it, and gives the number of its last answer.
+fn life(dir: &Path, calls: u64, dead_from: u64) -> u64 {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "surviving::child", "--ignored", "--nocapture"])
+        .env(DIR, dir)
+        .env(FROM, dead_from.to_string())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut last = 0;
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    while last < calls {
+        last = lines.next().expect("it goes on until it is killed").unwrap().parse().unwrap_or(last);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // The last line may be cut.
+    lines.map_while(Result::ok).filter_map(|line| line.parse().ok()).fold(last, u64::max)
+}
+
+#[test]
+fn a_killed_process_goes_on_where_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut told, mut lives) = (0, 0);
+    // The kill falls anywhere in a window.
+    for calls in [50, 333, 420, 777, 130, 1] {
+        told += life(dir.path(), calls, u64::MAX);
+        lives += 1;
+        let seen = {
+            let monitor = monitor(dir.path());
+            let report = monitor.report();
+            assert!(report.alerts.is_empty(), "{report}");
+            assert!(report.telemetry.quarantined == 0 && report.telemetry.dropped.is_empty(), "{report:?}");
+            assert!(report.windows.iter().all(|w| w.window.rows == WINDOW), "{report}");
+            let indices: Vec<u64> = report.windows.iter().map(|w| w.window.index).collect();
+            assert_eq!(indices, (0..report.totals.windows).collect::<Vec<_>>());
+            report.totals.rows + report.in_progress
+        };
+        // Recorded before it was told; the answer of which it could not tell any more may count or not.
+        assert!(seen >= told && seen <= told + lives, "after {lives} kills: {told} answers were told, {seen} are there");
+        told = seen.min(told + lives);
+        lives = 0;
+    }
+}
+
+#[test]
+fn an_alert_outlives_the_process_and_is_not_raised_again() {
+    let dir = tempfile::tempdir().unwrap();
+    life(dir.path(), 5 * WINDOW + 10, 2 * WINDOW);
+    for _ in 0..2 {
+        let monitor = monitor(dir.path());
+        let alerts = monitor.alerts();
+        assert_eq!(alerts.iter().map(|a| &*a.feature).collect::<Vec<_>>(), ["flow"]);
+        let mut noise = Noise(8);
+        (0..WINDOW).for_each(|_| ask(&monitor, [noise.row()[0], 0.0], 0));
+    }
+    let telemetry = Telemetry::open(dir.path(), Limits::default());
+    let alerts = telemetry.read(selvedge::telemetry::Cursor::start(), usize::MAX);
+    let raised = alerts.iter().filter(|(_, r)| matches!(r, selvedge::telemetry::Record::Alert(_))).count();
+    assert_eq!(raised, 1);
+}
