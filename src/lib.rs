@@ -12,6 +12,7 @@ mod engine;
 mod error;
 pub mod kernel;
 pub mod layer;
+pub mod report;
 pub mod sync;
 pub mod telemetry;
 mod tensor;

@@ -263,6 +263,15 @@ impl Telemetry {
     }
 }
 
+/// All records that lie in a folder's log, acknowledged ones included as long as their file is there, oldest first. For
+/// looking in from outside: makes, locks and changes nothing, whether or not a process has the folder open.
+///
+/// Errors: `NotFound`, `Io`. What is damaged is passed over.
+pub fn peek(dir: impl AsRef<Path>) -> Result<Vec<(Position, Record)>> {
+    let dir = dir.as_ref();
+    log::peek(&mut log::disk::Folder::new(dir.into())).map_err(|e| Error::io(dir.display(), e))
+}
+
 impl Shared {
     fn log(&self) -> Option<MutexGuard<'_, Log>> {
         // The log is whole after each call, however that ended.

@@ -24,6 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &[]),
     ("layer", &["engine", "tensor", "telemetry", "drift", "store"]),
     ("sync", &["telemetry", "drift"]),
+    ("report", &["telemetry", "drift"]),
 ];
 
 /// The files that may hold `unsafe`. Each announces it with `expect(unsafe_code, …)`; a folder, with a slash at its

@@ -16,7 +16,11 @@ const WINDOW: u64 = 200;
 
 fn monitor(dir: &Path) -> Monitor {
     let telemetry = Telemetry::open(dir, Limits { durability: Durability::Process, ..Limits::default() });
-    Monitor::builder(echo().build(), telemetry, Columns::of("x", COLUMNS)).profile(profile()).window(WINDOW).build().unwrap()
+    Monitor::builder(echo().build(), telemetry, Columns::of("x", COLUMNS))
+        .profile(profile())
+        .window(WINDOW)
+        .build()
+        .unwrap()
 }
 
 /// Answers until it is killed, and says after each answer how many there were in this life.
@@ -76,7 +80,10 @@ fn a_killed_process_goes_on_where_it_was() {
             report.totals.rows + report.in_progress
         };
         // Recorded before it was told; the answer of which it could not tell any more may count or not.
-        assert!(seen >= told && seen <= told + lives, "after {lives} kills: {told} answers were told, {seen} are there");
+        assert!(
+            seen >= told && seen <= told + lives,
+            "after {lives} kills: {told} answers were told, {seen} are there"
+        );
         told = seen.min(told + lives);
         lives = 0;
     }

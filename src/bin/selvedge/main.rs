@@ -5,8 +5,11 @@
 
 mod inspect;
 mod print;
+mod profile;
+mod report;
 mod sync;
 mod validate;
+mod watch;
 
 use std::error::Error;
 use std::io;
@@ -26,6 +29,9 @@ struct Cli {
 enum Command {
     Inspect(inspect::Inspect),
     Validate(validate::Validate),
+    Profile(profile::Profile),
+    Watch(watch::Watch),
+    Report(report::Report),
     Sync(sync::Sync),
 }
 
@@ -47,6 +53,9 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Inspect(command) => command.run(),
         Command::Validate(command) => command.run(),
+        Command::Profile(command) => command.run(),
+        Command::Watch(command) => command.run(),
+        Command::Report(command) => command.run(),
         Command::Sync(command) => command.run(),
     };
     outcome.unwrap_or_else(|error| match error.downcast_ref::<io::Error>() {

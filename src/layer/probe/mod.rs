@@ -95,6 +95,28 @@ impl<P: Probe + ?Sized> Probe for Box<P> {
     }
 }
 
+/// The numbers that a probe makes of one call, row by row: what a monitor would sort into bins. With them a profile is
+/// fitted from the very numbers that it will be held against.
+///
+/// ```
+/// use selvedge::backend::fake::Fake;
+/// use selvedge::layer::probe::{All, Classes, Columns, look};
+/// use selvedge::{Ask, DType, Request, Tensor, Tensors};
+/// let probe = All::new().and(Columns::of("x", ["wind", "rain"])).and(Classes::of("y"));
+/// let request: Request = Tensors::from([("x", Tensor::new(&[1, 2], vec![0.25f32, 0.75])?)]).into();
+/// let answer = Fake::echo(DType::F32).build().run(request.clone())?;
+/// let rows = look(&probe, &request, &answer);
+/// assert_eq!(rows[0][..4], [0.25, 0.75, 1.0, 0.75]); // wind, rain, class, confidence
+/// # Ok::<(), selvedge::Error>(())
+/// ```
+#[must_use]
+pub fn look(probe: &dyn Probe, request: &Request, answer: &Answer) -> Vec<Vec<f32>> {
+    let mut sheet = Sheet::new(probe.features().len());
+    probe.request(request, &mut Rows::new(&mut sheet));
+    probe.answer(answer, &mut Rows::new(&mut sheet));
+    (0..sheet.rows()).map(|row| sheet.row(row).0.to_vec()).collect()
+}
+
 /// A feature that a probe gives: the profile's feature of the same name is its reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -7,12 +7,14 @@
 
 pub(super) mod disk;
 mod open;
+mod peek;
 mod segment;
 
 use std::collections::VecDeque;
 use std::io;
 
 pub(super) use self::open::Found;
+pub(super) use self::peek::peek;
 
 use self::disk::Disk;
 use self::segment::{FRAME_BYTES, HEADER_BYTES, Header};

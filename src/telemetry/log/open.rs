@@ -20,7 +20,7 @@ pub(super) fn name(epoch: u64, file: u64) -> String {
     format!("{epoch:016x}-{file:08x}{SUFFIX}")
 }
 
-fn epoch_of(name: &str) -> Option<u64> {
+pub(super) fn epoch_of(name: &str) -> Option<u64> {
     let (epoch, file) = name.strip_suffix(SUFFIX)?.split_once('-')?;
     let is_hex = |s: &str, len| s.len() == len && s.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     if is_hex(epoch, 16) && is_hex(file, 8) { u64::from_str_radix(epoch, 16).ok() } else { None }

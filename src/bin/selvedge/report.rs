@@ -1,0 +1,39 @@
+//! `selvedge report`: a telemetry folder as one page.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use selvedge::report::Story;
+
+use crate::{NO, Outcome};
+
+/// Writes one HTML page of what a telemetry folder holds: health, drift, alerts and losses.
+///
+/// The page stands alone: it loads nothing and runs no script. The folder is only read, and may be open in an app. Records
+/// that were posted and acknowledged leave the folder, and the report with it.
+#[derive(Args)]
+pub(crate) struct Report {
+    /// The telemetry folder.
+    folder: PathBuf,
+    /// The file to write.
+    #[arg(short, long, value_name = "FILE", default_value = "report.html")]
+    output: PathBuf,
+}
+
+impl Report {
+    pub(crate) fn run(self) -> Outcome {
+        let story = Story::read(&self.folder)?;
+        if story.models.is_empty() {
+            eprintln!("{}: no window was closed yet, so there is nothing to report", self.folder.display());
+            return Ok(ExitCode::from(NO));
+        }
+        let part = self.output.with_added_extension("part");
+        let at = |e| format!("{}: {e}", self.output.display());
+        fs::write(&part, story.html()).and_then(|()| fs::rename(&part, &self.output)).map_err(at)?;
+        let windows: usize = story.models.iter().map(|m| m.windows.len()).sum();
+        println!("{}: {windows} windows of {} models", self.output.display(), story.models.len());
+        Ok(ExitCode::SUCCESS)
+    }
+}

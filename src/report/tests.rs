@@ -1,0 +1,97 @@
+use std::sync::Arc;
+
+use super::Story;
+use crate::drift::Profile;
+use crate::telemetry::{AlertRecord, Exponential, Limits, ModelInfo, Record, Telemetry, Window};
+
+/// A folder of a model with one feature: so many windows like the reference, then one in which the feature is dead.
+fn folder(calm: u64, dead: u64) -> (tempfile::TempDir, Arc<Profile>) {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: Vec<[f32; 1]> = (0..8000).map(|i| [(i % 800) as f32]).collect();
+    let profile = Arc::new(Profile::fit().number("<wind> & \"rain\"").of_rows(&rows).unwrap());
+    let telemetry = Telemetry::open(folder.path(), Limits::default());
+    let info = ModelInfo { slot: 7, name: "weather".into(), profile: profile.encode(), ..ModelInfo::default() };
+    telemetry.seal(&Record::Model(info)).unwrap();
+    for index in 0..calm + dead {
+        let reference = &profile.features[0];
+        let mut counts = vec![0; reference.bins.len()];
+        for row in 0..1024 {
+            let value = if index < calm { (row * 25 % 800) as f32 } else { 0.0 };
+            counts[usize::from(reference.bin(value))] += 1;
+        }
+        let mut latency = Exponential::default();
+        (0..1024).for_each(|row| latency.record(500 + row));
+        let outcomes = vec![(0, 1000), (9, 24), (1 << 15, 5000)];
+        let features = vec![counts];
+        let window = Window { model: 7, index, rows: 1024, features, latency, outcomes, ..Window::default() };
+        telemetry.seal(&Record::Window(window)).unwrap();
+    }
+    (folder, profile)
+}
+
+fn alert(telemetry: &Telemetry, what: &str, raised: bool) {
+    let feature = Some("wind".to_owned());
+    let record = AlertRecord { model: 7, what: what.into(), feature, raised, ..AlertRecord::default() };
+    telemetry.seal(&Record::Alert(record)).unwrap();
+}
+
+#[test]
+fn windows_are_held_against_the_profile_in_the_folder() {
+    let (folder, profile) = folder(5, 1);
+    let story = Story::read(folder.path()).unwrap();
+    let [model] = &story.models[..] else { panic!("{story:?}") };
+    assert_eq!(model.profile.as_deref(), Some(&*profile));
+    assert_eq!((model.windows.len(), model.rows()), (6, 6 * 1024));
+    // Further rows of a request are no requests.
+    assert_eq!(model.requests(), (6 * 1024, 6 * 24));
+    assert_eq!(model.latency().count(), 6 * 1024);
+    let zeros = model.zeros(0);
+    assert!(zeros[..5].iter().all(|z| *z < 2.0) && zeros[5] > 100.0, "{zeros:?}");
+    assert!(model.psi(0)[5] > 1.0);
+}
+
+#[test]
+fn alerts_stand_until_they_are_cleared() {
+    let (folder, _) = folder(1, 0);
+    let telemetry = Telemetry::open(folder.path(), Limits::default());
+    alert(&telemetry, "shift", true);
+    alert(&telemetry, "concept", true);
+    alert(&telemetry, "shift", false);
+    let story = Story::read(folder.path()).unwrap();
+    let standing: Vec<&str> = story.standing(7).into_iter().map(|a| &*a.what).collect();
+    assert_eq!(standing, ["concept"]);
+    assert_eq!(story.standing(8).len(), 0);
+    assert_eq!(story.alerts.len(), 3);
+}
+
+#[test]
+fn the_clock_is_that_of_the_boot() {
+    let (folder, _) = folder(1, 0);
+    let story = Story::read(folder.path()).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    let stamp = story.models[0].windows[0].window.stamp;
+    assert!((story.seconds(&stamp).unwrap() - now).abs() < 60);
+    assert!(story.when(&stamp).ends_with(" UTC"));
+    let foreign = crate::telemetry::Stamp { boot: [9; 16], ..stamp };
+    assert_eq!(story.seconds(&foreign), None);
+}
+
+#[test]
+fn the_page_stands_alone_and_names_what_is_dead() {
+    let (folder, _) = folder(5, 1);
+    let html = Story::read(folder.path()).unwrap().html();
+    assert!(html.contains("dead feature") && html.contains("&lt;wind&gt; &amp; &quot;rain&quot;"));
+    for foreign in ["<script", "http:", "https:", "url(", "@import", "<wind>"] {
+        assert!(!html.contains(foreign), "{foreign}");
+    }
+    assert_eq!(html.matches("<svg").count(), html.matches("</svg>").count());
+    assert_eq!(html.matches("<div").count(), html.matches("</div>").count());
+}
+
+#[test]
+fn an_empty_folder_tells_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let story = Story::read(folder.path()).unwrap();
+    assert!(story.models.is_empty() && story.records == 0);
+    assert_eq!(Story::read(&folder.path().join("none")).unwrap_err().code(), crate::Code::NotFound);
+}
