@@ -2,89 +2,113 @@
 //!
 //! `cargo run --release --example quickstart` needs nothing but cargo and the clone.
 
+mod weather;
+
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
-use selvedge::{Ask, Engine, Options, Result, Tensor, Tensors, open};
-
-/// Precipitation of more than this many millimetres is rain; the model was trained with the same line.
-const RAIN_MM: f32 = 0.5;
-
-struct Day {
-    city: String,
-    date: String,
-    /// precipitation \[mm\], highest and lowest temperature \[°C\], wind \[m/s\]
-    weather: [f32; 4],
-}
-
-#[derive(Default)]
-struct Score {
-    days: usize,
-    rainy: usize,
-    right: usize,
-    claimed: f32,
-}
+use selvedge::drift::{Block, Change, FalseAlarm, Persistence, Profile};
+use selvedge::layer::Monitor;
+use selvedge::layer::probe::{All, Classes, Columns};
+use selvedge::report::Story;
+use selvedge::sync::Outbox;
+use selvedge::telemetry::{Limits, Telemetry};
+use selvedge::{Ask, Call, Engine, Error, Options, Result, Tensor, Tensors, open, sync};
+use weather::{COLUMNS, Day, RAIN_MM, Score};
 
 fn main() -> Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart");
-    let engine = open(folder.join("rain.onnx"), Options::new())?;
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let engine = open(here.join("examples/quickstart/rain.onnx"), Options::new())?;
     let model = &engine.spec().provenance;
-    println!("model   {} ({}, sha256 {:.12}…)", model.model, model.runtime, model.digest.to_string());
-    println!("takes   {}", engine.spec().inputs[0]);
-    println!("gives   {}\n", engine.spec().outputs[0]);
+    println!("model     {} ({}, sha256 {:.12}…)", model.model, model.runtime, model.digest.to_string());
+    println!("takes     {}", engine.spec().inputs[0]);
+    println!("gives     {}", engine.spec().outputs[0]);
 
-    let days = days(&std::fs::read_to_string(folder.join("weather.csv")).expect("weather.csv lies beside the model"));
-    let rain = predict(&*engine, &days)?;
-    let scores = scores(&days, &rain);
+    let days = weather::read(&here.join("examples/quickstart/weather.csv"));
+    let profile = profile(&*engine, &days)?;
+    println!("made for  Seattle 2012 to 2014, {} days: a profile of {} bytes\n", profile.rows, profile.encode().len());
 
-    println!("city      year  days  right   always the usual  the model believes");
-    for ((city, year), s) in &scores {
-        if city == "Seattle" && year != "2015" {
-            continue; // it learned from these years
-        }
-        let percent = |n: f32| 100.0 * n / s.days as f32;
-        let usual = percent(s.rainy.max(s.days - s.rainy) as f32);
-        let right = percent(s.right as f32);
-        let verdict = if right >= usual { "" } else { "  <- worth less than guessing" };
+    let folder = here.join("target/quickstart");
+    let _ = fs::remove_dir_all(&folder); // of an earlier run
+    let telemetry = Telemetry::open(folder.join("telemetry"), Limits::default());
+    let monitor = watched(engine, telemetry.clone(), profile)?;
+
+    let home: Vec<Day> = days.iter().filter(|d| d.city == "Seattle" && d.year() >= "2015").cloned().collect();
+    let away: Vec<Day> = days.iter().filter(|d| d.city == "New York").cloned().collect();
+    let mut scores = BTreeMap::new();
+    println!("A second year at home.");
+    live(&monitor, &home, 1, &mut scores)?;
+    println!("  {} alerts\n\nThe model moves.", monitor.alerts().len());
+    live(&monitor, &away, 1 + home.len() as u64, &mut scores)?;
+
+    table(&scores);
+    println!("\nNothing in the model's output says that it has left home. Its monitor does:\n\n{}", monitor.report());
+
+    let mut outbox = Outbox::open(&telemetry, folder.join("telemetry"), sync::Options::new("quickstart"))?;
+    if let Some(batch) = outbox.next_batch(1 << 20)? {
+        let bytes = batch.metrics.len() + batch.logs.len();
         println!(
-            "{city:<8}  {year}  {:>4}  {right:>4.1} %  {usual:>14.1} %  {:>16.1} %{verdict}",
-            s.days,
-            percent(s.claimed)
+            "to post   {bytes} bytes ({} points, {} logs), when there is a network",
+            batch.points, batch.log_records
         );
     }
-    println!("\nNothing in the model's output says that it has left home.");
+    let page = folder.join("report.html");
+    fs::write(&page, Story::read(&folder.join("telemetry"))?.html()).map_err(|e| io(&page, e))?;
+    println!("to read   {}", page.display());
     Ok(())
 }
 
-/// The probability of rain on the day after each day.
-fn predict(engine: &dyn Engine, days: &[Day]) -> Result<Vec<f32>> {
-    let rows = days.iter().flat_map(|d| d.weather).collect();
-    let weather = Tensor::new(&[days.len(), 4], rows)?;
-    let answer = engine.run(Tensors::from([("weather", weather)]))?;
-    Ok(answer.output("rain_tomorrow")?.as_slice::<f32>()?.to_vec())
+/// What the model was made for. Days are in the order of time, and a day is like the day before: the thresholds know.
+fn profile(engine: &dyn Engine, days: &[Day]) -> Result<Profile> {
+    let home = days.iter().filter(|d| d.city == "Seattle" && d.year() < "2015");
+    let rows: Vec<[f32; 4]> = home.map(|d| d.weather).collect();
+    let fit = COLUMNS.iter().fold(Profile::fit(), |fit, name| fit.number(*name));
+    fit.bins(8).block(Block::Estimate).model(engine.spec().provenance.digest.0).of_rows(&rows)
 }
 
-fn scores(days: &[Day], rain: &[f32]) -> BTreeMap<(String, String), Score> {
-    let mut scores: BTreeMap<_, Score> = BTreeMap::new();
-    for (i, (today, tomorrow)) in days.iter().zip(&days[1..]).enumerate() {
-        if today.city != tomorrow.city {
-            continue;
+fn watched(engine: Arc<dyn Engine>, telemetry: Telemetry, profile: Profile) -> Result<Monitor> {
+    let probe = All::new().and(Columns::of("weather", COLUMNS)).and(Classes::of("rain_tomorrow"));
+    Monitor::builder(engine, telemetry, probe)
+        .profile(profile)
+        // One answer a day: a window is a year, and one year is enough.
+        .window(365)
+        .persistence(Persistence::new(1, 1)?)
+        .false_alarm(FalseAlarm::windows(1000.0))
+        .on_alert(|change| match change {
+            Change::Raised(alert) => println!("  ALERT {}: {}", alert.feature, alert.what.name()),
+            Change::Cleared { alert, .. } => println!("  over: {}", alert.feature),
+            _ => {}
+        })
+        .build()
+}
+
+/// Asks every day about tomorrow, and tells the model tomorrow whether it was right.
+fn live(monitor: &Monitor, days: &[Day], first_id: u64, scores: &mut BTreeMap<(String, String), Score>) -> Result<()> {
+    for (id, (today, tomorrow)) in (first_id..).zip(days.iter().zip(days.iter().skip(1).chain(days.last()))) {
+        let weather = Tensor::new(&[1, 4], today.weather.to_vec())?;
+        let answer = monitor.run_with(Tensors::from([("weather", weather)]), Call::new().id(id))?;
+        let rain = answer.output("rain_tomorrow")?.as_slice::<f32>()?[0];
+        if today.date == tomorrow.date {
+            continue; // the last day has no tomorrow
         }
-        let score = scores.entry((tomorrow.city.clone(), tomorrow.date[..4].to_string())).or_default();
         let rained = tomorrow.weather[0] > RAIN_MM;
-        score.days += 1;
-        score.rainy += usize::from(rained);
-        score.right += usize::from((rain[i] > 0.5) == rained);
-        score.claimed += rain[i].max(1.0 - rain[i]);
+        monitor.feedback(id, rained.into())?;
+        scores.entry((today.city.clone(), tomorrow.year().into())).or_default().add(rain, rained);
     }
-    scores
+    Ok(())
 }
 
-fn days(csv: &str) -> Vec<Day> {
-    let day = |line: &str| {
-        let column: Vec<&str> = line.split(',').collect();
-        let number = |i: usize| column[i].parse().expect("weather.csv holds numbers here");
-        Day { city: column[0].into(), date: column[1].into(), weather: [2, 3, 4, 5].map(number) }
-    };
-    csv.lines().skip(1).map(day).collect()
+fn table(scores: &BTreeMap<(String, String), Score>) {
+    println!("\ncity      year  days  right   always the usual  the model believes");
+    for ((city, year), score) in scores {
+        let [right, usual, claimed] = [score.right(), score.usual(), score.claimed()].map(|share| share * 100.0);
+        let verdict = if right >= usual { "" } else { "  <- worth less than guessing" };
+        println!("{city:<8}  {year}  {:>4}  {right:>4.1} %  {usual:>14.1} %  {claimed:>16.1} %{verdict}", score.days);
+    }
+}
+
+fn io(path: &Path, e: std::io::Error) -> Error {
+    Error::new(selvedge::Code::Io, format!("{}: {e}", path.display()))
 }
