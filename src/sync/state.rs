@@ -192,6 +192,9 @@ pub(super) struct Device {
     /// By reason; the telemetry's are its own totals, the others are counted here.
     #[prost(message, repeated, tag = "3")]
     pub lost: Vec<Loss>,
+    /// Some of it was not told yet: it comes with the next window.
+    #[prost(bool, tag = "4")]
+    pub untold: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -234,6 +237,7 @@ impl State {
     }
 
     pub(super) fn lose(&mut self, reason: &str, count: u64) {
+        self.device.untold = true;
         match self.device.lost.iter_mut().find(|l| l.reason == reason) {
             Some(loss) => loss.count += count,
             None => self.device.lost.push(Loss { reason: reason.into(), count }),
