@@ -56,7 +56,7 @@ create table totals as
 FLEET = """
 create table fleet as
     with weekly as (
-        select device, version, feature, bin, start, ((time - {start}) // (7 * 86400 * 1000000000))::int as week,
+        select device, version, feature, bin, start, ((time - {start}) // 604800000000000)::int as week,
                max(total) as total
         from totals group by all),
     growth as (
@@ -95,24 +95,23 @@ def main():
     for script in (POINTS, FLEET, STATISTICS):
         db.execute(script.format(folder=folder, start=start))
 
-    wrong = db.sql("""
+    wrong = """
         select * from (select version, week, feature, bin, rows from truth where rows > 0) t
         full join (select * from fleet where rows > 0) f using (version, week, feature, bin)
-        where t.rows is distinct from f.rows""")
-    bins = db.sql("select count(*), sum(rows) from fleet where rows > 0").fetchone()
-    if wrong.fetchone() is not None:
-        wrong.show()
+        where t.rows is distinct from f.rows"""
+    if found := db.execute(wrong).fetchall():
+        print(*found[:20], sep="\n")
         sys.exit("fleet: the merged bins are not those of the pooled rows")
+    bins = db.execute("select count(*), sum(rows) from fleet where rows > 0").fetchall()[0]
     print(f"{bins[0]} bins, {bins[1]} values: as counted from the pooled raw rows, to the last one")
 
-    compared = db.sql(f"""
-        select s.*, s.psi - l.psi as psi_apart, s.chi2 - l.chi2 as chi2_apart, l.psi as psi_library, l.chi2 as chi2_library
-        from statistics s join read_csv('{folder}/statistics.csv', types = {{version: 'varchar'}}) l
-        using (version, week, feature)""")
-    expected = db.sql(f"select count(*) from read_csv('{folder}/statistics.csv')").fetchone()[0]
-    rows, apart = db.sql("""
-        select count(*), max(greatest(abs(psi_apart) / (1e-9 + psi_library), abs(chi2_apart) / (1e-9 + chi2_library)))
-        from compared""").fetchone()
+    db.execute(f"""
+        create table library as select * from read_csv('{folder}/statistics.csv', types = {{version: 'varchar'}});
+        create table compared as
+            select s.*, abs(s.psi - l.psi) / (1e-9 + l.psi) as psi_apart, abs(s.chi2 - l.chi2) / (1e-9 + l.chi2) as chi2_apart
+            from statistics s join library l using (version, week, feature)""")
+    expected = db.execute("select count(*) from library").fetchall()[0][0]
+    rows, apart = db.execute("select count(*), max(greatest(psi_apart, chi2_apart)) from compared").fetchall()[0]
     if rows != expected or apart > 1e-9:
         sys.exit(f"fleet: {rows} of {expected} statistics, apart by up to {apart}")
     print(f"{rows} statistics: as the library's on the pooled rows, within {apart:.1e} of each")

@@ -126,13 +126,17 @@ impl<'a> Ledger<'a> {
     }
 
     fn meet(&mut self, info: &ModelInfo) -> u32 {
-        if self.state.models.len() >= MODELS {
-            let unused = |m: &&state::Model| !self.due.contains_key(&m.key);
-            if let Some(key) = self.state.models.iter().filter(unused).min_by_key(|m| m.last).map(|m| m.key) {
-                self.state.models.retain(|m| m.key != key);
-            }
+        while self.state.models.len() >= MODELS {
+            let used = |key: u32| {
+                let in_slot = self.state.slots.iter().any(|s| s.model == key);
+                in_slot || self.due.contains_key(&key) || self.draft.holds(key)
+            };
+            let silent = self.state.models.iter().filter(|m| !used(m.key)).min_by_key(|m| m.last);
+            let Some(key) = silent.map(|m| m.key) else { break };
+            self.state.models.retain(|m| m.key != key);
         }
-        let key = 1 + self.state.models.iter().map(|m| m.key).max().unwrap_or(0);
+        self.state.last_key += 1;
+        let key = self.state.last_key;
         self.state.models.push(state::Model {
             key,
             name: info.name.clone(),

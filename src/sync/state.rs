@@ -52,6 +52,9 @@ pub(super) struct State {
     /// The batch that was acknowledged last.
     #[prost(bytes = "vec", tag = "8")]
     pub acked: Vec<u8>,
+    /// The last key that a model was given; 0 is the device's.
+    #[prost(uint32, tag = "9")]
+    pub last_key: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
