@@ -19,14 +19,8 @@ impl Clocks {
         Self { anchors }
     }
 
-    /// Anchors of a clock that was not set tell nothing; the next one tells for the time before it too.
     pub(super) fn add(&mut self, anchor: &Anchor) {
-        if let Ok(unix @ SET..) = u64::try_from(anchor.unix_ns) {
-            let clock = Clock { boot: anchor.stamp.boot.to_vec(), monotonic: anchor.monotonic_ns, unix };
-            if !self.anchors.contains(&clock) {
-                self.anchors.push(clock);
-            }
-        }
+        self.anchors.extend(clock(anchor).filter(|clock| !self.anchors.contains(clock)));
     }
 
     /// Nanoseconds since 1970, by the latest anchor before the moment, or else by the first one after it. `None` if its
@@ -38,19 +32,19 @@ impl Clocks {
         let past = i128::from(stamp.monotonic_ns) - i128::from(anchor.monotonic);
         u64::try_from(i128::from(anchor.unix) + past).ok()
     }
+}
 
-    /// What later records need: of the last boots, the anchor that stands at this record.
-    pub(super) fn kept(&self, at: &Stamp) -> Vec<Clock> {
-        let passed = |a: &&Clock| a.boot != at.boot || a.monotonic <= at.monotonic_ns;
-        let mut kept: Vec<Clock> = Vec::new();
-        for anchor in self.anchors.iter().filter(passed) {
-            match kept.iter_mut().find(|k| k.boot == anchor.boot) {
-                Some(of_boot) if of_boot.monotonic <= anchor.monotonic => *of_boot = anchor.clone(),
-                Some(_) => {}
-                None => kept.push(anchor.clone()),
-            }
-        }
-        kept.drain(..kept.len().saturating_sub(BOOTS));
-        kept
+/// Adds an anchor to those that later records need: the latest of each of the last boots.
+pub(super) fn remember(anchors: &mut Vec<Clock>, anchor: &Anchor) {
+    if let Some(clock) = clock(anchor) {
+        anchors.retain(|a| a.boot != clock.boot);
+        anchors.push(clock);
+        anchors.drain(..anchors.len().saturating_sub(BOOTS));
     }
+}
+
+/// An anchor of a clock that was not set tells nothing; the next one tells for the time before it too.
+fn clock(anchor: &Anchor) -> Option<Clock> {
+    let unix = u64::try_from(anchor.unix_ns).ok().filter(|unix| *unix >= SET)?;
+    Some(Clock { boot: anchor.stamp.boot.to_vec(), monotonic: anchor.monotonic_ns, unix })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::clock::Clocks;
+use super::clock::{self, Clocks};
 use super::metric;
 use super::otlp;
 use super::outbox::Options;
@@ -83,7 +83,9 @@ impl<'a> Ledger<'a> {
             self.records += 1;
             let (Position { epoch, seq }, stamp) = (*position, record.stamp());
             self.state.through = state::Through { epoch, seq, boot: stamp.boot.to_vec() };
-            self.state.anchors = self.clocks.kept(stamp);
+            if let Record::Anchor(anchor) = record {
+                clock::remember(&mut self.state.anchors, anchor);
+            }
         }
         Ok(true)
     }
@@ -124,13 +126,17 @@ impl<'a> Ledger<'a> {
     }
 
     fn meet(&mut self, info: &ModelInfo) -> u32 {
-        if self.state.models.len() >= MODELS {
-            let unused = |m: &&state::Model| !self.due.contains_key(&m.key);
-            if let Some(key) = self.state.models.iter().filter(unused).min_by_key(|m| m.last).map(|m| m.key) {
-                self.state.models.retain(|m| m.key != key);
-            }
+        while self.state.models.len() >= MODELS {
+            let used = |key: u32| {
+                let in_slot = self.state.slots.iter().any(|s| s.model == key);
+                in_slot || self.due.contains_key(&key) || self.draft.holds(key)
+            };
+            let silent = self.state.models.iter().filter(|m| !used(m.key)).min_by_key(|m| m.last);
+            let Some(key) = silent.map(|m| m.key) else { break };
+            self.state.models.retain(|m| m.key != key);
         }
-        let key = 1 + self.state.models.iter().map(|m| m.key).max().unwrap_or(0);
+        self.state.last_key += 1;
+        let key = self.state.last_key;
         self.state.models.push(state::Model {
             key,
             name: info.name.clone(),
@@ -215,7 +221,11 @@ impl<'a> Ledger<'a> {
         if model.start == 0 {
             model.start = opened.min(model.last.saturating_sub(1));
         }
-        self.due.insert(key, self.state.model(key).map_or(time, |m| m.last));
+        let time = model.last;
+        self.due.insert(key, time);
+        if self.state.device.untold {
+            self.touch_device(time);
+        }
     }
 
     fn interval(&self, time: u64) -> u64 {
@@ -258,17 +268,18 @@ impl<'a> Ledger<'a> {
             self.state.device.lost.retain(|l| l.reason != reason.name());
             self.state.device.lost.push(state::Loss { reason: reason.name().into(), count: *total });
         }
-        self.touch_device(&drops.stamp);
+        self.state.device.untold = true;
+        self.clocks.unix(&drops.stamp).into_iter().for_each(|time| self.touch_device(time));
     }
 
     fn lose(&mut self, reason: &str, stamp: &Stamp) {
         self.state.lose(reason, 1);
-        self.touch_device(stamp);
+        self.clocks.unix(stamp).into_iter().for_each(|time| self.touch_device(time));
     }
 
-    fn touch_device(&mut self, stamp: &Stamp) {
-        let Some(time) = self.clocks.unix(stamp) else { return };
+    fn touch_device(&mut self, time: u64) {
         let device = &mut self.state.device;
+        device.untold = false;
         if time.saturating_add(STEP) < device.last {
             (device.start, device.last) = (0, 0);
         }

@@ -52,6 +52,10 @@ impl Draft {
         self.points.is_empty() && self.logs.is_empty()
     }
 
+    pub(super) fn holds(&self, key: u32) -> bool {
+        [false, true].iter().any(|log| self.sizes.resources.contains(&(*log, key)))
+    }
+
     pub(super) fn point(&mut self, key: u32, metric: usize, point: Point) {
         self.sizes.add(key, metric, &point);
         self.points.push((key, metric, point));

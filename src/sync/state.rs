@@ -52,6 +52,9 @@ pub(super) struct State {
     /// The batch that was acknowledged last.
     #[prost(bytes = "vec", tag = "8")]
     pub acked: Vec<u8>,
+    /// The last key that a model was given; 0 is the device's.
+    #[prost(uint32, tag = "9")]
+    pub last_key: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -192,6 +195,9 @@ pub(super) struct Device {
     /// By reason; the telemetry's are its own totals, the others are counted here.
     #[prost(message, repeated, tag = "3")]
     pub lost: Vec<Loss>,
+    /// Some of it was not told yet: it comes with the next window.
+    #[prost(bool, tag = "4")]
+    pub untold: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -234,6 +240,7 @@ impl State {
     }
 
     pub(super) fn lose(&mut self, reason: &str, count: u64) {
+        self.device.untold = true;
         match self.device.lost.iter_mut().find(|l| l.reason == reason) {
             Some(loss) => loss.count += count,
             None => self.device.lost.push(Loss { reason: reason.into(), count }),

@@ -55,6 +55,14 @@ fn a_wrong_arrow_is_seen() {
 }
 
 #[test]
+fn a_socket_is_seen() {
+    only("src/tensor/a.rs", "fn f() { ureq::get(x); }", "src/tensor/a.rs: ureq: only src/bin may open a socket");
+    only("ffi/src/a.rs", "use std::net::{TcpStream};", "ffi/src/a.rs: TcpStream: only src/bin may open a socket");
+    none("src/bin/selvedge/sync.rs", "use ureq::Agent;");
+    none("src/tensor/a.rs", "// ureq\nconst X: &str = \"TcpStream\";");
+}
+
+#[test]
 fn tests_docs_and_strings_are_no_arrows() {
     none("src/tensor/tests.rs", "use crate::engine::Run;");
     none("src/tensor/a.rs", "#[cfg(test)]\nmod tests { use crate::engine::Run; fn f() {} }\nfn g() {}");

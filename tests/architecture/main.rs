@@ -58,6 +58,8 @@ const SEARCHED: &[&str] = &["src", "ffi/src", "ffi/tests", "tests", "examples", 
 const MAX_LINES: usize = 500;
 const MAX_MAP_LINES: usize = 119;
 const NAMES_WITHOUT_A_JOB: &[&str] = &["util", "utils", "common", "helper", "helpers", "type", "types"];
+/// The library opens no socket; the command may.
+const SOCKETS: &[&str] = &["ureq", "TcpStream", "TcpListener", "UdpSocket", "UnixStream"];
 const UNFINISHED: &[&str] = &["todo!", "unimplemented!", "dbg!"];
 
 #[test]
@@ -116,6 +118,10 @@ fn violations(files: &[File], rooms: &[(&str, &[&str])], may_be_unsafe: &[&str])
         }
         for name in path.trim_end_matches(".rs").split('/').filter(|n| NAMES_WITHOUT_A_JOB.contains(n)) {
             found.push(format!("{path}: '{name}' names no job"));
+        }
+        let may_open = !path.starts_with("src/") && !path.starts_with("ffi/src/") || path.starts_with("src/bin/");
+        for socket in SOCKETS.iter().filter(|name| !may_open && words(&code, name).next().is_some()) {
+            found.push(format!("{path}: {socket}: only src/bin may open a socket"));
         }
         for unfinished in
             UNFINISHED.iter().filter(|u| words(&code, u.trim_end_matches('!')).any(|i| code[i..].starts_with(**u)))

@@ -63,8 +63,9 @@ impl Device {
 
     /// Seals a window of random counts that closed so many seconds after counting began.
     pub(crate) fn window(&mut self, seconds: u64) {
-        let features: Vec<Vec<u64>> =
-            self.profile.features.iter().map(|f| f.bins.clone()).map(|bins| self.counts(&bins)).collect();
+        let random = &mut self.random;
+        let mut counts = |bins: &Bins| (0..bins.len()).map(|_| next(random) % 40).collect();
+        let features: Vec<Vec<u64>> = self.profile.features.iter().map(|f| counts(&f.bins)).collect();
         let at = |seconds: u64| Stamp { boot: BOOT, monotonic_ns: seconds * 1_000_000_000, ..Stamp::default() };
         let previous = self.counted.last().map_or(0, |(seconds, _)| *seconds);
         let window = Window {
@@ -79,10 +80,6 @@ impl Device {
         self.telemetry.seal(&Record::Window(window)).unwrap();
         self.counted.push((seconds, features));
         self.windows += 1;
-    }
-
-    fn counts(&mut self, bins: &Bins) -> Vec<u64> {
-        (0..bins.len()).map(|_| next(&mut self.random) % 40).collect()
     }
 
     pub(crate) fn alert(&mut self) {

@@ -51,7 +51,7 @@ fn collector(folder: &Path) -> Option<Collector> {
 }
 
 /// Waits until the files hold every point that the device told, and compares each with what the test counted itself.
-fn check(device: &Device, folder: &Path) -> Received {
+fn check<T>(device: &Device<T>, folder: &Path) -> Received {
     let expected = device.expected();
     let received = collector::wait(|| {
         let received = read(folder);

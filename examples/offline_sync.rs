@@ -1,0 +1,107 @@
+//! A device that is offline for a while, and what it posts when it is not.
+//!
+//! `cargo run --example offline_sync --features cli -- FOLDER [http://localhost:4318]`
+//!
+//! Without an endpoint it records, and shows the batch that would go out. Run it again, with one, and it posts what the
+//! earlier runs left in the folder too.
+
+use std::error::Error;
+use std::thread::sleep;
+
+use selvedge::drift::{Counts, Profile};
+use selvedge::sync::{Batch, Decision, Hints, Options, Outbox, Privacy, Retry};
+use selvedge::telemetry::{Inference, Limits, ModelInfo, Record, Telemetry, Window};
+use sha2::{Digest, Sha256};
+use ureq::Agent;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let Some(folder) = args.first() else { return Err("usage: offline_sync FOLDER [ENDPOINT]".into()) };
+    let telemetry = Telemetry::open(folder, Limits::default());
+
+    record(&telemetry)?;
+    println!("telemetry: {:?}", telemetry.status());
+
+    let options = Options {
+        app_version: Some("1.0".into()),
+        // Everything at once, to look at; an app keeps the default.
+        privacy: Privacy::NONE,
+        ..Options::new("offline-sync")
+    };
+    let mut outbox = Outbox::open(&telemetry, folder, options)?;
+    let hints = Hints { offline: args.len() < 2, ..Hints::default() };
+    let retry = Retry::default();
+    while let Some(batch) = outbox.next_batch(256 << 10)? {
+        println!("batch: {batch:?}");
+        if retry.begin(hints).is_some() {
+            println!("offline: it stays in {folder}");
+            break;
+        }
+        match post(&args[1], &batch, &retry)? {
+            Decision::Accepted => outbox.ack(&batch)?,
+            Decision::Drop => outbox.refuse(&batch, batch.points + batch.log_records)?,
+            _ => {
+                println!("no answer: it stays in {folder}");
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A thousand answers of a model with two features, counted into windows of 256.
+fn record(telemetry: &Telemetry) -> selvedge::Result<()> {
+    let rows: Vec<[f32; 2]> = (0..2000).map(|i| [(i % 97) as f32, (i % 31) as f32]).collect();
+    let profile = Profile::fit().number("wind").number("temperature").of_rows(&rows)?;
+    let bytes = profile.encode();
+    let info = ModelInfo {
+        slot: 1,
+        name: "rain".into(),
+        version: Some("3".into()),
+        digest: [7; 32],
+        backend: "tract".into(),
+        profile_digest: Sha256::digest(&bytes).into(),
+        profile: bytes,
+        ..ModelInfo::default()
+    };
+    telemetry.seal(&Record::Model(info))?;
+    for index in 0..4 {
+        let opened = telemetry.now();
+        for i in 0..256u32 {
+            let bins = [profile.features[0].bin((i % 90) as f32), profile.features[1].bin((i % 31) as f32)];
+            telemetry.record(&Inference { model: 1, latency_us: 700 + i, bins: &bins, ..Inference::default() });
+        }
+        let mut counts = Counts::new(&profile);
+        let mut window = Window { model: 1, index, opened, ..Window::default() };
+        telemetry.drain(&mut |inference| {
+            counts.add_row(inference.bins);
+            window.latency.record(inference.latency_us.into());
+        });
+        (window.rows, window.outcomes) = (counts.rows, vec![(0, counts.rows)]);
+        window.features = counts.features;
+        window.closed = telemetry.now();
+        telemetry.seal(&Record::Window(window))?;
+    }
+    Ok(())
+}
+
+/// Posts both requests of a batch, as often as the policy says.
+fn post(endpoint: &str, batch: &Batch, retry: &Retry) -> Result<Decision, Box<dyn Error>> {
+    let agent: Agent = Agent::config_builder().http_status_as_error(false).build().into();
+    for (path, body) in batch.requests() {
+        for attempt in 0.. {
+            let mut request = agent.post(format!("{endpoint}{path}")).content_type(Batch::CONTENT_TYPE);
+            if let Some(encoding) = batch.encoding.header() {
+                request = request.header("Content-Encoding", encoding);
+            }
+            let status = request.send(body).map_or(0, |response| response.status().as_u16());
+            println!("{path}: {status}");
+            match retry.next(attempt, status, None, getrandom::u64()?) {
+                Decision::Accepted => break,
+                Decision::Wait(wait) => sleep(wait),
+                done => return Ok(done),
+            }
+        }
+    }
+    Ok(Decision::Accepted)
+}
