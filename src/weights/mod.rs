@@ -15,6 +15,8 @@ mod source;
 mod table;
 mod tensor_type;
 mod tensors;
+#[cfg(test)]
+pub(crate) mod tests;
 mod value;
 
 pub use file::{FileFormat, WeightFile};
