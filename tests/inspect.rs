@@ -97,7 +97,7 @@ fn what_cannot_be_listed_is_an_error() {
     for (bytes, code) in [
         (&b""[..], Code::Corrupt),
         (b"GGUF\x03\0\0\0", Code::Corrupt),
-        (b"\x08\0\0\0\0\0\0\0{}      ", Code::Corrupt),
+        (b"\xff\0\0\0\0\0\0\0{}", Code::Corrupt),
         (b"PK\x03\x04", Code::Unsupported),
         (b"no model at all", Code::Corrupt),
     ] {

@@ -1,6 +1,6 @@
 //! Who can answer: opens a model file and picks the runtime for it.
 //!
-//! Enters: a [`Source`](crate::Source) and [`Options`]. Leaves: an [`Engine`]. May import:
+//! Enters: a [`Source`] and [`Options`]. Leaves: an [`Engine`]. May import:
 //! engine, tensor, weights, text.
 
 pub mod fake;
@@ -27,7 +27,7 @@ pub use inspect::{Inspection, TensorInfo, inspect};
 pub use options::{Backend, OpenProgress, Options};
 
 use crate::engine::Engine;
-use crate::weights::{Opened as Model, Source, Value, WeightFile};
+use crate::weights::{Opened as Model, Source, Value};
 use crate::{Code, Error, Result};
 
 /// Opens a model.
@@ -97,7 +97,7 @@ fn open_model(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
 /// A GGUF file that is a table of vectors and no model for llama.cpp. What is broken is for llama.cpp's door to tell.
 #[cfg(feature = "tokenizer")]
 fn is_static(model: &Model) -> bool {
-    WeightFile::of_bytes(model.bytes.clone()).is_ok_and(|file| table::is_static(&file))
+    crate::weights::WeightFile::of_bytes(model.bytes.clone()).is_ok_and(|file| table::is_static(&file))
 }
 
 #[cfg(not(feature = "tokenizer"))]

@@ -43,6 +43,7 @@ const UNSAFE: &[&str] = &[
     "src/backend/gguf/context.rs",
     "src/backend/gguf/native.rs",
     "src/backend/gguf/stream.rs",
+    "src/backend/gguf/tests/native.rs",
     "src/backend/onnx/runtime.rs",
     "src/backend/onnx/session.rs",
     "src/backend/onnx/value.rs",

@@ -14,8 +14,9 @@ use crate::{Error, Result};
 
 pub use search::Hit;
 
-/// Rows ahead that are asked for while one is summed: about as many as the memory answers at a time.
-const AHEAD: usize = 8;
+/// Bytes ahead that are asked for while a row is summed, and the most rows: as much as the memory answers at a time.
+const AHEAD_BYTES: usize = 8 << 10;
+const MOST_AHEAD: usize = 32;
 
 /// The rows of a two-dimensional tensor, `[rows, width]`, such as the vectors of a vocabulary or of a collection of
 /// texts. Shares the file's map, so a clone costs nothing.
@@ -159,6 +160,7 @@ impl Table {
             return Err(Error::invalid(format!("table: expected room for {n} rows of {width}, got {got}")));
         }
         let bytes = self.bytes.as_slice();
+        self.ask_first(bytes, ids);
         for (i, (&id, out)) in ids.iter().zip(out.chunks_exact_mut(self.width)).enumerate() {
             self.ask_ahead(bytes, ids, i);
             self.read(self.row(bytes, id), out)?;
@@ -186,6 +188,7 @@ impl Table {
         };
         out.fill(0.0);
         let bytes = self.bytes.as_slice();
+        self.ask_first(bytes, ids);
         for (i, &id) in ids.iter().enumerate() {
             self.ask_ahead(bytes, ids, i);
             self.add(self.row(bytes, id), weights.get(i).copied().unwrap_or(1.0), out)?;
@@ -206,8 +209,17 @@ impl Table {
         &bytes[begin..begin + self.row_bytes]
     }
 
+    /// How many rows are asked for before they are summed.
+    fn ahead(&self) -> usize {
+        (AHEAD_BYTES / self.row_bytes).clamp(1, MOST_AHEAD)
+    }
+
+    fn ask_first(&self, bytes: &[u8], ids: &[u32]) {
+        ids.iter().take(self.ahead()).for_each(|&id| kernel::prefetch(self.row(bytes, id)));
+    }
+
     fn ask_ahead(&self, bytes: &[u8], ids: &[u32], i: usize) {
-        if let Some(&id) = ids.get(i + AHEAD) {
+        if let Some(&id) = ids.get(i + self.ahead()) {
             kernel::prefetch(self.row(bytes, id));
         }
     }
@@ -233,10 +245,22 @@ impl Table {
     }
 }
 
+/// Sums side by side, so that the compiler can do as many at a time.
+const LANES: usize = 16;
+
 /// Scales to length 1; a vector of zeros stays as it is.
 fn to_length_1(vector: &mut [f32]) {
-    let length = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+    let (chunks, rest) = vector.as_chunks::<LANES>();
+    let mut squares = [0.0f64; LANES];
+    for chunk in chunks {
+        for (square, &x) in squares.iter_mut().zip(chunk) {
+            *square += f64::from(x) * f64::from(x);
+        }
+    }
+    let rest: f64 = rest.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    let length = (squares.iter().sum::<f64>() + rest).sqrt();
     if length > 0.0 {
-        vector.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
+        let scale = 1.0 / length;
+        vector.iter_mut().for_each(|x| *x = (f64::from(*x) * scale) as f32);
     }
 }

@@ -52,26 +52,81 @@ impl File {
 
     /// The same with all of its weights, which mean nothing: `weight(i)` is the i-th of each tensor.
     pub(crate) fn complete(weight: impl Fn(usize) -> f32) -> Self {
-        let mut tensors =
-            vec![("token_embd.weight".to_owned(), vec![64, 300]), ("output_norm.weight".to_owned(), vec![64])];
-        for layer in 0..2 {
-            let shapes: [(&str, &[u64]); 9] = [
-                ("attn_norm", &[64]),
-                ("attn_q", &[64, 64]),
-                ("attn_k", &[64, 32]),
-                ("attn_v", &[64, 32]),
-                ("attn_output", &[64, 64]),
-                ("ffn_norm", &[64]),
-                ("ffn_gate", &[64, 96]),
-                ("ffn_up", &[64, 96]),
-                ("ffn_down", &[96, 64]),
-            ];
-            tensors.extend(shapes.map(|(name, dims)| (format!("blk.{layer}.{name}.weight"), dims.to_vec())));
-        }
-        tensors.into_iter().fold(Self::model().no_tensors(), |file, (name, dims)| {
+        let whole: [(&str, &[u64]); 2] = [("token_embd.weight", &[64, 300]), ("output_norm.weight", &[64])];
+        let layer: [(&str, &[u64]); 9] = [
+            ("attn_norm.weight", &[64]),
+            ("attn_q.weight", &[64, 64]),
+            ("attn_k.weight", &[64, 32]),
+            ("attn_v.weight", &[64, 32]),
+            ("attn_output.weight", &[64, 64]),
+            ("ffn_norm.weight", &[64]),
+            ("ffn_gate.weight", &[64, 96]),
+            ("ffn_up.weight", &[64, 96]),
+            ("ffn_down.weight", &[96, 64]),
+        ];
+        Self::model().no_tensors().weights(&whole, &layer, 2, weight)
+    }
+
+    /// An encoder of one layer with all of its weights.
+    pub(crate) fn encoder(weight: impl Fn(usize) -> f32) -> Self {
+        let whole: [(&str, &[u64]); 5] = [
+            ("token_embd.weight", &[64, 300]),
+            ("token_types.weight", &[64, 2]),
+            ("position_embd.weight", &[64, 128]),
+            ("token_embd_norm.weight", &[64]),
+            ("token_embd_norm.bias", &[64]),
+        ];
+        let layer: [(&str, &[u64]); 16] = [
+            ("attn_q.weight", &[64, 64]),
+            ("attn_q.bias", &[64]),
+            ("attn_k.weight", &[64, 64]),
+            ("attn_k.bias", &[64]),
+            ("attn_v.weight", &[64, 64]),
+            ("attn_v.bias", &[64]),
+            ("attn_output.weight", &[64, 64]),
+            ("attn_output.bias", &[64]),
+            ("attn_output_norm.weight", &[64]),
+            ("attn_output_norm.bias", &[64]),
+            ("ffn_up.weight", &[64, 96]),
+            ("ffn_up.bias", &[96]),
+            ("ffn_down.weight", &[96, 64]),
+            ("ffn_down.bias", &[64]),
+            ("layer_output_norm.weight", &[64]),
+            ("layer_output_norm.bias", &[64]),
+        ];
+        let mut file = Self::model().no_tensors().weights(&whole, &layer, 1, weight);
+        file.keys.retain(|(key, _)| !key.starts_with("llama."));
+        file.text("general.architecture", "bert")
+            .u32("bert.block_count", 1)
+            .u32("bert.context_length", 128)
+            .u32("bert.embedding_length", 64)
+            .u32("bert.feed_forward_length", 96)
+            .u32("bert.attention.head_count", 4)
+            .f32("bert.attention.layer_norm_epsilon", 1e-12)
+            .key("bert.attention.causal", 7, vec![0])
+            .u32("bert.pooling_type", 1)
+            .text("tokenizer.ggml.model", "bert")
+            .u32("tokenizer.ggml.token_type_count", 2)
+            .u32("tokenizer.ggml.seperator_token_id", 258)
+            .u32("tokenizer.ggml.unknown_token_id", 259)
+            .u32("tokenizer.ggml.padding_token_id", 260)
+    }
+
+    fn weights(
+        self,
+        whole: &[(&str, &[u64])],
+        layer: &[(&str, &[u64])],
+        layers: usize,
+        weight: impl Fn(usize) -> f32,
+    ) -> Self {
+        let repeated =
+            (0..layers).flat_map(|i| layer.iter().map(move |(part, dims)| (format!("blk.{i}.{part}"), *dims)));
+        let all = whole.iter().map(|(name, dims)| ((*name).to_owned(), *dims)).chain(repeated);
+        all.fold(self, |file, (name, dims)| {
             let count = dims.iter().product::<u64>() as usize;
             let fill = (0..count).flat_map(|i| weight(i).to_le_bytes()).collect();
-            file.any_tensor(Tensor { name: name.into(), dims, kind: 0, offset: None, fill, bytes: count * 4 })
+            let (name, dims) = (name.into_bytes(), dims.to_vec());
+            file.any_tensor(Tensor { name, dims, kind: 0, offset: None, fill, bytes: count * 4 })
         })
     }
 
@@ -119,6 +174,14 @@ impl File {
     pub(crate) fn any_tensor(mut self, tensor: Tensor) -> Self {
         self.tensors.push(tensor);
         self
+    }
+
+    pub(crate) fn tensors(&self) -> &[Tensor] {
+        &self.tensors
+    }
+
+    pub(crate) fn tensors_mut(&mut self) -> &mut [Tensor] {
+        &mut self.tensors
     }
 
     pub(crate) fn no_tensors(mut self) -> Self {

@@ -1,12 +1,15 @@
 //! Generated files, good and bad: what the header's reader and the checks say before native code sees a byte.
 
+mod child;
+mod hostile;
 mod loading;
 mod meaning;
+mod native;
 mod serving;
 
 use super::facts::Facts;
 use crate::weights::WeightFile;
-use crate::weights::tests::craft::{File, Tensor, string};
+use crate::weights::tests::craft::{File, string};
 use crate::{Bytes, Code, Error, Result};
 
 /// Reads and checks a file as `open` does.
