@@ -1,7 +1,7 @@
 //! Who can answer: opens a model file and picks the runtime for it.
 //!
 //! Enters: a [`Source`] and [`Options`]. Leaves: an [`Engine`]. May import:
-//! engine, tensor, weights, text.
+//! engine, kernel, tensor, weights, text.
 
 pub mod fake;
 #[cfg(feature = "gguf")]
@@ -9,7 +9,9 @@ mod gguf;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod options;
+pub mod pack;
 #[cfg(any(feature = "onnx", feature = "tract"))]
+mod packed;
 mod proto;
 #[cfg_attr(
     not(all(feature = "gguf", feature = "tract")),

@@ -60,7 +60,16 @@ impl External {
         model: &Model,
         map: Map,
     ) -> Result<BTreeMap<String, Bytes>> {
-        let mut files = BTreeMap::new();
+        Self::open_others(tensors, model, map, BTreeMap::new())
+    }
+
+    /// As [`External::open_all`], with some of the `files` in memory already.
+    pub(in crate::backend) fn open_others(
+        tensors: &[External],
+        model: &Model,
+        map: Map,
+        mut files: BTreeMap<String, Bytes>,
+    ) -> Result<BTreeMap<String, Bytes>> {
         for External { tensor, location, offset, length } in tensors {
             if !files.contains_key(location) {
                 let folder = model.folder.as_deref().ok_or_else(|| {

@@ -4,16 +4,22 @@
 //! from there). It is walked in place, with these limits: a million nodes, sub-graphs 64 deep, and
 //! every declared size within the file.
 
+mod edit;
 mod external;
+mod graph;
 mod tensor;
 #[cfg(test)]
 mod tests;
 mod wire;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(super) use edit::Edit;
 pub(super) use external::External;
-use tensor::TensorHead;
+pub(super) use graph::{Graph, Node};
+pub(super) use tensor::{FLOAT, FLOAT16, TensorHead, element_name};
+pub(super) use write::{NewNode, external as external_tensor, inline as inline_tensor, unique};
 use wire::{Value, fields};
 
 use crate::engine::{Dim, Kind, Port};
@@ -83,6 +89,20 @@ pub(super) fn read(bytes: &[u8]) -> Result<Declared> {
     let functions = std::mem::take(&mut declared.functions);
     declared.operators.retain(|op| !functions.contains(op));
     Ok(declared)
+}
+
+/// The value of one entry of a model's metadata; the model need not have been read.
+pub(super) fn metadata<'a>(model: &'a [u8], key: &str) -> Result<Option<&'a str>> {
+    let mut found = None;
+    for field in fields(model, "not an ONNX model") {
+        if let (14, v) = field? {
+            let (k, value) = entry(v.bytes("metadata_props")?, "metadata_props")?;
+            if k == key {
+                found = Some(value);
+            }
+        }
+    }
+    Ok(found)
 }
 
 impl Declared {

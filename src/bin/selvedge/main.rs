@@ -1,0 +1,64 @@
+//! The command `selvedge`. One file per subcommand.
+//!
+//! Results go to standard output, errors to standard error as `error: …`. Nothing asks and nothing blinks: what it
+//! prints on a terminal it prints into a pipe, but for the progress of long work.
+
+mod inspect;
+mod print;
+mod validate;
+
+use std::error::Error;
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Looks into model files, and gets them ready for the device.
+#[derive(Parser)]
+#[command(name = "selvedge", version, arg_required_else_help = true, after_help = EXIT_CODES, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Inspect(inspect::Inspect),
+    Validate(validate::Validate),
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; for `validate`, the file is valid
+  1  the answer is no: `validate` found the file invalid, `inspect` could not read it as a model
+  2  the command was used wrongly, or a file could not be opened, read or written";
+
+/// The command was done, and its answer is no.
+const NO: u8 = 1;
+/// It could not be done.
+const FAILED: u8 = 2;
+
+type Outcome = Result<ExitCode, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Inspect(command) => command.run(),
+        Command::Validate(command) => command.run(),
+    };
+    outcome.unwrap_or_else(|error| match error.downcast_ref::<io::Error>() {
+        // Whoever read the output has seen enough, as in `selvedge inspect … | head`.
+        Some(e) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        _ => {
+            eprintln!("error: {error}");
+            ExitCode::from(code(&*error))
+        }
+    })
+}
+
+/// A file that is no good is an answer; a file that could not be read is a failure.
+fn code(error: &(dyn Error + 'static)) -> u8 {
+    match error.downcast_ref::<selvedge::Error>().map(selvedge::Error::code) {
+        Some(selvedge::Code::Corrupt | selvedge::Code::Unsupported) => NO,
+        _ => FAILED,
+    }
+}
