@@ -9,11 +9,13 @@
 pub mod backend;
 mod engine;
 mod error;
+pub mod kernel;
 mod tensor;
 #[cfg(feature = "gguf")]
 mod text;
+pub mod weights;
 
-pub use backend::{Backend, Map, OpenProgress, Options, Source, open};
+pub use backend::{Backend, OpenProgress, Options, open};
 #[cfg(feature = "async")]
 pub use engine::EventStream;
 pub use engine::{
@@ -23,3 +25,4 @@ pub use engine::{
 };
 pub use error::{Code, Error, Result};
 pub use tensor::{Bytes, DType, Element, Shape, Tensor, TensorView};
+pub use weights::{Map, Source};

@@ -1,6 +1,6 @@
 //! Who can answer: opens a model file and picks the runtime for it.
 //!
-//! Enters: a [`Source`] and [`Options`]. Leaves: an [`Engine`]. May import:
+//! Enters: a [`Source`](crate::Source) and [`Options`]. Leaves: an [`Engine`]. May import:
 //! engine, kernel, tensor, weights, text.
 
 pub mod fake;
@@ -23,12 +23,11 @@ mod tract;
 
 use std::sync::Arc;
 
-pub use options::{Backend, Map, OpenProgress, Options};
-pub use source::Source;
+pub use options::{Backend, OpenProgress, Options};
 
 use crate::engine::Engine;
+use crate::weights::{Access, Opened as Model, Source};
 use crate::{Code, Error, Result};
-use source::Model;
 
 /// Opens a model.
 ///
@@ -49,7 +48,8 @@ use source::Model;
 /// # Ok::<(), selvedge::Error>(())
 /// ```
 pub fn open(source: impl Into<Source>, options: Options) -> Result<Arc<dyn Engine>> {
-    let model = Model::open(source.into(), options.map)?;
+    let access = Access { map: options.map, no_symlinks: options.no_symlinks };
+    let model = Model::open(source.into(), access)?;
     let name = model.name.clone();
     open_model(model, &options).map_err(|e| e.during(format!("opening '{name}'")))
 }

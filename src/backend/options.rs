@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::engine::{Cancel, Digest};
+use crate::weights::Map;
 
 /// How to open a model. The default suits a phone and a server alike.
 ///
@@ -30,6 +31,8 @@ pub struct Options {
     pub memory_limit: Option<u64>,
     /// How the file comes into memory.
     pub map: Map,
+    /// Whether a path that is a symbolic link is refused with `InvalidArgument`.
+    pub no_symlinks: bool,
     /// Refuse with `Corrupt` a file whose SHA-256 is another.
     pub digest: Option<Digest>,
     /// The ONNX Runtime library; `None` searches for one.
@@ -93,6 +96,13 @@ impl Options {
         self
     }
 
+    /// Refuses a path that is a symbolic link.
+    #[must_use]
+    pub fn no_symlinks(mut self) -> Self {
+        self.no_symlinks = true;
+        self
+    }
+
     /// Takes only the file with this SHA-256.
     #[must_use]
     pub fn digest(mut self, digest: Digest) -> Self {
@@ -131,6 +141,7 @@ impl fmt::Debug for Options {
             .field("parallel", &self.parallel)
             .field("memory_limit", &self.memory_limit)
             .field("map", &self.map)
+            .field("no_symlinks", &self.no_symlinks)
             .field("digest", &self.digest)
             .field("onnxruntime", &self.onnxruntime)
             .finish_non_exhaustive()
@@ -167,19 +178,6 @@ impl Backend {
             Backend::Tract => cfg!(feature = "tract"),
         }
     }
-}
-
-/// How a model file comes into memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Map {
-    /// Mapped read-only: pages come from the file as they are touched and can go again under
-    /// pressure. The file must not be truncated while it is open: touching a page that is gone
-    /// ends the process (`SIGBUS`), and no library can prevent that.
-    #[default]
-    Mapped,
-    /// Read whole into memory: safe whatever happens to the file, at the price of the memory.
-    Read,
 }
 
 /// How far an open is.

@@ -4,9 +4,8 @@
 //! The checks here stand before those that any architecture can reach: layers, heads, experts, rope; those of the
 //! vocabulary are in `vocabulary`.
 
-use super::header::Header;
-use super::value::Value;
 use super::vocabulary::{Vocabulary, check_vocabulary};
+use crate::weights::{Metadata, Value, WeightFile};
 use crate::{Error, Result};
 
 /// What the backend must know before and after the model is loaded.
@@ -161,11 +160,12 @@ impl Facts {
     ///
     /// Errors: `Corrupt` for metadata that is missing or contradicts itself, `Unsupported` for a file that is not a
     /// model by itself, or whose tokenizer is not taken.
-    pub(super) fn read(header: &Header<'_>) -> Result<Self> {
+    pub(super) fn read(file: &WeightFile) -> Result<Self> {
+        let header = file.metadata();
         let Some(architecture) = header.text("general.architecture")? else {
             return Err(Error::corrupt("key 'general.architecture' is missing"));
         };
-        if header.tensors.is_empty() {
+        if file.tensors().len() == 0 {
             return Err(Error::unsupported("expected a model, got a GGUF file without weights"));
         }
         if let Some(parts) = header.number("split.count")?
@@ -196,15 +196,15 @@ impl Facts {
             heads: heads.most,
             pooling: keys.pooling()?,
             vocabulary: check_vocabulary(header)?,
-            weight_bytes: header.tensors.iter().map(|t| t.bytes).sum(),
+            weight_bytes: file.tensor_bytes(),
         })
     }
 }
 
 /// The keys of one architecture.
-struct Keys<'h, 'a> {
-    header: &'h Header<'a>,
-    architecture: &'h str,
+struct Keys<'a> {
+    header: Metadata<'a>,
+    architecture: &'a str,
 }
 
 struct Heads {
@@ -213,7 +213,7 @@ struct Heads {
     cache_elements: u64,
 }
 
-impl Keys<'_, '_> {
+impl Keys<'_> {
     fn key(&self, name: &str) -> String {
         format!("{}.{name}", self.architecture)
     }
@@ -240,7 +240,7 @@ impl Keys<'_, '_> {
                 let numbers: Option<Vec<u64>> = array.numbers().collect();
                 match numbers {
                     Some(numbers) if numbers.len() == layers => Ok(numbers),
-                    _ => Err(self.corrupt(name, format!("expected {layers} numbers, got {}", Value::Array(*array)))),
+                    _ => Err(self.corrupt(name, format!("expected {layers} numbers, got {}", Value::Array(array)))),
                 }
             }
             Some(_) => Ok(vec![self.number(name)?.unwrap_or(0); layers]),

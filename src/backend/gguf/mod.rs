@@ -2,7 +2,7 @@
 //!
 //! Enters: a model's bytes. Leaves: an engine that generates, chats and embeds.
 //!
-//! `header` reads the file before native code does, `facts` and `vocabulary` say what is in it and refuse what
+//! `weights` reads the file before native code does, `facts` and `vocabulary` say what is in it and refuse what
 //! llama.cpp would not survive, `estimate` says what it costs. `native`, `stream` and `context` are the only way to
 //! llama.cpp. `worker` is the thread that computes; `generator` and `embedder` are its two jobs, with `lane`, `state`
 //! and `pace`. `run` is what callers hold, `prompt` makes tokens of what they ask.
@@ -12,7 +12,6 @@ mod embedder;
 mod estimate;
 mod facts;
 mod generator;
-mod header;
 mod lane;
 mod native;
 mod pace;
@@ -22,7 +21,6 @@ mod state;
 mod stream;
 #[cfg(test)]
 mod tests;
-mod value;
 mod vocabulary;
 mod worker;
 
@@ -31,16 +29,15 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
-use super::source::Model as Source;
-use super::{Map, OpenProgress, Options, afford};
+use super::{Model as Source, OpenProgress, Options, afford};
 use crate::engine::{
     Abilities, Answer, Call, Embed, Engine, Finish, Generate, Progress, Provenance, Request, Run, Spec, Trim, Usage,
 };
 use crate::text::Template;
+use crate::weights::{Map, Value, WeightFile};
 use crate::{Error, Result};
 use embedder::EmbedJob;
 use facts::{Facts, Pooling};
-use header::Header;
 use lane::Lane;
 use native::Model;
 use prompt::Prompts;
@@ -75,12 +72,12 @@ const ENCODERS: &[&str] = &[
 const MAP_ALIGNMENT: u64 = 32;
 
 pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>> {
-    let header = Header::read(source.bytes.as_slice())?;
-    let facts = Facts::read(&header)?;
+    let file = WeightFile::of_bytes(source.bytes.clone())?;
+    let facts = Facts::read(&file)?;
     let metadata: BTreeMap<String, String> =
-        header.entries.iter().map(|(key, value)| ((*key).to_owned(), value.in_words())).collect();
-    let (data_start, alignment) = (header.data_start, header.alignment);
-    drop(header);
+        file.metadata().iter().map(|(key, value)| (key.to_owned(), in_words(value))).collect();
+    let (data_start, alignment) = (file.data_start(), file.alignment());
+    drop(file);
     let mut plan = plan(&facts, options)?;
     let cells = u64::from(Division::most_cells(&plan));
     let memory = estimate::estimate(&facts, cells, plan.parallel.into(), plan.generates);
@@ -123,6 +120,14 @@ pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>>
     spec.metadata = metadata;
     let link = Arc::new(worker::start(model.clone(), plan)?);
     Ok(Arc::new(Gguf { spec, plan, longest: facts.vocabulary.longest, model, template, link }))
+}
+
+/// For metadata: scalars and texts in full, arrays as their type and length.
+fn in_words(value: Value<'_>) -> String {
+    match value.as_bytes() {
+        Some(text) => String::from_utf8_lossy(text).into_owned(),
+        None => value.to_string(),
+    }
 }
 
 /// How the model will be served.

@@ -6,8 +6,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::header::Header;
-use super::value::{Array, FLOAT32, INT32, STRING, Value};
+use crate::weights::{Array, Metadata, Value, ValueType};
 use crate::{Error, Result};
 
 /// What the backend must know of a vocabulary.
@@ -53,23 +52,23 @@ const SPECIAL_IDS: &[&str] = &[
     "fim_sep",
 ];
 
-pub(super) fn check_vocabulary(header: &Header<'_>) -> Result<Vocabulary> {
+pub(super) fn check_vocabulary(header: Metadata<'_>) -> Result<Vocabulary> {
     let Some(model) = header.text("tokenizer.ggml.model")? else {
         return Err(Error::corrupt("key 'tokenizer.ggml.model' is missing"));
     };
     if !TOKENIZERS.contains(&model) {
         return Err(Error::unsupported(format!("tokenizer: expected one of {TOKENIZERS:?}, got '{model}'")));
     }
-    let Some(list) = array(header, "tokens", &[STRING], None)? else {
+    let Some(list) = array(header, "tokens", &[ValueType::Text], None)? else {
         return Err(Error::corrupt("key 'tokenizer.ggml.tokens' is missing"));
     };
-    if !(1..=MAX_TOKENS).contains(&list.len) {
-        return Err(Error::corrupt(format!("vocabulary: expected 1 to {MAX_TOKENS} tokens, got {}", list.len)));
+    if !(1..=MAX_TOKENS).contains(&list.len()) {
+        return Err(Error::corrupt(format!("vocabulary: expected 1 to {MAX_TOKENS} tokens, got {}", list.len())));
     }
-    array(header, "scores", &[FLOAT32, INT32], Some(list.len))?;
-    let types = array(header, "token_type", &[INT32], Some(list.len))?;
+    array(header, "scores", &[ValueType::F32, ValueType::I32], Some(list.len()))?;
+    let types = array(header, "token_type", &[ValueType::I32], Some(list.len()))?;
     check_merges(header, model)?;
-    array(header, "suppress_tokens", &[INT32], None)?;
+    array(header, "suppress_tokens", &[ValueType::I32], None)?;
     let tokens: Vec<&[u8]> = list.texts().collect();
     let longest = check_tokens(&tokens, types)?;
     let ids = Ids { header, tokens: &tokens };
@@ -87,29 +86,23 @@ pub(super) fn check_vocabulary(header: &Header<'_>) -> Result<Vocabulary> {
 }
 
 /// An array under `tokenizer.ggml.` of one of the types and, if given, of the length.
-fn array<'a>(header: &Header<'a>, name: &str, kinds: &[u32], len: Option<u64>) -> Result<Option<Array<'a>>> {
+fn array<'a>(header: Metadata<'a>, name: &str, types: &[ValueType], len: Option<u64>) -> Result<Option<Array<'a>>> {
     let key = format!("tokenizer.ggml.{name}");
     let Some(value) = header.get(&key) else { return Ok(None) };
-    match value.array() {
-        Some(array) if kinds.contains(&array.kind) && len.is_none_or(|len| array.len == len) => Ok(Some(array)),
+    match value.as_array() {
+        Some(array) if types.contains(&array.element_type()) && len.is_none_or(|len| array.len() == len) => {
+            Ok(Some(array))
+        }
         _ => {
             let of = len.map_or(String::new(), |len| format!(" of {len} elements"));
-            let names: Vec<&str> = kinds.iter().map(|&k| type_name(k)).collect();
+            let names: Vec<&str> = types.iter().map(|t| t.name()).collect();
             Err(Error::corrupt(format!("key '{key}': expected an array{of} of {}, got {value}", names.join(" or "))))
         }
     }
 }
 
-fn type_name(kind: u32) -> &'static str {
-    match kind {
-        INT32 => "i32",
-        FLOAT32 => "f32",
-        _ => "string",
-    }
-}
-
-fn check_merges(header: &Header<'_>, model: &str) -> Result<()> {
-    let merges = array(header, "merges", &[STRING], None)?;
+fn check_merges(header: Metadata<'_>, model: &str) -> Result<()> {
+    let merges = array(header, "merges", &[ValueType::Text], None)?;
     match (model, merges) {
         ("gpt2" | "gemma4", None) if header.text("tokenizer.ggml.pre")? != Some("kimi-k2") => {
             Err(Error::corrupt("key 'tokenizer.ggml.merges' is missing"))
@@ -168,7 +161,7 @@ fn check_bytes(tokens: &[&[u8]]) -> Result<()> {
 
 /// The ids of special tokens.
 struct Ids<'h, 'a> {
-    header: &'h Header<'a>,
+    header: Metadata<'a>,
     tokens: &'h [&'a [u8]],
 }
 
@@ -196,7 +189,7 @@ impl Ids<'_, '_> {
         let key = format!("tokenizer.ggml.{name}_token_id");
         match self.header.get(&key) {
             None => Ok(None),
-            Some(value) => match value.number().and_then(|n| usize::try_from(n).ok()) {
+            Some(value) => match value.as_u64().and_then(|n| usize::try_from(n).ok()) {
                 Some(id) if id < self.tokens.len() && matches!(value, Value::U32(_) | Value::I32(_)) => Ok(Some(id)),
                 _ => Err(Error::corrupt(format!(
                     "key '{key}': expected a token below {} as u32, got {value}",

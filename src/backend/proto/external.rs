@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
-use crate::backend::source::bytes_of;
-use crate::backend::{Map, Model};
+use crate::backend::Model;
 use crate::tensor::Bytes;
+use crate::weights::{Map, bytes_of, is_same};
 use crate::{Error, Result};
 
 /// A tensor whose data lies in another file.
@@ -104,24 +104,13 @@ fn open(folder: &Path, location: &str, map: Map) -> Result<Bytes> {
     }
     let file = File::open(&path).map_err(|e| Error::io(format!("external data '{location}'"), e))?;
     let opened = file.metadata().map_err(|e| Error::io(format!("external data '{location}'"), e))?;
-    if checked.is_none_or(|c| !same_file(&c, &opened)) {
+    if checked.is_none_or(|c| !is_same(&c, &opened)) {
         return Err(Error::new(
             crate::Code::Busy,
             format!("external data '{location}' was replaced while it was opened"),
         ));
     }
     bytes_of(&file, 0, opened.len(), map)
-}
-
-#[cfg(unix)]
-fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    (a.dev(), a.ino()) == (b.dev(), b.ino())
-}
-
-#[cfg(not(unix))]
-fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
-    (a.len(), a.modified().ok()) == (b.len(), b.modified().ok())
 }
 
 /// The location as a path of plain names.

@@ -2,7 +2,8 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::Code;
-use crate::backend::{Map, Model, Source};
+use crate::backend::Model;
+use crate::weights::{Map, Source};
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)

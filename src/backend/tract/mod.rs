@@ -86,7 +86,7 @@ fn load(opened: Opened, options: &Options, native_half: bool) -> Result<Model> {
         largest: options.memory_limit.or_else(machine_memory).unwrap_or(16 << 30),
     };
     let plans = Plans::new(planner, declared.operators.contains("If"));
-    plans.prove(options.map == super::Map::Read)?;
+    plans.prove(options.map == crate::Map::Read)?;
     bounds.check()?;
     options.tell(OpenProgress::Load(1.0));
     Ok(Model { spec, plans })

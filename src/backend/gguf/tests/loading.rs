@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::backend::{Map, Options, open};
+use crate::backend::{Options, open};
 use crate::engine::{Ask, Finish, Generate, Message};
+use crate::weights::Map;
 
 fn opened(bytes: Vec<u8>) -> Error {
     match open(bytes, Options::new().threads(1)) {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::super::{Model, load};
 use super::craft::{self, graph, int, ints, model, node};
 use super::{ask, data, f32s, i64s, open, options, refused};
-use crate::backend::source;
+use crate::weights::Opened;
 use crate::{Call, Code, Engine, Map, Request, Source, Step, Tensor, Tensors, Trim};
 
 fn loaded(source: impl Into<Source>, map: Map) -> Model {
     let options = options().map(map);
-    load(source::Model::open(source.into(), map).unwrap(), &options, false).unwrap()
+    load(Opened::open(source.into(), map).unwrap(), &options, false).unwrap()
 }
 
 /// Runs on a model whose plans can be looked at.

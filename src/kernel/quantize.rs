@@ -1,0 +1,145 @@
+//! Numbers to blocks, byte for byte as ggml's reference quantizers.
+
+use half::{bf16, f16};
+use rayon::prelude::*;
+
+use super::block::{self, SMALL};
+use super::{Format, check};
+use crate::{Error, Result};
+
+/// Weights per piece of work for a thread; a multiple of every block.
+const PIECE: usize = 1 << 16;
+
+/// Quantizes weights into blocks: [`Format::F32`], `F16`, `Bf16`, `Q8_0`, `Q4_0` and `Q4_1`.
+///
+/// The bytes are those of ggml's reference quantizers (`quantize_row_*_ref`, without an importance matrix). Many
+/// weights are split over the current rayon thread pool.
+///
+/// Errors: `Unsupported` for other formats. `InvalidArgument` if `blocks` is not exactly the blocks of
+/// `weights.len()` weights, and, in the Q formats, for a weight that is not finite or so large that the block's
+/// scale is beyond binary16; `blocks` then holds nothing of use. F16 makes what is beyond ±65504 infinite, as IEEE 754 does.
+///
+/// ```
+/// use selvedge::kernel::{Format, dequantize_into, quantize_into};
+/// let weights: Vec<f32> = (0..64).map(|i| i as f32 / 64.0 - 0.5).collect();
+/// let mut blocks = vec![0; Format::Q4_0.bytes(64).unwrap()];
+/// quantize_into(Format::Q4_0, &weights, &mut blocks)?;
+/// let mut back = [0.0; 64];
+/// dequantize_into(Format::Q4_0, &blocks, &mut back)?;
+/// assert!(weights.iter().zip(back).all(|(w, b)| (w - b).abs() <= 0.5 / 8.0));
+/// # Ok::<(), selvedge::Error>(())
+/// ```
+pub fn quantize_into(format: Format, weights: &[f32], blocks: &mut [u8]) -> Result<()> {
+    check(format, blocks, weights.len())?;
+    match format {
+        Format::F32 => each(weights, blocks, |[x], b: &mut [u8; 4]| {
+            *b = x.to_le_bytes();
+            true
+        }),
+        Format::F16 => each(weights, blocks, |[x], b: &mut [u8; 2]| {
+            *b = to_f16(*x);
+            true
+        }),
+        Format::Bf16 => each(weights, blocks, |[x], b: &mut [u8; 2]| {
+            *b = bf16::from_f32(*x).to_le_bytes();
+            true
+        }),
+        Format::Q8_0 => each(weights, blocks, q8_0),
+        Format::Q4_0 => each(weights, blocks, q4_0),
+        Format::Q4_1 => each(weights, blocks, q4_1),
+        _ => Err(Error::unsupported(format!("quantizing to {format}: expected f32, f16, bf16, q8_0, q4_0 or q4_1"))),
+    }
+}
+
+/// Runs `one` over every block; it says whether the block could hold its weights.
+fn each<const E: usize, const B: usize>(
+    weights: &[f32],
+    blocks: &mut [u8],
+    one: impl Fn(&[f32; E], &mut [u8; B]) -> bool + Sync,
+) -> Result<()> {
+    let (weights, blocks) = (weights.as_chunks().0, blocks.as_chunks_mut().0);
+    let piece = PIECE / E;
+    let misfit = weights
+        .par_chunks(piece)
+        .zip(blocks.par_chunks_mut(piece))
+        .enumerate()
+        .filter_map(|(i, (weights, blocks))| {
+            let misfit = weights.iter().zip(blocks).position(|(w, b)| !one(w, b));
+            misfit.map(|at| (i * piece + at, largest(&weights[at])))
+        })
+        .min_by_key(|(at, _)| *at);
+    match misfit {
+        None => Ok(()),
+        Some((at, weight)) => Err(Error::invalid(format!(
+            "quantizing weights {} to {}: expected finite numbers whose scale fits binary16, got {weight}",
+            at * E,
+            at * E + E
+        ))),
+    }
+}
+
+fn largest(weights: &[f32]) -> f32 {
+    weights
+        .iter()
+        .copied()
+        .find(|w| !w.is_finite())
+        .unwrap_or_else(|| weights.iter().copied().fold(0.0, of_larger_magnitude))
+}
+
+/// The first of the two unless the second is larger.
+fn of_larger_magnitude(a: f32, b: f32) -> f32 {
+    if a.abs() < b.abs() { b } else { a }
+}
+
+/// As ggml converts: every NaN becomes the same quiet one, with its sign.
+fn to_f16(x: f32) -> [u8; 2] {
+    let nan = 0x7e00 | (x.to_bits() >> 16) as u16 & 0x8000;
+    if x.is_nan() { nan.to_le_bytes() } else { f16::from_f32(x).to_le_bytes() }
+}
+
+fn reciprocal(d: f32) -> f32 {
+    if d == 0.0 { 0.0 } else { 1.0 / d }
+}
+
+/// Writes a scale; whether all is finite.
+fn put_scale(block: &mut [u8], at: usize, d: f32) -> bool {
+    let d = f16::from_f32(d);
+    block[at..at + 2].copy_from_slice(&d.to_le_bytes());
+    d.is_finite()
+}
+
+fn q8_0(x: &[f32; SMALL], b: &mut [u8; block::q8_0::BYTES]) -> bool {
+    let d = x.iter().fold(0.0f32, |most, x| most.max(x.abs())) / 127.0;
+    let inverse = reciprocal(d);
+    for (q, x) in b[block::q8_0::QS..].iter_mut().zip(x) {
+        *q = (x * inverse).round() as i8 as u8;
+    }
+    put_scale(b, block::q8_0::D, d) && all_finite(x)
+}
+
+fn q4_0(x: &[f32; SMALL], b: &mut [u8; block::q4_0::BYTES]) -> bool {
+    let d = x.iter().copied().fold(0.0, of_larger_magnitude) / -8.0;
+    let inverse = reciprocal(d);
+    let q = |x: f32| ((x * inverse + 8.5) as u8).min(15);
+    for (j, byte) in b[block::q4_0::QS..].iter_mut().enumerate() {
+        *byte = q(x[j]) | q(x[j + 16]) << 4;
+    }
+    put_scale(b, block::q4_0::D, d) && all_finite(x)
+}
+
+fn q4_1(x: &[f32; SMALL], b: &mut [u8; block::q4_1::BYTES]) -> bool {
+    let least = x.iter().copied().fold(f32::MAX, f32::min);
+    let most = x.iter().copied().fold(-f32::MAX, f32::max);
+    let d = (most - least) / 15.0;
+    let inverse = reciprocal(d);
+    let q = |x: f32| (((x - least) * inverse + 0.5) as u8).min(15);
+    for (j, byte) in b[block::q4_1::QS..].iter_mut().enumerate() {
+        *byte = q(x[j]) | q(x[j + 16]) << 4;
+    }
+    let fits = put_scale(b, block::q4_1::D, d);
+    put_scale(b, block::q4_1::M, least) && fits && all_finite(x)
+}
+
+fn all_finite(x: &[f32]) -> bool {
+    x.iter().all(|x| x.is_finite())
+}

@@ -1,0 +1,107 @@
+//! One table of kernels, chosen once.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use half::{bf16, f16};
+
+use super::{Format, Query, scalar};
+
+/// Writes the weights of some blocks; the output is exactly as long as the blocks say.
+pub(super) type Decode = fn(&[u8], &mut [f32]);
+/// Adds the weights of some blocks, times a number.
+pub(super) type Accumulate = fn(&[u8], f32, &mut [f32]);
+/// The product of a row and a query.
+pub(super) type Dot = fn(&[u8], &Query) -> f32;
+
+/// The instruction set whose kernels are in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Isa {
+    /// The reference, in plain Rust.
+    Scalar,
+    /// x86-64 with AVX2 and F16C.
+    Avx2,
+    /// x86-64 with AVX-512 F, BW, DQ, VL and VNNI.
+    Avx512,
+    /// 64-bit Arm.
+    Neon,
+}
+
+impl Isa {
+    /// `scalar`, `avx2`, `avx512` or `neon`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Isa::Scalar => "scalar",
+            Isa::Avx2 => "avx2",
+            Isa::Avx512 => "avx512",
+            Isa::Neon => "neon",
+        }
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The kernels of one instruction set. Having one proves that the CPU can run it: the only ways to get it look first.
+#[derive(Clone, Copy)]
+pub(super) struct Table {
+    pub(super) isa: Isa,
+    /// By [`Format`].
+    pub(super) decode: [Decode; Format::ALL.len()],
+    /// By [`Format`], with stores that bypass the caches.
+    pub(super) stream: [Decode; Format::ALL.len()],
+    /// By [`Format`].
+    pub(super) accumulate: [Accumulate; Format::ALL.len()],
+    pub(super) narrow_f16: fn(&[f32], &mut [f16]),
+    pub(super) narrow_bf16: fn(&[f32], &mut [bf16]),
+    pub(super) dot_q8_0: Dot,
+    pub(super) dot_q4_0: Dot,
+    pub(super) prefetch: fn(&[u8]),
+}
+
+impl Table {
+    /// Every table that this CPU can run, the slowest first.
+    pub(super) fn available() -> Vec<Table> {
+        vec![scalar::table()]
+    }
+
+    /// The table in use.
+    pub(super) fn active() -> &'static Table {
+        static ACTIVE: OnceLock<Table> = OnceLock::new();
+        ACTIVE.get_or_init(|| {
+            let wish = std::env::var("SELVEDGE_KERNEL").ok();
+            let table = choose(&Table::available(), wish.as_deref());
+            tracing::debug!("kernels: {}", table.isa);
+            table
+        })
+    }
+}
+
+/// The instruction set whose kernels run in this process.
+///
+/// It is chosen at the first use: the best that the CPU has, or the one named by the environment variable
+/// `SELVEDGE_KERNEL` (`scalar`, `avx2`, `avx512`, `neon`). A name that this CPU cannot run is logged as a warning and
+/// not followed. Results do not depend on it.
+///
+/// ```
+/// println!("kernels: {}", selvedge::kernel::active().name());
+/// ```
+pub fn active() -> Isa {
+    Table::active().isa
+}
+
+fn choose(available: &[Table], wish: Option<&str>) -> Table {
+    let best = available.last().copied().unwrap_or_else(scalar::table);
+    let Some(wish) = wish.filter(|wish| !wish.is_empty()) else { return best };
+    match available.iter().find(|table| table.isa.name() == wish) {
+        Some(table) => *table,
+        None => {
+            tracing::warn!("SELVEDGE_KERNEL={wish}: this machine has no such kernels, using {}", best.isa);
+            best
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Proofs of the kernels.
+
+mod contract;

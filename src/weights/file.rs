@@ -1,0 +1,309 @@
+//! A weight file, or several that are one.
+
+use std::fmt;
+use std::path::Path;
+
+use super::gguf::{self, is_part, siblings};
+use super::metadata::{Entries, Metadata, push, sorted};
+use super::opened::Opened;
+use super::safetensors::{self, Index};
+use super::source::{Access, Source};
+use super::tensors::{Info, TensorEntry};
+use crate::tensor::Bytes;
+use crate::{Code, Error, Result};
+
+/// Which format a weight file has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FileFormat {
+    /// GGUF, version 2 or 3, little-endian.
+    Gguf,
+    /// safetensors.
+    Safetensors,
+}
+
+impl FileFormat {
+    /// Its name: `gguf` or `safetensors`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            FileFormat::Gguf => "gguf",
+            FileFormat::Safetensors => "safetensors",
+        }
+    }
+}
+
+impl fmt::Display for FileFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// An open weight file whose header has been checked.
+///
+/// Opening touches the header only; the tensors stay where they are until someone reads them. Every place that a view
+/// gives out was checked against the file's size at opening. Limits: 65,536 keys and 65,536 tensors; GGUF: 4
+/// dimensions, names of 63 bytes, arrays nested 4 deep, alignment up to 4096; safetensors: a header of 16 MiB, 8
+/// dimensions, names of 256 printable ASCII characters; 1,024 files that are opened as one.
+///
+/// A file that is truncated while it is mapped ends the process when a page that is gone is touched ([`Map`](super::Map)):
+/// open with `Map::Read` what others may write to. A file that is changed in place gives changed numbers, and no worse.
+///
+/// ```
+/// # use selvedge::{Map, weights::{GgufWriter, TensorType, WeightFile}};
+/// # let folder = std::env::temp_dir().join(format!("selvedge-doc-file-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// # let path = folder.join("m.gguf");
+/// # let mut writer = GgufWriter::new();
+/// # writer.tensor("w", &[2, 3], TensorType::F32)?;
+/// # let mut data = writer.create(&path)?;
+/// # data.write(&[0; 24])?;
+/// # data.finish()?;
+/// let file = WeightFile::open(&path, Map::Mapped)?;
+/// for tensor in file.tensors() {
+///     println!("{} {} {}", tensor.name(), tensor.tensor_type(), tensor.shape());
+/// }
+/// let tensor = file.tensor("w")?;
+/// let mut row = vec![0.0; tensor.row_len()];
+/// tensor.dequantize_rows_into(1..2, &mut row)?;
+/// assert_eq!(row, [0.0; 3]);
+/// # std::fs::remove_dir_all(folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct WeightFile {
+    format: FileFormat,
+    files: Vec<Bytes>,
+    /// Of the first file.
+    entries: Entries,
+    tensors: Vec<Info>,
+    /// Places in `tensors`, by name.
+    order: Vec<u32>,
+    alignment: u64,
+    data_start: u64,
+}
+
+impl WeightFile {
+    /// Opens a weight file; the format is told by the content.
+    ///
+    /// A path to one part of a split GGUF model, or to a `.safetensors.index.json`, opens all parts as one; they lie
+    /// in the same folder.
+    ///
+    /// Errors: `NotFound`, `Io`; `InvalidArgument` for what is no regular file; `Corrupt` for bytes that break the
+    /// format's rules, among them a name that is there twice, a gap, an overlap or a tail; `Unsupported` for another
+    /// format or version and for what exceeds the limits; `OutOfMemory`.
+    pub fn open(source: impl Into<Source>, access: impl Into<Access>) -> Result<Self> {
+        let (source, access) = (source.into(), access.into());
+        let name = match &source {
+            Source::Path(path) => path.file_name().map(|name| name.to_string_lossy().into_owned()),
+            _ => None,
+        };
+        let opened = Opened::open(source, access)?;
+        let during = format!("opening weights '{}'", name.as_deref().unwrap_or(&opened.name));
+        let beside = name.zip(opened.folder);
+        let beside = beside.as_ref().map(|(name, folder)| Beside { name, folder, access });
+        Self::whole(opened.bytes, beside).map_err(|e| e.during(during))
+    }
+
+    fn whole(bytes: Bytes, beside: Option<Beside<'_>>) -> Result<Self> {
+        if looks_like_an_index(bytes.as_slice()) {
+            let index = Index::read(bytes.as_slice())?;
+            let beside = beside.ok_or_else(|| Error::unsupported("an index of files: expected the path to it"))?;
+            return beside.indexed(&index);
+        }
+        let file = Self::of_bytes(bytes)?;
+        match (is_part(file.metadata())?, beside) {
+            (None, _) => Ok(file),
+            (Some((number, count)), Some(beside)) => beside.split(file, number, count),
+            (Some((number, count)), None) => {
+                Err(Error::unsupported(format!("it is part {} of {count}: expected the path to it", number + 1)))
+            }
+        }
+    }
+
+    /// One file by itself, whatever it says of others.
+    pub(crate) fn of_bytes(bytes: Bytes) -> Result<Self> {
+        let file = bytes.as_slice();
+        let (format, entries, tensors, alignment, data_start) = match format(file)? {
+            FileFormat::Gguf => {
+                let h = gguf::Header::read(file)?;
+                (FileFormat::Gguf, h.entries, h.tensors, h.alignment, h.data_start)
+            }
+            FileFormat::Safetensors => {
+                let h = safetensors::Header::read(file)?;
+                (FileFormat::Safetensors, h.entries, h.tensors, 1, h.data_start)
+            }
+        };
+        Self { format, files: vec![bytes], entries, tensors, order: Vec::new(), alignment, data_start }.in_order()
+    }
+
+    fn in_order(mut self) -> Result<Self> {
+        self.order = sorted(&self.tensors, |tensor| &tensor.name)?
+            .map_err(|name| Error::corrupt(format!("tensor '{name}' is there twice")))?;
+        Ok(self)
+    }
+
+    /// Takes the tensors of a further file.
+    fn add(&mut self, other: Self) -> Result<()> {
+        if (self.tensors.len() + other.tensors.len()) as u64 > super::MAX_TENSORS {
+            return Err(Error::unsupported(format!("expected at most {} tensors in all files", super::MAX_TENSORS)));
+        }
+        let part = self.files.len();
+        for mut tensor in other.tensors {
+            tensor.part = part;
+            push(&mut self.tensors, tensor)?;
+        }
+        self.files.extend(other.files);
+        Ok(())
+    }
+
+    /// The format.
+    pub fn format(&self) -> FileFormat {
+        self.format
+    }
+
+    /// Keys and values; those of the first file where there are several.
+    pub fn metadata(&self) -> Metadata<'_> {
+        Metadata::new(&self.entries, self.files[0].as_slice())
+    }
+
+    /// All tensors, in the order of the files.
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = TensorEntry<'_>> {
+        self.tensors.iter().map(|info| self.entry(info))
+    }
+
+    /// A tensor by its name; `NotFound` if there is none.
+    pub fn tensor(&self, name: &str) -> Result<TensorEntry<'_>> {
+        self.get(name).ok_or_else(|| {
+            let what = format!("tensor '{name}': expected one of the {} in the file", self.tensors.len());
+            Error::new(Code::NotFound, what)
+        })
+    }
+
+    /// A tensor by its name, if there is one.
+    pub fn get(&self, name: &str) -> Option<TensorEntry<'_>> {
+        let found = self.order.binary_search_by(|&i| (*self.tensors[i as usize].name).cmp(name)).ok()?;
+        Some(self.entry(&self.tensors[self.order[found] as usize]))
+    }
+
+    fn entry<'a>(&'a self, info: &'a Info) -> TensorEntry<'a> {
+        TensorEntry::new(info, &self.files[info.part])
+    }
+
+    /// The bytes of the files, in order: one, unless several were opened as one.
+    pub fn files(&self) -> &[Bytes] {
+        &self.files
+    }
+
+    /// The alignment of the tensors within a GGUF file, in bytes; 1 for safetensors.
+    pub fn alignment(&self) -> u64 {
+        self.alignment
+    }
+
+    /// Where the tensor data of the first file begins.
+    pub fn data_start(&self) -> u64 {
+        self.data_start
+    }
+
+    /// Bytes of all tensors together.
+    pub fn tensor_bytes(&self) -> u64 {
+        self.tensors.iter().map(|info| info.place().len() as u64).sum()
+    }
+}
+
+impl fmt::Debug for WeightFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (format, files, tensors) = (self.format, self.files.len(), self.tensors.len());
+        write!(f, "WeightFile({format}, {files} files, {tensors} tensors)")
+    }
+}
+
+/// Where further parts are found.
+struct Beside<'a> {
+    name: &'a str,
+    folder: &'a Path,
+    access: Access,
+}
+
+impl Beside<'_> {
+    fn open(&self, name: &str) -> Result<WeightFile> {
+        let opened = Opened::open(Source::Path(self.folder.join(name)), self.access)?;
+        WeightFile::of_bytes(opened.bytes).map_err(|e| e.during(format!("opening '{name}'")))
+    }
+
+    fn split(&self, file: WeightFile, number: u64, count: u64) -> Result<WeightFile> {
+        let (mut opened, mut whole) = (Some(file), None);
+        for (i, name) in (0..count).zip(siblings(self.name, number, count)?) {
+            let part = match opened.take_if(|_| i == number) {
+                Some(file) => file,
+                None => self.open(&name)?,
+            };
+            let told = part.metadata().number("split.no")?.zip(part.metadata().number("split.count")?);
+            if told != Some((i, count)) {
+                return Err(Error::corrupt(format!("'{name}': expected part {i} of {count}, got {told:?}")));
+            }
+            match &mut whole {
+                None => whole = Some(part),
+                Some(whole) => whole.add(part)?,
+            }
+        }
+        let whole = whole.ok_or_else(|| Error::corrupt("split.count: expected at least 1, got 0"))?.in_order()?;
+        let expected = whole.metadata().number("split.tensors.count")?;
+        if expected != Some(whole.tensors.len() as u64) {
+            let got = whole.tensors.len();
+            return Err(Error::corrupt(format!("split.tensors.count: it says {expected:?}, the parts have {got}")));
+        }
+        Ok(whole)
+    }
+
+    fn indexed(&self, index: &Index) -> Result<WeightFile> {
+        let files = index.files();
+        if files.len() as u64 > super::MAX_PARTS {
+            return Err(Error::unsupported(format!(
+                "expected at most {} files, got {}",
+                super::MAX_PARTS,
+                files.len()
+            )));
+        }
+        let mut whole: Option<WeightFile> = None;
+        for name in files {
+            let part = self.open(name)?;
+            if part.format != FileFormat::Safetensors {
+                return Err(Error::corrupt(format!("'{name}': expected a safetensors file, got {}", part.format)));
+            }
+            if let Some(stray) = part.tensors().find(|t| index.file_of(t.name()) != Some(name)) {
+                return Err(Error::corrupt(format!("'{name}': its tensor '{}' is not in the index", stray.name())));
+            }
+            match &mut whole {
+                None => whole = Some(part),
+                Some(whole) => whole.add(part)?,
+            }
+        }
+        let whole = whole.ok_or_else(|| Error::corrupt("safetensors index: it names no files"))?.in_order()?;
+        match index.tensors().find(|name| whole.get(name).is_none()) {
+            Some(lost) => Err(Error::corrupt(format!("tensor '{lost}': its file does not have it"))),
+            None => Ok(whole),
+        }
+    }
+}
+
+/// JSON by itself: a safetensors file has a length before it.
+fn looks_like_an_index(file: &[u8]) -> bool {
+    file.first() == Some(&b'{') && !looks_like_safetensors(file)
+}
+
+/// A length and a brace. Both are not asked for, so that the reader can tell which is wrong; what is too short for
+/// either may still be the beginning of one.
+fn looks_like_safetensors(file: &[u8]) -> bool {
+    file.len() < 9 && file.first() != Some(&b'{') || file.get(4..8) == Some(&[0; 4]) || file.get(8) == Some(&b'{')
+}
+
+fn format(file: &[u8]) -> Result<FileFormat> {
+    match file {
+        [] => Err(Error::corrupt("expected a GGUF or safetensors file, got an empty one")),
+        _ if b"GGUF".starts_with(&file[..file.len().min(4)]) => Ok(FileFormat::Gguf),
+        _ if looks_like_safetensors(file) => Ok(FileFormat::Safetensors),
+        [b'F', b'U', b'G', b'G', ..] => {
+            Err(Error::unsupported("expected a GGUF or safetensors file, got a big-endian GGUF file"))
+        }
+        _ => Err(Error::unsupported("expected a GGUF or safetensors file, got neither")),
+    }
+}

@@ -1,0 +1,33 @@
+//! Weight files: mapped, checked before anything is believed, and read where they lie.
+//!
+//! Enters: a [`Source`] of GGUF or safetensors. Leaves: a [`WeightFile`] of typed views that borrow the map. May
+//! import: kernel, tensor.
+//!
+//! `opened` brings the bytes into memory, and is used by every backend. `gguf` and `safetensors` read headers; `file`
+//! joins them, `metadata`, `value` and `tensors` are what is seen of it.
+
+mod file;
+mod gguf;
+mod metadata;
+mod opened;
+mod safetensors;
+mod source;
+mod tensor_type;
+mod tensors;
+mod value;
+
+pub use file::{FileFormat, WeightFile};
+pub use gguf::{GgufData, GgufValue, GgufWriter};
+pub use metadata::Metadata;
+pub(crate) use opened::Opened;
+#[cfg(any(feature = "onnx", feature = "tract"))]
+pub(crate) use opened::{bytes_of, is_same};
+pub use source::{Access, Map, Source};
+pub use tensor_type::TensorType;
+pub use tensors::TensorEntry;
+pub use value::{Array, Value, ValueType};
+
+/// Many times what the largest models have.
+const MAX_KEYS: u64 = 1 << 16;
+const MAX_TENSORS: u64 = 1 << 16;
+const MAX_PARTS: u64 = 1024;

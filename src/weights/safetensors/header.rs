@@ -1,0 +1,144 @@
+//! A strict reader of safetensors headers.
+
+use super::super::metadata::{Entries, Stored, owned, push};
+use super::super::tensors::Info;
+use super::super::{MAX_TENSORS, TensorType};
+use super::listing::{Listed, Listing};
+use crate::tensor::Shape;
+use crate::{Error, Result};
+
+/// The format allows more; no model comes near this.
+pub(super) const MAX_HEADER: u64 = 16 << 20;
+const FORMAT_MAX_HEADER: u64 = 100_000_000;
+pub(super) const MAX_RANK: usize = 8;
+const MAX_NAME: usize = 256;
+
+/// All of a safetensors file but the tensor data.
+#[derive(Debug)]
+pub(in crate::weights) struct Header {
+    pub(in crate::weights) entries: Entries,
+    /// In the header's order.
+    pub(in crate::weights) tensors: Vec<Info>,
+    /// Where the tensor data begins.
+    pub(in crate::weights) data_start: u64,
+}
+
+impl Header {
+    /// Reads and checks the header of a whole file.
+    ///
+    /// Errors: `Corrupt` for what breaks the format's rules, `Unsupported` for a dtype that is not known, a tensor
+    /// without elements, and more than the limits allow.
+    pub(in crate::weights) fn read(file: &[u8]) -> Result<Self> {
+        let (json, data) = divided(file)?;
+        let listing = Listing::read(json)?;
+        let mut entries = Entries::default();
+        for (key, value) in listing.metadata {
+            entries.push(&key, Stored::Own(value.into_boxed_str()))?;
+        }
+        entries.sort()?;
+        let data_start = file.len() - data.len();
+        let tensors = laid_out(&listing.tensors, data_start, data.len() as u64)?;
+        Ok(Self { entries, tensors, data_start: data_start as u64 })
+    }
+}
+
+/// The JSON, without its padding, and the data.
+fn divided(file: &[u8]) -> Result<(&[u8], &[u8])> {
+    let Some((len, rest)) = file.split_first_chunk() else {
+        let got = file.len();
+        return Err(Error::corrupt(format!("safetensors: expected a header length of 8 bytes, got {got}: truncated")));
+    };
+    let (len, left) = (u64::from_le_bytes(*len), rest.len() as u64);
+    if len > left || len > FORMAT_MAX_HEADER {
+        let most = left.min(FORMAT_MAX_HEADER);
+        return Err(Error::corrupt(format!("safetensors: it claims a header of {len} bytes, {most} is the most")));
+    }
+    if len > MAX_HEADER {
+        return Err(Error::unsupported(format!(
+            "safetensors: expected a header of at most {MAX_HEADER} bytes, got {len}"
+        )));
+    }
+    let (json, data) = rest.split_at(len as usize);
+    let blanks = json.iter().rev().take_while(|&&b| b == b' ').count();
+    let json = &json[..json.len() - blanks];
+    if json.first() != Some(&b'{') || json.last() != Some(&b'}') {
+        return Err(Error::corrupt("safetensors: expected a header from '{' to '}', with blanks after it at most"));
+    }
+    Ok((json, data))
+}
+
+/// The places of the tensors, in the header's order. Taken by their offsets they fill the data: no gap, no overlap,
+/// nothing after the last.
+fn laid_out(listed: &[Listed], data_start: usize, data: u64) -> Result<Vec<Info>> {
+    if listed.len() as u64 > MAX_TENSORS {
+        return Err(Error::unsupported(format!("expected at most {MAX_TENSORS} tensors, got {}", listed.len())));
+    }
+    let mut tensors = Vec::new();
+    for tensor in listed {
+        push(&mut tensors, tensor.checked(data_start, data)?)?;
+    }
+    let mut order: Vec<&Listed> = listed.iter().collect();
+    order.sort_unstable_by_key(|t| t.data_offsets);
+    let mut end = 0;
+    for tensor in order {
+        let [from, to] = tensor.data_offsets;
+        if from != end {
+            return Err(Error::corrupt(format!("tensor '{}': expected offset {end}, got {from}", tensor.name)));
+        }
+        end = to;
+    }
+    if end != data {
+        return Err(Error::corrupt(format!("safetensors: expected {end} bytes of data by its tensors, got {data}")));
+    }
+    Ok(tensors)
+}
+
+impl Listed {
+    fn checked(&self, data_start: usize, data: u64) -> Result<Info> {
+        let name = &*self.name;
+        check_name(name)?;
+        let broken = |what: String| Err(Error::corrupt(format!("tensor '{name}': {what}")));
+        let refused = |what: String| Err(Error::unsupported(format!("tensor '{name}': {what}")));
+        let Some(tensor_type) = TensorType::of_safetensors(&self.dtype) else {
+            return refused(format!("its dtype '{}' is not known", self.dtype.escape_debug()));
+        };
+        if self.rank > MAX_RANK {
+            return refused(format!("expected at most {MAX_RANK} dimensions, got {}", self.rank));
+        }
+        let dims = &self.dims[..self.rank];
+        let Some(elements) = dims.iter().try_fold(1u64, |n, &dim| n.checked_mul(dim)) else {
+            return broken(format!("shape {dims:?} has more elements than can be counted"));
+        };
+        if elements == 0 {
+            return refused(format!("expected dimensions from 1, got {dims:?}"));
+        }
+        let (block, bytes) = (tensor_type.block_elements().unwrap_or(1), tensor_type.block_bytes().unwrap_or(1));
+        if !elements.is_multiple_of(block) {
+            return broken(format!("{elements} elements of {tensor_type} do not fill whole bytes"));
+        }
+        let [from, to] = self.data_offsets;
+        let expected = u128::from(elements / block) * u128::from(bytes);
+        if to < from || to > data || u128::from(to - from) != expected {
+            return broken(format!("expected {expected} bytes within the {data} of the data, got {from}..{to}"));
+        }
+        let dims: Option<Vec<usize>> = dims.iter().map(|&dim| usize::try_from(dim).ok()).collect();
+        let Some(shape) = dims.and_then(|dims| Shape::new(&dims).ok()) else {
+            return broken("it has more elements than can be addressed".into());
+        };
+        // Within the data, which is in memory.
+        Ok(Info::new(owned(name)?, shape, tensor_type, data_start + from as usize, (to - from) as usize))
+    }
+}
+
+/// Names go into messages, paths and other files.
+fn check_name(name: &str) -> Result<()> {
+    let plain = name.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+    if name.is_empty() || name.len() > MAX_NAME || !plain || name.contains("..") {
+        let shown: String = name.chars().take(64).collect();
+        return Err(Error::corrupt(format!(
+            "tensor '{}': expected a name of 1 to {MAX_NAME} printable ASCII characters without '..', '\\' and blanks",
+            shown.escape_debug()
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! The index of a model whose tensors lie in several safetensors files.
+//!
+//! `{"metadata": {"total_size": n}, "weight_map": {"tensor": "file", …}}`, as `transformers` writes it. What `metadata`
+//! says is not used: writers disagree about `total_size`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::header::MAX_HEADER;
+use crate::{Error, Result};
+
+/// Which file each tensor lies in.
+#[derive(Debug)]
+pub(in crate::weights) struct Index(BTreeMap<String, String>);
+
+impl Index {
+    /// Reads an index; `Corrupt` for what is none, or names files outside its folder.
+    pub(in crate::weights) fn read(json: &[u8]) -> Result<Self> {
+        if json.len() as u64 > MAX_HEADER {
+            let got = json.len();
+            return Err(Error::unsupported(format!("expected an index of at most {MAX_HEADER} bytes, got {got}")));
+        }
+        let index: Self =
+            serde_json::from_slice(json).map_err(|e| Error::corrupt(format!("safetensors index: {e}")))?;
+        for file in index.files() {
+            let plain = !file.is_empty() && !file.contains(['/', '\\', ':', '\0']) && !file.contains("..");
+            if !plain || file == "." {
+                return Err(Error::corrupt(format!(
+                    "safetensors index: '{}': expected the name of a file in the same folder",
+                    file.escape_debug()
+                )));
+            }
+        }
+        Ok(index)
+    }
+
+    /// The files, each once, in the order of their names.
+    pub(in crate::weights) fn files(&self) -> BTreeSet<&str> {
+        self.0.values().map(|file| &**file).collect()
+    }
+
+    /// The file that a tensor is said to lie in.
+    pub(in crate::weights) fn file_of(&self, tensor: &str) -> Option<&str> {
+        self.0.get(tensor).map(|file| &**file)
+    }
+
+    /// The tensors.
+    pub(in crate::weights) fn tensors(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(|name| &**name)
+    }
+}
+
+impl<'de> Deserialize<'de> for Index {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        from.deserialize_map(IndexVisitor)
+    }
+}
+
+struct IndexVisitor;
+
+impl<'de> Visitor<'de> for IndexVisitor {
+    type Value = Index;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with a weight_map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Index, A::Error> {
+        let (mut files, mut metadata) = (None, None);
+        while let Some(field) = map.next_key::<String>()? {
+            let twice = match &*field {
+                "weight_map" => files.replace(map.next_value::<Files>()?).is_some(),
+                "metadata" => metadata.replace(map.next_value::<IgnoredAny>()?).is_some(),
+                _ => return Err(A::Error::unknown_field(&field, &["metadata", "weight_map"])),
+            };
+            if twice {
+                return Err(A::Error::custom(format!("field '{field}' is there twice")));
+            }
+        }
+        files.map(|files| Index(files.0)).ok_or_else(|| A::Error::missing_field("weight_map"))
+    }
+}
+
+struct Files(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Files {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        from.deserialize_map(FilesVisitor)
+    }
+}
+
+struct FilesVisitor;
+
+impl<'de> Visitor<'de> for FilesVisitor {
+    type Value = Files;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object from tensors to files")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Files, A::Error> {
+        let mut files = BTreeMap::new();
+        while let Some((tensor, file)) = map.next_entry::<String, String>()? {
+            if files.contains_key(&tensor) {
+                return Err(A::Error::custom(format!("tensor '{}' is there twice", tensor.escape_debug())));
+            }
+            files.insert(tensor, file);
+        }
+        Ok(Files(files))
+    }
+}

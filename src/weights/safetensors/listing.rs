@@ -1,0 +1,170 @@
+//! The JSON of a header, read so that nothing in it can mean two things: no key twice, no field beyond the format's.
+
+use std::fmt;
+
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::header::MAX_RANK;
+use crate::{Error, Result};
+
+/// What a header lists, in its order.
+#[derive(Default)]
+pub(super) struct Listing {
+    pub(super) metadata: Vec<(String, String)>,
+    pub(super) tensors: Vec<Listed>,
+}
+
+/// A tensor as the header lists it.
+pub(super) struct Listed {
+    pub(super) name: String,
+    pub(super) dtype: String,
+    /// The dimensions given, which may be more than `dims` holds.
+    pub(super) rank: usize,
+    pub(super) dims: [u64; MAX_RANK],
+    /// First byte and the one after the last, from the beginning of the data.
+    pub(super) data_offsets: [u64; 2],
+}
+
+impl Listing {
+    pub(super) fn read(json: &[u8]) -> Result<Self> {
+        serde_json::from_slice(json).map_err(|e| Error::corrupt(format!("safetensors header: {e}")))
+    }
+}
+
+impl<'de> Deserialize<'de> for Listing {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        from.deserialize_map(ListingVisitor)
+    }
+}
+
+struct ListingVisitor;
+
+impl<'de> Visitor<'de> for ListingVisitor {
+    type Value = Listing;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of tensors")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Listing, A::Error> {
+        let (mut tensors, mut metadata) = (Vec::new(), None);
+        while let Some(name) = map.next_key::<String>()? {
+            if name == "__metadata__" {
+                let texts = map.next_value::<Texts>()?.0;
+                if metadata.replace(texts).is_some() {
+                    return Err(A::Error::duplicate_field("__metadata__"));
+                }
+                continue;
+            }
+            let Fields { dtype, shape, data_offsets } = map.next_value()?;
+            tensors.push(Listed { name, dtype, rank: shape.rank, dims: shape.dims, data_offsets });
+        }
+        Ok(Listing { metadata: metadata.unwrap_or_default(), tensors })
+    }
+}
+
+struct Fields {
+    dtype: String,
+    shape: Dims,
+    data_offsets: [u64; 2],
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        from.deserialize_map(FieldsVisitor)
+    }
+}
+
+/// Written out, since a derived one would take an array of the three as well.
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of dtype, shape and data_offsets")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Fields, A::Error> {
+        const FIELDS: &[&str] = &["dtype", "shape", "data_offsets"];
+        let (mut dtype, mut shape, mut data_offsets) = (None, None, None);
+        while let Some(field) = map.next_key::<String>()? {
+            let twice = match &*field {
+                "dtype" => dtype.replace(map.next_value()?).is_some(),
+                "shape" => shape.replace(map.next_value()?).is_some(),
+                "data_offsets" => data_offsets.replace(map.next_value()?).is_some(),
+                _ => return Err(A::Error::unknown_field(&field, FIELDS)),
+            };
+            if twice {
+                return Err(A::Error::custom(format!("field '{field}' is there twice")));
+            }
+        }
+        let missing = A::Error::missing_field;
+        Ok(Fields {
+            dtype: dtype.ok_or_else(|| missing("dtype"))?,
+            shape: shape.ok_or_else(|| missing("shape"))?,
+            data_offsets: data_offsets.ok_or_else(|| missing("data_offsets"))?,
+        })
+    }
+}
+
+/// Counts all dimensions and keeps those that a tensor may have.
+struct Dims {
+    rank: usize,
+    dims: [u64; MAX_RANK],
+}
+
+impl<'de> Deserialize<'de> for Dims {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        from.deserialize_seq(DimsVisitor)
+    }
+}
+
+struct DimsVisitor;
+
+impl<'de> Visitor<'de> for DimsVisitor {
+    type Value = Dims;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of dimensions")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Dims, A::Error> {
+        let mut all = Dims { rank: 0, dims: [0; MAX_RANK] };
+        while let Some(dim) = seq.next_element()? {
+            if let Some(kept) = all.dims.get_mut(all.rank) {
+                *kept = dim;
+            }
+            all.rank += 1;
+        }
+        Ok(all)
+    }
+}
+
+/// Keys and texts, each key once as far as this goes: the metadata's own list looks for repetitions.
+struct Texts(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        from.deserialize_map(TextsVisitor)
+    }
+}
+
+struct TextsVisitor;
+
+impl<'de> Visitor<'de> for TextsVisitor {
+    type Value = Texts;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of texts")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Texts, A::Error> {
+        let mut texts = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            texts.push(entry);
+        }
+        Ok(Texts(texts))
+    }
+}
