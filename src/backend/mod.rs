@@ -12,6 +12,10 @@ mod options;
 pub mod pack;
 #[cfg(any(feature = "onnx", feature = "tract"))]
 mod packed;
+#[cfg_attr(
+    not(any(feature = "onnx", feature = "tract")),
+    allow(dead_code, reason = "packing needs to know less of a model than running it")
+)]
 mod proto;
 #[cfg_attr(
     not(all(feature = "gguf", feature = "tract")),
@@ -49,7 +53,9 @@ use crate::{Code, Error, Result};
 /// ```
 pub fn open(source: impl Into<Source>, options: Options) -> Result<Arc<dyn Engine>> {
     let access = Access { map: options.map, no_symlinks: options.no_symlinks };
-    let model = Model::open(source.into(), access)?;
+    let (source, folder) = pack::graph_in(source.into());
+    let mut model = Model::open(source, access)?;
+    model.name = folder.unwrap_or(model.name);
     let name = model.name.clone();
     open_model(model, &options).map_err(|e| e.during(format!("opening '{name}'")))
 }

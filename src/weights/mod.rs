@@ -20,7 +20,6 @@ pub use file::{FileFormat, WeightFile};
 pub use gguf::{GgufData, GgufValue, GgufWriter};
 pub use metadata::Metadata;
 pub(crate) use opened::Opened;
-#[cfg(any(feature = "onnx", feature = "tract"))]
 pub(crate) use opened::{bytes_of, is_same};
 pub use source::{Access, Map, Source};
 pub use tensor_type::TensorType;

@@ -37,6 +37,7 @@ mod tests;
 
 use std::path::Path;
 
+#[cfg(any(feature = "onnx", feature = "tract"))]
 pub(super) use survey::Layout;
 
 use super::proto::{self, External, Graph};
@@ -52,6 +53,21 @@ pub(super) const VERSION: &str = "selvedge.packed";
 pub(super) const SHA256: &str = "selvedge.packed.sha256";
 pub(super) const SCHEME: &str = "selvedge.packed.scheme";
 
+/// The entries of `external_data` that name a tensor of the weight file and how it lies there.
+pub(super) const TENSOR: &str = "gguf.tensor";
+pub(super) const LAYOUT: &str = "gguf.layout";
+
+/// The graph in the folder of a packed model, and the folder's name; anything else as it is.
+pub(super) fn graph_in(source: Source) -> (Source, Option<String>) {
+    match source {
+        Source::Path(path) if path.join(GRAPH).is_file() => {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+            (Source::Path(path.join(GRAPH)), name)
+        }
+        other => (other, None),
+    }
+}
+
 /// What weights become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -65,6 +81,13 @@ pub enum Scheme {
 }
 
 impl Scheme {
+    fn finer(self) -> Self {
+        match self {
+            Scheme::Int4 => Scheme::Int8,
+            Scheme::Int8 | Scheme::F16 => Scheme::F16,
+        }
+    }
+
     /// Its name: `int4`, `int8` or `f16`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -92,6 +115,9 @@ pub struct Packing {
     pub only: Vec<String>,
     /// Tensors that a pattern matches stay as they are.
     pub keep: Vec<String>,
+    /// Tensors that a pattern matches take the next finer scheme: int8 for int4, f16 for int8. Some weights matter more
+    /// than others; of a transformer, those of the feed-forward layers and of the values.
+    pub finer: Vec<String>,
     /// Tensors of fewer elements stay as they are.
     pub min_elements: u64,
     /// Whether a folder of that name that holds a packed model is replaced.
@@ -110,6 +136,7 @@ impl Packing {
             scheme,
             only: Vec::new(),
             keep: Vec::new(),
+            finer: Vec::new(),
             min_elements: Self::DEFAULT_MIN_ELEMENTS,
             overwrite: false,
             cancel: None,
@@ -127,6 +154,13 @@ impl Packing {
     #[must_use]
     pub fn keep(mut self, pattern: impl Into<String>) -> Self {
         self.keep.push(pattern.into());
+        self
+    }
+
+    /// Adds a pattern to [`Packing::finer`].
+    #[must_use]
+    pub fn finer(mut self, pattern: impl Into<String>) -> Self {
+        self.finer.push(pattern.into());
         self
     }
 

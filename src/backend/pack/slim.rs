@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use super::output::Model;
 use super::survey::{Plan, Stays};
-use super::{PackedTensor, SCHEME, SHA256, Scheme, VERSION, WEIGHTS};
-use crate::backend::packed::{LAYOUT, TENSOR};
+use super::{LAYOUT, PackedTensor, SCHEME, SHA256, Scheme, TENSOR, VERSION, WEIGHTS};
 use crate::backend::proto::{Edit, FLOAT, FLOAT16, NewNode, external_tensor, inline_tensor, unique};
 use crate::engine::Digest;
 use crate::kernel::Format;
@@ -118,6 +117,6 @@ impl<'a> Slim<'_, 'a> {
 
 /// Appends a `Cast` to f32.
 fn widen(graph: &mut Vec<u8>, from: &str, to: &str) {
-    let cast = NewNode { op: "Cast", name: to, inputs: &[from], output: to, ints: &[("to", FLOAT)], ..NewNode::default() };
+    let cast = NewNode { op: "Cast", inputs: &[from], output: to, ints: &[("to", FLOAT)], ..NewNode::default() };
     cast.put(graph);
 }

@@ -27,6 +27,7 @@ impl Layout {
         }
     }
 
+    #[cfg_attr(not(any(feature = "onnx", feature = "tract")), allow(dead_code, reason = "nothing is opened"))]
     pub(in crate::backend) fn by_name(name: &str) -> Option<Self> {
         [Layout::Rows, Layout::Columns].into_iter().find(|layout| layout.name() == name)
     }
@@ -61,11 +62,6 @@ impl Plan<'_> {
         // The survey has bounded their product.
         let (rows, columns) = (rows as usize, columns as usize);
         (rows, columns, columns.next_multiple_of(self.format.block_elements()))
-    }
-
-    pub(super) fn bytes(&self) -> u64 {
-        let (rows, _, padded) = self.rows();
-        self.format.bytes(rows * padded).unwrap_or(0) as u64
     }
 }
 
@@ -132,17 +128,18 @@ fn judge(
     if named(&packing.keep) {
         return Err("a pattern of `keep` matches it".into());
     }
-    let format = match packing.scheme {
+    let scheme = if named(&packing.finer) { packing.scheme.finer() } else { packing.scheme };
+    let format = match scheme {
         Scheme::Int4 => Format::Q4_0,
         Scheme::Int8 => Format::Q8_0,
         Scheme::F16 => Format::F16,
     };
-    let layout = match packing.scheme {
+    let layout = match scheme {
         Scheme::F16 => half(graph, uses)?,
         scheme => blocked(graph, tensor.name, scheme, uses, &dims)?,
     };
     let (rows, columns) = layout.split(&dims).ok_or("its size overflows")?;
-    if let Scheme::F16 = packing.scheme {
+    if scheme == Scheme::F16 {
         return Ok((dims, format, layout));
     }
     let padded = columns.next_multiple_of(BLOCK as u64);

@@ -1,15 +1,11 @@
 //! A tensor of a packed graph, whose weights are blocks of the weight file.
 
 use super::rewrite::BLOCK;
-use crate::backend::pack::Layout;
+use crate::backend::pack::{LAYOUT, Layout, TENSOR};
 use crate::backend::proto::{FLOAT, TensorHead};
 use crate::kernel::Format;
 use crate::weights::WeightFile;
 use crate::{Error, Result};
-
-/// The entries of `external_data` that name a tensor of the weight file and how it lies there.
-pub(in crate::backend) const TENSOR: &str = "gguf.tensor";
-pub(in crate::backend) const LAYOUT: &str = "gguf.layout";
 
 /// A block tensor: what the graph takes it for, checked against what the weight file has.
 #[derive(Debug)]

@@ -24,8 +24,8 @@ impl Packed {
         for (begin, piece) in &self.pieces {
             call.check()?;
             // Both are at most `len`.
-            let (begin, len) = (*begin as usize, piece.len as usize);
-            let room = room.get_mut(begin..begin + len);
+            let (start, len) = (*begin as usize, piece.len as usize);
+            let room = room.get_mut(start..start + len);
             self.fill(*begin, room.ok_or_else(|| Error::backend("a tensor exceeds the arena"))?)?;
         }
         Ok(arena)

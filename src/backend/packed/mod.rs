@@ -26,6 +26,7 @@ use crate::tensor::Bytes;
 use crate::weights::{Opened, WeightFile};
 use crate::{Code, Error, Result};
 
+#[cfg(feature = "tract")]
 pub(super) use fill::floats_into;
 
 /// The location of tensors that are in no file, but made of blocks.

@@ -140,7 +140,6 @@ impl<'a> Rewrite<'a> {
         let stored = self.initializer(&format!("{}.rows", blocks.name), index, Form::Floats, FLOAT, &dims)?;
         let node = NewNode {
             op: "Transpose",
-            name: &stored,
             inputs: &[&stored],
             output: blocks.name,
             lists: &[("perm", &[1, 0])],
@@ -212,8 +211,7 @@ fn mat_mul(node: &Node<'_>, blocks: &Blocks<'_>, names: &[String; 2], taken: &mu
     };
     nbits.put(&mut out);
     if let (Some(bias), Some(product)) = (bias, &product) {
-        let name = format!("{}.bias", node.name);
-        let add = NewNode { op: "Add", name: &name, inputs: &[product, bias], output, ..NewNode::default() };
+        let add = NewNode { op: "Add", inputs: &[product, bias], output, ..NewNode::default() };
         add.put(&mut out);
     }
     out

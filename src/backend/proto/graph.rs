@@ -175,7 +175,9 @@ impl<'a> Node<'a> {
         let Some(message) = self.attributes.iter().find(|a| a.name == "value").and_then(|a| a.tensor) else {
             return Ok(None);
         };
-        Ok(Some(TensorHead { name: output, ..TensorHead::read(message)? }))
+        let mut tensor = TensorHead::read(message)?;
+        tensor.name = output;
+        Ok(Some(tensor))
     }
 }
 
@@ -202,7 +204,10 @@ fn inner_graph<'a>(message: &'a [u8], inner: &mut BTreeSet<&'a str>, depth: usiz
     }
     for field in fields(message, "graph") {
         match field? {
-            (1, v) => inner.extend(Node::read(v.bytes("node")?, inner, depth)?.inputs),
+            (1, v) => {
+                let node = Node::read(v.bytes("node")?, inner, depth)?;
+                inner.extend(node.inputs);
+            }
             // An output may hand a value of the surrounding graph through.
             (12, v) => drop(inner.insert(name_of(v.bytes("output")?)?)),
             _ => {}

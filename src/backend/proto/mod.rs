@@ -20,6 +20,8 @@ pub(super) use external::External;
 pub(super) use graph::{Graph, Node};
 pub(super) use tensor::{FLOAT, FLOAT16, TensorHead, element_name};
 pub(super) use write::{NewNode, external as external_tensor, inline as inline_tensor, unique};
+#[cfg(test)]
+pub(super) use write::{put, put_int};
 use wire::{Value, fields};
 
 use crate::engine::{Dim, Kind, Port};

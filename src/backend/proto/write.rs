@@ -35,7 +35,7 @@ pub(in crate::backend) fn entry(key: &str, value: &str) -> Vec<u8> {
 pub(in crate::backend) struct NewNode<'a> {
     pub domain: &'a str,
     pub op: &'a str,
-    /// For messages and profiles; it need not be unique.
+    /// For messages and profiles: unique in the graph, or none.
     pub name: &'a str,
     pub inputs: &'a [&'a str],
     pub output: &'a str,
@@ -52,7 +52,9 @@ impl NewNode<'_> {
         let mut node = Vec::new();
         self.inputs.iter().for_each(|input| put(&mut node, 1, input.as_bytes()));
         put(&mut node, 2, self.output.as_bytes());
-        put(&mut node, 3, self.name.as_bytes());
+        if !self.name.is_empty() {
+            put(&mut node, 3, self.name.as_bytes());
+        }
         put(&mut node, 4, self.op.as_bytes());
         for (name, value) in self.ints {
             let mut attribute = Vec::new();

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use npyz::npz::NpzArchive;
 use npyz::{Deserialize, NpyFile, Order};
-use selvedge::{Ask, DType, Element, Engine, Options, Tensor, Tensors, open};
+use selvedge::{Ask, DType, Element, Options, Tensor, Tensors, open};
 
 /// How far an output of the second model is from that of the first.
 pub(crate) struct Difference {
@@ -77,7 +77,7 @@ pub(crate) fn compare(
             return Err(format!("'{stray}' is no input of the model: expected {}", names.join(", ")).into());
         }
         let given = inputs.iter().map(|(name, tensor)| (name.clone(), tensor.clone()));
-        Ok(engine.run(Tensors::from_iter(given))?.outputs)
+        Ok(engine.run(Tensors::new(given))?.outputs)
     };
     let (first, second) = (run(first)?, run(second)?);
     let mut differences = Vec::new();

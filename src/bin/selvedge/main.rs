@@ -3,9 +3,9 @@
 //! Results go to standard output, errors to standard error as `error: …`. Nothing asks and nothing blinks: what it
 //! prints on a terminal it prints into a pipe, but for the progress of long work.
 
-mod inspect;
+mod check;
+mod pack;
 mod print;
-mod validate;
 
 use std::error::Error;
 use std::io;
@@ -23,8 +23,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Inspect(inspect::Inspect),
-    Validate(validate::Validate),
+    Pack(pack::Pack),
 }
 
 const EXIT_CODES: &str = "\
@@ -42,8 +41,7 @@ type Outcome = Result<ExitCode, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Inspect(command) => command.run(),
-        Command::Validate(command) => command.run(),
+        Command::Pack(command) => command.run(),
     };
     outcome.unwrap_or_else(|error| match error.downcast_ref::<io::Error>() {
         // Whoever read the output has seen enough, as in `selvedge inspect … | head`.

@@ -43,6 +43,9 @@ pub(crate) struct Pack {
     /// Leaves what a pattern matches as it is.
     #[arg(long, value_name = "PATTERN")]
     keep: Vec<String>,
+    /// Packs what a pattern matches in the next finer form: 8 bits for --int4, half precision for --int8.
+    #[arg(long, value_name = "PATTERN")]
+    finer: Vec<String>,
     /// Leaves tensors of fewer elements as they are.
     #[arg(long, value_name = "ELEMENTS", default_value_t = Packing::DEFAULT_MIN_ELEMENTS)]
     min_elements: u64,
@@ -77,6 +80,7 @@ impl Pack {
         let mut packing = Packing::new(scheme).min_elements(self.min_elements).overwrite(self.overwrite);
         packing.only.clone_from(&self.only);
         packing.keep.clone_from(&self.keep);
+        packing.finer.clone_from(&self.finer);
         // Before the work, so that a mistake is known early.
         let inputs = self.check.as_deref().map(check::read).transpose()?;
         let bar = bar();
