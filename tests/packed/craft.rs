@@ -24,7 +24,7 @@ pub(crate) fn model(graph: &[Vec<u8>]) -> Vec<u8> {
 
 /// A dimension 0 is one that is not known.
 fn value(name: &str, element: i64, dims: &[i64]) -> Vec<u8> {
-    let dim = |d: &i64| field(1, if *d == 0 { field(2, "n") } else { int(1, *d) });
+    let dim = |d: &i64| field(1, if *d == 0 { Vec::new() } else { int(1, *d) });
     let shape: Vec<u8> = dims.iter().flat_map(dim).collect();
     [field(1, name), field(2, field(1, [int(1, element), field(2, shape)].concat()))].concat()
 }

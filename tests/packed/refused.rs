@@ -55,7 +55,7 @@ fn folder_and_graph_are_one_model() {
             let spec = engine.spec();
             assert_eq!((&*spec.provenance.model, spec.provenance.digest), (name, digest));
             assert_eq!(spec.metadata["selvedge.packed.scheme"], "int4");
-            assert_eq!(spec.inputs.iter().map(|p| p.to_string()).collect::<Vec<_>>(), ["x: f32[n, 64]", "ids: i64[2]"]);
+            assert_eq!(spec.inputs.iter().map(|p| p.to_string()).collect::<Vec<_>>(), ["x: f32[?, 64]", "ids: i64[2]"]);
         }
         let read = selvedge::open(&packed.path, options(backend).map(Map::Read).digest(digest)).unwrap();
         let inputs = [

@@ -100,8 +100,12 @@ impl<'a> Rewrite<'a> {
         };
         // Reading `x · W`, or the transposed of it.
         let fits = |transposed: bool| is_matrix && blocks.is_transposed() != transposed;
+        let complete = match node.op {
+            "Gemm" => matches!(node.inputs.len(), 2 | 3),
+            _ => node.inputs.len() == 2,
+        };
         match (node.op, slot) {
-            _ if !here || !node.domain.is_empty() || node.outputs.len() != 1 => Operator::Same,
+            _ if !here || !node.domain.is_empty() || !complete || node.outputs.len() != 1 => Operator::Same,
             ("MatMul", 1) if fits(false) => Operator::MatMul,
             ("Gemm", 1) if plain() && fits(node.int("transB", 0) != 0) => Operator::MatMul,
             ("Gather", 0) if fits(true) && node.int("axis", 0) == 0 && blocks.row_is_whole() => Operator::Gather,
