@@ -90,7 +90,8 @@ fn assert_blocks(engine: &dyn Engine, folder: &Path) {
 fn measure_open(model: &Path) {
     let anonymous = || -> Option<u64> {
         let status = std::fs::read_to_string("/proc/self/status").ok()?;
-        let line = |key: &str| status.lines().find_map(|l| l.strip_prefix(key))?.trim().strip_suffix(" kB")?.parse().ok();
+        let line =
+            |key: &str| status.lines().find_map(|l| l.strip_prefix(key))?.trim().strip_suffix(" kB")?.parse().ok();
         line("RssAnon:")
     };
     let peak = || -> Option<u64> {
@@ -121,7 +122,8 @@ fn f32_model(folder: &Path) -> PathBuf {
     data.flush().expect("room");
     let path = folder.join("f32.onnx");
     let entry = |key: &str, value: &str| field(13, [field(1, key), field(2, value)].concat());
-    let weight = [int(1, K), int(1, N), int(2, 1), field(8, "W"), entry("location", "weights.bin"), int(14, 1)].concat();
+    let weight =
+        [int(1, K), int(1, N), int(2, 1), field(8, "W"), entry("location", "weights.bin"), int(14, 1)].concat();
     let port = |tag, name: &str, n: usize| {
         let dims = [field(1, field(2, "m")), field(1, int(1, n))].concat();
         field(tag, [field(1, name), field(2, field(1, [int(1, 1), field(2, dims)].concat()))].concat())

@@ -2,6 +2,8 @@
 
 #![cfg(any(feature = "onnx", feature = "tract"))]
 
+#[cfg(feature = "cli")]
+mod command;
 #[path = "../corpus/mod.rs"]
 mod corpus;
 mod craft;

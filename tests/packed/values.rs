@@ -7,7 +7,7 @@ use selvedge::kernel::dequantize_into;
 use selvedge::weights::WeightFile;
 use selvedge::{Backend, Map, Tensor};
 
-use crate::craft::{field, input, int, model, noise, node, output, weight};
+use crate::craft::{field, input, int, model, node, noise, output, weight};
 use crate::{SCHEMES, ask, backends, f32s, open, packed};
 
 /// Sizes of whole blocks, and with a part of one.
@@ -88,7 +88,8 @@ fn products_are_those_of_the_blocks() {
     for (scheme, k) in SCHEMES.into_iter().flat_map(|s| WIDTHS.map(|k| (s, k))) {
         let packed = packed(mixed(k), &Packing::new(scheme));
         assert_eq!(packed.report.packed.len(), 3, "{:?}", packed.report);
-        let (w, g) = (stored(&packed.path, "W", if scheme == Scheme::F16 { 40 } else { k }), stored(&packed.path, "G", 40));
+        let (w, g) =
+            (stored(&packed.path, "W", if scheme == Scheme::F16 { 40 } else { k }), stored(&packed.path, "G", 40));
         let w = |i: usize, j: usize| if scheme == Scheme::F16 { w[i][j] } else { w[j][i] };
         let (x, b) = (noise(5 * k, 9), noise(48, 4));
         let p: Vec<f64> = (0..5 * 40)
@@ -155,13 +156,7 @@ fn a_tensor_that_others_read_too_is_there_in_full() {
     let branch = |name: &str| {
         field(5, [field(1, name), field(6, [field(2, name), inner.clone()].concat()), int(20, 5)].concat())
     };
-    let fields = [
-        field(1, "yes"),
-        field(2, "z"),
-        field(4, "If"),
-        branch("then_branch"),
-        branch("else_branch"),
-    ];
+    let fields = [field(1, "yes"), field(2, "z"), field(4, "If"), branch("then_branch"), branch("else_branch")];
     let graph = model(&[
         node("Gather", &["T", "ids"], "row", &[]),
         node("Gemm", &["x", "T"], "y", &[("transB", 1)]),

@@ -19,8 +19,8 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::sync::Arc;
 
-use super::proto::{self, Declared, External};
 use super::packed::{self, Packed};
+use super::proto::{self, Declared, External};
 use super::{Backend, Model, OpenProgress, Options, afford};
 use crate::engine::{
     Abilities, Admitted, Answer, Call, Engine, Finish, MemoryEstimate, Port, Provenance, Request, Run, Spec, Step,
@@ -44,6 +44,7 @@ pub(super) fn open(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
         )));
     }
     let mut declared = proto::read(graph.as_slice())?;
+    declared.refuse_blocks()?;
     // The arena is there during the load, beside the runtime's copy of it.
     let arena_len = packed.as_ref().map_or(0, |packed| packed.arena_len);
     let memory = estimate(&declared, (len as u64).saturating_add(arena_len / 2));

@@ -30,11 +30,7 @@ impl Loss {
     }
 
     fn and(self, other: Self) -> Self {
-        Self {
-            worst: self.worst.max(other.worst),
-            error: self.error + other.error,
-            weight: self.weight + other.weight,
-        }
+        Self { worst: self.worst.max(other.worst), error: self.error + other.error, weight: self.weight + other.weight }
     }
 
     fn of(weights: &[f32], read: &[f32]) -> Self {
@@ -120,9 +116,8 @@ fn rescale(weights: &[f32; RELATED], block: &mut [u8; Q4_0_BYTES]) {
     if largest == 0.0 {
         return;
     }
-    let loss = |d: f32, quants: &[f32; RELATED]| {
-        weights.iter().zip(quants).map(|(w, q)| (w - d * q).powi(2)).sum::<f32>()
-    };
+    let loss =
+        |d: f32, quants: &[f32; RELATED]| weights.iter().zip(quants).map(|(w, q)| (w - d * q).powi(2)).sum::<f32>();
     let d = f16::from_le_bytes([block[0], block[1]]).to_f32();
     let known: [f32; RELATED] = std::array::from_fn(|j| {
         let byte = block[2 + j % 16];

@@ -300,6 +300,7 @@ fn pack_model(
     }
     output::refuse(to, packing.overwrite)?;
     let declared = proto::read(bytes)?;
+    declared.refuse_blocks()?;
     let external = External::open_all(&declared.external, model, Default::default())?;
     let before = bytes.len() as u64 + external.values().map(|bytes| bytes.as_slice().len() as u64).sum::<u64>();
     let source = output::Model { bytes, name: &model.name, graph, external, outside: declared.external.len() };

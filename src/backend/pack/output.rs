@@ -49,7 +49,8 @@ impl<'a> Model<'a> {
         let packed = self.write_blocks(&plans, &folder.path.join(WEIGHTS), packing, &call, progress)?;
         let file = WeightFile::open(&folder.path.join(WEIGHTS), Map::Mapped)?;
         let digest = digest(file.files(), &call)?;
-        let graph = Slim { model: self, plans: &plans, packed: &packed, stays: &stays, file: &file }.write(packing.scheme, digest)?;
+        let graph = Slim { model: self, plans: &plans, packed: &packed, stays: &stays, file: &file }
+            .write(packing.scheme, digest)?;
         let graph_path = folder.path.join(GRAPH);
         put(&graph_path, &graph).map_err(|e| Error::io(graph_path.display(), e))?;
         let after = graph.len() as u64 + file.files().iter().map(|bytes| bytes.as_slice().len() as u64).sum::<u64>();
@@ -95,7 +96,10 @@ impl<'a> Model<'a> {
     fn data(&self, tensor: &TensorHead<'a>) -> Result<Cow<'_, [u8]>> {
         if !tensor.is_external {
             return tensor.f32_bytes().ok_or_else(|| {
-                Error::corrupt(format!("tensor '{}': expected {:?} of f32, its data falls short", tensor.name, tensor.dims))
+                Error::corrupt(format!(
+                    "tensor '{}': expected {:?} of f32, its data falls short",
+                    tensor.name, tensor.dims
+                ))
             });
         }
         self.outside_data(tensor).map(Into::into)

@@ -32,7 +32,9 @@ mod tests {
     #[test]
     fn patterns_match_whole_names() {
         let matches = |pattern: &str, name: &str| super::any_matches(&[pattern.to_string()], name);
-        for (pattern, name) in [("*", ""), ("a*c", "abbc"), ("*.weight", "a.weight"), ("a?c", "aöc"), ("*a*b*", "xaybz")] {
+        for (pattern, name) in
+            [("*", ""), ("a*c", "abbc"), ("*.weight", "a.weight"), ("a?c", "aöc"), ("*a*b*", "xaybz")]
+        {
             assert!(matches(pattern, name), "{pattern} {name}");
         }
         for (pattern, name) in [("", "a"), ("a", "ab"), ("*.weight", "a.weights"), ("a?c", "ac"), ("*ab", "aba")] {

@@ -50,7 +50,9 @@ impl<'a> Slim<'_, 'a> {
             if plan.format == Format::F16 {
                 if graph.opset < NUMBERED_CAST {
                     let got = graph.opset;
-                    return Err(Error::unsupported(format!("f16: expected operator set {NUMBERED_CAST} or later, got {got}")));
+                    return Err(Error::unsupported(format!(
+                        "f16: expected operator set {NUMBERED_CAST} or later, got {got}"
+                    )));
                 }
                 self.halves(&mut edit, &mut names, plan, &entries)?;
             } else {
@@ -91,11 +93,11 @@ impl<'a> Slim<'_, 'a> {
             };
             let picked = unique(names, &format!("{output}.f16"));
             let mut nodes = node.renamed(0, &half, &picked)?;
-            widen(&mut nodes, &picked, output);
+            widen(&mut nodes, names, &picked, output);
             edit.nodes.insert(i, nodes);
         }
         if as_floats {
-            widen(&mut edit.first, &half, name);
+            widen(&mut edit.first, names, &half, name);
         }
         Ok(())
     }
@@ -116,7 +118,10 @@ impl<'a> Slim<'_, 'a> {
 }
 
 /// Appends a `Cast` to f32.
-fn widen(graph: &mut Vec<u8>, from: &str, to: &str) {
-    let cast = NewNode { op: "Cast", inputs: &[from], output: to, ints: &[("to", FLOAT)], ..NewNode::default() };
+fn widen(graph: &mut Vec<u8>, names: &mut BTreeSet<String>, from: &str, to: &str) {
+    // Of a node without a name, some runtimes take its output's, which another node may have.
+    let name = unique(names, &format!("{to}.widened"));
+    let cast =
+        NewNode { op: "Cast", name: &name, inputs: &[from], output: to, ints: &[("to", FLOAT)], ..NewNode::default() };
     cast.put(graph);
 }

@@ -72,10 +72,7 @@ pub(super) struct Stays<'a> {
 }
 
 /// Judges every initializer and constant of the outermost graph.
-pub(super) fn survey<'a>(
-    graph: &Graph<'a>,
-    packing: &Packing,
-) -> crate::Result<(Vec<Plan<'a>>, Vec<Stays<'a>>)> {
+pub(super) fn survey<'a>(graph: &Graph<'a>, packing: &Packing) -> crate::Result<(Vec<Plan<'a>>, Vec<Stays<'a>>)> {
     let mut tensors: Vec<_> = graph.initializers.iter().map(|tensor| (tensor.clone(), None)).collect();
     for (i, node) in graph.nodes.iter().enumerate() {
         tensors.extend(node.constant()?.map(|tensor| (tensor, Some(i))));
@@ -120,7 +117,8 @@ fn judge(
     }
     let nodes = || uses.iter().map(|(i, _)| &graph.nodes[*i]);
     let named = |patterns: &[String]| {
-        any_matches(patterns, tensor.name) || nodes().any(|n| any_matches(patterns, n.name) || any_matches(patterns, n.op))
+        any_matches(patterns, tensor.name)
+            || nodes().any(|n| any_matches(patterns, n.name) || any_matches(patterns, n.op))
     };
     if !packing.only.is_empty() && !named(&packing.only) {
         return Err("no pattern of `only` matches it".into());
@@ -203,7 +201,9 @@ fn wanted(node: &Node<'_>, slot: usize, scheme: Scheme, dims: &[u64]) -> Result<
         ("Gather", 0) if matrix && node.int("axis", 0) == 0 => Ok(Layout::Rows),
         ("Conv", 1) if scheme == Scheme::Int8 && dims.len() > 2 => Ok(Layout::Rows),
         ("Conv", 1) => Err("a Conv reads it, which has no 4-bit form".into()),
-        ("MatMul" | "Gemm" | "Gather", _) => Err(format!("{} reads it as input {slot} of rank {}", node.op, dims.len())),
+        ("MatMul" | "Gemm" | "Gather", _) => {
+            Err(format!("{} reads it as input {slot} of rank {}", node.op, dims.len()))
+        }
         _ => Err(format!("{} reads it", node.op)),
     }
 }

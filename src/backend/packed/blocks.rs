@@ -33,8 +33,8 @@ impl<'a> Blocks<'a> {
         tensor.check()?;
         let dims: Vec<u64> = tensor.dims.iter().map(|d| u64::try_from(*d).unwrap_or(0)).collect();
         let layout = tensor.entry(LAYOUT).unwrap_or_default();
-        let layout =
-            Layout::by_name(layout).ok_or_else(|| broken(format!("expected layout rows or columns, got '{layout}'")))?;
+        let layout = Layout::by_name(layout)
+            .ok_or_else(|| broken(format!("expected layout rows or columns, got '{layout}'")))?;
         if !tensor.is_external || tensor.element != FLOAT {
             return Err(broken("expected f32 in another file".into()));
         }

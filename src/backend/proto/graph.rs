@@ -74,12 +74,13 @@ impl<'a> Graph<'a> {
         Ok(graph)
     }
 
-    /// Every name of a value in the outermost graph, and those that sub-graphs read.
+    /// Every name of a node or value in the outermost graph, and those that sub-graphs read.
     pub(in crate::backend) fn names(&self) -> BTreeSet<String> {
         let of_nodes = self.nodes.iter().flat_map(|node| node.inputs.iter().chain(&node.outputs));
         let ports = self.inputs.iter().chain(&self.outputs).chain(&self.inner);
-        let names = of_nodes.chain(ports).copied().chain(self.initializers.iter().map(|tensor| tensor.name));
-        names.map(String::from).collect()
+        let names = of_nodes.chain(ports).copied();
+        let names = names.chain(self.initializers.iter().map(|tensor| tensor.name));
+        names.chain(self.nodes.iter().map(|node| node.name)).map(String::from).collect()
     }
 
     fn body(&mut self, message: &'a [u8]) -> Result<()> {

@@ -19,11 +19,12 @@ pub(super) use edit::Edit;
 pub(super) use external::External;
 pub(super) use graph::{Graph, Node};
 pub(super) use tensor::{FLOAT, FLOAT16, TensorHead, element_name};
+use wire::{Value, fields};
 pub(super) use write::{NewNode, external as external_tensor, inline as inline_tensor, unique};
 #[cfg(test)]
 pub(super) use write::{put, put_int};
-use wire::{Value, fields};
 
+use super::pack::TENSOR;
 use crate::engine::{Dim, Kind, Port};
 use crate::{DType, Error, Result};
 
@@ -53,6 +54,8 @@ pub(super) struct Declared {
     pub half: bool,
     /// Initializers, and tensors in attributes, whose bytes lie in other files.
     pub external: Vec<External>,
+    /// A tensor that is blocks of a packed model, in a graph that no runtime can read.
+    blocks: Option<String>,
     ir_version: i64,
     nodes: usize,
     functions: BTreeSet<String>,
@@ -108,6 +111,16 @@ pub(super) fn metadata<'a>(model: &'a [u8], key: &str) -> Result<Option<&'a str>
 }
 
 impl Declared {
+    /// Fails if tensors are blocks, which no runtime can read; in a packed model they have been replaced.
+    pub(super) fn refuse_blocks(&self) -> Result<()> {
+        match &self.blocks {
+            Some(name) => {
+                Err(Error::corrupt(format!("tensor '{name}' is blocks, but the model does not say it is packed")))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn note(&mut self, key: &str, value: &str) {
         if !value.is_empty() {
             self.metadata.insert(key.into(), value.into());
@@ -249,6 +262,9 @@ impl Declared {
         self.half |= matches!(head.dtype(), Some(DType::F16 | DType::BF16));
         self.weight_bytes = self.weight_bytes.saturating_add(bytes);
         self.external.extend(head.external(bytes)?);
+        if head.is_external && head.entry(TENSOR).is_some() {
+            self.blocks = Some(head.name.into());
+        }
         Ok(())
     }
 }

@@ -59,6 +59,7 @@ fn load(opened: Opened, options: &Options, native_half: bool) -> Result<Model> {
     let packed = Packed::read(&opened, options, packed::Runtime::Tract)?;
     let graph = packed.as_ref().map_or(&opened.bytes, |packed| &packed.graph).clone();
     let declared = proto::read(graph.as_slice())?;
+    declared.refuse_blocks()?;
     operators::check(&declared)?;
     let memory = estimate(&declared, native_half);
     super::afford(memory, options)?;

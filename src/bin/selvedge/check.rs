@@ -92,7 +92,8 @@ fn difference(name: &str, a: &[f64], b: &[f64]) -> Result<Difference, String> {
         return Err(format!("output '{name}': {} elements before, {} after", a.len(), b.len()));
     }
     let pairs = || a.iter().zip(b);
-    let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0f64, |most, v| if v.is_nan() { v } else { most.max(v) });
+    let largest =
+        |values: &mut dyn Iterator<Item = f64>| values.fold(0.0f64, |most, v| if v.is_nan() { v } else { most.max(v) });
     let absolute = largest(&mut pairs().map(|(a, b)| (a - b).abs()));
     let scale = largest(&mut a.iter().map(|a| a.abs()));
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();

@@ -102,7 +102,12 @@ impl Pack {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn in_words(&self, out: &mut dyn Write, report: &Report, differences: Option<&[Difference]>) -> Result<(), Box<dyn Error>> {
+    fn in_words(
+        &self,
+        out: &mut dyn Write,
+        report: &Report,
+        differences: Option<&[Difference]>,
+    ) -> Result<(), Box<dyn Error>> {
         let mut rows = vec![["tensor", "shape", "blocks", "before", "after", "worst", "relative"].map(String::from)];
         rows.extend(report.packed.iter().map(|tensor| {
             [
@@ -120,7 +125,9 @@ impl Pack {
         let large: Vec<_> = report.kept.iter().filter(|tensor| tensor.bytes >= 4096).collect();
         if !large.is_empty() {
             writeln!(out, "kept:")?;
-            let row = |t: &&selvedge::backend::pack::KeptTensor| [print::line(&t.name, 60), print::bytes(t.bytes), t.reason.clone()];
+            let row = |t: &&selvedge::backend::pack::KeptTensor| {
+                [print::line(&t.name, 60), print::bytes(t.bytes), t.reason.clone()]
+            };
             print::table(out, &large.iter().map(row).collect::<Vec<_>>(), [false, true, false])?;
         }
         let small = report.kept.len() - large.len();
@@ -133,7 +140,12 @@ impl Pack {
         if let Some(differences) = differences {
             let mut rows = vec![["output", "max absolute", "max relative", "cosine"].map(String::from)];
             rows.extend(differences.iter().map(|d| {
-                [print::line(&d.output, 60), format!("{:.3e}", d.absolute), format!("{:.3e}", d.relative), format!("{:.6}", d.cosine)]
+                [
+                    print::line(&d.output, 60),
+                    format!("{:.3e}", d.absolute),
+                    format!("{:.3e}", d.relative),
+                    format!("{:.6}", d.cosine),
+                ]
             }));
             print::table(out, &rows, [false, true, true, true])?;
         }
