@@ -5,7 +5,7 @@ use std::path::Path;
 use selvedge::backend::pack::{Packing, Scheme};
 use selvedge::kernel::dequantize_into;
 use selvedge::weights::WeightFile;
-use selvedge::{Backend, Map, Tensor};
+use selvedge::{Ask, Backend, Code, Map, Tensor, Tensors};
 
 use crate::craft::{field, input, int, model, node, noise, output, weight};
 use crate::{SCHEMES, ask, backends, f32s, open, packed};
@@ -56,6 +56,21 @@ fn picked_rows_are_those_of_the_blocks() {
             let answer = ask(&*open(&packed.path, backend), &[("x", x), ("ids", ids())]);
             assert_eq!(answer.output("rows").unwrap().shape()[..], [2, 3, k]);
             assert!(f32s(&answer, "rows") == expected, "{} {} {k}", backend.name(), scheme.name());
+        }
+    }
+}
+
+#[test]
+fn an_index_beyond_the_table_is_refused() {
+    let packed = packed(mixed(64), &Packing::new(Scheme::Int4));
+    for backend in backends() {
+        let engine = open(&packed.path, backend);
+        for index in [30i64, -31, i64::MAX, i64::MIN] {
+            let ids = Tensor::new(&[1, 3], vec![0, index, 1]).unwrap();
+            let x = Tensor::new(&[1, 64], vec![0.0f32; 64]).unwrap();
+            let result = engine.run(Tensors::from([("x", x), ("ids", ids)]));
+            let error = result.err().unwrap_or_else(|| panic!("{}: {index} was taken", backend.name()));
+            assert!(error.code() != Code::Panic, "{error}");
         }
     }
 }

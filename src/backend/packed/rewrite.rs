@@ -5,16 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::blocks::Blocks;
 use super::{ARENA, Form, Piece, Runtime};
-use crate::backend::proto::{Edit, FLOAT, Graph, NewNode, Node, external_tensor, inline_tensor, unique};
+use crate::backend::proto::{Edit, FLOAT, Graph, NewNode, Node, external_tensor, unique};
 use crate::kernel::Format;
 use crate::tensor::Bytes;
 use crate::{Error, Result};
 
-/// `TensorProto.DataType` of integers.
+/// `TensorProto.DataType` of bytes.
 const UINT8: i64 = 2;
-const INT64: i64 = 7;
-/// Since this operator set `Where` is there, and `Less` takes integers.
-const WHERE: i64 = 9;
 /// Weights per block, in both formats.
 pub(super) const BLOCK: u64 = 32;
 
@@ -81,12 +78,7 @@ impl<'a> Rewrite<'a> {
                         Some(names) => names,
                         None => self.table(index, blocks)?,
                     };
-                    let (mut nodes, mut ids) = (Vec::new(), node.inputs[1].to_string());
-                    if self.runtime == Runtime::Tract {
-                        ids = self.from_the_front(&mut nodes, &ids, blocks.rows);
-                    }
-                    gather(&mut nodes, node, blocks, &names, &ids);
-                    self.edit.nodes.insert(i, nodes);
+                    self.edit.nodes.insert(i, gather(node, blocks, &names));
                     table = Some(names);
                 }
                 Operator::Same => as_floats = true,
@@ -100,10 +92,7 @@ impl<'a> Rewrite<'a> {
         // tract has 4-bit operators only, and makes floats of a matrix with a part of a block.
         let here = match self.runtime {
             Runtime::OnnxRuntime => true,
-            Runtime::Tract => {
-                let has_where = node.op != "Gather" || self.graph.opset >= WHERE;
-                blocks.format == Format::Q4_0 && blocks.columns.is_multiple_of(BLOCK) && has_where
-            }
+            Runtime::Tract => blocks.format == Format::Q4_0 && blocks.columns.is_multiple_of(BLOCK),
         };
         let is_matrix = blocks.dims.len() == 2;
         let plain = || node.float("alpha", 1.0) == 1.0 && node.float("beta", 1.0) == 1.0 && node.int("transA", 0) == 0;
@@ -140,26 +129,6 @@ impl<'a> Rewrite<'a> {
         let quants = self.initializer(&format!("{}.quants", blocks.name), index, Form::Quants { row }, UINT8, dims)?;
         let scales = self.initializer(&format!("{}.scales", blocks.name), index, Form::Scales, FLOAT, &scales)?;
         Ok([quants, scales])
-    }
-
-    /// Indices that count from the front: tract takes negative ones of a table of floats, but not of blocks.
-    fn from_the_front(&mut self, nodes: &mut Vec<u8>, ids: &str, rows: u64) -> String {
-        let mut node = |op, inputs: &[&str], ints: &[(&str, i64)]| {
-            let output = unique(&mut self.names, &format!("{ids}.{op}"));
-            NewNode { op, name: &output, inputs, output: &output, ints, ..NewNode::default() }.put(nodes);
-            output
-        };
-        let constants = [("zero", 0), ("rows", rows as i64)].map(|(what, n)| (format!("{ids}.{what}.{n}"), n));
-        let wide = node("Cast", &[ids], &[("to", INT64)]);
-        let below = node("Less", &[&wide, &constants[0].0], &[]);
-        let moved = node("Add", &[&wide, &constants[1].0], &[]);
-        let ids = node("Where", &[&below, &moved, &wide], &[]);
-        for (name, n) in constants {
-            if self.names.insert(name.clone()) {
-                self.edit.initializers.push(inline_tensor(&name, INT64, &[], &n.to_le_bytes()));
-            }
-        }
-        ids
     }
 
     /// The tensor itself, as floats.
@@ -253,15 +222,17 @@ fn mat_mul(node: &Node<'_>, blocks: &Blocks<'_>, names: &[String; 2], taken: &mu
     out
 }
 
-fn gather(out: &mut Vec<u8>, node: &Node<'_>, blocks: &Blocks<'_>, names: &[String; 2], ids: &str) {
+fn gather(node: &Node<'_>, blocks: &Blocks<'_>, names: &[String; 2]) -> Vec<u8> {
+    let mut out = Vec::new();
     let gather = NewNode {
         domain: "com.microsoft",
         op: "GatherBlockQuantized",
         name: node.name,
-        inputs: &[&names[0], ids, &names[1]],
+        inputs: &[&names[0], node.inputs[1], &names[1]],
         output: node.outputs[0],
         ints: &[("gather_axis", 0), ("quantize_axis", 1), ("bits", blocks.bits() as i64), ("block_size", BLOCK as i64)],
         ..NewNode::default()
     };
-    gather.put(out);
+    gather.put(&mut out);
+    out
 }

@@ -18,6 +18,7 @@ mod constants;
 mod convert;
 mod equal;
 mod file;
+mod gather;
 mod guard;
 mod operators;
 mod plan;
