@@ -72,8 +72,8 @@ impl<'a> Blocks<'a> {
         self.columns.div_ceil(BLOCK)
     }
 
-    /// Whether a row without padding ends with a whole byte.
-    pub(super) fn row_is_whole(&self) -> bool {
-        (self.columns * self.bits()).is_multiple_of(8)
+    /// Whether a row without padding ends with a whole byte, and rows can be counted in i32.
+    pub(super) fn is_table(&self) -> bool {
+        (self.columns * self.bits()).is_multiple_of(8) && i32::try_from(self.rows).is_ok()
     }
 }

@@ -42,14 +42,21 @@ impl Packed {
     }
 }
 
+/// Writes what is made of a row of blocks.
+type Write = fn(Format, &[u8], &mut [u8]) -> Result<()>;
+
 impl Source {
     fn fill(&self, form: Form, blocks: &[u8], room: &mut [u8]) -> Result<()> {
         let row_blocks = self.columns.div_ceil(self.format.block_elements());
         let row_bytes = row_blocks * self.format.block_bytes();
-        let room_bytes = match form {
-            Form::Quants { row } => usize::try_from(row).unwrap_or(0),
-            Form::Scales => row_blocks * 4,
-            Form::Floats => self.columns * 4,
+        let (room_bytes, write): (usize, Write) = match form {
+            Form::Quants { row } => (usize::try_from(row).unwrap_or(0), quants_into),
+            Form::Scales => (row_blocks * 4, scales_into),
+            Form::Floats => (self.columns * 4, floats_into),
+            Form::Numbers => {
+                room.as_chunks_mut().0.iter_mut().zip(0i32..).for_each(|(to, row)| *to = row.to_le_bytes());
+                return Ok(());
+            }
         };
         if row_bytes == 0 || blocks.len() / row_bytes != self.rows || room.len() != self.rows * room_bytes {
             return Err(Error::corrupt("packed model: its blocks do not fit their tensor"));
@@ -57,22 +64,8 @@ impl Source {
         let pieces = blocks.par_chunks(row_bytes * ROWS).zip(room.par_chunks_mut(room_bytes * ROWS));
         pieces.try_for_each(|(blocks, room)| {
             let mut rows = blocks.chunks_exact(row_bytes).zip(room.chunks_exact_mut(room_bytes));
-            rows.try_for_each(|(blocks, room)| self.row(form, blocks, room))
+            rows.try_for_each(|(blocks, room)| write(self.format, blocks, room))
         })
-    }
-
-    fn row(&self, form: Form, blocks: &[u8], room: &mut [u8]) -> Result<()> {
-        match form {
-            Form::Floats => floats_into(self.format, blocks, room),
-            Form::Quants { .. } => {
-                quants_into(self.format, blocks, room);
-                Ok(())
-            }
-            Form::Scales => {
-                scales_into(self.format, blocks, room);
-                Ok(())
-            }
-        }
     }
 }
 
@@ -89,7 +82,7 @@ pub(in crate::backend) fn floats_into(format: Format, blocks: &[u8], room: &mut 
 }
 
 /// The quants of blocks as `MatMulNBits` counts them: from 0, along the row, the low half of a byte first.
-fn quants_into(format: Format, blocks: &[u8], room: &mut [u8]) {
+fn quants_into(format: Format, blocks: &[u8], room: &mut [u8]) -> Result<()> {
     let quants = format.block_elements() * if format == Format::Q4_0 { 4 } else { 8 } / 8;
     for (block, room) in blocks.chunks_exact(format.block_bytes()).zip(room.chunks_mut(quants)) {
         // The scale stands first, in both.
@@ -104,10 +97,12 @@ fn quants_into(format: Format, blocks: &[u8], room: &mut [u8]) {
             _ => room.iter_mut().zip(from).for_each(|(to, q)| *to = q ^ 0x80),
         }
     }
+    Ok(())
 }
 
-fn scales_into(format: Format, blocks: &[u8], room: &mut [u8]) {
+fn scales_into(format: Format, blocks: &[u8], room: &mut [u8]) -> Result<()> {
     for (block, room) in blocks.chunks_exact(format.block_bytes()).zip(room.as_chunks_mut::<4>().0) {
         *room = f16::from_le_bytes([block[0], block[1]]).to_f32().to_le_bytes();
     }
+    Ok(())
 }

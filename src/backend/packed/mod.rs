@@ -73,6 +73,8 @@ enum Form {
     Scales,
     /// The weights, in f32.
     Floats,
+    /// The numbers of the rows, in i32.
+    Numbers,
 }
 
 /// Blocks in the weight file.

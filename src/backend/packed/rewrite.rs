@@ -10,8 +10,9 @@ use crate::kernel::Format;
 use crate::tensor::Bytes;
 use crate::{Error, Result};
 
-/// `TensorProto.DataType` of bytes.
+/// `TensorProto.DataType` of integers.
 const UINT8: i64 = 2;
+const INT32: i64 = 6;
 /// Weights per block, in both formats.
 pub(super) const BLOCK: u64 = 32;
 
@@ -61,7 +62,7 @@ impl<'a> Rewrite<'a> {
         let graph = self.graph;
         self.edit.without.insert(blocks.name);
         // Made when the first node asks for them.
-        let (mut matrix, mut table, mut as_floats) = (None, None, graph.inner.contains(blocks.name));
+        let (mut matrix, mut table, mut rows, mut as_floats) = (None, None, None, graph.inner.contains(blocks.name));
         for &(i, slot) in readers {
             let node = &graph.nodes[i];
             match self.operator(node, slot, blocks) {
@@ -78,7 +79,11 @@ impl<'a> Rewrite<'a> {
                         Some(names) => names,
                         None => self.table(index, blocks)?,
                     };
-                    self.edit.nodes.insert(i, gather(node, blocks, &names));
+                    let rows = match self.runtime {
+                        Runtime::OnnxRuntime => Some(self.rows(index, blocks, &mut rows)?),
+                        Runtime::Tract => None,
+                    };
+                    self.edit.nodes.insert(i, gather(node, blocks, &names, rows.as_deref(), &mut self.names));
                     table = Some(names);
                 }
                 Operator::Same => as_floats = true,
@@ -106,7 +111,7 @@ impl<'a> Rewrite<'a> {
             _ if !here || !node.domain.is_empty() || !complete || node.outputs.len() != 1 => Operator::Same,
             ("MatMul", 1) if fits(false) => Operator::MatMul,
             ("Gemm", 1) if plain() && fits(node.int("transB", 0) != 0) => Operator::MatMul,
-            ("Gather", 0) if fits(true) && node.int("axis", 0) == 0 && blocks.row_is_whole() => Operator::Gather,
+            ("Gather", 0) if fits(true) && node.int("axis", 0) == 0 && blocks.is_table() => Operator::Gather,
             _ => Operator::Same,
         }
     }
@@ -122,6 +127,16 @@ impl<'a> Rewrite<'a> {
     fn table(&mut self, index: usize, blocks: &Blocks<'_>) -> Result<[String; 2]> {
         let row = blocks.columns * blocks.bits() / 8;
         self.quants(index, blocks, &[blocks.rows, row], row)
+    }
+
+    /// The numbers of the rows, to pick from before the rows themselves: `GatherBlockQuantized` of ONNX Runtime gives
+    /// zeros for a row that is not there, where `Gather` says so.
+    fn rows(&mut self, index: usize, blocks: &Blocks<'_>, known: &mut Option<String>) -> Result<String> {
+        if let Some(name) = known {
+            return Ok(name.clone());
+        }
+        let name = self.initializer(&format!("{}.rows", blocks.name), index, Form::Numbers, INT32, &[blocks.rows])?;
+        Ok(known.insert(name).clone())
     }
 
     fn quants(&mut self, index: usize, blocks: &Blocks<'_>, dims: &[u64], row: u64) -> Result<[String; 2]> {
@@ -160,7 +175,7 @@ impl<'a> Rewrite<'a> {
     }
 
     fn add(&mut self, name: &str, tensor: usize, form: Form, element: i64, dims: &[u64]) -> Result<()> {
-        let size = if element == FLOAT { 4 } else { 1 };
+        let size = if element == UINT8 { 1 } else { 4 };
         let len = dims.iter().try_fold(size, |n: u64, d| n.checked_mul(*d));
         let begin = self.len.checked_next_multiple_of(Bytes::ALIGN as u64);
         let (Some(len), Some(begin)) = (len, begin) else {
@@ -222,13 +237,25 @@ fn mat_mul(node: &Node<'_>, blocks: &Blocks<'_>, names: &[String; 2], taken: &mu
     out
 }
 
-fn gather(node: &Node<'_>, blocks: &Blocks<'_>, names: &[String; 2]) -> Vec<u8> {
-    let mut out = Vec::new();
+fn gather(
+    node: &Node<'_>,
+    blocks: &Blocks<'_>,
+    names: &[String; 2],
+    rows: Option<&str>,
+    taken: &mut BTreeSet<String>,
+) -> Vec<u8> {
+    let (mut out, mut ids) = (Vec::new(), node.inputs[1].to_string());
+    if let Some(rows) = rows {
+        let row = unique(taken, &format!("{}.row", node.outputs[0]));
+        let pick = NewNode { op: "Gather", name: &row, inputs: &[rows, &ids], output: &row, ..NewNode::default() };
+        pick.put(&mut out);
+        ids = row;
+    }
     let gather = NewNode {
         domain: "com.microsoft",
         op: "GatherBlockQuantized",
         name: node.name,
-        inputs: &[&names[0], node.inputs[1], &names[1]],
+        inputs: &[&names[0], &ids, &names[1]],
         output: node.outputs[0],
         ints: &[("gather_axis", 0), ("quantize_axis", 1), ("bits", blocks.bits() as i64), ("block_size", BLOCK as i64)],
         ..NewNode::default()
