@@ -37,7 +37,8 @@ use crate::{Code, Error, Result};
 ///
 /// The backend is picked by the file's content, never by its name: GGUF goes to llama.cpp, ONNX to
 /// tract, and to ONNX Runtime where the build has no tract or tract says `Unsupported`.
-/// [`Options::backend`] always wins. The choice does not depend on what is installed on the machine.
+/// [`Options::backend`] always wins. The choice does not depend on what is installed on the machine. The folder of a
+/// [packed](pack) model opens as the model in it.
 ///
 /// Blocks until the model is loaded. Errors: `NotFound`, `Io`, `Corrupt` for bytes that break the
 /// format, `Unsupported` for a format or model that no backend of this build takes, `OutOfMemory`
