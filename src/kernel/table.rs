@@ -66,7 +66,9 @@ pub(super) struct Table {
 impl Table {
     /// Every table that this CPU can run, the slowest first.
     pub(super) fn available() -> Vec<Table> {
-        vec![scalar::table()]
+        let mut tables = vec![scalar::table()];
+        tables.extend(super::vectorised());
+        tables
     }
 
     /// The table in use.
@@ -94,7 +96,7 @@ pub fn active() -> Isa {
     Table::active().isa
 }
 
-fn choose(available: &[Table], wish: Option<&str>) -> Table {
+pub(super) fn choose(available: &[Table], wish: Option<&str>) -> Table {
     let best = available.last().copied().unwrap_or_else(scalar::table);
     let Some(wish) = wish.filter(|wish| !wish.is_empty()) else { return best };
     match available.iter().find(|table| table.isa.name() == wish) {

@@ -300,10 +300,10 @@ fn format(file: &[u8]) -> Result<FileFormat> {
     match file {
         [] => Err(Error::corrupt("expected a GGUF or safetensors file, got an empty one")),
         _ if b"GGUF".starts_with(&file[..file.len().min(4)]) => Ok(FileFormat::Gguf),
-        _ if looks_like_safetensors(file) => Ok(FileFormat::Safetensors),
         [b'F', b'U', b'G', b'G', ..] => {
             Err(Error::unsupported("expected a GGUF or safetensors file, got a big-endian GGUF file"))
         }
+        _ if looks_like_safetensors(file) => Ok(FileFormat::Safetensors),
         _ => Err(Error::unsupported("expected a GGUF or safetensors file, got neither")),
     }
 }

@@ -14,6 +14,8 @@ mod safetensors;
 mod source;
 mod tensor_type;
 mod tensors;
+#[cfg(test)]
+pub(crate) mod tests;
 mod value;
 
 pub use file::{FileFormat, WeightFile};

@@ -4,6 +4,7 @@
 //! The checks here stand before those that any architecture can reach: layers, heads, experts, rope; those of the
 //! vocabulary are in `vocabulary`.
 
+use super::tensors::check_tensors;
 use super::vocabulary::{Vocabulary, check_vocabulary};
 use crate::weights::{Metadata, Value, WeightFile};
 use crate::{Error, Result};
@@ -17,12 +18,25 @@ pub(super) struct Facts {
     pub(super) width: u64,
     pub(super) feed_forward: u64,
     pub(super) head_size: u64,
+    pub(super) key_size: u64,
+    pub(super) value_size: u64,
+    pub(super) layers: Vec<Layer>,
     /// Elements of keys and values that one token takes in all layers together.
     pub(super) cache_elements: u64,
     pub(super) heads: u64,
     pub(super) pooling: Pooling,
     pub(super) vocabulary: Vocabulary,
     pub(super) weight_bytes: u64,
+}
+
+/// The sizes of one layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Layer {
+    /// Heads of queries, and those of keys and values that they share.
+    pub(super) heads: u64,
+    pub(super) shared_heads: u64,
+    /// 0 where the file does not say.
+    pub(super) feed_forward: u64,
 }
 
 /// How the vectors of the tokens of a text become one.
@@ -186,18 +200,29 @@ impl Facts {
         keys.check_rope()?;
         keys.check_norms()?;
         let heads = keys.heads(layers, width)?;
-        Ok(Self {
+        let feed_forward = keys.per_layer("feed_forward_length", layers)?;
+        let layer = |i: usize| Layer {
+            heads: heads.queries.get(i).copied().unwrap_or(0),
+            shared_heads: heads.shared.get(i).copied().unwrap_or(0),
+            feed_forward: feed_forward.get(i).copied().unwrap_or(0),
+        };
+        let facts = Self {
             architecture: architecture.to_owned(),
             context: u32::try_from(context).unwrap_or(u32::MAX),
             width,
-            feed_forward: keys.per_layer("feed_forward_length", layers)?.into_iter().max().unwrap_or(0),
-            head_size: heads.size,
-            cache_elements: heads.cache_elements,
-            heads: heads.most,
+            layers: (0..layers as usize).map(layer).collect(),
+            feed_forward: feed_forward.iter().copied().max().unwrap_or(0),
+            head_size: heads.key.max(heads.value),
+            key_size: heads.key,
+            value_size: heads.value,
+            cache_elements: heads.cache_elements(),
+            heads: heads.queries.iter().copied().max().unwrap_or(0),
             pooling: keys.pooling()?,
             vocabulary: check_vocabulary(header)?,
             weight_bytes: file.tensor_bytes(),
-        })
+        };
+        check_tensors(file, &facts)?;
+        Ok(facts)
     }
 }
 
@@ -207,10 +232,18 @@ struct Keys<'a> {
     architecture: &'a str,
 }
 
+/// The heads of all layers and the elements of one.
 struct Heads {
-    most: u64,
-    size: u64,
-    cache_elements: u64,
+    queries: Vec<u64>,
+    shared: Vec<u64>,
+    key: u64,
+    value: u64,
+}
+
+impl Heads {
+    fn cache_elements(&self) -> u64 {
+        self.shared.iter().sum::<u64>().saturating_mul(self.key + self.value)
+    }
 }
 
 impl Keys<'_> {
@@ -334,6 +367,14 @@ impl Keys<'_> {
             if key == 0 || value == 0 {
                 return Err(self.corrupt("attention.key_length", "expected at least 1, got 0".into()));
             }
+            if !width.is_multiple_of(first) && self.number("attention.key_length")?.is_none() {
+                return Err(self
+                    .corrupt("attention.head_count", format!("{first} heads do not divide the {width} of the width")));
+            }
+            // Pairs of elements are rotated.
+            if !rotated.is_multiple_of(2) {
+                return Err(self.corrupt("rope.dimension_count", format!("expected an even number, got {rotated}")));
+            }
             if key != value && !UNEQUAL_HEADS.contains(&self.architecture) {
                 return Err(
                     self.corrupt("attention.value_length", format!("expected the {key} of the keys, got {value}"))
@@ -346,11 +387,7 @@ impl Keys<'_> {
                 );
             }
         }
-        Ok(Heads {
-            most: heads.iter().copied().max().unwrap_or(0),
-            size: key.max(value),
-            cache_elements: shared.iter().sum::<u64>().saturating_mul(key + value),
-        })
+        Ok(Heads { queries: heads, shared, key, value })
     }
 
     fn pooling(&self) -> Result<Pooling> {

@@ -2,8 +2,8 @@
 //!
 //! Enters: a model's bytes. Leaves: an engine that generates, chats and embeds.
 //!
-//! `weights` reads the file before native code does, `facts` and `vocabulary` say what is in it and refuse what
-//! llama.cpp would not survive, `estimate` says what it costs. `native`, `stream` and `context` are the only way to
+//! `weights` reads the file before native code does, `facts`, `tensors` and `vocabulary` say what is in it and refuse
+//! what llama.cpp would not survive, `estimate` says what it costs. `native`, `stream` and `context` are the only way to
 //! llama.cpp. `worker` is the thread that computes; `generator` and `embedder` are its two jobs, with `lane`, `state`
 //! and `pace`. `run` is what callers hold, `prompt` makes tokens of what they ask.
 
@@ -19,6 +19,7 @@ mod prompt;
 mod run;
 mod state;
 mod stream;
+mod tensors;
 #[cfg(test)]
 mod tests;
 mod vocabulary;

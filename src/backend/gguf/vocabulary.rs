@@ -129,7 +129,9 @@ fn check_tokens(tokens: &[&[u8]], types: Option<Array<'_>>) -> Result<usize> {
         }
     }
     for (id, kind) in types.iter().flat_map(Array::numbers).enumerate() {
-        let Some(kind) = kind else { return Err(Error::corrupt(format!("token {id}: its type is negative"))) };
+        let Some(kind) = kind.filter(|kind| *kind <= BYTE_TOKEN) else {
+            return Err(Error::corrupt(format!("token {id}: expected a type from 0 to {BYTE_TOKEN}, got {kind:?}")));
+        };
         let byte =
             |t: &[u8]| matches!(t, [b'<', b'0', b'x', a, b, b'>'] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
         if kind == BYTE_TOKEN && !byte(tokens[id]) {

@@ -2,7 +2,7 @@
 
 use super::super::metadata::{Entries, Stored, owned, push};
 use super::super::tensors::Info;
-use super::super::{MAX_TENSORS, TensorType};
+use super::super::{MAX_KEYS, MAX_TENSORS, TensorType};
 use super::listing::{Listed, Listing};
 use crate::tensor::Shape;
 use crate::{Error, Result};
@@ -31,6 +31,8 @@ impl Header {
     pub(in crate::weights) fn read(file: &[u8]) -> Result<Self> {
         let (json, data) = divided(file)?;
         let listing = Listing::read(json)?;
+        bound("tensors", listing.tensors.len(), MAX_TENSORS)?;
+        bound("keys", listing.metadata.len(), MAX_KEYS)?;
         let mut entries = Entries::default();
         for (key, value) in listing.metadata {
             entries.push(&key, Stored::Own(value.into_boxed_str()))?;
@@ -67,12 +69,16 @@ fn divided(file: &[u8]) -> Result<(&[u8], &[u8])> {
     Ok((json, data))
 }
 
+fn bound(what: &str, count: usize, most: u64) -> Result<()> {
+    if count as u64 > most {
+        return Err(Error::unsupported(format!("expected at most {most} {what}, got {count}")));
+    }
+    Ok(())
+}
+
 /// The places of the tensors, in the header's order. Taken by their offsets they fill the data: no gap, no overlap,
 /// nothing after the last.
 fn laid_out(listed: &[Listed], data_start: usize, data: u64) -> Result<Vec<Info>> {
-    if listed.len() as u64 > MAX_TENSORS {
-        return Err(Error::unsupported(format!("expected at most {MAX_TENSORS} tensors, got {}", listed.len())));
-    }
     let mut tensors = Vec::new();
     for tensor in listed {
         push(&mut tensors, tensor.checked(data_start, data)?)?;

@@ -20,7 +20,7 @@ fn of_another_kind() -> File {
     ["block_count", "context_length", "embedding_length", "attention.head_count"]
         .iter()
         .fold(File::model().text("general.architecture", "nosuch"), |file, key| {
-            file.u32(&format!("nosuch.{key}"), if *key == "context_length" { 128 } else { 4 })
+            file.u32(&format!("nosuch.{key}"), if *key == "attention.head_count" { 2 } else { 64 })
         })
 }
 
@@ -32,7 +32,7 @@ fn what_llama_refuses_is_a_typed_error() {
     let error = opened(of_another_kind().bytes());
     assert_eq!(error.code(), Code::Unsupported, "{error}");
     assert!(error.message().contains("nosuch"), "{error}");
-    let error = opened(File::model().no_tensors().tensor("token_embd.weight", &[32, 300], 0, 38_400).bytes());
+    let error = opened(File::complete(small).tensor("blk.0.attn_q.bias", &[65], 0, 260).bytes());
     assert_eq!(error.code(), Code::Corrupt, "{error}");
     assert!(error.message().contains("wrong shape"), "{error}");
 }
@@ -46,7 +46,7 @@ fn small(i: usize) -> f32 {
 #[test]
 fn damaged_files_are_survived() {
     let good = File::complete(small).bytes();
-    let header = Header::read(&good).unwrap().data_start as usize;
+    let header = WeightFile::of_bytes(Bytes::shared(good.clone())).unwrap().data_start() as usize;
     // A linear congruential generator: always the same files.
     let mut state = 1u64;
     let mut random = |below: usize| {

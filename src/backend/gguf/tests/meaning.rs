@@ -13,6 +13,8 @@ fn tokens(tokens: &[&[u8]]) -> File {
         .without("tokenizer.ggml.scores")
         .u32("tokenizer.ggml.bos_token_id", 0)
         .u32("tokenizer.ggml.eos_token_id", 1)
+        .no_tensors()
+        .tensor("token_embd.weight", &[64, tokens.len() as u64], 0, 256 * tokens.len())
 }
 
 #[test]
@@ -153,7 +155,9 @@ fn byte_tokens() {
         corrupt(&file, "expected a byte");
     }
     let negative = (-1i32).to_le_bytes().repeat(300);
-    corrupt(&File::model().array("tokenizer.ggml.token_type", 5, 300, negative), "negative");
+    corrupt(&File::model().array("tokenizer.ggml.token_type", 5, 300, negative), "a type from 0 to 6");
+    let unknown = 255i32.to_le_bytes().repeat(300);
+    corrupt(&File::model().array("tokenizer.ggml.token_type", 5, 300, unknown), "a type from 0 to 6");
     // A vocabulary that falls back to bytes must have them all: otherwise a text can end the process.
     let some: Vec<Vec<u8>> = (0..300).map(|i| format!("t{i}").into_bytes()).collect();
     let elements = some.iter().flat_map(|t| string(t)).collect();

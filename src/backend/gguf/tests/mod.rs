@@ -1,171 +1,20 @@
 //! Generated files, good and bad: what the header's reader and the checks say before native code sees a byte.
 
-mod format;
+mod child;
+mod hostile;
 mod loading;
 mod meaning;
+mod native;
 mod serving;
 
 use super::facts::Facts;
-use super::header::Header;
-use crate::{Code, Error, Result};
-
-/// Writes GGUF files, as wrong as they are asked to be.
-#[derive(Clone)]
-pub(super) struct File {
-    pub(super) version: u32,
-    pub(super) alignment: u64,
-    keys: Vec<(String, Vec<u8>)>,
-    tensors: Vec<Tensor>,
-}
-
-#[derive(Clone)]
-pub(super) struct Tensor {
-    pub(super) name: Vec<u8>,
-    pub(super) dims: Vec<u64>,
-    pub(super) kind: u32,
-    pub(super) offset: Option<u64>,
-    /// What its bytes are filled with, over and over.
-    pub(super) fill: Vec<u8>,
-    pub(super) bytes: usize,
-}
-
-impl File {
-    pub(super) fn new() -> Self {
-        Self { version: 3, alignment: 32, keys: Vec::new(), tensors: Vec::new() }
-    }
-
-    /// The smallest header that a language model could have: 2 layers, 300 tokens, one tensor.
-    pub(super) fn model() -> Self {
-        let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|b| format!("<0x{b:02X}>").into_bytes()).collect();
-        tokens.extend((0..44).map(|i| format!("token{i}").into_bytes()));
-        let types: Vec<i32> = (0..300).map(|i| if i < 256 { 6 } else { 1 }).collect();
-        File::new()
-            .text("general.architecture", "llama")
-            .u32("llama.block_count", 2)
-            .u32("llama.context_length", 128)
-            .u32("llama.embedding_length", 64)
-            .u32("llama.feed_forward_length", 96)
-            .u32("llama.attention.head_count", 4)
-            .u32("llama.attention.head_count_kv", 2)
-            .f32("llama.attention.layer_norm_rms_epsilon", 1e-5)
-            .text("tokenizer.ggml.model", "llama")
-            .array("tokenizer.ggml.tokens", 8, 300, tokens.iter().flat_map(|t| string(t)).collect())
-            .array("tokenizer.ggml.scores", 6, 300, vec![0; 1200])
-            .array("tokenizer.ggml.token_type", 5, 300, types.iter().flat_map(|t| t.to_le_bytes()).collect())
-            .u32("tokenizer.ggml.bos_token_id", 256)
-            .u32("tokenizer.ggml.eos_token_id", 257)
-            .tensor("token_embd.weight", &[64, 300], 0, 64 * 300 * 4)
-    }
-
-    /// The same with all of its weights, which mean nothing: `weight(i)` is the i-th of each tensor.
-    pub(super) fn complete(weight: impl Fn(usize) -> f32) -> Self {
-        let mut tensors =
-            vec![("token_embd.weight".to_owned(), vec![64, 300]), ("output_norm.weight".to_owned(), vec![64])];
-        for layer in 0..2 {
-            let shapes: [(&str, &[u64]); 9] = [
-                ("attn_norm", &[64]),
-                ("attn_q", &[64, 64]),
-                ("attn_k", &[64, 32]),
-                ("attn_v", &[64, 32]),
-                ("attn_output", &[64, 64]),
-                ("ffn_norm", &[64]),
-                ("ffn_gate", &[64, 96]),
-                ("ffn_up", &[64, 96]),
-                ("ffn_down", &[96, 64]),
-            ];
-            tensors.extend(shapes.map(|(name, dims)| (format!("blk.{layer}.{name}.weight"), dims.to_vec())));
-        }
-        tensors.into_iter().fold(Self::model().no_tensors(), |file, (name, dims)| {
-            let count = dims.iter().product::<u64>() as usize;
-            let fill = (0..count).flat_map(|i| weight(i).to_le_bytes()).collect();
-            file.any_tensor(Tensor { name: name.into(), dims, kind: 0, offset: None, fill, bytes: count * 4 })
-        })
-    }
-
-    /// Sets a key, in the place of an earlier value if there is one.
-    pub(super) fn key(mut self, key: &str, kind: u32, value: Vec<u8>) -> Self {
-        let value = [kind.to_le_bytes().to_vec(), value].concat();
-        match self.keys.iter_mut().find(|(k, _)| k == key) {
-            Some((_, old)) => *old = value,
-            None => self.keys.push((key.into(), value)),
-        }
-        self
-    }
-
-    pub(super) fn twice(mut self, key: &str) -> Self {
-        let entry = self.keys.iter().find(|(k, _)| k == key).unwrap().clone();
-        self.keys.push(entry);
-        self
-    }
-
-    pub(super) fn without(mut self, key: &str) -> Self {
-        self.keys.retain(|(k, _)| k != key);
-        self
-    }
-
-    pub(super) fn text(self, key: &str, value: &str) -> Self {
-        self.key(key, 8, string(value.as_bytes()))
-    }
-
-    pub(super) fn u32(self, key: &str, value: u32) -> Self {
-        self.key(key, 4, value.to_le_bytes().to_vec())
-    }
-
-    pub(super) fn f32(self, key: &str, value: f32) -> Self {
-        self.key(key, 6, value.to_le_bytes().to_vec())
-    }
-
-    pub(super) fn array(self, key: &str, kind: u32, len: u64, elements: Vec<u8>) -> Self {
-        self.key(key, 9, [&kind.to_le_bytes()[..], &len.to_le_bytes(), &elements].concat())
-    }
-
-    pub(super) fn tensor(self, name: &str, dims: &[u64], kind: u32, bytes: usize) -> Self {
-        self.any_tensor(Tensor { name: name.into(), dims: dims.into(), kind, offset: None, fill: vec![7], bytes })
-    }
-
-    pub(super) fn any_tensor(mut self, tensor: Tensor) -> Self {
-        self.tensors.push(tensor);
-        self
-    }
-
-    pub(super) fn no_tensors(mut self) -> Self {
-        self.tensors.clear();
-        self
-    }
-
-    pub(super) fn bytes(&self) -> Vec<u8> {
-        let mut file = [b"GGUF".to_vec(), self.version.to_le_bytes().to_vec()].concat();
-        file.extend((self.tensors.len() as u64).to_le_bytes());
-        file.extend((self.keys.len() as u64).to_le_bytes());
-        for (key, value) in &self.keys {
-            file.extend(string(key.as_bytes()));
-            file.extend(value);
-        }
-        let mut data = Vec::new();
-        for tensor in &self.tensors {
-            data.resize(data.len().next_multiple_of(self.alignment as usize), 0);
-            file.extend(string(&tensor.name));
-            file.extend((tensor.dims.len() as u32).to_le_bytes());
-            tensor.dims.iter().for_each(|dim| file.extend(dim.to_le_bytes()));
-            file.extend(tensor.kind.to_le_bytes());
-            file.extend(tensor.offset.unwrap_or(data.len() as u64).to_le_bytes());
-            data.extend(tensor.fill.iter().cycle().take(tensor.bytes));
-        }
-        if !self.tensors.is_empty() {
-            file.resize(file.len().next_multiple_of(self.alignment as usize), 0);
-        }
-        file.extend(data);
-        file
-    }
-}
-
-pub(super) fn string(bytes: &[u8]) -> Vec<u8> {
-    [&(bytes.len() as u64).to_le_bytes()[..], bytes].concat()
-}
+use crate::weights::WeightFile;
+use crate::weights::tests::craft::{File, string};
+use crate::{Bytes, Code, Error, Result};
 
 /// Reads and checks a file as `open` does.
 pub(super) fn read(bytes: &[u8]) -> Result<Facts> {
-    Facts::read(&Header::read(bytes)?)
+    Facts::read(&WeightFile::of_bytes(Bytes::shared(bytes.to_vec()))?)
 }
 
 #[track_caller]

@@ -1,10 +1,16 @@
-//! What breaks the format.
+//! What breaks the rules of GGUF.
 
-use super::super::value::Value;
+use super::craft::{File, Tensor, string};
 use super::*;
+use crate::weights::{TensorType, Value, ValueType};
 
 fn tensor(dims: &[u64], kind: u32) -> File {
     File::model().no_tensors().tensor("t", dims, kind, 64)
+}
+
+/// One tensor of 256 elements of this type, in so many bytes.
+fn tensor_of(kind: u32, bytes: usize) -> Vec<u8> {
+    File::model().no_tensors().tensor("t", &[256], kind, bytes).bytes()
 }
 
 /// A file with this instead of the number of tensors and of keys.
@@ -40,10 +46,10 @@ fn a_good_file_is_read() {
         )
         .tensor("q", &[32, 3], 2, 54)
         .bytes();
-    let header = Header::read(&file).unwrap();
-    assert_eq!((header.alignment, header.tensors.len()), (32, 2));
-    let words = |key: &str| header.get(key).map(Value::in_words);
-    assert_eq!(words("general.name").as_deref(), Some("tiny"));
+    let read = read(&file).unwrap();
+    assert_eq!((read.alignment(), read.tensors().len()), (32, 2));
+    let words = |key: &str| read.metadata().get(key).map(|value| value.to_string());
+    assert_eq!(words("general.name").as_deref(), Some("'tiny'"));
     let numbers = [("u8", "1"), ("i8", "-1"), ("u16", "513"), ("i16", "-2"), ("i32", "-3"), ("bool", "true")];
     for (key, expected) in numbers {
         assert_eq!(words(&format!("k.{key}")).as_deref(), Some(expected));
@@ -53,15 +59,22 @@ fn a_good_file_is_read() {
     assert_eq!(words("k.f64").as_deref(), Some("0.5"));
     assert_eq!(words("k.nested").as_deref(), Some("array[2]"));
     assert_eq!(words("tokenizer.ggml.tokens").as_deref(), Some("string[300]"));
-    assert_eq!((header.tensors[1].name, header.tensors[1].bytes, header.tensors[1].offset), ("q", 54, 64 * 300 * 4));
-    assert_eq!(header.data_start % 32, 0);
+    let nested = read.metadata().array("k.nested").unwrap().unwrap();
+    assert_eq!(nested.element_type(), ValueType::Array);
+    let inner: Vec<_> = nested.iter().map(|value| value.as_array().unwrap()).collect();
+    assert_eq!(inner[0].iter().collect::<Vec<_>>(), [Value::U32(9)]);
+    assert!(inner.len() == 2 && inner[1].is_empty() && inner[1].element_type() == ValueType::Text);
+    let tensor = read.tensor("q").unwrap();
+    assert_eq!((tensor.tensor_type(), &**tensor.shape(), tensor.bytes().len()), (TensorType::Q4_0, &[3, 32][..], 54));
+    assert_eq!(tensor.place().start, read.data_start() + 64 * 300 * 4);
+    assert_eq!(read.data_start() % 32, 0);
     // Version 2 has the same layout; the last tensor may be padded.
     let mut file = File::model().tensor("q", &[32, 3], 2, 54);
     file.version = 2;
     let mut bytes = file.bytes();
-    assert!(read(&bytes).is_ok());
+    assert!(super::read(&bytes).is_ok());
     bytes.resize(bytes.len() + 10, 0);
-    assert!(read(&bytes).is_ok());
+    assert!(super::read(&bytes).is_ok());
 }
 
 /// Three files of about 100 bytes that abort llama.cpp: the first sizes that it counts in two different ways.
@@ -91,8 +104,8 @@ fn every_flipped_bit_is_survived() {
     let header = file.len() - 64 * 300 * 4;
     for bit in 0..header * 8 {
         file[bit / 8] ^= 1 << (bit % 8);
-        if let Ok(facts) = read(&file) {
-            assert!(facts.weight_bytes <= file.len() as u64);
+        if let Ok(read) = read(&file) {
+            assert!(read.tensor_bytes() <= file.len() as u64);
         }
         file[bit / 8] ^= 1 << (bit % 8);
     }
@@ -100,10 +113,10 @@ fn every_flipped_bit_is_survived() {
 
 #[test]
 fn magic_and_version() {
-    refused(b"", Code::Corrupt, "magic");
+    refused(b"", Code::Corrupt, "empty");
     refused(b"GGU", Code::Corrupt, "magic");
     refused(b"GGUF", Code::Corrupt, "version");
-    refused(b"FUGG\0\0\0\x03", Code::Corrupt, "magic");
+    refused(b"FUGG\0\0\0\x03", Code::Unsupported, "big-endian");
     for (version, code) in
         [(0, Code::Corrupt), (1, Code::Unsupported), (4, Code::Unsupported), (3 << 24, Code::Unsupported)]
     {
@@ -214,9 +227,20 @@ fn tensor_shapes() {
 
 #[test]
 fn tensor_types() {
-    for kind in [4, 5, 31, 33, 36, 38, 43, 200, u32::MAX] {
-        refused(&tensor(&[256], kind).bytes(), Code::Unsupported, "type");
+    // What is not known is listed, and copied, and not read.
+    for kind in [4, 5, 31, 33, 36, 38, 43, 200] {
+        let bytes = File::model().tensor("t", &[256], kind, 96).tensor("u", &[8], 0, 32).bytes();
+        let file = read(&bytes).unwrap();
+        let tensor = file.tensor("t").unwrap();
+        assert_eq!((tensor.tensor_type(), tensor.bytes().len()), (TensorType::Unknown(kind), 96));
+        assert_eq!(tensor.dequantize_into(&mut [0.0; 256]).unwrap_err().code(), Code::Unsupported);
+        assert_eq!(tensor.rows(0..1).unwrap_err().code(), Code::Unsupported);
+        assert_eq!(file.tensor("u").unwrap().bytes(), [7; 32]);
+        // It ends with the file, and does not end before it begins.
+        assert_eq!(read(&tensor_of(kind, 33)).unwrap().tensor("t").unwrap().bytes().len(), 33);
+        refused(&tensor_of(kind, 0), Code::Corrupt, "expected bytes");
     }
+    corrupt(&tensor(&[256], u32::MAX), "a type from 0");
     // Bytes of 256 elements of every type that has blocks, from ggml's static assertions.
     let sizes = [
         (0, 1024),
@@ -283,5 +307,5 @@ fn the_data_is_all_there_and_nothing_else_is() {
     for tail in [&[0; 1][..], b"PK\x05\x06", &[0; 4096]] {
         refused(&[&file, tail].concat(), Code::Corrupt, "too many");
     }
-    refused(&[b"#!", &file[..]].concat(), Code::Corrupt, "magic");
+    refused(&[b"#!", &file[..]].concat(), Code::Unsupported, "neither");
 }
