@@ -1,7 +1,7 @@
 //! Who can answer: opens a model file and picks the runtime for it.
 //!
 //! Enters: a [`Source`] and [`Options`]. Leaves: an [`Engine`]. May import:
-//! engine, tensor, weights, text.
+//! engine, kernel, tensor, weights, text.
 
 pub mod fake;
 #[cfg(feature = "gguf")]
@@ -10,6 +10,13 @@ mod inspect;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod options;
+pub mod pack;
+#[cfg(any(feature = "onnx", feature = "tract"))]
+mod packed;
+#[cfg_attr(
+    not(any(feature = "onnx", feature = "tract")),
+    allow(dead_code, reason = "packing needs to know less of a model than running it")
+)]
 mod proto;
 #[cfg_attr(
     not(all(feature = "gguf", feature = "tract")),
@@ -35,7 +42,8 @@ use crate::{Code, Error, Result};
 /// The backend is picked by the file's content, never by its name: GGUF goes to llama.cpp, ONNX to
 /// tract, and to ONNX Runtime where the build has no tract or tract says `Unsupported`. A safetensors or GGUF file
 /// that holds nothing but the vectors of a vocabulary is a static-embedding model, of [`Backend::Table`]; its folder
-/// will do for a path. [`Options::backend`] always wins. The choice does not depend on what is installed on the machine.
+/// will do for a path. [`Options::backend`] always wins. The choice does not depend on what is installed on the
+/// machine. The folder of a [packed](pack) model opens as the model in it.
 ///
 /// Blocks until the model is loaded. Errors: `NotFound`, `Io`, `Corrupt` for bytes that break the
 /// format, `Unsupported` for a format or model that no backend of this build takes, `OutOfMemory`
@@ -50,7 +58,9 @@ use crate::{Code, Error, Result};
 /// # Ok::<(), selvedge::Error>(())
 /// ```
 pub fn open(source: impl Into<Source>, options: Options) -> Result<Arc<dyn Engine>> {
-    let model = Model::open(in_folder(source.into()), options.access())?;
+    let (source, folder) = pack::graph_in(in_folder(source.into()));
+    let mut model = Model::open(source, options.access())?;
+    model.name = folder.unwrap_or(model.name);
     let name = model.name.clone();
     open_model(model, &options).map_err(|e| e.during(format!("opening '{name}'")))
 }

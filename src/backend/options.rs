@@ -202,7 +202,7 @@ impl Backend {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum OpenProgress {
-    /// Bytes digested, of how many.
+    /// Bytes of a file digested, of how many; a packed model has two files.
     Digest(u64, u64),
     /// How much of the model the runtime has loaded, from 0 to 1.
     Load(f32),

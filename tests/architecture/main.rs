@@ -18,7 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("kernel", &[]),
     ("weights", &["kernel", "tensor"]),
     ("text", &["engine"]),
-    ("backend", &["engine", "tensor", "weights", "text"]),
+    ("backend", &["engine", "kernel", "tensor", "weights", "text"]),
     ("telemetry", &[]),
     ("drift", &[]),
     ("store", &[]),

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::sync::Arc;
 
+use super::packed::{self, Packed};
 use super::proto::{self, Declared, External};
 use super::{Backend, Model, OpenProgress, Options, afford};
 use crate::engine::{
@@ -33,25 +34,38 @@ use session::{Loading, Session};
 
 /// Opens an ONNX file. See [`super::open`] for the errors.
 pub(super) fn open(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
-    let len = model.bytes.as_slice().len();
+    let packed = Packed::read(&model, options, packed::Runtime::OnnxRuntime)?;
+    let graph = packed.as_ref().map_or(&model.bytes, |packed| &packed.graph).clone();
+    let len = graph.as_slice().len();
     if len > i32::MAX as usize {
         return Err(Error::unsupported(format!(
             "expected at most 2 GiB, which is the most a message of protocol buffers can have, got {len} bytes: larger \
              models keep their weights in external data"
         )));
     }
-    let mut declared = proto::read(model.bytes.as_slice())?;
-    let memory = estimate(&declared, len as u64);
+    let mut declared = proto::read(graph.as_slice())?;
+    declared.refuse_blocks()?;
+    // The arena is there during the load, beside the runtime's copy of it.
+    let arena_len = packed.as_ref().map_or(0, |packed| packed.arena_len);
+    let memory = estimate(&declared, (len as u64).saturating_add(arena_len / 2));
     afford(memory, options)?;
     let threads = threads(options)?;
     let runtime = Runtime::get(options.onnxruntime.as_deref())?;
-    let external = External::open_all(&declared.external, &model, options.map)?;
     let digest = model.digest(options)?;
-    Call { cancel: options.cancel.clone(), ..Call::default() }.check()?;
+    let call = Call { cancel: options.cancel.clone(), ..Call::default() };
+    call.check()?;
     options.tell(OpenProgress::Load(0.0));
-    let aligned = declared.external.iter().all(|tensor| is_aligned(tensor, &external));
-    let loading = Loading { threads, external, aligned, cancel: options.cancel.as_ref() };
-    let mut session = Session::load(runtime, model.bytes.as_slice(), loading)?;
+    let mut files = BTreeMap::new();
+    if let Some(packed) = packed {
+        files = packed.files();
+        files.insert(packed::ARENA.into(), packed.arena(&call)?);
+    }
+    let external = External::open_others(&declared.external, &model, options.map, files)?;
+    // What is only used at its place in a file costs no memory. An arena does, so it goes once the runtime has
+    // reordered what it needs.
+    let borrow = arena_len == 0 && declared.external.iter().all(|tensor| is_aligned(tensor, &external));
+    let loading = Loading { threads, external, borrow, cancel: options.cancel.as_ref() };
+    let mut session = Session::load(runtime, graph.as_slice(), loading)?;
     if declared.weight_bytes > 1 << 20 {
         runtime::trim_heap();
     }

@@ -51,19 +51,19 @@ pub(super) struct Loading<'a> {
     pub threads: Option<i32>,
     /// Files of external data by the location that the model spells.
     pub external: BTreeMap<String, Bytes>,
-    /// Whether the tensors in those files are aligned, so that they may be used where they are.
-    pub aligned: bool,
+    /// Whether the tensors in those files may be used where they are, which takes aligned ones.
+    pub borrow: bool,
     /// Ends the load.
     pub cancel: Option<&'a Cancel>,
 }
 
 impl Session {
-    /// Loads a model. Its bytes are copied; so is its external data, unless it is aligned and the runtime is
+    /// Loads a model. Its bytes are copied; so is its external data, unless it may be borrowed and the runtime is
     /// new enough to use it where it is.
     pub(super) fn load(runtime: &'static Runtime, model: &[u8], loading: Loading<'_>) -> Result<Self> {
         let options = Arc::new(Options::new(runtime, loading.threads)?);
         options.external(&loading.external)?;
-        let borrow = loading.aligned && runtime.minor() >= BORROWS_SINCE;
+        let borrow = loading.borrow && runtime.minor() >= BORROWS_SINCE;
         if borrow {
             options.set(BORROW_EXTERNAL, c"1")?;
         }

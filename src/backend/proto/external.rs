@@ -9,6 +9,7 @@ use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
 use crate::backend::Model;
+use crate::backend::pack::TENSOR;
 use crate::tensor::Bytes;
 use crate::weights::{Map, bytes_of, is_same};
 use crate::{Error, Result};
@@ -27,7 +28,7 @@ pub(in crate::backend) struct External {
 }
 
 impl External {
-    /// From the entries of `external_data`; `expected` is what the dimensions call for.
+    /// From the entries of `external_data`; `expected` is what the dimensions call for, unless the data is blocks.
     pub(super) fn new(tensor: &str, entries: &[(&str, &str)], expected: u64) -> Result<Self> {
         let (mut location, mut offset, mut length) = (None, 0, expected);
         let number = |key: &str, value: &str| {
@@ -45,7 +46,8 @@ impl External {
         }
         let location =
             location.ok_or_else(|| Error::corrupt(format!("external data of '{tensor}' has no location")))?;
-        if length != expected {
+        let blocks = entries.iter().any(|(key, _)| *key == TENSOR);
+        if length != expected && !blocks {
             return Err(Error::corrupt(format!(
                 "external data of '{tensor}': expected {expected} bytes, got {length}"
             )));
@@ -60,7 +62,16 @@ impl External {
         model: &Model,
         map: Map,
     ) -> Result<BTreeMap<String, Bytes>> {
-        let mut files = BTreeMap::new();
+        Self::open_others(tensors, model, map, BTreeMap::new())
+    }
+
+    /// As [`External::open_all`], with some of the `files` in memory already.
+    pub(in crate::backend) fn open_others(
+        tensors: &[External],
+        model: &Model,
+        map: Map,
+        mut files: BTreeMap<String, Bytes>,
+    ) -> Result<BTreeMap<String, Bytes>> {
         for External { tensor, location, offset, length } in tensors {
             if !files.contains_key(location) {
                 let folder = model.folder.as_deref().ok_or_else(|| {

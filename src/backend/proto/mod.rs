@@ -4,18 +4,27 @@
 //! from there). It is walked in place, with these limits: a million nodes, sub-graphs 64 deep, and
 //! every declared size within the file.
 
+mod edit;
 mod external;
+mod graph;
 mod tensor;
 #[cfg(test)]
 mod tests;
 mod wire;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(super) use edit::Edit;
 pub(super) use external::External;
-use tensor::TensorHead;
+pub(super) use graph::{Graph, Node};
+pub(super) use tensor::{FLOAT, FLOAT16, TensorHead, element_name};
 use wire::{Value, fields};
+pub(super) use write::{NewNode, external as external_tensor, inline as inline_tensor, unique};
+#[cfg(test)]
+pub(super) use write::{put, put_int};
 
+use super::pack::TENSOR;
 use crate::engine::{Dim, Kind, Port};
 use crate::{DType, Error, Result};
 
@@ -48,6 +57,8 @@ pub(super) struct Declared {
     /// The initializers of the graph and its sub-graphs and the tensors of its nodes, in the file's order; empty
     /// unless [`list`] read the file.
     pub initializers: Vec<Initializer>,
+    /// A tensor that is blocks of a packed model, in a graph that no runtime can read.
+    blocks: Option<String>,
     pub ir_version: i64,
     lists: bool,
     nodes: usize,
@@ -77,6 +88,20 @@ pub(super) fn read(bytes: &[u8]) -> Result<Declared> {
 /// As [`read`], and lists the initializers.
 pub(super) fn list(bytes: &[u8]) -> Result<Declared> {
     Declared { lists: true, ..Declared::default() }.read(bytes)
+}
+
+/// The value of one entry of a model's metadata; the model need not have been read.
+pub(super) fn metadata<'a>(model: &'a [u8], key: &str) -> Result<Option<&'a str>> {
+    let mut found = None;
+    for field in fields(model, "not an ONNX model") {
+        if let (14, v) = field? {
+            let (k, value) = entry(v.bytes("metadata_props")?, "metadata_props")?;
+            if k == key {
+                found = Some(value);
+            }
+        }
+    }
+    Ok(found)
 }
 
 impl Declared {
@@ -109,6 +134,16 @@ impl Declared {
         let functions = std::mem::take(&mut declared.functions);
         declared.operators.retain(|op| !functions.contains(op));
         Ok(self)
+    }
+
+    /// Fails if tensors are blocks, which no runtime can read; in a packed model they have been replaced.
+    pub(super) fn refuse_blocks(&self) -> Result<()> {
+        match &self.blocks {
+            Some(name) => {
+                Err(Error::corrupt(format!("tensor '{name}' is blocks, but the model does not say it is packed")))
+            }
+            None => Ok(()),
+        }
     }
 
     fn note(&mut self, key: &str, value: &str) {
@@ -263,6 +298,9 @@ impl Declared {
                 return Err(Error::corrupt(format!("ONNX model: it has more than {MAX_NODES} weights")));
             }
             self.initializers.push(head.listed()?);
+        }
+        if head.is_external && head.entry(TENSOR).is_some() {
+            self.blocks = Some(head.name.into());
         }
         Ok(())
     }

@@ -1,19 +1,29 @@
-//! The head of a `TensorProto`: everything but its data.
+//! A `TensorProto`: what it declares, and where its data is.
 
-use super::wire::fields;
+use std::borrow::Cow;
+
+use super::wire::{Value, fields};
 use super::{External, Initializer, entry};
 use crate::{DType, Error, Result, Shape};
 
 /// Names, type and dimensions of a tensor in the file, and where its data is.
-#[derive(Default)]
-pub(super) struct TensorHead<'a> {
+#[derive(Clone, Default)]
+pub(in crate::backend) struct TensorHead<'a> {
     pub name: &'a str,
-    dims: Vec<i64>,
-    element: i64,
-    raw: Option<usize>,
-    entries: Vec<(&'a str, &'a str)>,
-    is_external: bool,
+    pub dims: Vec<i64>,
+    /// `TensorProto.DataType`.
+    pub element: i64,
+    raw: Option<&'a [u8]>,
+    /// The pieces of `float_data`.
+    floats: Vec<&'a [u8]>,
+    /// Keys and values of `external_data`.
+    pub entries: Vec<(&'a str, &'a str)>,
+    pub is_external: bool,
 }
+
+/// `TensorProto.DataType` of f32 and f16.
+pub(in crate::backend) const FLOAT: i64 = 1;
+pub(in crate::backend) const FLOAT16: i64 = 10;
 
 impl<'a> TensorHead<'a> {
     pub(super) fn read(message: &'a [u8]) -> Result<Self> {
@@ -29,8 +39,9 @@ impl<'a> TensorHead<'a> {
                 })?,
                 // Both are 32 bits wide to every parser, whatever the varint holds.
                 (2, v) => head.element = i64::from(v.int("tensor data_type")? as i32),
+                (4, Value::Fixed(bytes) | Value::Bytes(bytes)) => head.floats.push(bytes),
                 (8, v) => head.name = v.text("tensor name")?,
-                (9, v) => head.raw = Some(v.bytes("tensor raw_data")?.len()),
+                (9, v) => head.raw = Some(v.bytes("tensor raw_data")?),
                 (13, v) => head.entries.push(entry(v.bytes("external_data")?, "external_data")?),
                 (14, v) => head.is_external = v.int("data_location")? as i32 == 1,
                 _ => {}
@@ -44,7 +55,7 @@ impl<'a> TensorHead<'a> {
     }
 
     /// The bytes that the dimensions call for; fails if they overflow or the raw data has another length.
-    pub(super) fn check(&self) -> Result<u64> {
+    pub(in crate::backend) fn check(&self) -> Result<u64> {
         let Self { name, dims, .. } = self;
         let mut elements = 1u128;
         for &d in dims {
@@ -62,7 +73,7 @@ impl<'a> TensorHead<'a> {
         let Some(bits) = element_bits(self.element) else { return Ok(0) };
         let expected = u64::try_from((elements * u128::from(bits)).div_ceil(8))
             .map_err(|_| Error::corrupt(format!("tensor '{name}': {dims:?} exceeds the address space")))?;
-        match self.raw {
+        match self.raw.map(<[u8]>::len) {
             // An empty raw_data beside typed data is how some writers spell "not here".
             Some(got) if got as u64 != expected && got != 0 => Err(Error::corrupt(format!(
                 "tensor '{name}' {dims:?} of {}: expected {expected} bytes of data, got {got}",
@@ -84,7 +95,24 @@ impl<'a> TensorHead<'a> {
         })
     }
 
-    pub(super) fn external(&self, bytes: u64) -> Result<Option<External>> {
+    /// The value of an entry of `external_data`.
+    pub(in crate::backend) fn entry(&self, key: &str) -> Option<&'a str> {
+        self.entries.iter().find(|(k, _)| *k == key).map(|(_, value)| *value)
+    }
+
+    /// The data of f32 elements in the file itself, little-endian; `None` if it lies elsewhere or falls short.
+    pub(in crate::backend) fn f32_bytes(&self) -> Option<Cow<'a, [u8]>> {
+        let expected = usize::try_from(self.check().ok()?).ok()?;
+        let bytes = match (self.raw, &*self.floats) {
+            _ if self.is_external || self.element != FLOAT => return None,
+            (Some(raw), _) if !raw.is_empty() => Cow::Borrowed(raw),
+            (_, [one]) => Cow::Borrowed(*one),
+            (_, pieces) => Cow::Owned(pieces.concat()),
+        };
+        (bytes.len() == expected).then_some(bytes)
+    }
+
+    pub(in crate::backend) fn external(&self, bytes: u64) -> Result<Option<External>> {
         if !self.is_external {
             return Ok(None);
         }
@@ -113,7 +141,7 @@ pub(super) fn dtype(element: i64) -> Option<DType> {
     })
 }
 
-pub(super) fn element_name(element: i64) -> String {
+pub(in crate::backend) fn element_name(element: i64) -> String {
     match element {
         14 => "complex64".into(),
         15 => "complex128".into(),

@@ -9,7 +9,8 @@ use crate::{Error, Result};
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
     Varint(u64),
-    Fixed,
+    /// Four or eight bytes.
+    Fixed(&'a [u8]),
     Bytes(&'a [u8]),
 }
 
@@ -43,7 +44,14 @@ impl<'a> Value<'a> {
                 }
                 Ok(())
             }
-            Value::Fixed => Err(Error::corrupt(format!("{what}: expected varints"))),
+            Value::Fixed(_) => Err(Error::corrupt(format!("{what}: expected varints"))),
+        }
+    }
+
+    pub(super) fn float(self, what: &str) -> Result<f32> {
+        match self {
+            Value::Fixed(&[a, b, c, d]) => Ok(f32::from_le_bytes([a, b, c, d])),
+            _ => Err(Error::corrupt(format!("{what}: expected a field of four bytes"))),
         }
     }
 }
@@ -60,14 +68,24 @@ pub(super) fn fields<'a>(message: &'a [u8], what: &'static str) -> Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    /// Each field with the bytes that it takes in the message, key included.
+    pub(super) fn with_bytes(mut self) -> impl Iterator<Item = Result<(u32, Value<'a>, &'a [u8])>> {
+        std::iter::from_fn(move || {
+            let before = self.rest;
+            // After an error nothing is left, and nothing is taken.
+            let field = self.next()?;
+            Some(field.map(|(tag, value)| (tag, value, &before[..before.len() - self.rest.len()])))
+        })
+    }
+
     fn field(&mut self) -> Result<(u32, Value<'a>)> {
         let what = self.what;
         let broken = |e| Error::corrupt(format!("{what}: {e}"));
         let (tag, wire) = decode_key(&mut self.rest).map_err(broken)?;
         let value = match wire {
             WireType::Varint => Value::Varint(decode_varint(&mut self.rest).map_err(broken)?),
-            WireType::ThirtyTwoBit => self.take(4).map(|_| Value::Fixed)?,
-            WireType::SixtyFourBit => self.take(8).map(|_| Value::Fixed)?,
+            WireType::ThirtyTwoBit => Value::Fixed(self.take(4)?),
+            WireType::SixtyFourBit => Value::Fixed(self.take(8)?),
             WireType::LengthDelimited => {
                 let len = decode_varint(&mut self.rest).map_err(broken)?;
                 Value::Bytes(self.take(len)?)

@@ -16,6 +16,7 @@ use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorPr
 
 use super::guard::contained;
 use super::{operators, weights};
+use crate::backend::packed::Packed;
 use crate::tensor::Bytes;
 use crate::{Code, Error, Result};
 
@@ -28,6 +29,8 @@ pub(super) struct OnnxFile {
     pub bytes: Bytes,
     /// By location, as the model spells it.
     pub external: BTreeMap<String, Bytes>,
+    /// What makes tensors of blocks.
+    pub packed: Option<Packed>,
     /// Compute f16 in f16.
     pub native_half: bool,
 }

@@ -18,6 +18,7 @@ mod constants;
 mod convert;
 mod equal;
 mod file;
+mod gather;
 mod guard;
 mod operators;
 mod plan;
@@ -34,6 +35,7 @@ use tract_onnx::prelude::multithread::Executor;
 use self::file::OnnxFile;
 use self::plan::Planner;
 use self::plans::Plans;
+use super::packed::{self, Packed};
 use super::proto::{self, Declared, External};
 use super::{Model as Opened, OpenProgress, Options};
 use crate::engine::{Abilities, Call, Dim, Engine, Kind, MemoryEstimate, Port, Provenance, Request, Run, Spec, Trim};
@@ -55,12 +57,18 @@ pub(super) fn open(opened: Opened, options: &Options) -> Result<Arc<dyn Engine>>
 
 fn load(opened: Opened, options: &Options, native_half: bool) -> Result<Model> {
     let bounds = Call { cancel: options.cancel.clone(), ..Call::default() };
-    let declared = proto::read(opened.bytes.as_slice())?;
+    let packed = Packed::read(&opened, options, packed::Runtime::Tract)?;
+    let graph = packed.as_ref().map_or(&opened.bytes, |packed| &packed.graph).clone();
+    let declared = proto::read(graph.as_slice())?;
+    declared.refuse_blocks()?;
     let memory = check(&declared, native_half)?;
     super::afford(memory, options)?;
     let digest = opened.digest(options)?;
     options.tell(OpenProgress::Load(0.0));
-    let external = External::open_all(&declared.external, &opened, options.map)?;
+    let in_files = |tensor: &&External| packed.is_none() || tensor.location != packed::ARENA;
+    let in_files: Vec<External> = declared.external.iter().filter(in_files).cloned().collect();
+    let files = packed.as_ref().map(Packed::files).unwrap_or_default();
+    let external = External::open_others(&in_files, &opened, options.map, files)?;
     bounds.check()?;
 
     let mut provenance = Provenance::new(opened.name, digest, "tract", RUNTIME);
@@ -73,7 +81,7 @@ fn load(opened: Opened, options: &Options, native_half: bool) -> Result<Model> {
     spec.metadata = declared.metadata;
 
     let planner = Planner {
-        file: OnnxFile { bytes: opened.bytes, external, native_half },
+        file: OnnxFile { bytes: graph, external, packed, native_half },
         inputs: spec.inputs.clone(),
         executor: executor(options.threads)?,
         largest: options.memory_limit.or_else(machine_memory).unwrap_or(16 << 30),

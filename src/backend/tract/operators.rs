@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use tract_onnx::model::Onnx;
 
-use super::{bounded, branch, equal};
+use super::{bounded, branch, equal, gather};
 use crate::backend::proto::Declared;
 use crate::{Error, Result};
 
@@ -44,6 +44,7 @@ pub(super) fn reader() -> Onnx {
     onnx.op_register.insert("If", branch::parse);
     bounded::register(&mut onnx.op_register);
     equal::register(&mut onnx.op_register);
+    gather::register(&mut onnx.op_register);
     onnx
 }
 

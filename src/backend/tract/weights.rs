@@ -1,11 +1,12 @@
 //! Tensors of a file in the form that tract reads: raw bytes, in a type that tract has.
 
-use half::{bf16, f16};
 use tract_onnx::pb::TensorProto;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 
 use super::file::OnnxFile;
-use crate::{Error, Result};
+use crate::backend::packed::{ARENA, floats_into};
+use crate::kernel::Format;
+use crate::{Code, Error, Result};
 
 /// ONNX numbers that tract's copy of the format may not have.
 const UINT4: i32 = 21;
@@ -18,8 +19,8 @@ pub(super) fn rewrite(tensor: &mut TensorProto, file: &OnnxFile) -> Result<()> {
         bring_in(tensor, file)?;
     }
     match tensor.data_type {
-        t if t == DataType::Float16 as i32 && !file.native_half => floats(tensor, |bits| f16::from_bits(bits).to_f32()),
-        t if t == DataType::Bfloat16 as i32 => floats(tensor, |bits| bf16::from_bits(bits).to_f32()),
+        t if t == DataType::Float16 as i32 && !file.native_half => floats(tensor, Format::F16)?,
+        t if t == DataType::Bfloat16 as i32 => floats(tensor, Format::Bf16)?,
         // tract looks for these two in the fields of the signed types.
         t if t == DataType::Uint32 as i32 => unsigned(tensor, |v| (v as u32).to_le_bytes()),
         t if t == DataType::Uint64 as i32 => unsigned(tensor, u64::to_le_bytes),
@@ -35,6 +36,12 @@ fn bring_in(tensor: &mut TensorProto, file: &OnnxFile) -> Result<()> {
     let location = entry("location").unwrap_or_default();
     let offset = entry("offset").map_or(Some(0), |v| v.parse::<usize>().ok());
     let length = elements(tensor).and_then(|n| n.checked_mul(bits(tensor.data_type)?)).map(|bits| bits.div_ceil(8));
+    if let (Some(packed), ARENA, Some(offset), Some(length)) = (&file.packed, location, offset, length) {
+        let mut data = room(length)?;
+        packed.fill(offset as u64, &mut data)?;
+        put(tensor, data);
+        return Ok(());
+    }
     let data = file
         .external
         .get(location)
@@ -44,10 +51,23 @@ fn bring_in(tensor: &mut TensorProto, file: &OnnxFile) -> Result<()> {
     let Some(data) = data else {
         return Err(Error::corrupt(format!("external data of '{}': not within '{location}'", tensor.name)));
     };
-    tensor.raw_data = data.to_vec();
+    put(tensor, data.to_vec());
+    Ok(())
+}
+
+fn put(tensor: &mut TensorProto, data: Vec<u8>) {
+    tensor.raw_data = data;
     tensor.external_data.clear();
     tensor.data_location = None;
-    Ok(())
+}
+
+/// Memory for so many bytes.
+fn room(bytes: usize) -> Result<Vec<u8>> {
+    let mut room = Vec::new();
+    room.try_reserve_exact(bytes)
+        .map_err(|_| Error::new(Code::OutOfMemory, format!("a tensor of {bytes} bytes exceeds the memory")))?;
+    room.resize(bytes, 0);
+    Ok(room)
 }
 
 fn elements(tensor: &TensorProto) -> Option<usize> {
@@ -67,15 +87,16 @@ fn bits(data_type: i32) -> Option<usize> {
     })
 }
 
-fn floats(tensor: &mut TensorProto, widen: impl Fn(u16) -> f32) {
-    let wide: Vec<u8> = if tensor.raw_data.is_empty() {
-        tensor.int32_data.drain(..).flat_map(|bits| widen(bits as u16).to_le_bytes()).collect()
-    } else {
-        let halves = tensor.raw_data.as_chunks::<2>().0;
-        halves.iter().flat_map(|&bytes| widen(u16::from_le_bytes(bytes)).to_le_bytes()).collect()
+fn floats(tensor: &mut TensorProto, format: Format) -> Result<()> {
+    let halves: Vec<u8> = match tensor.raw_data.is_empty() {
+        true => tensor.int32_data.drain(..).flat_map(|bits| (bits as u16).to_le_bytes()).collect(),
+        false => std::mem::take(&mut tensor.raw_data),
     };
+    let mut wide = room(halves.len() / 2 * 4)?;
+    floats_into(format, &halves[..halves.len() / 2 * 2], &mut wide)?;
     tensor.raw_data = wide;
     tensor.data_type = DataType::Float as i32;
+    Ok(())
 }
 
 fn unsigned<const N: usize>(tensor: &mut TensorProto, bytes: impl Fn(u64) -> [u8; N]) {

@@ -3,7 +3,9 @@
 //! Results go to standard output, errors to standard error as `error: …`. Nothing asks and nothing blinks: what it
 //! prints on a terminal it prints into a pipe, but for the progress of long work.
 
+mod check;
 mod inspect;
+mod pack;
 mod print;
 mod profile;
 mod report;
@@ -29,6 +31,7 @@ struct Cli {
 enum Command {
     Inspect(inspect::Inspect),
     Validate(validate::Validate),
+    Pack(pack::Pack),
     Profile(profile::Profile),
     Watch(watch::Watch),
     Report(report::Report),
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Inspect(command) => command.run(),
         Command::Validate(command) => command.run(),
+        Command::Pack(command) => command.run(),
         Command::Profile(command) => command.run(),
         Command::Watch(command) => command.run(),
         Command::Report(command) => command.run(),

@@ -125,7 +125,7 @@ fn a_load_under_way_is_cancelled() {
     let cancel = Cancel::new();
     cancel.cancel();
     let loading =
-        super::super::Loading { threads: None, external: Default::default(), aligned: true, cancel: Some(&cancel) };
+        super::super::Loading { threads: None, external: Default::default(), borrow: true, cancel: Some(&cancel) };
     let file = std::fs::read(data("linear.onnx")).unwrap();
     let error = super::super::Session::load(runtime, &file, loading).err().expect("cancelled");
     assert_eq!(error.code(), Code::Cancelled, "{error}");

@@ -114,7 +114,8 @@ fn unsigned_constants_are_read_from_their_own_field() {
 }
 
 fn rewritten(mut tensor: TensorProto) -> (i32, Vec<u8>) {
-    let file = OnnxFile { bytes: Bytes::zeroed(0).unwrap(), external: BTreeMap::new(), native_half: false };
+    let file =
+        OnnxFile { bytes: Bytes::zeroed(0).unwrap(), external: BTreeMap::new(), packed: None, native_half: false };
     weights::rewrite(&mut tensor, &file).unwrap();
     (tensor.data_type, tensor.raw_data)
 }

@@ -1,0 +1,284 @@
+//! The folder of a packed model: weight file, slim graph, and how they appear at once.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::slim::Slim;
+use super::survey::{Plan, Stays, survey};
+use super::{GRAPH, KeptTensor, PackProgress, PackedTensor, Packing, Report, WEIGHTS, blocks};
+use crate::backend::proto::{Graph, TensorHead, unique};
+use crate::engine::{Call, Digest};
+use crate::kernel::Format;
+use crate::tensor::Bytes;
+use crate::weights::{GgufWriter, Map, TensorType, WeightFile};
+use crate::{Error, Result};
+
+/// Of every tensor in the weight file: what kernels, and runtimes that use it in place, like best.
+const ALIGNMENT: u32 = 64;
+/// The most bytes of a tensor's name in GGUF.
+const LONGEST_NAME: usize = 63;
+
+/// A model that is being packed.
+pub(super) struct Model<'a> {
+    pub bytes: &'a [u8],
+    pub name: &'a str,
+    pub graph: Graph<'a>,
+    /// The files of its external data by location.
+    pub external: BTreeMap<String, Bytes>,
+    /// How many tensors have external data.
+    pub outside: usize,
+}
+
+impl<'a> Model<'a> {
+    /// Packs it into the folder `to`. The report's `before` is left at 0.
+    pub(super) fn pack(
+        &self,
+        to: &Path,
+        packing: &Packing,
+        progress: &mut dyn FnMut(PackProgress<'_>),
+    ) -> Result<Report> {
+        let (plans, stays) = self.plan(packing)?;
+        let folder = Folder::beside(to)?;
+        let call = Call { cancel: packing.cancel.clone(), ..Call::default() };
+        let packed = self.write_blocks(&plans, &folder.path.join(WEIGHTS), packing, &call, progress)?;
+        let file = WeightFile::open(&folder.path.join(WEIGHTS), Map::Mapped)?;
+        let digest = digest(file.files(), &call)?;
+        let graph = Slim { model: self, plans: &plans, packed: &packed, stays: &stays, file: &file }
+            .write(packing.scheme, digest)?;
+        let graph_path = folder.path.join(GRAPH);
+        put(&graph_path, &graph).map_err(|e| Error::io(graph_path.display(), e))?;
+        let after = graph.len() as u64 + file.files().iter().map(|bytes| bytes.as_slice().len() as u64).sum::<u64>();
+        drop(file);
+        call.check()?;
+        folder.publish(to, packing.overwrite)?;
+        let kept = stays.into_iter().map(|Stays { tensor, why }| KeptTensor {
+            name: tensor.name.into(),
+            bytes: tensor.check().unwrap_or(0),
+            reason: why,
+        });
+        Ok(Report { scheme: packing.scheme, before: 0, after, packed, kept: kept.collect() })
+    }
+
+    fn plan(&self, packing: &Packing) -> Result<(Vec<Plan<'a>>, Vec<Stays<'a>>)> {
+        let (mut plans, mut stays) = survey(&self.graph, packing)?;
+        let outside = plans.iter().map(|p| &p.tensor).chain(stays.iter().map(|s| &s.tensor)).filter(|t| t.is_external);
+        if outside.count() != self.outside {
+            return Err(Error::unsupported("expected external data in the outermost graph only"));
+        }
+        let mut i = 0;
+        while i < plans.len() {
+            if blocks::fits(&self.data(&plans[i].tensor)?) {
+                i += 1;
+                continue;
+            }
+            let why = "expected finite weights within ±65504, the range of f16".into();
+            stays.push(Stays { tensor: plans.remove(i).tensor, why });
+        }
+        if plans.is_empty() {
+            let mut why: Vec<String> = stays.iter().map(|s| format!("'{}': {}", s.tensor.name, s.why)).collect();
+            if why.len() > 5 {
+                let more = why.len() - 5;
+                why.truncate(5);
+                why.push(format!("and {more} more"));
+            }
+            return Err(Error::unsupported(format!("there is nothing to pack: {}", why.join("; "))));
+        }
+        Ok((plans, stays))
+    }
+
+    /// The weights of a tensor of f32, wherever they are.
+    fn data(&self, tensor: &TensorHead<'a>) -> Result<Cow<'_, [u8]>> {
+        if !tensor.is_external {
+            return tensor.f32_bytes().ok_or_else(|| {
+                Error::corrupt(format!(
+                    "tensor '{}': expected {:?} of f32, its data falls short",
+                    tensor.name, tensor.dims
+                ))
+            });
+        }
+        self.outside_data(tensor).map(Into::into)
+    }
+
+    /// The bytes of a tensor whose data is in another file.
+    pub(super) fn outside_data(&self, tensor: &TensorHead<'a>) -> Result<&[u8]> {
+        let missing = || Error::corrupt(format!("external data of '{}' is not there", tensor.name));
+        let place = tensor.external(tensor.check()?)?.ok_or_else(missing)?;
+        let file = self.external.get(&place.location).ok_or_else(missing)?;
+        let range = usize::try_from(place.offset).ok().zip(usize::try_from(place.length).ok());
+        let (offset, length) = range.ok_or_else(missing)?;
+        file.as_slice().get(offset..).and_then(|rest| rest.get(..length)).ok_or_else(missing)
+    }
+
+    fn write_blocks(
+        &self,
+        plans: &[Plan<'a>],
+        to: &Path,
+        packing: &Packing,
+        call: &Call,
+        progress: &mut dyn FnMut(PackProgress<'_>),
+    ) -> Result<Vec<PackedTensor>> {
+        let mut writer = GgufWriter::new();
+        writer.set("general.architecture", "onnx")?.set("general.name", self.name)?;
+        writer.set("general.alignment", ALIGNMENT)?.set("selvedge.packed.scheme", packing.scheme.name())?;
+        let names = stored_names(plans);
+        for (plan, name) in plans.iter().zip(&names) {
+            let tensor_type = match plan.format {
+                Format::Q4_0 => TensorType::Q4_0,
+                Format::Q8_0 => TensorType::Q8_0,
+                _ => TensorType::F16,
+            };
+            writer.tensor(name, &plan.stored_dims(), tensor_type)?;
+        }
+        let mut data = writer.create(to)?;
+        let total = plans.iter().map(|plan| plan.tensor.check()).sum::<Result<u64>>()?;
+        let (mut done, mut packed) = (0, Vec::with_capacity(plans.len()));
+        for (plan, stored) in plans.iter().zip(names) {
+            call.check()?;
+            let name = plan.tensor.name;
+            progress(PackProgress { tensor: Some(name), done, total });
+            let weights = self.data(&plan.tensor)?;
+            let (blocks, loss) =
+                blocks::encode(plan, &weights).map_err(|e| e.during(format!("packing tensor '{name}'")))?;
+            data.write(&blocks)?;
+            done += weights.len() as u64;
+            let operators: BTreeSet<&str> = plan.uses.iter().map(|(i, _)| self.graph.nodes[*i].op).collect();
+            packed.push(PackedTensor {
+                name: name.into(),
+                stored,
+                dims: plan.dims.clone(),
+                format: plan.format.name(),
+                operators: operators.into_iter().map(String::from).collect(),
+                before: weights.len() as u64,
+                after: blocks.len() as u64,
+                worst_error: loss.worst,
+                relative_error: loss.relative(),
+            });
+        }
+        data.finish()?;
+        progress(PackProgress { tensor: None, done, total });
+        Ok(packed)
+    }
+}
+
+impl Plan<'_> {
+    /// The dimensions in the weight file.
+    fn stored_dims(&self) -> Vec<usize> {
+        let (rows, _, padded) = self.rows();
+        if self.format == Format::F16 && self.dims.len() <= 4 {
+            return self.dims.iter().map(|d| *d as usize).collect();
+        }
+        vec![rows, padded]
+    }
+}
+
+/// Names for the weight file, which has less room for them than a graph.
+fn stored_names(plans: &[Plan<'_>]) -> Vec<String> {
+    let mut taken = BTreeSet::new();
+    let fits = |name: &str| (1..=LONGEST_NAME).contains(&name.len()) && !name.contains('\0');
+    let name = |(i, plan): (usize, &Plan<'_>)| match plan.tensor.name {
+        name if fits(name) => unique(&mut taken, name),
+        _ => unique(&mut taken, &format!("tensor.{i}")),
+    };
+    plans.iter().enumerate().map(name).collect()
+}
+
+fn digest(files: &[Bytes], call: &Call) -> Result<Digest> {
+    let mut hash = Sha256::new();
+    for slice in files.iter().flat_map(|bytes| bytes.as_slice().chunks(8 << 20)) {
+        call.check()?;
+        hash.update(slice);
+    }
+    Ok(Digest(hash.finalize().into()))
+}
+
+fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = fs::File::create_new(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Fails if a packed model cannot become `to`.
+pub(super) fn refuse(to: &Path, overwrite: bool) -> Result<()> {
+    let io = |e| Error::io(to.display(), e);
+    match to.symlink_metadata() {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(io(e)),
+        Ok(meta) if !overwrite || !meta.is_dir() => {
+            return Err(Error::invalid(format!("{}: expected no such file or folder, got one", to.display())));
+        }
+        Ok(_) => {}
+    }
+    for entry in fs::read_dir(to).map_err(io)? {
+        let name = entry.map_err(io)?.file_name();
+        if name != GRAPH && name != WEIGHTS {
+            return Err(Error::invalid(format!(
+                "{}: expected nothing but {GRAPH} and {WEIGHTS} in a folder that is to be replaced, got '{}'",
+                to.display(),
+                name.to_string_lossy()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A folder under another name, until it is complete. Removed if it never is.
+struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    fn beside(to: &Path) -> Result<Self> {
+        let path = hidden(to, "part")?;
+        fs::create_dir(&path).map_err(|e| Error::io(path.display(), e))?;
+        Ok(Self { path })
+    }
+
+    fn publish(self, to: &Path, overwrite: bool) -> Result<()> {
+        let io = |e| Error::io(to.display(), e);
+        refuse(to, overwrite)?;
+        let old = hidden(to, "old")?;
+        let replaces = to.exists();
+        if replaces {
+            fs::rename(to, &old).map_err(io)?;
+        }
+        if let Err(e) = fs::rename(&self.path, to) {
+            if replaces {
+                // The error that counts is the first.
+                let _ = fs::rename(&old, to);
+            }
+            return Err(io(e));
+        }
+        #[cfg(unix)]
+        {
+            let parent = to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            fs::File::open(parent).and_then(|folder| folder.sync_all()).map_err(io)?;
+        }
+        if replaces {
+            fs::remove_dir_all(&old).map_err(|e| Error::io(old.display(), e))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // After the move there is nothing of this name.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+fn hidden(to: &Path, what: &str) -> Result<PathBuf> {
+    let Some(name) = to.file_name() else {
+        return Err(Error::invalid(format!("{}: expected the path of a new folder", to.display())));
+    };
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(format!(".{}.{what}", std::process::id()));
+    Ok(to.with_file_name(hidden))
+}

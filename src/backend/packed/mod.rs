@@ -1,0 +1,155 @@
+//! A packed model, opened: from its graph and blocks to what a runtime reads.
+//!
+//! Enters: a graph that [`pack`](super::pack) wrote, and its weight file. Leaves: a graph for one runtime, and the bytes
+//! of its tensors: the map itself for f16, and for blocks an arena in which quants and scales lie as the runtime's
+//! operators want them. May import: engine, kernel, tensor, weights.
+//!
+//! Nothing that the two files say of each other is believed: digest, types and dimensions are checked first, and the
+//! rewritten graph is read by `proto` like any other.
+
+mod blocks;
+mod fill;
+mod rewrite;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use sha2::{Digest as _, Sha256};
+
+use self::blocks::Blocks;
+use super::pack::{SHA256, VERSION, WEIGHTS};
+use super::proto::{External, Graph, metadata};
+use super::{OpenProgress, Options};
+use crate::engine::{Call, Digest};
+use crate::kernel::Format;
+use crate::tensor::Bytes;
+use crate::weights::{Opened, WeightFile};
+use crate::{Code, Error, Result};
+
+#[cfg(feature = "tract")]
+pub(super) use fill::floats_into;
+
+/// The location of tensors that are in no file, but made of blocks.
+pub(super) const ARENA: &str = "selvedge.arena";
+
+/// Who reads the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Runtime {
+    #[cfg_attr(not(feature = "onnx"), allow(dead_code, reason = "another backend's"))]
+    OnnxRuntime,
+    #[cfg_attr(not(feature = "tract"), allow(dead_code, reason = "another backend's"))]
+    Tract,
+}
+
+/// A packed model, for one runtime.
+#[derive(Clone, Debug)]
+pub(super) struct Packed {
+    /// The graph.
+    pub graph: Bytes,
+    /// The weight file, which is external data of the graph.
+    pub weights: Bytes,
+    /// The tensors in the arena, by where they begin.
+    pieces: BTreeMap<u64, Piece>,
+    /// Bytes of the arena.
+    pub arena_len: u64,
+    sources: Vec<Source>,
+}
+
+/// A tensor of the arena.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    /// Which of the block tensors it is made of.
+    tensor: usize,
+    form: Form,
+    len: u64,
+}
+
+/// What is made of blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// Unsigned quants around 8 or 128, without scales; the low half of a byte first. Bytes per row.
+    Quants { row: u64 },
+    /// The scales of all blocks, in f32.
+    Scales,
+    /// The weights, in f32.
+    Floats,
+    /// The numbers of the rows, in i32.
+    Numbers,
+}
+
+/// Blocks in the weight file.
+#[derive(Clone, Debug)]
+struct Source {
+    place: Range<usize>,
+    format: Format,
+    rows: usize,
+    columns: usize,
+}
+
+impl Packed {
+    /// Reads a model for `runtime`; `None` if it is not packed.
+    ///
+    /// Errors: `Unsupported` without a folder to look for the weight file in, and for a version that is not known;
+    /// `NotFound` if the weight file is not there; `Corrupt` if it is not the one that the graph was packed with, or
+    /// if the two do not fit; `Cancelled`.
+    pub(super) fn read(model: &Opened, options: &Options, runtime: Runtime) -> Result<Option<Self>> {
+        let bytes = model.bytes.as_slice();
+        let Some(version) = metadata(bytes, VERSION)? else { return Ok(None) };
+        if version != "1" {
+            return Err(Error::unsupported(format!("packed model: expected version 1, got '{version}'")));
+        }
+        let place = External { tensor: "weights".into(), location: WEIGHTS.into(), offset: 0, length: 0 };
+        let weights = External::open_all(&[place], model, options.map)?
+            .remove(WEIGHTS)
+            .ok_or_else(|| Error::new(Code::NotFound, format!("packed model: {WEIGHTS} is not there")))?;
+        check(&weights, metadata(bytes, SHA256)?.unwrap_or_default(), options)?;
+        let file = WeightFile::of_bytes(weights.clone()).map_err(|e| e.during(format!("opening {WEIGHTS}")))?;
+        let graph = Graph::read(bytes)?;
+        let mut tensors = Vec::new();
+        for tensor in &graph.initializers {
+            tensors.extend(Blocks::read(tensor, &file)?);
+        }
+        if tensors.is_empty() {
+            let (graph, pieces) = (model.bytes.clone(), BTreeMap::new());
+            return Ok(Some(Self { graph, weights, pieces, arena_len: 0, sources: Vec::new() }));
+        }
+        let rewritten = rewrite::rewrite(bytes, &graph, &tensors, runtime)?;
+        let mut sources = Vec::with_capacity(tensors.len());
+        for blocks in &tensors {
+            let place = file.tensor(blocks.stored)?.place();
+            let place = usize::try_from(place.start).ok().zip(usize::try_from(place.end).ok());
+            let size = usize::try_from(blocks.rows).ok().zip(usize::try_from(blocks.columns).ok());
+            // They lie within a file that is in memory.
+            let ((start, end), (rows, columns)) =
+                place.zip(size).ok_or_else(|| Error::corrupt("packed model: it exceeds the address space"))?;
+            sources.push(Source { place: start..end, format: blocks.format, rows, columns });
+        }
+        let graph = Bytes::shared(rewritten.bytes);
+        Ok(Some(Self { graph, weights, pieces: rewritten.pieces, arena_len: rewritten.len, sources }))
+    }
+
+    /// The files of external data that are in memory before any is looked for.
+    pub(super) fn files(&self) -> BTreeMap<String, Bytes> {
+        BTreeMap::from([(WEIGHTS.to_string(), self.weights.clone())])
+    }
+}
+
+/// Fails unless the weight file is the one that the graph was packed with.
+fn check(weights: &Bytes, expected: &str, options: &Options) -> Result<()> {
+    let expected: Digest = expected
+        .parse()
+        .map_err(|_| Error::corrupt(format!("packed model: {SHA256}: expected a SHA-256, got '{expected}'")))?;
+    let call = Call { cancel: options.cancel.clone(), ..Call::default() };
+    let (mut hash, mut done, all) = (Sha256::new(), 0, weights.as_slice().len() as u64);
+    for slice in weights.as_slice().chunks(8 << 20) {
+        call.check()?;
+        hash.update(slice);
+        done += slice.len() as u64;
+        options.tell(OpenProgress::Digest(done, all));
+    }
+    let got = Digest(hash.finalize().into());
+    if got != expected {
+        return Err(Error::corrupt(format!("{WEIGHTS}: expected SHA-256 {expected}, as the graph says, got {got}")));
+    }
+    Ok(())
+}

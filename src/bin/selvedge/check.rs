@@ -1,0 +1,121 @@
+//! Two models on the same inputs, and how far their outputs are apart.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use npyz::npz::NpzArchive;
+use npyz::{Deserialize, NpyFile, Order};
+use selvedge::{Ask, DType, Element, Options, Tensor, Tensors, open};
+
+/// How far an output of the second model is from that of the first.
+pub(crate) struct Difference {
+    pub(crate) output: String,
+    /// max |a − b|.
+    pub(crate) absolute: f64,
+    /// max |a − b| ÷ max |a|.
+    pub(crate) relative: f64,
+    /// a·b ÷ (‖a‖ ‖b‖); 1 for two that are all zeros.
+    pub(crate) cosine: f64,
+}
+
+/// The arrays of an npz file by name.
+pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, Box<dyn Error>> {
+    let during = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+    let file = File::open(path).map_err(|e| during(&e))?;
+    let mut archive = NpzArchive::new(BufReader::new(file)).map_err(|e| during(&e))?;
+    let names: Vec<String> = archive.array_names().map(String::from).collect();
+    let mut arrays = BTreeMap::new();
+    for name in names {
+        let Some(array) = archive.by_name(&name).map_err(|e| during(&e))? else { continue };
+        let tensor = tensor(array).map_err(|e| during(&format!("array '{name}': {e}")))?;
+        arrays.insert(name, tensor);
+    }
+    Ok(arrays)
+}
+
+fn tensor<R: Read>(array: NpyFile<R>) -> Result<Tensor, Box<dyn Error>> {
+    let dims = array.shape().iter().map(|d| usize::try_from(*d)).collect::<Result<Vec<_>, _>>()?;
+    if array.order() != Order::C && dims.len() > 1 {
+        return Err("expected C order, got Fortran order".into());
+    }
+    let kind = array.dtype().descr();
+    match kind.trim_matches('\'') {
+        "<f4" => elements::<f32, R>(array, &dims),
+        "<f8" => elements::<f64, R>(array, &dims),
+        "|i1" => elements::<i8, R>(array, &dims),
+        "<i2" => elements::<i16, R>(array, &dims),
+        "<i4" => elements::<i32, R>(array, &dims),
+        "<i8" => elements::<i64, R>(array, &dims),
+        "|u1" => elements::<u8, R>(array, &dims),
+        "<u2" => elements::<u16, R>(array, &dims),
+        "<u4" => elements::<u32, R>(array, &dims),
+        "<u8" => elements::<u64, R>(array, &dims),
+        "|b1" => elements::<bool, R>(array, &dims),
+        other => Err(format!("expected numbers or booleans, little-endian, got {other}").into()),
+    }
+}
+
+fn elements<T: Element + Deserialize, R: Read>(array: NpyFile<R>, dims: &[usize]) -> Result<Tensor, Box<dyn Error>> {
+    Ok(Tensor::new(dims, array.into_vec::<T>()?)?)
+}
+
+/// Runs both models and compares their outputs of floating-point numbers.
+pub(crate) fn compare(
+    first: &Path,
+    second: &Path,
+    options: &Options,
+    inputs: &BTreeMap<String, Tensor>,
+) -> Result<Vec<Difference>, Box<dyn Error>> {
+    let run = |path: &Path| -> Result<_, Box<dyn Error>> {
+        let engine = open(path, options.clone())?;
+        let known = |name: &str| engine.spec().inputs.iter().any(|port| port.name == name);
+        if let Some(stray) = inputs.keys().find(|name| !known(name)) {
+            let names: Vec<&str> = engine.spec().inputs.iter().map(|port| &*port.name).collect();
+            return Err(format!("'{stray}' is no input of the model: expected {}", names.join(", ")).into());
+        }
+        let given = inputs.iter().map(|(name, tensor)| (name.clone(), tensor.clone()));
+        Ok(engine.run(Tensors::new(given))?.outputs)
+    };
+    let (first, second) = (run(first)?, run(second)?);
+    let mut differences = Vec::new();
+    for ((name, a), (_, b)) in first.iter().zip(&second) {
+        differences.push(difference(name, &numbers(a)?, &numbers(b)?)?);
+    }
+    Ok(differences)
+}
+
+fn difference(name: &str, a: &[f64], b: &[f64]) -> Result<Difference, String> {
+    if a.len() != b.len() {
+        return Err(format!("output '{name}': {} elements before, {} after", a.len(), b.len()));
+    }
+    let pairs = || a.iter().zip(b);
+    let largest =
+        |values: &mut dyn Iterator<Item = f64>| values.fold(0.0f64, |most, v| if v.is_nan() { v } else { most.max(v) });
+    let absolute = largest(&mut pairs().map(|(a, b)| (a - b).abs()));
+    let scale = largest(&mut a.iter().map(|a| a.abs()));
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let lengths = (dot(a, a) * dot(b, b)).sqrt();
+    Ok(Difference {
+        output: name.into(),
+        absolute,
+        relative: if absolute == 0.0 { 0.0 } else { absolute / scale },
+        cosine: if lengths == 0.0 && absolute == 0.0 { 1.0 } else { dot(a, b) / lengths },
+    })
+}
+
+fn numbers(tensor: &Tensor) -> selvedge::Result<Vec<f64>> {
+    Ok(match tensor.dtype() {
+        DType::F32 => tensor.as_slice::<f32>()?.iter().map(|v| f64::from(*v)).collect(),
+        DType::F64 => tensor.as_slice::<f64>()?.to_vec(),
+        DType::I64 => tensor.as_slice::<i64>()?.iter().map(|v| *v as f64).collect(),
+        DType::I32 => tensor.as_slice::<i32>()?.iter().map(|v| f64::from(*v)).collect(),
+        DType::U8 => tensor.as_slice::<u8>()?.iter().map(|v| f64::from(*v)).collect(),
+        DType::Bool => tensor.as_slice::<bool>()?.iter().map(|v| f64::from(u8::from(*v))).collect(),
+        other => {
+            return Err(selvedge::Error::new(selvedge::Code::Unsupported, format!("comparing outputs of {other}")));
+        }
+    })
+}

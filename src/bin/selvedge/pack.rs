@@ -1,0 +1,199 @@
+//! `selvedge pack`: the large weights of an ONNX model as blocks.
+
+use std::error::Error;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use selvedge::backend::pack::{PackProgress, Packing, Report, Scheme, pack};
+use selvedge::{Backend, Options};
+use serde_json::json;
+
+use crate::check::{self, Difference};
+use crate::{Outcome, print};
+
+/// Makes an ONNX model smaller: its large weights become blocks of 4 or 8 bits, or half precision.
+///
+/// The result is a folder with a graph (model.onnx) and a weight file (weights.gguf), which `selvedge` and the library
+/// open like a model file. Blocks are for MatMul, Gemm and Gather; 8 bits and half precision for Conv, too.
+#[derive(Args)]
+#[command(group = clap::ArgGroup::new("scheme").required(true))]
+pub(crate) struct Pack {
+    /// The ONNX model.
+    model: PathBuf,
+    /// The folder to make.
+    #[arg(short, long, value_name = "FOLDER")]
+    output: PathBuf,
+    /// 4 bits per weight, in blocks of 32 (Q4_0).
+    #[arg(long, group = "scheme")]
+    int4: bool,
+    /// 8 bits per weight, in blocks of 32 (Q8_0).
+    #[arg(long, group = "scheme")]
+    int8: bool,
+    /// Half precision.
+    #[arg(long, group = "scheme")]
+    f16: bool,
+    /// Packs only what a pattern matches: the name of a tensor, or name or operator of a node that reads it. `*` is any
+    /// text and `?` any one character. Can be given several times.
+    #[arg(long, value_name = "PATTERN")]
+    only: Vec<String>,
+    /// Leaves what a pattern matches as it is.
+    #[arg(long, value_name = "PATTERN")]
+    keep: Vec<String>,
+    /// Packs what a pattern matches in the next finer form: 8 bits for --int4, half precision for --int8.
+    #[arg(long, value_name = "PATTERN")]
+    finer: Vec<String>,
+    /// Leaves tensors of fewer elements as they are.
+    #[arg(long, value_name = "ELEMENTS", default_value_t = Packing::DEFAULT_MIN_ELEMENTS)]
+    min_elements: u64,
+    /// Replaces a packed model in the folder.
+    #[arg(long)]
+    overwrite: bool,
+    /// Runs both models on the arrays of this file, named as the model's inputs, and compares their outputs.
+    #[arg(long, value_name = "NPZ")]
+    check: Option<PathBuf>,
+    /// The backend that runs them: `tract` or `onnx`.
+    #[arg(long, requires = "check", value_parser = backend)]
+    backend: Option<Backend>,
+    /// Prints the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn backend(name: &str) -> Result<Backend, String> {
+    [Backend::Tract, Backend::Onnx]
+        .into_iter()
+        .find(|backend| backend.name() == name)
+        .ok_or_else(|| format!("expected tract or onnx, got '{name}'"))
+}
+
+impl Pack {
+    pub(crate) fn run(&self) -> Outcome {
+        let scheme = match (self.int4, self.int8) {
+            (true, _) => Scheme::Int4,
+            (_, true) => Scheme::Int8,
+            _ => Scheme::F16,
+        };
+        let mut packing = Packing::new(scheme).min_elements(self.min_elements).overwrite(self.overwrite);
+        packing.only.clone_from(&self.only);
+        packing.keep.clone_from(&self.keep);
+        packing.finer.clone_from(&self.finer);
+        // Before the work, so that a mistake is known early.
+        let inputs = self.check.as_deref().map(check::read).transpose()?;
+        let bar = bar();
+        let report = pack(&self.model, &self.output, &packing, |progress| tell(&bar, progress))?;
+        bar.finish_and_clear();
+        let differences = match &inputs {
+            Some(inputs) => {
+                let mut options = Options::new();
+                options.backend = self.backend;
+                Some(check::compare(&self.model, &self.output, &options, inputs)?)
+            }
+            None => None,
+        };
+        let mut out = std::io::stdout().lock();
+        match self.json {
+            true => writeln!(out, "{}", in_json(&report, differences.as_deref()))?,
+            false => self.in_words(&mut out, &report, differences.as_deref())?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn in_words(
+        &self,
+        out: &mut dyn Write,
+        report: &Report,
+        differences: Option<&[Difference]>,
+    ) -> Result<(), Box<dyn Error>> {
+        let mut rows = vec![["tensor", "shape", "blocks", "before", "after", "worst", "relative"].map(String::from)];
+        rows.extend(report.packed.iter().map(|tensor| {
+            [
+                print::line(&tensor.name, 60),
+                format!("{:?}", tensor.dims),
+                tensor.format.into(),
+                print::bytes(tensor.before),
+                print::bytes(tensor.after),
+                percent(tensor.worst_error),
+                percent(tensor.relative_error),
+            ]
+        }));
+        print::table(out, &rows, [false, false, false, true, true, true, true])?;
+        // Biases and the like are of no interest.
+        let large: Vec<_> = report.kept.iter().filter(|tensor| tensor.bytes >= 4096).collect();
+        if !large.is_empty() {
+            writeln!(out, "kept:")?;
+            let row = |t: &&selvedge::backend::pack::KeptTensor| {
+                [print::line(&t.name, 60), print::bytes(t.bytes), t.reason.clone()]
+            };
+            print::table(out, &large.iter().map(row).collect::<Vec<_>>(), [false, true, false])?;
+        }
+        let small = report.kept.len() - large.len();
+        if small > 0 {
+            writeln!(out, "and {small} of less than 4 KiB")?;
+        }
+        let share = report.after as f64 / report.before.max(1) as f64;
+        let (before, after) = (print::bytes(report.before), print::bytes(report.after));
+        writeln!(out, "{}: {before} -> {after} ({:.1} %)", self.output.display(), share * 100.0)?;
+        if let Some(differences) = differences {
+            let mut rows = vec![["output", "max absolute", "max relative", "cosine"].map(String::from)];
+            rows.extend(differences.iter().map(|d| {
+                [
+                    print::line(&d.output, 60),
+                    format!("{:.3e}", d.absolute),
+                    format!("{:.3e}", d.relative),
+                    format!("{:.6}", d.cosine),
+                ]
+            }));
+            print::table(out, &rows, [false, true, true, true])?;
+        }
+        Ok(())
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.3} %", share * 100.0)
+}
+
+/// A bar on a terminal, and nothing elsewhere.
+fn bar() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::no_length();
+    // The template is a constant of ours; without it the bar has its default look.
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {wide_msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+fn tell(bar: &ProgressBar, progress: PackProgress<'_>) {
+    bar.set_length(progress.total);
+    bar.set_position(progress.done);
+    bar.set_message(progress.tensor.map(|name| print::line(name, 80)).unwrap_or_default());
+}
+
+fn in_json(report: &Report, differences: Option<&[Difference]>) -> serde_json::Value {
+    let packed = report.packed.iter().map(|t| {
+        json!({
+            "name": t.name, "stored": t.stored, "shape": t.dims, "format": t.format, "operators": t.operators,
+            "bytes_before": t.before, "bytes_after": t.after,
+            "worst_error": t.worst_error, "relative_error": t.relative_error,
+        })
+    });
+    let kept = report.kept.iter().map(|t| json!({ "name": t.name, "bytes": t.bytes, "reason": t.reason }));
+    let check = differences.map(|differences| {
+        let one = |d: &Difference| {
+            json!({ "output": d.output, "max_absolute": d.absolute, "max_relative": d.relative, "cosine": d.cosine })
+        };
+        differences.iter().map(one).collect::<Vec<_>>()
+    });
+    json!({
+        "scheme": report.scheme.name(), "bytes_before": report.before, "bytes_after": report.after,
+        "packed": packed.collect::<Vec<_>>(), "kept": kept.collect::<Vec<_>>(), "check": check,
+    })
+}
