@@ -162,7 +162,9 @@ fn of_alert(html: &mut String, story: &Story, alert: &AlertRecord) {
     let what = escaped(&alert.what.replace('_', " "));
     let how = if alert.raised { "raised" } else { "cleared" };
     let name = story.models.iter().find(|m| m.info.slot == alert.model).map_or("a model", |m| &m.info.name);
-    let evidence: Vec<String> = alert.evidence.iter().map(|(name, n)| format!("{} {n:.4}", escaped(name))).collect();
+    let evidence = alert.evidence.iter().filter(|(_, n)| *n != 0.0);
+    let evidence: Vec<String> =
+        evidence.map(|(name, n)| format!("{} {}", escaped(&name.replace('_', " ")), short(*n))).collect();
     let advice = alert.action.as_deref().filter(|_| alert.raised);
     let action = advice.map(|a| format!(" · advice: {}", escaped(&a.replace('_', " ")))).unwrap_or_default();
     let _ = writeln!(
@@ -210,6 +212,15 @@ fn thousands(n: u64) -> String {
 
 fn milliseconds(ms: f64) -> String {
     if ms < 1.0 { format!("{:.0} µs", ms * 1000.0) } else { format!("{ms:.1} ms") }
+}
+
+/// A number with the digits that tell something.
+fn short(n: f64) -> String {
+    match n.abs() {
+        _ if n.fract() == 0.0 && n.abs() < 1e15 => format!("{n:.0}"),
+        small if small < 1e-3 => format!("{n:.1e}"),
+        _ => format!("{n:.3}"),
+    }
 }
 
 fn share(part: u64, all: u64) -> String {
