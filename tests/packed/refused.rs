@@ -146,6 +146,6 @@ fn a_packed_model_needs_its_backends() {
     let packed = linear(Scheme::Int8);
     assert_eq!(refused(&packed.path, Options::new().backend(Backend::Gguf)).0, Code::Unsupported);
     // The weight file alone is no model of llama.cpp's.
-    let (code, why) = refused(&packed.path.join("weights.gguf"), Options::new());
+    let (code, why) = refused(packed.path.join("weights.gguf"), Options::new());
     assert!(matches!(code, Code::Unsupported | Code::Corrupt), "{why}");
 }

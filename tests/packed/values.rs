@@ -34,7 +34,7 @@ fn mixed(k: usize) -> Vec<u8> {
 
 /// Rows of a stored tensor, without padding.
 fn stored(folder: &Path, name: &str, columns: usize) -> Vec<Vec<f32>> {
-    let file = WeightFile::open(&folder.join("weights.gguf"), Map::Mapped).unwrap();
+    let file = WeightFile::open(folder.join("weights.gguf"), Map::Mapped).unwrap();
     let tensor = file.tensor(name).unwrap();
     let mut values = vec![0.0; tensor.shape().elements()];
     dequantize_into(tensor.format().unwrap(), tensor.bytes(), &mut values).unwrap();

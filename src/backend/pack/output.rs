@@ -47,7 +47,7 @@ impl<'a> Model<'a> {
         let folder = Folder::beside(to)?;
         let call = Call { cancel: packing.cancel.clone(), ..Call::default() };
         let packed = self.write_blocks(&plans, &folder.path.join(WEIGHTS), packing, &call, progress)?;
-        let file = WeightFile::open(&folder.path.join(WEIGHTS), Map::Mapped)?;
+        let file = WeightFile::open(folder.path.join(WEIGHTS), Map::Mapped)?;
         let digest = digest(file.files(), &call)?;
         let graph = Slim { model: self, plans: &plans, packed: &packed, stays: &stays, file: &file }
             .write(packing.scheme, digest)?;

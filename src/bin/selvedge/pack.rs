@@ -136,7 +136,9 @@ impl Pack {
         }
         let share = report.after as f64 / report.before.max(1) as f64;
         let (before, after) = (print::bytes(report.before), print::bytes(report.after));
-        writeln!(out, "{}: {before} -> {after} ({:.1} %)", self.output.display(), share * 100.0)?;
+        let weights = report.packed.iter().map(|t| t.dims.iter().product::<u64>()).sum();
+        let (weights, folder) = (print::thousands(weights), self.output.display());
+        writeln!(out, "{folder}: {before} -> {after} ({:.1} %), {weights} weights in blocks", share * 100.0)?;
         if let Some(differences) = differences {
             let mut rows = vec![["output", "max absolute", "max relative", "cosine"].map(String::from)];
             rows.extend(differences.iter().map(|d| {

@@ -59,7 +59,7 @@ impl Packed {
     }
 
     fn file(&self) -> WeightFile {
-        WeightFile::open(&self.to.join(WEIGHTS), Map::Read).unwrap()
+        WeightFile::open(self.to.join(WEIGHTS), Map::Read).unwrap()
     }
 }
 
@@ -298,7 +298,7 @@ fn nothing_is_replaced_unless_told() {
     let error = run(&int4.clone().overwrite(true)).unwrap_err();
     assert!(error.to_string().contains("notes.txt"), "{error}");
     assert_eq!(fs::read_to_string(to.join("notes.txt")).unwrap(), "mine");
-    let error = pack(&to.join(GRAPH), folder.path().join("twice"), &int4, |_| {}).unwrap_err();
+    let error = pack(to.join(GRAPH), folder.path().join("twice"), &int4, |_| {}).unwrap_err();
     assert!(error.to_string().contains("not packed yet"), "{error}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
