@@ -90,10 +90,8 @@ fn a_dead_feature_is_named_as_such() {
 #[test]
 fn labels_that_come_later_tell_of_concept_drift() {
     let (_folder, telemetry) = folder();
-    let monitor = Monitor::builder(classifier(), telemetry.clone(), Classes::of("probabilities"))
-        .window(WINDOW)
-        .build()
-        .unwrap();
+    let monitor =
+        Monitor::builder(classifier(), telemetry.clone(), Classes::of("probabilities")).window(WINDOW).build().unwrap();
     let mut noise = Noise(3);
     // A classifier that is right nine times of ten, and later half of the time.
     let mut label = |id: u64, right: f32| {
@@ -116,7 +114,8 @@ fn labels_that_come_later_tell_of_concept_drift() {
     assert!(alerts.iter().any(|a| a.what == What::Concept && a.action == Action::Retrain), "{alerts:#?}");
     assert_eq!(monitor.feedback(99_999, 1).unwrap(), Feedback::Unknown);
     assert_eq!(monitor.feedback(0, 1).unwrap_err().code(), Code::InvalidArgument);
-    let labels = telemetry.read(Cursor::start(), usize::MAX).iter().filter(|(_, r)| matches!(r, Record::Feedback(_))).count();
+    let labels =
+        telemetry.read(Cursor::start(), usize::MAX).iter().filter(|(_, r)| matches!(r, Record::Feedback(_))).count();
     assert_eq!(labels, 3000);
 }
 

@@ -69,7 +69,11 @@ fn classifier() -> Arc<dyn Engine> {
     let port = |name: &str, n| Port::tensor(name, DType::F32, vec![Dim::Any, Dim::Fixed(n)]);
     let classify = |inputs: &[Option<Tensor>]| {
         let Some(x) = &inputs[0] else { return Ok(vec![]) };
-        let rows: Vec<f32> = x.as_slice::<f32>()?.chunks(2).flat_map(|row| if row[0] > 0.5 { [1.0 - row[1], row[1]] } else { [row[1], 1.0 - row[1]] }).collect();
+        let rows: Vec<f32> = x
+            .as_slice::<f32>()?
+            .chunks(2)
+            .flat_map(|row| if row[0] > 0.5 { [1.0 - row[1], row[1]] } else { [row[1], 1.0 - row[1]] })
+            .collect();
         Ok(vec![Tensor::new(&[rows.len() / 2, 2], rows)?])
     };
     Fake::tensors(vec![port("x", 2)], vec![port("probabilities", 2)], classify).build()

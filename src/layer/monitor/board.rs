@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::restore::Standing;
 use super::report::Summary;
+use super::restore::Standing;
 use super::streams::Shift;
 use crate::drift::{Action, Alert, Alerts, Change, Finding, Severity, Share, Signal, What};
 use crate::telemetry::{AlertRecord, Stamp};
@@ -57,7 +57,8 @@ impl Board {
         changes.extend(self.alerts.health(&sight.summary.breaches, at));
         for stream in super::streams::Stream::ALL {
             let worse = sight.worse.iter().find(|shift| shift.stream == stream);
-            let signal = worse.map_or(Signal::Calm, |s| Signal::Firing(format!("{} before, {} since", s.before, s.after)));
+            let signal =
+                worse.map_or(Signal::Calm, |s| Signal::Firing(format!("{} before, {} since", s.before, s.after)));
             changes.extend(self.alerts.observe(What::Stream, stream.name(), signal, at));
         }
         changes.extend(self.alerts.observe(What::Concept, LABEL, sight.concept.clone(), at));
@@ -66,7 +67,14 @@ impl Board {
     }
 
     /// The labels say that the model has become worse.
-    pub(super) fn worse(&mut self, accuracy: Option<Share>, before: f64, model: u32, index: u64, now: Stamp) -> Option<News> {
+    pub(super) fn worse(
+        &mut self,
+        accuracy: Option<Share>,
+        before: f64,
+        model: u32,
+        index: u64,
+        now: Stamp,
+    ) -> Option<News> {
         let share = accuracy?;
         let words = format!("accuracy {:.3} of {} labels, {before:.3} before", share.value, share.of);
         let change = self.alerts.observe(What::Concept, LABEL, Signal::Firing(words), index)?;
@@ -74,7 +82,13 @@ impl Board {
         Some(self.news(change, model, now, evidence))
     }
 
-    fn news(&mut self, change: Change, model: u32, now: Stamp, evidence: impl Fn(&Alert) -> Vec<(String, f64)>) -> News {
+    fn news(
+        &mut self,
+        change: Change,
+        model: u32,
+        now: Stamp,
+        evidence: impl Fn(&Alert) -> Vec<(String, f64)>,
+    ) -> News {
         let (alert, raised) = match &change {
             Change::Cleared { alert, .. } => (alert, false),
             Change::Raised(alert) => (alert, true),
@@ -125,7 +139,9 @@ fn numbers(alert: &Alert, sight: &Sight<'_>) -> Vec<(String, f64)> {
                 ])
             })
         }
-        What::Embedding => verdict.and_then(|v| v.embedding).map_or_else(Vec::new, |e| named([("mmd2", e.mmd2), ("p", e.p)])),
+        What::Embedding => {
+            verdict.and_then(|v| v.embedding).map_or_else(Vec::new, |e| named([("mmd2", e.mmd2), ("p", e.p)]))
+        }
         What::Health => {
             let breach = sight.summary.breaches.iter().find(|b| b.slo == alert.feature);
             breach.map_or_else(Vec::new, |b| named([("value", b.value), ("bound", b.bound), ("cases", b.of as f64)]))

@@ -175,7 +175,9 @@ impl Builder {
 fn check_names(features: &[Feature]) -> Result<()> {
     let twice = features.iter().enumerate().find(|(i, f)| features[..*i].iter().any(|earlier| earlier.name == f.name));
     match twice {
-        Some((_, f)) => Err(Error::invalid(format!("probe: expected features of different names, got '{}' twice", f.name))),
+        Some((_, f)) => {
+            Err(Error::invalid(format!("probe: expected features of different names, got '{}' twice", f.name)))
+        }
         None => Ok(()),
     }
 }

@@ -142,9 +142,10 @@ impl Monitor {
         self.core.seen.sorting.get().map(|sorting| sorting.profile.clone())
     }
 
-    /// What the monitor knows, as of the last drain.
+    /// What the monitor knows, after a [`tick`](Self::tick).
     #[must_use]
     pub fn report(&self) -> Report {
+        self.tick();
         let (core, seen) = (&*self.core, &*self.core.seen);
         let reference = match (seen.sorting.get(), &seen.learning) {
             (Some(sorting), _) if sorting.profile.learned => Reference::Learned,

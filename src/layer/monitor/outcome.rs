@@ -12,8 +12,8 @@
 
 use crate::Code;
 use crate::drift::{self, Health};
-use crate::telemetry::Window;
 use crate::layer::probe::Decision;
+use crate::telemetry::Window;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Outcome(pub(super) u16);

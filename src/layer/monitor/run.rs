@@ -94,4 +94,3 @@ impl Watched {
         core.put_back(self.sheet);
     }
 }
-

@@ -180,13 +180,7 @@ impl Watch {
         news.into_iter().map(|news| self.tell(news, telemetry)).collect()
     }
 
-    fn summarize(
-        &mut self,
-        window: Window,
-        counts: Option<Counts>,
-        health: Health,
-        shifts: Vec<Shift>,
-    ) -> Summary {
+    fn summarize(&mut self, window: Window, counts: Option<Counts>, health: Health, shifts: Vec<Shift>) -> Summary {
         let verdict = self.judge.as_mut().zip(counts).and_then(|(judge, counts)| {
             judge.judge(&counts).inspect_err(|e| tracing::warn!("a window could not be judged: {e}")).ok()
         });

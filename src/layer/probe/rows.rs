@@ -98,14 +98,7 @@ impl Default for Decision {
     /// Nothing is known.
     fn default() -> Self {
         let unknown = f32::NAN;
-        Self {
-            class: None,
-            confidence: unknown,
-            entropy: unknown,
-            most_entropy: unknown,
-            refused: false,
-            valid: None,
-        }
+        Self { class: None, confidence: unknown, entropy: unknown, most_entropy: unknown, refused: false, valid: None }
     }
 }
 

@@ -115,7 +115,10 @@ fn images_are_summarised_in_either_layout() {
     let chw = summary(tensor(&[1, 3, h, w], &planes));
     assert_eq!(chw, summary(tensor(&[h, w, 3], &pixels)));
     let [brightness, contrast, sharpness, saturation] = chw[0][..] else { panic!("{chw:?}") };
-    assert!(close(brightness, (0.299 + 1.0) / 2.0) && close(contrast, 0.701 / 2.0) && close(saturation, 0.5), "{chw:?}");
+    assert!(
+        close(brightness, (0.299 + 1.0) / 2.0) && close(contrast, 0.701 / 2.0) && close(saturation, 0.5),
+        "{chw:?}"
+    );
     // Of six inner columns, one has a white neighbour on the right and one a red one on the left.
     assert!(close(sharpness, 0.701 * (2f32 / 6.0).sqrt()), "{sharpness}");
     assert_eq!(summary(tensor(&[2, 1, 4, 4], &[0.5; 32])), [[0.5, 0., 0., 0.], [0.5, 0., 0., 0.]]);
@@ -136,7 +139,7 @@ fn sounds_are_summarised() {
     };
     let summary = |x: Tensor| seen(&Audio::of("x", rate), Tensors::from([("x", x)]), &answer(vec![])).0;
     let loud = summary(tensor(&[1, 8000], &tone(1000.0, 1.0)))[0].clone();
-    assert!(close(loud[0], -3.0103) && close(loud[1], 0.125) && (loud[2] - 1000.0).abs() < 5.0, "{loud:?}");
+    assert!(close(loud[0], -3.0103) && (loud[1] - 0.125).abs() < 2e-4 && (loud[2] - 1000.0).abs() < 5.0, "{loud:?}");
     assert!(loud[3] > 0.0);
     let quiet = summary(tensor(&[8000], &tone(4000.0, 0.1)))[0].clone();
     assert!(close(quiet[0], -23.0103) && (quiet[2] - 4000.0).abs() < 5.0 && quiet[3] == 0.0, "{quiet:?}");
