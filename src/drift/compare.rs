@@ -5,7 +5,7 @@ use super::profile::{Bins, Feature};
 use super::statistic::{chi2, hellinger, js, ks, psi, wasserstein};
 use super::tail::{ln_chi2, ln_hypergeometric, ln_weighted_chi2};
 
-/// Bins are pooled until both samples may expect this many rows in each (Cochran, *Some methods for strengthening the
+/// Bins are pooled until both samples may expect this many independent rows in each (Cochran, *Some methods for strengthening the
 /// common χ² tests*, 1954). Whether they do follows from reference and window length alone, never from the window's
 /// counts, so that pooling does not bend the level.
 const EXPECTED: f64 = 5.0;
@@ -16,7 +16,8 @@ const CHI2_SHARE: f64 = 0.98;
 /// The comparison of one feature's window with its reference.
 ///
 /// `p` decides; the distances are there to be looked at. χ², PSI, Jensen-Shannon and Hellinger see all bins, *missing*
-/// included; KS and Wasserstein the values that are there.
+/// included; KS and Wasserstein the values that are there. For PSI, Jensen-Shannon and Hellinger the outermost bins are
+/// open: *under* and *over* are counted into them.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FeatureDrift {
@@ -65,15 +66,16 @@ pub fn compare(feature: &Feature, window: &[u64]) -> FeatureDrift {
     let last = reference.len().min(window.len()).saturating_sub(1);
     let (r_all, w_all): (u64, u64) = (reference.iter().sum(), window.iter().sum());
     let (values_r, values_w) = (&reference[..last], &window[..last]);
-    let (groups_r, groups_w) = pool(reference, window, last);
+    // Values that come in runs carry less evidence: as if each were counted once per run.
+    let runs = feature.dependence.first().map_or(1.0, |w| f64::from(*w).max(1.0));
+    let (groups_r, groups_w) = pool(reference, window, last, EXPECTED * runs);
     let pooled = chi2(&groups_r, &groups_w);
+    // Pooling bins cannot raise the weights above the largest of the single bins' (Cauchy's interlacing).
     let weights: Vec<f64> = feature.dependence.iter().map(|w| f64::from(*w)).take(pooled.df as usize).collect();
     let ln_chi2 = match weights.is_empty() {
         true => ln_chi2(pooled.statistic, f64::from(pooled.df)),
         false => ln_weighted_chi2(pooled.statistic, &weights),
     };
-    // Values that come in runs carry less evidence: as if each were counted once per run.
-    let runs = weights.first().map_or(1.0, |w| w.max(1.0));
     let rarer = |r: u64, w: u64| {
         let [r, w, r_all, w_all] = [r, w, r_all, w_all].map(|n| (n as f64 / runs).floor() as u64);
         ln_hypergeometric(w, w_all, r + w, r_all + w_all)
@@ -82,6 +84,7 @@ pub fn compare(feature: &Feature, window: &[u64]) -> FeatureDrift {
     let quality = [rarer(reference[last], window[last]), rarer(strange_r, strange_w)];
     let few = f64::ln((1.0 - CHI2_SHARE) / 2.0);
     let ln_p = (ln_chi2 - CHI2_SHARE.ln()).min(quality[0] - few).min(quality[1] - few).min(0.0);
+    let (folded_r, folded_w) = (fold(&feature.bins, reference), fold(&feature.bins, window));
     let share = |n: u64| if w_all == 0 { 0.0 } else { n as f64 / w_all as f64 };
     let numeric = matches!(feature.bins, Bins::Numeric { .. });
     FeatureDrift {
@@ -90,10 +93,10 @@ pub fn compare(feature: &Feature, window: &[u64]) -> FeatureDrift {
         df: pooled.df,
         p: ln_p.exp(),
         ln_p,
-        psi: psi(reference, window),
+        psi: psi(&folded_r, &folded_w),
         ks: ks(values_r, values_w),
-        js: js(reference, window),
-        hellinger: hellinger(reference, window),
+        js: js(&folded_r, &folded_w),
+        hellinger: hellinger(&folded_r, &folded_w),
         wasserstein: feature.bins.centres().map(|centres| wasserstein(&centres, values_r, values_w)),
         missing: share(window[last]),
         constant: w_all > 0 && window.iter().filter(|n| **n > 0).count() == 1,
@@ -120,6 +123,18 @@ impl FeatureDrift {
     }
 }
 
+/// The outermost bins left open, as is usual for these distances: under and over are counted into their neighbours.
+fn fold(bins: &Bins, counts: &[u64]) -> Vec<u64> {
+    let mut folded = counts.to_vec();
+    if let (Bins::Numeric { .. }, n @ 4..) = (bins, counts.len()) {
+        folded[1] += counts[0];
+        folded[n - 3] += counts[n - 2];
+        folded.remove(n - 2);
+        folded.remove(0);
+    }
+    folded
+}
+
 /// Values that the reference hardly has: under and over, or other.
 fn strange(bins: &Bins, values: &[u64]) -> u64 {
     let Some((last, rest)) = values.split_last() else { return 0 };
@@ -130,14 +145,14 @@ fn strange(bins: &Bins, values: &[u64]) -> u64 {
 }
 
 /// Neighbouring value bins until each may expect enough rows; *missing* (at `last`) stands alone or is left out.
-fn pool(reference: &[u64], window: &[u64], last: usize) -> (Vec<u64>, Vec<u64>) {
+fn pool(reference: &[u64], window: &[u64], last: usize, expected: f64) -> (Vec<u64>, Vec<u64>) {
     let (r_all, w_all): (u64, u64) = (reference.iter().sum(), window.iter().sum());
     let scale = (w_all as f64 / r_all.max(1) as f64).min(1.0);
     let (mut groups_r, mut groups_w) = (Vec::with_capacity(last + 1), Vec::with_capacity(last + 1));
     let (mut r, mut w) = (0, 0);
     for i in 0..last {
         (r, w) = (r + reference[i], w + window[i]);
-        if r as f64 * scale >= EXPECTED {
+        if r as f64 * scale >= expected {
             groups_r.push(r);
             groups_w.push(w);
             (r, w) = (0, 0);
@@ -147,7 +162,7 @@ fn pool(reference: &[u64], window: &[u64], last: usize) -> (Vec<u64>, Vec<u64>) 
         (Some(last_r), Some(last_w)) => (*last_r, *last_w) = (*last_r + r, *last_w + w),
         _ => (groups_r, groups_w) = (vec![r], vec![w]),
     }
-    if reference[last] as f64 * scale >= EXPECTED {
+    if reference[last] as f64 * scale >= expected {
         groups_r.push(reference[last]);
         groups_w.push(window[last]);
     }
