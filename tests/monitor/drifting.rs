@@ -143,3 +143,46 @@ fn a_broken_promise_is_an_alert() {
     }
     assert_eq!((monitor.alerts().len(), monitor.report().totals.requests), (0, 128));
 }
+
+#[test]
+fn a_text_is_right_or_wrong() {
+    let (_folder, telemetry) = folder();
+    let engine = selvedge::backend::fake::Fake::text("yes").build();
+    let monitor = Monitor::builder(engine, telemetry, ()).window(WINDOW).build().unwrap();
+    for id in 1..=10 {
+        monitor.run_with(selvedge::Generate::text("is it?"), Call::new().id(id)).unwrap();
+        let right = id % 5 > 0;
+        assert_eq!(monitor.feedback_right(id, right).unwrap(), Feedback::Steady { right });
+    }
+    assert_eq!(monitor.feedback_right(10, true).unwrap(), Feedback::Unknown, "told before");
+    assert_eq!(monitor.report().accuracy.map(|a| (a.value, a.of)), Some((0.8, 10)));
+}
+
+/// A profile whose rows had labels says what accuracy the confidences promise, and that it falls with them.
+#[test]
+fn without_labels_the_confidence_tells_the_accuracy() {
+    use selvedge::drift::{Profile, Row, Source, Value};
+    let mut noise = Noise(9);
+    // Right as often as the confidence says.
+    let rows: Vec<(f32, bool)> = (0..20_000)
+        .map(|_| {
+            let sure = 0.5 + 0.5 * noise.next();
+            (sure, noise.next() < sure)
+        })
+        .collect();
+    let profile = Profile::fit()
+        .output("confidence", Source::Confidence)
+        .stream(|sink| rows.iter().try_for_each(|(sure, right)| sink(&Row::new(&[Value::Number(*sure)]).right(*right))))
+        .unwrap();
+    let (_folder, telemetry) = folder();
+    let probe = Classes::of("probabilities");
+    let monitor = Monitor::builder(classifier(), telemetry, probe).profile(profile).window(WINDOW).build().unwrap();
+    let mut estimate = |low: f32, high: f32| {
+        (0..WINDOW).for_each(|i| ask(&monitor, [noise.next(), low + (high - low) * noise.next()], i + 1));
+        monitor.report().estimated_accuracy.expect("calibrated")
+    };
+    let usual = estimate(0.5, 1.0);
+    assert!(usual.low < 0.75 && 0.75 < usual.high, "{usual:?}");
+    let unsure = estimate(0.5, 0.7);
+    assert!(unsure.high < usual.value && unsure.low < 0.6 && 0.6 < unsure.high, "{unsure:?}");
+}

@@ -1,8 +1,10 @@
 //! A monitor from outside: what it sees, what it says, what it survives, and that answers do not know of it.
 
+mod allocating;
 mod drifting;
 mod learning;
 mod passing;
+mod sharing;
 mod surviving;
 mod weather;
 

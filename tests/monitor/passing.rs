@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use selvedge::backend::fake::Fake;
 use selvedge::layer::Monitor;
 use selvedge::layer::probe::{All, Columns, Feature, Probe, Rows, Tokens};
-use selvedge::telemetry::{Cursor, Inference, Reason, Record};
-use selvedge::{Answer, Ask, Call, Cancel, Code, Generate, Request, Step};
+use selvedge::telemetry::{Cursor, Reason, Record};
+use selvedge::{Answer, Ask, Call, Cancel, Code, Engine, Generate, Request, Step};
 
 use crate::{COLUMNS, Noise, ask, echo, folder, profile, request};
 
@@ -73,7 +73,7 @@ fn endings_are_recorded_with_their_code() {
     let by_code = |code: u16| window.outcomes.iter().filter(|(o, _)| o & 0xff == code).map(|(_, n)| n).sum::<u64>();
     assert_eq!([0, 1, 3, 5, 10].map(by_code), [3, 1, 1, 2, 1], "{:?}", window.outcomes);
     assert_eq!((window.rows, window.tokens_out, window.latency.count()), (3, 7, 3));
-    assert!(window.first_token.count() == 3 && window.first_token.max <= window.latency.max);
+    assert!(window.first_token.count() == 3 && window.first_token.max <= window.latency.max.max(1));
     let sealed = telemetry.read(Cursor::start(), usize::MAX);
     assert!(sealed.iter().any(|(_, record)| matches!(record, Record::Window(w) if w.outcomes == window.outcomes)));
 }
@@ -135,19 +135,33 @@ impl Probe for Clumsy {
     }
 }
 
+/// Hides the messages of panics that are meant.
+fn quietly<T>(f: impl FnOnce() -> T) -> T {
+    std::panic::set_hook(Box::new(|_| {}));
+    let result = f();
+    let _ = std::panic::take_hook();
+    result
+}
+
 #[test]
 fn a_panic_of_a_probe_or_a_callback_is_contained() {
-    std::panic::set_hook(Box::new(|_| {}));
     let (_folder, telemetry) = folder();
     let monitor =
         Monitor::builder(echo().build(), telemetry, Clumsy(AtomicU64::new(0))).window(64).learn(0).build().unwrap();
-    for call in 0..60 {
-        ask(&monitor, [0.25, 0.75], call);
-    }
-    let _ = std::panic::take_hook();
+    quietly(|| (0..60).for_each(|call| ask(&monitor, [0.25, 0.75], call)));
     // Calls 0, 3, 6, … and those after which the counter reads 5, 10, 15, …
-    assert_eq!(monitor.report().probe_panics, 20 + 12);
-    assert_eq!(monitor.report().other_panics, 0);
+    assert_eq!((monitor.report().probe_panics, monitor.report().other_panics), (20 + 12, 0));
+
+    let (_folder, telemetry) = crate::folder();
+    let monitor = Monitor::builder(echo().build(), telemetry, Columns::of("x", COLUMNS))
+        .profile(profile())
+        .window(64)
+        .on_alert(|_| panic!("at an alert"))
+        .build()
+        .unwrap();
+    quietly(|| (0..256).for_each(|call| ask(&monitor, [9.0, 9.0], call)));
+    let report = monitor.report();
+    assert_eq!((report.alerts.len(), report.other_panics, report.totals.rows), (2, 2, 256));
 }
 
 #[test]

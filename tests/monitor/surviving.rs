@@ -76,7 +76,8 @@ fn a_killed_process_goes_on_where_it_was() {
             assert!(report.telemetry.quarantined == 0 && report.telemetry.dropped.is_empty(), "{report:?}");
             assert!(report.windows.iter().all(|w| w.window.rows == WINDOW), "{report}");
             let indices: Vec<u64> = report.windows.iter().map(|w| w.window.index).collect();
-            assert_eq!(indices, (0..report.totals.windows).collect::<Vec<_>>());
+            let first = report.totals.windows - indices.len() as u64;
+            assert_eq!(indices, (first..report.totals.windows).collect::<Vec<_>>());
             report.totals.rows + report.in_progress
         };
         // Recorded before it was told; the answer of which it could not tell any more may count or not.

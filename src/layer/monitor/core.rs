@@ -110,7 +110,8 @@ impl Core {
             };
             if row == 0 {
                 inference.latency_us = micros(waited);
-                inference.first_token_us = first_token.map_or(0, micros);
+                // 0 would say that there was none.
+                inference.first_token_us = first_token.map_or(0, |time| micros(time).max(1));
                 inference.tokens_in = u32::try_from(answer.usage.input_tokens).unwrap_or(u32::MAX);
                 inference.tokens_out = u32::try_from(answer.usage.output_tokens).unwrap_or(u32::MAX);
             } else {

@@ -34,14 +34,15 @@ use crate::engine::{Call, Engine, Request, Run, Spec, Trim};
 use crate::telemetry::Telemetry;
 use crate::{Error, Result};
 use run::MonitorRun;
+use watch::Truth;
 
 /// An engine that watches another one: each answer is recorded, windows of answers are held against a reference, and
 /// what drifts raises an alert.
 ///
 /// Requests, events and answers pass through unchanged; only [`Provenance::route`](crate::Provenance::route) gains
-/// `monitor`. A record costs no allocation, no lock and no system call, and nobody waits for anybody. The answer that
-/// fills a window closes it on its way, which takes microseconds and, under
-/// [`Durability::Power`](crate::telemetry::Durability::Power), a write to the disk.
+/// `monitor`. Once warm, a watched call allocates the box of its run and nothing else, and no caller waits for another.
+/// The answer that fills a window closes it on its way: that takes some microseconds and, under
+/// [`Durability::Power`](crate::telemetry::Durability::Power), one sync of a file.
 ///
 /// Clones are the same monitor. Monitors of several models may share one telemetry folder.
 ///
@@ -115,10 +116,21 @@ impl Monitor {
     }
 
     /// Tells the truth about an earlier answer: the class that would have been right. `id` is that of the
-    /// [`Call`](crate::Call); the rows of a batch have the numbers from there on.
+    /// [`Call`](crate::Call); the rows of a batch have the numbers from there on. It is sealed into the log.
     ///
     /// Errors: `InvalidArgument` for id 0, which stands for none.
     pub fn feedback(&self, id: u64, truth: u16) -> Result<Feedback> {
+        self.told(id, Truth::Class(truth))
+    }
+
+    /// Tells whether an earlier answer was right, where the truth is no class: a text that its reader liked.
+    ///
+    /// Errors: as [`Monitor::feedback`].
+    pub fn feedback_right(&self, id: u64, right: bool) -> Result<Feedback> {
+        self.told(id, Truth::Right(right))
+    }
+
+    fn told(&self, id: u64, truth: Truth) -> Result<Feedback> {
         if id == 0 {
             return Err(Error::invalid("feedback: expected the id that the call was given, got 0"));
         }
@@ -142,9 +154,10 @@ impl Monitor {
         self.core.seen.sorting.get().map(|sorting| sorting.profile.clone())
     }
 
-    /// What the monitor knows, as of the last drain.
+    /// What the monitor knows, after a [`tick`](Self::tick).
     #[must_use]
     pub fn report(&self) -> Report {
+        self.tick();
         let (core, seen) = (&*self.core, &*self.core.seen);
         let reference = match (seen.sorting.get(), &seen.learning) {
             (Some(sorting), _) if sorting.profile.learned => Reference::Learned,

@@ -67,13 +67,14 @@ impl Outcome {
 
     /// As it counts for health.
     pub(super) fn in_health(self, latency_us: u64) -> drift::Outcome {
-        let mut outcome = drift::Outcome::default();
-        outcome.latency_us = latency_us;
-        outcome.error = self.is_fault();
-        outcome.refusal = self.is_refusal();
-        outcome.length_stop = self.is_cut();
-        outcome.schema_valid = self.is_valid();
-        outcome
+        drift::Outcome {
+            latency_us,
+            error: self.is_fault(),
+            refusal: self.is_refusal(),
+            length_stop: self.is_cut(),
+            schema_valid: self.is_valid(),
+            ..drift::Outcome::default()
+        }
     }
 
     /// What the outcomes and latencies of a sealed window say of health.

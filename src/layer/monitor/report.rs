@@ -28,7 +28,8 @@ pub struct Report {
     pub totals: Totals,
     /// Accuracy by the labels that came back, since the last drift. `None` without labels.
     pub accuracy: Option<Share>,
-    /// Accuracy as the confidences promise it (CBPE). `None` without a calibrated profile.
+    /// Accuracy to expect of the last closed window, by its confidences (CBPE). `None` without a profile whose rows had
+    /// labels.
     pub estimated_accuracy: Option<Share>,
     /// How the telemetry fares.
     pub telemetry: Status,

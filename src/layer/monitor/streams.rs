@@ -113,7 +113,9 @@ impl Watched {
         if changed {
             self.before.get_or_insert(before);
         }
+        // At the change itself the window still holds values from before it; it begins anew with the next one.
         if let Some(before) = self.before
+            && !changed
             && self.adwin.width() >= SETTLED
             && !stream.matters(before, after)
         {

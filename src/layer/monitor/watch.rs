@@ -116,7 +116,7 @@ impl Watch {
     pub(super) fn take(&mut self, inference: &Inference, telemetry: &Telemetry) -> Vec<Notice> {
         self.open.add(inference, telemetry);
         self.streams.update(inference, &mut self.open.shifts);
-        if inference.id != 0 && inference.class != Inference::NO_CLASS {
+        if inference.id != 0 && Outcome(inference.outcome).is_answer() {
             let confidence = Inference::unit(inference.confidence).unwrap_or(f32::NAN);
             self.concept.predicted(inference.id, inference.class, confidence);
         }
@@ -231,10 +231,14 @@ impl Watch {
     }
 
     /// The truth about an earlier answer.
-    pub(super) fn feedback(&mut self, id: u64, truth: u16, telemetry: &Telemetry) -> (Feedback, Option<Notice>) {
-        let (predicted, before) = (self.concept.class_of(id), self.concept.accuracy());
-        let feedback = self.concept.feedback(id, truth);
-        let Some(predicted) = predicted else { return (feedback, None) };
+    pub(super) fn feedback(&mut self, id: u64, truth: Truth, telemetry: &Telemetry) -> (Feedback, Option<Notice>) {
+        let Some(class) = self.concept.class_of(id) else { return (Feedback::Unknown, None) };
+        let before = self.concept.accuracy();
+        let (feedback, predicted, truth) = match truth {
+            Truth::Class(truth) => (self.concept.feedback(id, truth), class, truth),
+            // There is no class to tell: 1 stands for what was right.
+            Truth::Right(right) => (self.concept.feedback_right(id, right), 1, u16::from(right)),
+        };
         let model = self.slot();
         seal(telemetry, &Record::Feedback(label(model, id, predicted, truth)));
         let Feedback::Drifted { .. } = feedback else { return (feedback, None) };
@@ -242,6 +246,13 @@ impl Watch {
         let news = self.board.worse(self.concept.accuracy(), before, model, self.index, telemetry.now());
         (feedback, news.map(|news| self.tell(news, telemetry)))
     }
+}
+
+/// What is said of an earlier answer.
+#[derive(Clone, Copy)]
+pub(super) enum Truth {
+    Class(u16),
+    Right(bool),
 }
 
 fn label(model: u32, id: u64, predicted: u16, truth: u16) -> telemetry::Feedback {

@@ -139,7 +139,7 @@ fn sounds_are_summarised() {
     };
     let summary = |x: Tensor| seen(&Audio::of("x", rate), Tensors::from([("x", x)]), &answer(vec![])).0;
     let loud = summary(tensor(&[1, 8000], &tone(1000.0, 1.0)))[0].clone();
-    assert!(close(loud[0], -3.0103) && close(loud[1], 0.125) && (loud[2] - 1000.0).abs() < 5.0, "{loud:?}");
+    assert!(close(loud[0], -3.0103) && (loud[1] - 0.125).abs() < 2e-4 && (loud[2] - 1000.0).abs() < 5.0, "{loud:?}");
     assert!(loud[3] > 0.0);
     let quiet = summary(tensor(&[8000], &tone(4000.0, 0.1)))[0].clone();
     assert!(close(quiet[0], -23.0103) && (quiet[2] - 4000.0).abs() < 5.0 && quiet[3] == 0.0, "{quiet:?}");
