@@ -236,6 +236,7 @@ fn static_embeddings() -> Vec<Case> {
             }
         },
         file: Some((Backend::Table, file)),
+        route: &[],
     }]
 }
 
