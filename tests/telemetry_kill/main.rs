@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use selvedge::telemetry::{Cursor, Durability, Inference, Limits, Mode, Reason, Record, Telemetry, Window};
+use selvedge::telemetry::{Cursor, Durability, Inference, Limits, Mode, Position, Reason, Record, Telemetry, Window};
 
 const THREADS: u64 = 4;
 const FOLDER: &str = "SELVEDGE_KILL_FOLDER";
@@ -135,6 +135,7 @@ struct Memory {
     window: u64,
     overwritten: u64,
     cursor: Cursor,
+    acked: Position,
 }
 
 /// The last number that each thread told, and the last window.
@@ -219,7 +220,10 @@ fn look(folder: &Path, told: &BTreeMap<u8, u64>, memory: &mut Memory, seen: &mut
     seen.overwritten += overwritten;
     memory.overwritten += overwritten;
     memory.next = next;
-    // The rest goes into a window of its own, so that the next child begins afresh.
+    // The rest goes into a window of its own, so that the next child begins afresh; the child of after next finds this
+    // acknowledged.
+    telemetry.ack(memory.acked).unwrap();
+    memory.acked = telemetry.read(Cursor::start(), usize::MAX).last().map_or(memory.acked, |(position, _)| *position);
     let rest = Window { model: 1, index: u64::MAX, rows: 1000 + rows, ..Window::default() };
     memory.cursor = telemetry.seal(&Record::Window(rest)).unwrap().into();
 }
