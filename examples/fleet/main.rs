@@ -54,7 +54,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let Sent { batches, plain, wire } = fleet.sent;
     let device_days = (devices * WEEKS * 7) as f64;
     println!("{devices} devices, {WEEKS} weeks, {batches} batches in {:.0} s", begun.elapsed().as_secs_f64());
-    println!("{:.0} bytes per device and day on the wire (gzip), {:.0} before", wire as f64 / device_days, plain as f64 / device_days);
+    println!(
+        "{:.0} bytes per device and day on the wire (gzip), {:.0} before",
+        wire as f64 / device_days,
+        plain as f64 / device_days
+    );
     Ok(())
 }
 
@@ -101,7 +105,7 @@ impl Truth {
             for (feature, window) in profile.features.iter().zip(features) {
                 for (bin, (reference, rows)) in feature.counts.iter().zip(window).enumerate() {
                     let name = feature.bins.name(bin);
-                    writeln!(counts, "{version},{week},{},{bin}:{name},{reference},{rows}", feature.name)?;
+                    writeln!(counts, "{version},{week},{},\"{bin}:{name}\",{reference},{rows}", feature.name)?;
                 }
                 let (psi, chi2) = (psi(&feature.counts, window), chi2(&feature.counts, window).statistic);
                 writeln!(statistics, "{version},{week},{},{psi:e},{chi2:e}", feature.name)?;
@@ -164,7 +168,17 @@ impl Fleet<'_> {
             let closed = Stamp { monotonic_ns: at(window + 1).monotonic_ns - WEEK / 8, ..begun };
             let features = counts.features;
             let outcomes = vec![(0, ROWS)];
-            let sealed = Window { model: 1, index: window, rows: ROWS, opened: at(window), closed, features, outcomes, latency, ..Window::default() };
+            let sealed = Window {
+                model: 1,
+                index: window,
+                rows: ROWS,
+                opened: at(window),
+                closed,
+                features,
+                outcomes,
+                latency,
+                ..Window::default()
+            };
             telemetry.seal(&Record::Window(sealed))?;
         }
 

@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 
 use super::clock::{self, Clocks};
 use super::metric;
-use super::outbox::Options;
 use super::otlp;
+use super::outbox::Options;
 use super::privacy::Noise;
 use super::request::{self, DEVICE, Draft, Requests, hex};
 use super::state::{self, Bins, Outcome, State};

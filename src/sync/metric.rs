@@ -81,10 +81,9 @@ impl Definition {
         let data = match self.kind {
             Kind::Sum => Data::Sum(Sum { data_points: numbers, aggregation_temporality, is_monotonic: true }),
             Kind::Histogram => Data::Histogram(Histogram { data_points: histograms, aggregation_temporality }),
-            Kind::Exponential => Data::ExponentialHistogram(ExponentialHistogram {
-                data_points: exponentials,
-                aggregation_temporality,
-            }),
+            Kind::Exponential => {
+                Data::ExponentialHistogram(ExponentialHistogram { data_points: exponentials, aggregation_temporality })
+            }
         };
         Metric {
             name: self.name.into(),

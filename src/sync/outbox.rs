@@ -93,7 +93,9 @@ impl Batch {
     /// let all_well = batch.requests().all(|(path, body)| post(&format!("https://collector.example{path}"), body) == 200);
     /// ```
     pub fn requests(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
-        [("/v1/metrics", &self.metrics[..]), ("/v1/logs", &self.logs[..])].into_iter().filter(|(_, body)| !body.is_empty())
+        [("/v1/metrics", &self.metrics[..]), ("/v1/logs", &self.logs[..])]
+            .into_iter()
+            .filter(|(_, body)| !body.is_empty())
     }
 
     /// The id in hexadecimal.

@@ -39,7 +39,13 @@ impl Privacy {
     }
 
     /// Adds the counts of a window to what is told and what is held back.
-    pub(super) fn add(&self, window: &[u64], told: &mut Vec<u64>, held: &mut Vec<u64>, noise: &mut Noise) -> Result<()> {
+    pub(super) fn add(
+        &self,
+        window: &[u64],
+        told: &mut Vec<u64>,
+        held: &mut Vec<u64>,
+        noise: &mut Noise,
+    ) -> Result<()> {
         told.resize(window.len().max(told.len()), 0);
         held.resize(told.len(), 0);
         for (i, count) in window.iter().enumerate() {

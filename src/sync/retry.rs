@@ -88,7 +88,9 @@ impl Retry {
         let share = random as f64 / u64::MAX as f64;
         match retry_after {
             Some(told) => told.saturating_add(self.base.mul_f64(share)),
-            None => self.base.saturating_mul(1u32.checked_shl(attempt).unwrap_or(u32::MAX)).min(self.cap).mul_f64(share),
+            None => {
+                self.base.saturating_mul(1u32.checked_shl(attempt).unwrap_or(u32::MAX)).min(self.cap).mul_f64(share)
+            }
         }
     }
 }

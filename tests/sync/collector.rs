@@ -18,7 +18,8 @@ impl Collector {
         let binary = binary()?;
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let config = folder.join(format!("config-{port}.yaml"));
-        fs::write(&config, CONFIG.replace("PORT", &port.to_string()).replace("FOLDER", folder.to_str().unwrap())).unwrap();
+        fs::write(&config, CONFIG.replace("PORT", &port.to_string()).replace("FOLDER", folder.to_str().unwrap()))
+            .unwrap();
         let log = fs::File::create(folder.join(format!("collector-{port}.log"))).unwrap();
         let mut child = Command::new(binary);
         child.arg("--config").arg(&config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);

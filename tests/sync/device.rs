@@ -43,8 +43,7 @@ impl Device {
         write_clock(folder.path(), begun);
         let telemetry = Telemetry::open(folder.path(), Limits::default());
         let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let rows: Vec<[f32; 3]> =
-            (0..500).map(|_| FEATURES.map(|_| (next(&mut random) >> 40) as f32 / 1e4)).collect();
+        let rows: Vec<[f32; 3]> = (0..500).map(|_| FEATURES.map(|_| (next(&mut random) >> 40) as f32 / 1e4)).collect();
         let fit = FEATURES.iter().fold(Profile::fit().model([7; 32]), |fit, name| fit.number(*name));
         let profile = fit.of_rows(&rows).unwrap();
         let bytes = profile.encode();
@@ -85,7 +84,8 @@ impl Device {
 
     pub(crate) fn alert(&mut self) {
         let evidence = vec![("chi2".into(), 91.5)];
-        let alert = AlertRecord { model: 1, what: "drift".into(), severity: 1, raised: true, evidence, ..Default::default() };
+        let alert =
+            AlertRecord { model: 1, what: "drift".into(), severity: 1, raised: true, evidence, ..Default::default() };
         self.telemetry.seal(&Record::Alert(alert)).unwrap();
         self.alerts += 1;
     }
@@ -114,11 +114,10 @@ impl<T> Device<T> {
         let mut expected = BTreeMap::new();
         for (i, feature) in self.profile.features.iter().enumerate() {
             let Bins::Numeric { edges, .. } = &feature.bins else { panic!("a number") };
-            let bounds: Vec<f64> = edges.iter().map(|e| f64::from(*e)).collect();
-            let mut buckets = vec![0; bounds.len() + 1];
+            let mut buckets = vec![0; edges.len() + 1];
             for (seconds, features) in &self.counted {
                 buckets.iter_mut().zip(&features[i]).for_each(|(total, count)| *total += count);
-                let point = Histogram { start: self.begun, buckets: buckets.clone(), bounds: bounds.clone() };
+                let point = Histogram { start: self.begun, buckets: buckets.clone(), bounds: edges.clone() };
                 expected.insert((feature.name.clone(), self.begun + seconds * 1_000_000_000), point);
             }
         }

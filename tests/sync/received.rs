@@ -11,7 +11,8 @@ use serde_json::Value;
 pub(crate) struct Histogram {
     pub(crate) start: u64,
     pub(crate) buckets: Vec<u64>,
-    pub(crate) bounds: Vec<f64>,
+    /// The edges are floats of 32 bits, which the reading of JSON keeps; the last bit of 64 it does not.
+    pub(crate) bounds: Vec<f32>,
 }
 
 #[derive(Debug, Default)]
@@ -50,7 +51,9 @@ pub(crate) fn read(folder: &Path) -> Received {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();
-        for request in text.split_inclusive('\n').filter(|l| l.ends_with('\n')).map(|l| serde_json::from_str(l).unwrap()) {
+        for request in
+            text.split_inclusive('\n').filter(|l| l.ends_with('\n')).map(|l| serde_json::from_str(l).unwrap())
+        {
             received.metrics(&request, &mut seen);
             received.logs(&request);
         }
@@ -66,7 +69,8 @@ impl Received {
             }
             for metric in list(resource, "scopeMetrics").iter().flat_map(|s| list(s, "metrics")) {
                 let name = text(&metric["name"]);
-                let data = ["sum", "histogram", "exponentialHistogram"].map(|k| &metric[k]).into_iter().find(|d| !d.is_null());
+                let data =
+                    ["sum", "histogram", "exponentialHistogram"].map(|k| &metric[k]).into_iter().find(|d| !d.is_null());
                 let data = data.unwrap_or_else(|| panic!("{name}: no data that the test knows: {metric}"));
                 assert_eq!(data["aggregationTemporality"], 2, "{name} is cumulative");
                 for point in list(data, "dataPoints") {
@@ -90,7 +94,7 @@ impl Received {
         }
         if name == "selvedge.feature" {
             let buckets: Vec<u64> = list(point, "bucketCounts").iter().map(number).collect();
-            let bounds = list(point, "explicitBounds").iter().map(|b| b.as_f64().unwrap()).collect();
+            let bounds = list(point, "explicitBounds").iter().map(|b| b.as_f64().unwrap() as f32).collect();
             assert_eq!(number(&point["count"]), buckets.iter().sum::<u64>());
             let feature = text(&point["attributes"][0]["value"]["stringValue"]);
             self.histograms.insert((feature, time), Histogram { start, buckets, bounds });

@@ -66,16 +66,11 @@ fn windows_become_totals_at_the_time_they_closed() {
     }
     let requests = told(&plain(), &mut log);
     let at = |second: u64| T0 + second * SECOND;
-    assert_eq!(sums(&requests.metrics, "selvedge.windows"), [
-        (T0, at(60), 1),
-        (T0, at(120), 2),
-        (T0, at(180), 3)
-    ]);
-    assert_eq!(sums(&requests.metrics, "selvedge.requests"), [
-        (T0, at(60), 256),
-        (T0, at(120), 512),
-        (T0, at(180), 612)
-    ]);
+    assert_eq!(sums(&requests.metrics, "selvedge.windows"), [(T0, at(60), 1), (T0, at(120), 2), (T0, at(180), 3)]);
+    assert_eq!(
+        sums(&requests.metrics, "selvedge.requests"),
+        [(T0, at(60), 256), (T0, at(120), 512), (T0, at(180), 612)]
+    );
     assert_eq!(requests.points, 9, "windows, requests and latency, three times");
     assert_eq!(requests.log_records, 0);
 }
@@ -136,11 +131,10 @@ fn an_interval_thins_points_and_loses_no_count() {
     let requests = told(&options, &mut log);
     // The quarters that end at 0:45, 1:45 and, as the last of the batch, 2:30.
     let quarters = |n: u64| T0 + n * HOUR / 4;
-    assert_eq!(sums(&requests.metrics, "selvedge.windows"), [
-        (T0, quarters(3), 3),
-        (T0, quarters(7), 7),
-        (T0, quarters(10), 10)
-    ]);
+    assert_eq!(
+        sums(&requests.metrics, "selvedge.windows"),
+        [(T0, quarters(3), 3), (T0, quarters(7), 7), (T0, quarters(10), 10)]
+    );
 }
 
 #[test]
@@ -287,9 +281,7 @@ fn losses_and_labels_are_sums() {
     log.model(1, "rain", None);
     log.now = SECOND;
     for (predicted, truth) in [(1, 1), (1, 0), (2, 2)] {
-        log.other(|stamp| {
-            Record::Feedback(Feedback { stamp, model: 1, id: 5, predicted, truth, error: None })
-        });
+        log.other(|stamp| Record::Feedback(Feedback { stamp, model: 1, id: 5, predicted, truth, error: None }));
     }
     for total in [3, 10] {
         let totals = vec![(Reason::Overwritten, total), (Reason::Limit, 1)];
@@ -365,7 +357,8 @@ fn small_counts_wait_until_they_are_enough() {
         log.window(60, Window { features: vec![vec![0, 4, 30, 0, 0], vec![1, 20, 0, 0]], ..rows(34) });
     }
     let requests = told(&options, &mut log);
-    let buckets: Vec<u64> = histograms(&requests.metrics, "selvedge.feature").iter().map(|p| p.bucket_counts[1]).collect();
+    let buckets: Vec<u64> =
+        histograms(&requests.metrics, "selvedge.feature").iter().map(|p| p.bucket_counts[1]).collect();
     assert_eq!(buckets, [0, 0, 12]);
     assert_eq!(sums(&requests.metrics, "selvedge.requests").last().unwrap().2, 102, "operation is exact");
 }

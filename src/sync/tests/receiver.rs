@@ -44,7 +44,11 @@ impl Receiver {
                     }
                     Data::Histogram(histogram) => {
                         for p in histogram.data_points {
-                            self.tell(series(&p.attributes), p.time_unix_nano, (p.start_time_unix_nano, p.bucket_counts));
+                            self.tell(
+                                series(&p.attributes),
+                                p.time_unix_nano,
+                                (p.start_time_unix_nano, p.bucket_counts),
+                            );
                         }
                     }
                     // Its buckets move when the scale falls: only the count rises.
