@@ -22,6 +22,7 @@ fn false_alarms_are_as_rare_as_asked() {
     let o = without_drift(&SHORT);
     assert!(o.as_asked(), "{o:?}");
     assert_eq!(o.block, 1);
+    assert!(o.profile_bytes < 200 * SHORT.features, "{o:?}");
 }
 
 #[test]
@@ -50,8 +51,8 @@ fn a_constant_threshold_on_psi_cries_wolf() {
 fn a_shift_is_seen() {
     assert!(power(0.2, 1000, 1e-4, 500, 3) > 0.65);
     assert!(power(0.0, 1000, 1e-4, 500, 3) < 0.01);
-    let adwin = Adwin::new();
-    assert!(delay(&adwin, 0.5, 1000, 50) < 150.0);
-    assert_eq!(adwin_alarms(&adwin, 20_000, 9), 0);
+    let adwin = Adwin::new().delta(0.001).clock(1);
+    assert!(delay(&adwin, 0.5, 2000, 50) < 125.0);
+    assert_eq!(adwin_alarms(&adwin, 100_000, 77), 0);
     assert!(Random(1).unit() != Random(2).unit());
 }

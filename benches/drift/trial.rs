@@ -8,60 +8,58 @@ use selvedge::drift::{
 
 /// Streams without drift.
 #[derive(Clone, Copy)]
-pub struct Setting {
-    pub features: usize,
-    pub windows: u64,
+pub(crate) struct Setting {
+    pub(crate) features: usize,
+    pub(crate) windows: u64,
     /// Rows per window.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// Rows of the reference.
-    pub reference: usize,
+    pub(crate) reference: usize,
     /// Correlation of a row with the one before.
-    pub phi: f64,
-    pub block: Block,
+    pub(crate) phi: f64,
+    pub(crate) block: Block,
     /// Mean number of windows to a false alarm that is asked for.
-    pub asked: f64,
-    pub seed: u64,
+    pub(crate) asked: f64,
+    pub(crate) seed: u64,
 }
 
 /// What came of them.
 #[derive(Debug)]
-pub struct Outcome {
-    pub windows: u64,
+pub(crate) struct Outcome {
     /// Alerts raised.
-    pub raised: u64,
+    pub(crate) raised: u64,
     /// Alerts that were asked for.
-    pub asked: f64,
+    pub(crate) asked: f64,
     /// Windows in which some feature's PSI was above 0.1.
-    pub psi: u64,
+    pub(crate) psi: u64,
     /// Tests, and those whose p was at or below 1e-2, 1e-3, 1e-4.
-    pub tests: u64,
-    pub below: [u64; 3],
+    pub(crate) tests: u64,
+    pub(crate) below: [u64; 3],
     /// Rows per block that the profile was made with.
-    pub block: u32,
-    pub profile_bytes: usize,
+    pub(crate) block: u32,
+    pub(crate) profile_bytes: usize,
 }
 
 impl Outcome {
     /// The interval that holds 95 of 100 counts of such rare events (Poisson, normal approximation).
-    pub fn interval(&self) -> (f64, f64) {
+    pub(crate) fn interval(&self) -> (f64, f64) {
         let half = 1.96 * self.asked.sqrt();
         (self.asked - half, self.asked + half)
     }
 
-    pub fn as_asked(&self) -> bool {
+    pub(crate) fn as_asked(&self) -> bool {
         let (low, high) = self.interval();
         (low..=high).contains(&(self.raised as f64))
     }
 }
 
-pub fn without_drift(setting: &Setting) -> Outcome {
+pub(crate) fn without_drift(setting: &Setting) -> Outcome {
     let mut streams: Vec<Stream> = (0..setting.features).map(|i| Stream::new(setting, i)).collect();
     let profile = Arc::new(fit(setting, &mut streams));
     let policy = Policy::new(setting.rows, FalseAlarm::windows(setting.asked));
     let mut judge = Judge::new(profile.clone(), policy).unwrap();
     let (mut alerts, mut counts) = (Alerts::new(3), Counts::new(&profile));
     let mut outcome = Outcome {
-        windows: setting.windows,
         raised: 0,
         asked: setting.windows as f64 / setting.asked,
         psi: 0,
@@ -98,7 +96,7 @@ fn fit(setting: &Setting, streams: &mut [Stream]) -> Profile {
 }
 
 /// Share of windows of a normal feature, moved by `shift` deviations, whose p is at or below `level`.
-pub fn power(shift: f64, rows: usize, level: f64, trials: u32, seed: u64) -> f64 {
+pub(crate) fn power(shift: f64, rows: usize, level: f64, trials: u32, seed: u64) -> f64 {
     let mut random = Random(seed);
     let reference: Vec<f32> = (0..100_000).map(|_| random.normal() as f32).collect();
     let profile = Profile::fit().number("x").of_columns(&[Column::F32(&reference)]).unwrap();
@@ -114,7 +112,7 @@ pub fn power(shift: f64, rows: usize, level: f64, trials: u32, seed: u64) -> f64
 }
 
 /// Values until ADWIN sees a shift of `shift` deviations after `before` steady values, on average over the seeds.
-pub fn delay(adwin: &Adwin, shift: f64, before: u32, seeds: u64) -> f64 {
+pub(crate) fn delay(adwin: &Adwin, shift: f64, before: u32, seeds: u64) -> f64 {
     let one = |seed| {
         let (mut random, mut adwin) = (Random(seed), adwin.clone());
         (0..before).for_each(|_| _ = adwin.update(random.normal()));
@@ -124,7 +122,7 @@ pub fn delay(adwin: &Adwin, shift: f64, before: u32, seeds: u64) -> f64 {
 }
 
 /// Alarms of ADWIN over so many steady values.
-pub fn adwin_alarms(adwin: &Adwin, values: u32, seed: u64) -> u32 {
+pub(crate) fn adwin_alarms(adwin: &Adwin, values: u32, seed: u64) -> u32 {
     let (mut random, mut adwin) = (Random(seed), adwin.clone());
     (0..values).map(|_| u32::from(adwin.update(random.normal()))).sum()
 }
@@ -159,7 +157,7 @@ impl Stream {
 }
 
 /// SplitMix64 (Steele, Lea and Flood 2014).
-pub struct Random(pub u64);
+pub(crate) struct Random(pub u64);
 
 impl Random {
     fn bits(&mut self) -> u64 {
@@ -170,12 +168,12 @@ impl Random {
     }
 
     /// Uniform in (0, 1).
-    pub fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         ((self.bits() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
     }
 
     /// Standard normal (Box and Muller 1958).
-    pub fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         let (u, v) = (self.unit(), self.unit());
         (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
     }

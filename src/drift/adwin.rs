@@ -131,9 +131,7 @@ impl Adwin {
         let (mut n0, mut n1) = (0.0, self.width);
         let (mut u0, mut u1) = (0.0, self.total);
         for row in (0..self.rows.len()).rev() {
-            // The newest bucket of a row is never cut off by itself: the next row's first cut comes right behind it.
-            let cuts = self.rows[row].len().saturating_sub(1);
-            for bucket in self.rows[row].iter().take(cuts) {
+            for bucket in &self.rows[row] {
                 n0 += size(row);
                 n1 -= size(row);
                 u0 += bucket.total;

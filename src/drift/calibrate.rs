@@ -45,7 +45,7 @@ impl FalseAlarm {
 /// A test that rejects with probability α per window, independently, alarms in the first window in which k of the last
 /// n rejected. With s(t) the probability of no alarm up to window t (a Markov chain over the last n − 1 outcomes),
 /// `tests` of them are all silent with s(t)ᵗᵉˢᵗˢ, and the mean time to the first alarm is Σₜ s(t)ᵗᵉˢᵗˢ, t = 0, 1, …,
-/// which falls as α rises. α is found by halving. For k = n = 1 it is 1 − (1 − 1/windows)^(1/tests).
+/// which falls as α rises. α is found by halving, and is at most 0.5. For k = n = 1 it is 1 − (1 − 1/windows)^(1/tests).
 ///
 /// Tests that depend on each other alarm together, and so less often than asked.
 ///

@@ -5,7 +5,7 @@ use super::profile::{Bins, Feature};
 use super::statistic::{chi2, hellinger, js, ks, psi, wasserstein};
 use super::tail::{ln_chi2, ln_hypergeometric, ln_weighted_chi2};
 
-/// Bins are pooled until both samples may expect this many rows in each (Cochran, *Some methods for strengthening the
+/// Bins are pooled until both samples may expect this many independent rows in each (Cochran, *Some methods for strengthening the
 /// common χ² tests*, 1954). Whether they do follows from reference and window length alone, never from the window's
 /// counts, so that pooling does not bend the level.
 const EXPECTED: f64 = 5.0;
@@ -16,7 +16,8 @@ const CHI2_SHARE: f64 = 0.98;
 /// The comparison of one feature's window with its reference.
 ///
 /// `p` decides; the distances are there to be looked at. χ², PSI, Jensen-Shannon and Hellinger see all bins, *missing*
-/// included; KS and Wasserstein the values that are there.
+/// included; KS and Wasserstein the values that are there. For PSI, Jensen-Shannon and Hellinger the outermost bins are
+/// open: *under* and *over* are counted into them.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FeatureDrift {
@@ -53,8 +54,8 @@ pub struct FeatureDrift {
     pub finding: Option<Finding>,
     /// Rejected in enough of the last windows: an alert is due.
     pub drifted: bool,
-    /// ln p of more missing values, and of more values out of range or in other categories.
-    quality: [f64; 2],
+    /// ln p of χ², of more missing values, and of more values out of range or in other categories.
+    evidence: [f64; 3],
 }
 
 /// Holds a feature's window against its reference.
@@ -65,23 +66,26 @@ pub fn compare(feature: &Feature, window: &[u64]) -> FeatureDrift {
     let last = reference.len().min(window.len()).saturating_sub(1);
     let (r_all, w_all): (u64, u64) = (reference.iter().sum(), window.iter().sum());
     let (values_r, values_w) = (&reference[..last], &window[..last]);
-    let (groups_r, groups_w) = pool(reference, window, last);
+    // Values that come in runs carry less evidence: as if each were counted once per run.
+    let runs = feature.dependence.first().map_or(1.0, |w| f64::from(*w).max(1.0));
+    let (groups_r, groups_w) = pool(reference, window, last, EXPECTED * runs);
     let pooled = chi2(&groups_r, &groups_w);
+    // Pooling bins cannot raise the weights above the largest of the single bins' (Cauchy's interlacing).
     let weights: Vec<f64> = feature.dependence.iter().map(|w| f64::from(*w)).take(pooled.df as usize).collect();
     let ln_chi2 = match weights.is_empty() {
         true => ln_chi2(pooled.statistic, f64::from(pooled.df)),
         false => ln_weighted_chi2(pooled.statistic, &weights),
     };
-    // Values that come in runs carry less evidence: as if each were counted once per run.
-    let runs = weights.first().map_or(1.0, |w| w.max(1.0));
     let rarer = |r: u64, w: u64| {
         let [r, w, r_all, w_all] = [r, w, r_all, w_all].map(|n| (n as f64 / runs).floor() as u64);
         ln_hypergeometric(w, w_all, r + w, r_all + w_all)
     };
     let (strange_r, strange_w) = (strange(&feature.bins, values_r), strange(&feature.bins, values_w));
-    let quality = [rarer(reference[last], window[last]), rarer(strange_r, strange_w)];
     let few = f64::ln((1.0 - CHI2_SHARE) / 2.0);
-    let ln_p = (ln_chi2 - CHI2_SHARE.ln()).min(quality[0] - few).min(quality[1] - few).min(0.0);
+    let evidence =
+        [ln_chi2 - CHI2_SHARE.ln(), rarer(reference[last], window[last]) - few, rarer(strange_r, strange_w) - few];
+    let ln_p = evidence.iter().fold(0.0, |least: f64, ln_p| least.min(*ln_p));
+    let (folded_r, folded_w) = (fold(&feature.bins, reference), fold(&feature.bins, window));
     let share = |n: u64| if w_all == 0 { 0.0 } else { n as f64 / w_all as f64 };
     let numeric = matches!(feature.bins, Bins::Numeric { .. });
     FeatureDrift {
@@ -90,10 +94,10 @@ pub fn compare(feature: &Feature, window: &[u64]) -> FeatureDrift {
         df: pooled.df,
         p: ln_p.exp(),
         ln_p,
-        psi: psi(reference, window),
+        psi: psi(&folded_r, &folded_w),
         ks: ks(values_r, values_w),
-        js: js(reference, window),
-        hellinger: hellinger(reference, window),
+        js: js(&folded_r, &folded_w),
+        hellinger: hellinger(&folded_r, &folded_w),
         wasserstein: feature.bins.centres().map(|centres| wasserstein(&centres, values_r, values_w)),
         missing: share(window[last]),
         constant: w_all > 0 && window.iter().filter(|n| **n > 0).count() == 1,
@@ -101,23 +105,38 @@ pub fn compare(feature: &Feature, window: &[u64]) -> FeatureDrift {
         out_of_range: if numeric { share(strange_w) } else { 0.0 },
         finding: None,
         drifted: false,
-        quality,
+        evidence,
     }
 }
 
 impl FeatureDrift {
-    /// What to call a rejected window, the most telling first.
+    /// What to call a rejected window, the most telling first. Few strange values beside a shift that explains them
+    /// are no news of their own.
     pub(super) fn what_is_wrong(&self, feature: &Feature, alpha: f64) -> Finding {
         let varies = feature.counts.iter().filter(|n| **n > 0).count() > 1;
-        let one_sided = |ln_p: f64| ln_p - f64::ln((1.0 - CHI2_SHARE) / 2.0) <= alpha.ln();
+        let [shift, missing, strange] = self.evidence;
+        let many = self.out_of_range.max(self.new_category) >= 0.1;
+        let is_strange = strange <= alpha.ln() && (many || strange <= shift);
         match feature.bins {
             _ if self.missing >= 1.0 || self.constant && varies => Finding::DeadFeature,
-            _ if one_sided(self.quality[0]) => Finding::Missing,
-            Bins::Numeric { .. } if one_sided(self.quality[1]) => Finding::OutOfRange,
-            Bins::Categories(_) if one_sided(self.quality[1]) => Finding::NewCategory,
+            _ if missing <= alpha.ln() => Finding::Missing,
+            Bins::Numeric { .. } if is_strange => Finding::OutOfRange,
+            Bins::Categories(_) if is_strange => Finding::NewCategory,
             _ => Finding::Shift,
         }
     }
+}
+
+/// The outermost bins left open, as is usual for these distances: under and over are counted into their neighbours.
+fn fold(bins: &Bins, counts: &[u64]) -> Vec<u64> {
+    let mut folded = counts.to_vec();
+    if let (Bins::Numeric { .. }, n @ 4..) = (bins, counts.len()) {
+        folded[1] += counts[0];
+        folded[n - 3] += counts[n - 2];
+        folded.remove(n - 2);
+        folded.remove(0);
+    }
+    folded
 }
 
 /// Values that the reference hardly has: under and over, or other.
@@ -130,14 +149,14 @@ fn strange(bins: &Bins, values: &[u64]) -> u64 {
 }
 
 /// Neighbouring value bins until each may expect enough rows; *missing* (at `last`) stands alone or is left out.
-fn pool(reference: &[u64], window: &[u64], last: usize) -> (Vec<u64>, Vec<u64>) {
+fn pool(reference: &[u64], window: &[u64], last: usize, expected: f64) -> (Vec<u64>, Vec<u64>) {
     let (r_all, w_all): (u64, u64) = (reference.iter().sum(), window.iter().sum());
     let scale = (w_all as f64 / r_all.max(1) as f64).min(1.0);
     let (mut groups_r, mut groups_w) = (Vec::with_capacity(last + 1), Vec::with_capacity(last + 1));
     let (mut r, mut w) = (0, 0);
     for i in 0..last {
         (r, w) = (r + reference[i], w + window[i]);
-        if r as f64 * scale >= EXPECTED {
+        if r as f64 * scale >= expected {
             groups_r.push(r);
             groups_w.push(w);
             (r, w) = (0, 0);
@@ -147,7 +166,7 @@ fn pool(reference: &[u64], window: &[u64], last: usize) -> (Vec<u64>, Vec<u64>) 
         (Some(last_r), Some(last_w)) => (*last_r, *last_w) = (*last_r + r, *last_w + w),
         _ => (groups_r, groups_w) = (vec![r], vec![w]),
     }
-    if reference[last] as f64 * scale >= EXPECTED {
+    if reference[last] as f64 * scale >= expected {
         groups_r.push(reference[last]);
         groups_w.push(window[last]);
     }

@@ -20,7 +20,7 @@ impl Random {
     }
 }
 
-pub fn scalars(seed: u64, length: usize) -> Vec<f64> {
+pub(crate) fn scalars(seed: u64, length: usize) -> Vec<f64> {
     let mut random = Random::new(seed);
     let (first, second, third) = (length / 4, length / 2, 3 * length / 4);
     let step = 0.25 + 0.05 * (seed % 20) as f64;
@@ -33,13 +33,13 @@ pub fn scalars(seed: u64, length: usize) -> Vec<f64> {
     (0..length).map(|i| shaped(i, random.bell())).collect()
 }
 
-pub fn errors(seed: u64, length: usize) -> Vec<bool> {
+pub(crate) fn errors(seed: u64, length: usize) -> Vec<bool> {
     let mut random = Random::new(1000 + seed);
     let rate = 0.05 + 0.01 * (seed % 10) as f64;
     (0..length).map(|i| random.unit() < if i < length / 2 { rate } else { rate + 0.15 }).collect()
 }
 
-pub fn whole_numbers(seed: u64) -> (Vec<f32>, Vec<f32>) {
+pub(crate) fn whole_numbers(seed: u64) -> (Vec<f32>, Vec<f32>) {
     let mut random = Random::new(2000 + seed);
     let reference = (0..2000).map(|_| (random.unit() * 10.0).floor() as f32).collect();
     let lean = 0.02 * (seed % 10) as f64;

@@ -7,6 +7,8 @@ mod dependence;
 mod fit;
 mod learn;
 mod passes;
+#[cfg(feature = "cli")]
+mod table;
 
 pub use bins::{Bins, Categories, MAX_BINS, MISSING};
 pub use fit::{Block, Column, Fit, Row, Sink, Value};

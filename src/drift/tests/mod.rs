@@ -1,1 +1,6 @@
+mod judging;
+mod profile;
 mod statistics;
+#[cfg(feature = "cli")]
+mod table;
+mod watching;

@@ -1,0 +1,163 @@
+//! Profiles from tables: CSV and NPY, read twice and never held.
+
+use std::io::Read;
+
+use npyz::{NpyFile, Order};
+
+use super::fit::Named;
+use super::{Fit, Profile, Row, Sink, Source, Value};
+use crate::{Code, Error, Result};
+
+/// Cells that mean "no value", in any case.
+const NOTHING: [&str; 6] = ["", "na", "n/a", "nan", "null", "none"];
+
+impl Fit {
+    /// Fits a CSV with a header line (RFC 4180; fields may be quoted). `open` gives the bytes from their beginning; it
+    /// is called two or three times.
+    ///
+    /// Takes the columns that were named, in any order; the others are left out. If none was named, all are taken: as
+    /// numbers where every cell is one, else as categories. Empty cells, NA, NaN, null and none are missing.
+    ///
+    /// Errors: `NotFound` for a named column that is not there, `InvalidArgument` for a cell of a numeric column that is
+    /// no number, `Corrupt` for lines of differing length or text that is not UTF-8; and as for
+    /// [`stream`](Self::stream).
+    pub fn of_csv<R: Read>(mut self, mut open: impl FnMut() -> Result<R>) -> Result<Profile> {
+        if self.features.is_empty() {
+            self.features = guess(open()?)?;
+        }
+        let features = self.features.clone();
+        self.stream(|sink| csv_pass(open()?, &features, sink))
+    }
+
+    /// Fits an NPY array of two dimensions, rows × features, or of one, rows of a single feature. Numbers of any NumPy
+    /// type, in C order. `open` gives the bytes from their beginning; it is called twice or three times.
+    ///
+    /// If no feature was named, they are called `x0`, `x1`, …; with an [`embedding`](Self::embedding) and no features,
+    /// the rows are embeddings.
+    ///
+    /// Errors: `Corrupt` for bytes that are no NPY file or end too early, `Unsupported` for another type of elements,
+    /// Fortran order or more dimensions, `InvalidArgument` for another number of columns than features; and as for
+    /// [`stream`](Self::stream).
+    pub fn of_npy<R: Read>(mut self, mut open: impl FnMut() -> Result<R>) -> Result<Profile> {
+        if self.features.is_empty() && self.embedding.is_none() {
+            let columns = columns(&npy(open()?)?)?;
+            self = (0..columns).fold(self, |fit, i| fit.number(format!("x{i}")));
+        }
+        let embeds = self.features.is_empty();
+        self.stream(|sink| npy_pass(npy(open()?)?, embeds, sink))
+    }
+}
+
+// --- CSV --------------------------------------------------------------------------------------------------------------
+
+fn csv_error(error: csv::Error) -> Error {
+    match error.kind() {
+        csv::ErrorKind::Io(io) if io.kind() != std::io::ErrorKind::InvalidData => {
+            Error::new(Code::Io, format!("csv: {error}")).because(error)
+        }
+        _ => Error::corrupt(format!("csv: {error}")).because(error),
+    }
+}
+
+fn guess(source: impl Read) -> Result<Vec<Named>> {
+    let mut reader = csv::Reader::from_reader(source);
+    let names: Vec<String> = reader.headers().map_err(csv_error)?.iter().map(|n| n.trim().to_string()).collect();
+    let mut numeric = vec![true; names.len()];
+    let mut record = csv::StringRecord::new();
+    while reader.read_record(&mut record).map_err(csv_error)? {
+        for (numeric, cell) in numeric.iter_mut().zip(&record) {
+            *numeric &= is_nothing(cell) || cell.trim().parse::<f32>().is_ok();
+        }
+    }
+    let named = |(name, numeric)| Named { name, source: Source::Input, category: !numeric };
+    Ok(names.into_iter().zip(numeric).map(named).collect())
+}
+
+fn csv_pass(source: impl Read, features: &[Named], sink: &mut Sink<'_>) -> Result<()> {
+    let mut reader = csv::Reader::from_reader(source);
+    let header = reader.headers().map_err(csv_error)?.clone();
+    let place = |feature: &Named| {
+        header.iter().position(|h| h.trim() == feature.name).ok_or_else(|| {
+            let columns: Vec<&str> = header.iter().collect();
+            Error::new(Code::NotFound, format!("csv: column '{}': expected one of {columns:?}", feature.name))
+        })
+    };
+    let places = features.iter().map(place).collect::<Result<Vec<usize>>>()?;
+    let mut record = csv::StringRecord::new();
+    while reader.read_record(&mut record).map_err(csv_error)? {
+        let cell = |(feature, place): (&Named, &usize)| match record.get(*place).unwrap_or("") {
+            cell if is_nothing(cell) => Ok(Value::Missing),
+            cell if feature.category => Ok(Value::Category(cell)),
+            cell => cell.trim().parse().map(Value::Number).map_err(|_| {
+                let line = record.position().map_or(0, |p| p.line());
+                let name = &feature.name;
+                Error::invalid(format!("csv: line {line}, column '{name}': expected a number, got '{cell}'"))
+            }),
+        };
+        let values = features.iter().zip(&places).map(cell).collect::<Result<Vec<Value<'_>>>>()?;
+        sink(&Row::new(&values))?;
+    }
+    Ok(())
+}
+
+fn is_nothing(cell: &str) -> bool {
+    NOTHING.iter().any(|n| cell.trim().eq_ignore_ascii_case(n))
+}
+
+// --- NPY --------------------------------------------------------------------------------------------------------------
+
+fn npy<R: Read>(source: R) -> Result<NpyFile<R>> {
+    let file = NpyFile::new(source).map_err(|e| Error::corrupt(format!("npy: {e}")).because(e))?;
+    if file.order() != Order::C && file.shape().len() > 1 {
+        return Err(Error::unsupported("npy: expected C order, got Fortran order; np.ascontiguousarray makes it"));
+    }
+    Ok(file)
+}
+
+fn columns<R: Read>(file: &NpyFile<R>) -> Result<usize> {
+    match *file.shape() {
+        [_] => Ok(1),
+        [_, columns] if (1..=65_536).contains(&columns) => Ok(columns as usize),
+        ref other => {
+            Err(Error::unsupported(format!("npy: expected rows × columns (1 to 65536 of them), got shape {other:?}")))
+        }
+    }
+}
+
+fn npy_pass<R: Read>(file: NpyFile<R>, embeds: bool, sink: &mut Sink<'_>) -> Result<()> {
+    let columns = columns(&file)?;
+    macro_rules! try_types {
+        ($file:expr, $($type:ty)*) => {{
+            let file = $file;
+            $(let file = match file.try_data::<$type>() {
+                Ok(data) => return rows(data.map(|v| v.map(|v| v as f32)), columns, embeds, sink),
+                Err(file) => file,
+            };)*
+            file
+        }};
+    }
+    let file = try_types!(file, f32 f64 i64 i32 i16 i8 u8 u16 u32 u64);
+    Err(Error::unsupported(format!("npy: expected numbers, got elements of type {}", file.dtype().descr())))
+}
+
+fn rows(
+    numbers: impl Iterator<Item = std::io::Result<f32>>,
+    columns: usize,
+    embeds: bool,
+    sink: &mut Sink<'_>,
+) -> Result<()> {
+    let mut row = Vec::with_capacity(columns);
+    for number in numbers {
+        row.push(number.map_err(|e| Error::corrupt(format!("npy: {e}")).because(e))?);
+        if row.len() == columns {
+            if embeds {
+                sink(&Row::default().embedding(&row))?;
+            } else {
+                let values: Vec<Value<'_>> = row.iter().map(|v| Value::Number(*v)).collect();
+                sink(&Row::new(&values))?;
+            }
+            row.clear();
+        }
+    }
+    Ok(())
+}
