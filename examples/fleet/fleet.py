@@ -69,7 +69,7 @@ create table truth as
     select version, week, feature, reference, rows,
            case when split_part(bin, ':', 2) = 'missing' then 'missing'
                 when feature = 'sky' then split_part(bin, ':', 2) else split_part(bin, ':', 1) end as bin
-    from read_csv('{folder}/truth.csv', types = {{version: 'varchar', bin: 'varchar'}});
+    from read_csv('{folder}/truth.csv', header = true, types = {{version: 'varchar', bin: 'varchar'}});
 """
 
 STATISTICS = """
@@ -106,7 +106,7 @@ def main():
     print(f"{bins[0]} bins, {bins[1]} values: as counted from the pooled raw rows, to the last one")
 
     db.execute(f"""
-        create table library as select * from read_csv('{folder}/statistics.csv', types = {{version: 'varchar'}});
+        create table library as select * from read_csv('{folder}/statistics.csv', header = true, types = {{version: 'varchar'}});
         create table compared as
             select s.*, abs(s.psi - l.psi) / (1e-9 + l.psi) as psi_apart, abs(s.chi2 - l.chi2) / (1e-9 + l.chi2) as chi2_apart
             from statistics s join library l using (version, week, feature)""")

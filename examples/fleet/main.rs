@@ -105,7 +105,7 @@ impl Truth {
             for (feature, window) in profile.features.iter().zip(features) {
                 for (bin, (reference, rows)) in feature.counts.iter().zip(window).enumerate() {
                     let name = feature.bins.name(bin);
-                    writeln!(counts, "{version},{week},{},{bin}:{name},{reference},{rows}", feature.name)?;
+                    writeln!(counts, "{version},{week},{},\"{bin}:{name}\",{reference},{rows}", feature.name)?;
                 }
                 let (psi, chi2) = (psi(&feature.counts, window), chi2(&feature.counts, window).statistic);
                 writeln!(statistics, "{version},{week},{},{psi:e},{chi2:e}", feature.name)?;

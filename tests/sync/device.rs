@@ -114,11 +114,10 @@ impl<T> Device<T> {
         let mut expected = BTreeMap::new();
         for (i, feature) in self.profile.features.iter().enumerate() {
             let Bins::Numeric { edges, .. } = &feature.bins else { panic!("a number") };
-            let bounds: Vec<f64> = edges.iter().map(|e| f64::from(*e)).collect();
-            let mut buckets = vec![0; bounds.len() + 1];
+            let mut buckets = vec![0; edges.len() + 1];
             for (seconds, features) in &self.counted {
                 buckets.iter_mut().zip(&features[i]).for_each(|(total, count)| *total += count);
-                let point = Histogram { start: self.begun, buckets: buckets.clone(), bounds: bounds.clone() };
+                let point = Histogram { start: self.begun, buckets: buckets.clone(), bounds: edges.clone() };
                 expected.insert((feature.name.clone(), self.begun + seconds * 1_000_000_000), point);
             }
         }

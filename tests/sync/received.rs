@@ -11,7 +11,8 @@ use serde_json::Value;
 pub(crate) struct Histogram {
     pub(crate) start: u64,
     pub(crate) buckets: Vec<u64>,
-    pub(crate) bounds: Vec<f64>,
+    /// The edges are floats of 32 bits, which the reading of JSON keeps; the last bit of 64 it does not.
+    pub(crate) bounds: Vec<f32>,
 }
 
 #[derive(Debug, Default)]
@@ -93,7 +94,7 @@ impl Received {
         }
         if name == "selvedge.feature" {
             let buckets: Vec<u64> = list(point, "bucketCounts").iter().map(number).collect();
-            let bounds = list(point, "explicitBounds").iter().map(|b| b.as_f64().unwrap()).collect();
+            let bounds = list(point, "explicitBounds").iter().map(|b| b.as_f64().unwrap() as f32).collect();
             assert_eq!(number(&point["count"]), buckets.iter().sum::<u64>());
             let feature = text(&point["attributes"][0]["value"]["stringValue"]);
             self.histograms.insert((feature, time), Histogram { start, buckets, bounds });
