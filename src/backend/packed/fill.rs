@@ -1,10 +1,10 @@
 //! Blocks to what a runtime's operators read. No f32 copy of quants is made on the way.
 
-use half::f16;
 use rayon::prelude::*;
 
 use super::{Form, Packed, Source};
 use crate::engine::Call;
+use crate::kernel::ints::NBits;
 use crate::kernel::{Format, dequantize_into};
 use crate::tensor::Bytes;
 use crate::{Error, Result};
@@ -42,17 +42,14 @@ impl Packed {
     }
 }
 
-/// Writes what is made of a row of blocks.
-type Write = fn(Format, &[u8], &mut [u8]) -> Result<()>;
-
 impl Source {
     fn fill(&self, form: Form, blocks: &[u8], room: &mut [u8]) -> Result<()> {
         let row_blocks = self.columns.div_ceil(self.format.block_elements());
         let row_bytes = row_blocks * self.format.block_bytes();
-        let (room_bytes, write): (usize, Write) = match form {
-            Form::Quants { row } => (usize::try_from(row).unwrap_or(0), quants_into),
-            Form::Scales => (row_blocks * 4, scales_into),
-            Form::Floats => (self.columns * 4, floats_into),
+        let room_bytes = match form {
+            Form::Quants { row } => usize::try_from(row).unwrap_or(0),
+            Form::Scales => row_blocks * 4,
+            Form::Floats => self.columns * 4,
             Form::Numbers => {
                 room.as_chunks_mut().0.iter_mut().zip(0i32..).for_each(|(to, row)| *to = row.to_le_bytes());
                 return Ok(());
@@ -61,12 +58,34 @@ impl Source {
         if row_bytes == 0 || blocks.len() / row_bytes != self.rows || room.len() != self.rows * room_bytes {
             return Err(Error::corrupt("packed model: its blocks do not fit their tensor"));
         }
-        let pieces = blocks.par_chunks(row_bytes * ROWS).zip(room.par_chunks_mut(room_bytes * ROWS));
-        pieces.try_for_each(|(blocks, room)| {
-            let mut rows = blocks.chunks_exact(row_bytes).zip(room.chunks_exact_mut(room_bytes));
-            rows.try_for_each(|(blocks, room)| write(self.format, blocks, room))
+        let parts = blocks.par_chunks(row_bytes * ROWS).zip(room.par_chunks_mut(room_bytes * ROWS));
+        parts.try_for_each(|(blocks, room)| {
+            if form == Form::Floats {
+                let mut rows = blocks.chunks_exact(row_bytes).zip(room.chunks_exact_mut(room_bytes));
+                return rows.try_for_each(|(blocks, room)| floats_into(self.format, blocks, room));
+            }
+            let (values, scales) = repacked(self.format, blocks, row_blocks)?;
+            if form == Form::Scales {
+                room.copy_from_slice(bytemuck::cast_slice(&scales));
+                return Ok(());
+            }
+            // A table has no padding at the end of a row.
+            let rows =
+                values.chunks_exact(values.len() / scales.len() * row_blocks).zip(room.chunks_exact_mut(room_bytes));
+            rows.for_each(|(values, room)| room.copy_from_slice(&values[..room.len()]));
+            Ok(())
         })
     }
+}
+
+/// Rows of blocks as the values and scales of `MatMulNBits`.
+fn repacked(format: Format, blocks: &[u8], row_blocks: usize) -> Result<(Vec<u8>, Vec<f32>)> {
+    let bits = if format == Format::Q4_0 { 4 } else { 8 };
+    let (block, rows) = (format.block_elements(), blocks.len() / (row_blocks * format.block_bytes()));
+    let shape = NBits::new(bits, block, rows, row_blocks * block)?;
+    let (mut values, mut scales) = (vec![0; shape.value_bytes()], vec![0.0; shape.scales()]);
+    shape.repack_into(format, blocks, &mut values, &mut scales)?;
+    Ok((values, scales))
 }
 
 /// Dequantizes blocks into the bytes of f32; of a last block only what there is room for.
@@ -77,32 +96,6 @@ pub(in crate::backend) fn floats_into(format: Format, blocks: &[u8], room: &mut 
         let tile = &mut tile[..blocks.len() / format.block_bytes() * format.block_elements()];
         dequantize_into(format, blocks, tile)?;
         room.copy_from_slice(&bytemuck::cast_slice(tile)[..room.len()]);
-    }
-    Ok(())
-}
-
-/// The quants of blocks as `MatMulNBits` counts them: from 0, along the row, the low half of a byte first.
-fn quants_into(format: Format, blocks: &[u8], room: &mut [u8]) -> Result<()> {
-    let quants = format.block_elements() * if format == Format::Q4_0 { 4 } else { 8 } / 8;
-    for (block, room) in blocks.chunks_exact(format.block_bytes()).zip(room.chunks_mut(quants)) {
-        // The scale stands first, in both.
-        let from = &block[2..];
-        match format {
-            Format::Q4_0 => {
-                for (i, (to, pair)) in room.iter_mut().zip(from.as_chunks::<2>().0.iter().cycle()).enumerate() {
-                    // Weights 0 to 15 are the low halves, 16 to 31 the high ones.
-                    *to = if i < 8 { pair[0] & 15 | pair[1] << 4 } else { pair[0] >> 4 | pair[1] & 0xf0 };
-                }
-            }
-            _ => room.iter_mut().zip(from).for_each(|(to, q)| *to = q ^ 0x80),
-        }
-    }
-    Ok(())
-}
-
-fn scales_into(format: Format, blocks: &[u8], room: &mut [u8]) -> Result<()> {
-    for (block, room) in blocks.chunks_exact(format.block_bytes()).zip(room.as_chunks_mut::<4>().0) {
-        *room = f16::from_le_bytes([block[0], block[1]]).to_f32().to_le_bytes();
     }
     Ok(())
 }
