@@ -288,7 +288,7 @@ fn parts_that_contradict_each_other_are_typed_errors() {
         (Code::Corrupt, "few rows", vec![table(166)]),
         (Code::Corrupt, "no matrix", vec![("embeddings", "F32", vec![167 * 8], rows(167))]),
         (Code::Corrupt, "three dimensions", vec![("embeddings", "F32", vec![167, 2, 4], rows(167))]),
-        (Code::Corrupt, "whole numbers", vec![("embeddings", "I64", vec![167, 4], rows(167))]),
+        (Code::Unsupported, "whole numbers", vec![("embeddings", "I64", vec![167, 4], rows(167))]),
         (Code::Corrupt, "few weights", vec![table(167), ("weights", "F32", vec![166], floats(166, 1.0))]),
         (Code::Corrupt, "NaN", vec![table(167), ("weights", "F32", vec![167], floats(167, f32::NAN))]),
         (Code::Corrupt, "matrix of weights", vec![table(167), ("weights", "F32", vec![167, 1], floats(167, 1.0))]),

@@ -9,7 +9,7 @@ use crate::backend::proto::External;
 use crate::backend::{Model, Options};
 use crate::tensor::Bytes;
 use crate::weights::{Table, TensorEntry, WeightFile};
-use crate::{Error, Result};
+use crate::{Code, Error, Result};
 
 /// The names of the table, the first that is there being taken.
 const TABLES: [&str; 4] = ["embeddings", "embedding.weight", "embeddings.word_embeddings.weight", "token_embd.weight"];
@@ -22,8 +22,11 @@ const TOKENIZER_KEY: &str = "tokenizer.huggingface.json";
 
 /// Whether a file holds a static-embedding model and nothing else.
 pub(in crate::backend) fn is_static(file: &WeightFile) -> bool {
-    let known = |name: &str| TABLES.contains(&name) || name == WEIGHTS || name == MAPPING;
-    TABLES.iter().any(|name| file.get(name).is_some()) && file.tensors().all(|tensor| known(tensor.name()))
+    TABLES.iter().any(|name| file.get(name).is_some()) && file.tensors().all(|tensor| is_known(tensor.name()))
+}
+
+fn is_known(name: &str) -> bool {
+    TABLES.contains(&name) || name == WEIGHTS || name == MAPPING
 }
 
 /// Refuses a file that holds more: a transformer has word embeddings, too, and is not what their mean says.
@@ -32,8 +35,7 @@ pub(super) fn expect_static(file: &WeightFile) -> Result<()> {
 }
 
 fn not_static(file: &WeightFile) -> Error {
-    let known = |name: &str| TABLES.contains(&name) || name == WEIGHTS || name == MAPPING;
-    let mut others: Vec<&str> = file.tensors().map(|tensor| tensor.name()).filter(|name| !known(name)).collect();
+    let mut others: Vec<&str> = file.tensors().map(|tensor| tensor.name()).filter(|name| !is_known(name)).collect();
     let more = others.len().saturating_sub(3);
     others.truncate(3);
     Error::unsupported(format!(
@@ -57,7 +59,11 @@ impl Rows {
     /// contradict each other.
     pub(super) fn read(file: &WeightFile) -> Result<Self> {
         let Some(table) = TABLES.iter().find_map(|name| file.get(name)) else { return Err(not_static(file)) };
-        let table = Table::new(&table).map_err(|e| Error::corrupt(e.message().to_owned()).because(e))?;
+        let table = Table::new(&table).map_err(|e| match e.code() {
+            // The file's fault, not the caller's.
+            Code::InvalidArgument => Error::corrupt(e.message().to_owned()).because(e),
+            _ => e,
+        })?;
         let weights = file.get(WEIGHTS).map(|tensor| numbers(&tensor)).transpose()?;
         let mapping = file.get(MAPPING).map(|tensor| mapping(&tensor, table.rows())).transpose()?;
         if let (Some(weights), Some(mapping)) = (&weights, &mapping)
@@ -144,7 +150,7 @@ fn mapping(tensor: &TensorEntry<'_>, rows: usize) -> Result<Vec<u32>> {
 }
 
 fn room<T>(vector: &mut Vec<T>, n: usize) -> Result<()> {
-    let failed = |e| Error::new(crate::Code::OutOfMemory, format!("no memory for {n} numbers")).because(e);
+    let failed = |e| Error::new(Code::OutOfMemory, format!("no memory for {n} numbers")).because(e);
     vector.try_reserve_exact(n).map_err(failed)
 }
 
