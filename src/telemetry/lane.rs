@@ -244,3 +244,6 @@ impl Reader {
         self.next = oldest;
     }
 }
+
+#[cfg(all(loom, test))]
+mod model;

@@ -338,7 +338,8 @@ impl Log {
 
     fn write_new(&mut self, batch: &Batch) -> io::Result<()> {
         // What was sealed into the last file is as safe as its own options say; from here on it is safe from all.
-        if let Some(file) = self.files.back().filter(|_| self.is_active && !batch.is_synced) {
+        let is_unsynced = self.is_active && self.limits.durability == Durability::Process;
+        if let Some(file) = self.files.back().filter(|_| is_unsynced) {
             self.disk.sync(&file.name)?;
         }
         self.is_active = false;
@@ -400,3 +401,6 @@ impl Log {
 fn is_full(e: &io::Error) -> bool {
     matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
+
+#[cfg(test)]
+mod tests;

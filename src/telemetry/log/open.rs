@@ -28,7 +28,7 @@ fn epoch_of(name: &str) -> Option<u64> {
 
 /// The log as it was left.
 pub(in crate::telemetry) struct Found {
-    log: Log,
+    pub(super) log: Log,
     /// The highest epoch of which there is a trace.
     pub(in crate::telemetry) last_epoch: u64,
     /// By model and epoch, what the last window holds: per lane, the first record that is in none.
@@ -38,7 +38,8 @@ pub(in crate::telemetry) struct Found {
 }
 
 impl Found {
-    /// Looks through all files. Fails only if there is no telling which there are.
+    /// Looks through all files. Fails if there is no telling which there are or what is in one: acknowledging later records
+    /// would delete those. A file that is damaged fails nothing.
     pub(in crate::telemetry) fn look(disk: Box<dyn Disk>, limits: Limits) -> io::Result<Self> {
         Self::look_by(disk, limits, Rules::ALL)
     }
@@ -69,7 +70,7 @@ impl Found {
         for name in &names {
             if let Some(epoch) = epoch_of(name) {
                 found.last_epoch = found.last_epoch.max(epoch);
-                headers.extend(found.look_at(name).inspect_err(|e| found.log.note(name, e)).ok().flatten());
+                headers.extend(found.look_at(name)?);
             }
         }
         found.forget_old_damage(names);
@@ -90,12 +91,9 @@ impl Found {
     fn look_at(&mut self, name: &str) -> io::Result<Option<Header>> {
         let file = match self.log.disk.read(name, self.log.most_file_bytes()) {
             Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::InvalidData => return self.quarantine(name),
-            Err(e) => {
-                // It stays where it is: the next open may be able to read it.
-                self.quarantined += 1;
-                return Err(e);
-            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) if is_damage(&e) => return self.quarantine(name),
+            Err(e) => return Err(e),
         };
         let Some(header) = Header::decode(&file) else {
             // A file that was being made when the power went has nothing in it that was ever sealed.
@@ -158,9 +156,8 @@ impl Found {
         let mut bad: Vec<String> = names.into_iter().filter(|n| n.ends_with(BAD)).collect();
         bad.sort_unstable();
         for name in bad.iter().rev().skip(MOST_BAD) {
-            if let Err(e) = self.log.disk.remove(name) {
-                self.log.note(name, &e);
-            }
+            // The next open tries again.
+            let _ = self.log.disk.remove(name);
         }
     }
 
@@ -196,8 +193,9 @@ fn numbers(left: &mut &[u8]) -> Option<Vec<u64>> {
     (0..len.min(left.len() as u64)).map(|_| codec::take_number(left)).collect()
 }
 
-impl Log {
-    fn note(&mut self, name: &str, e: &io::Error) {
-        self.trouble = Some(format!("{name}: {e}"));
-    }
+/// Too large to be ours, or on a part of the disk that cannot be read.
+fn is_damage(e: &io::Error) -> bool {
+    const EIO: i32 = 5;
+    const ERROR_CRC: i32 = 23;
+    e.kind() == io::ErrorKind::InvalidData || e.raw_os_error() == Some(if cfg!(windows) { ERROR_CRC } else { EIO })
 }

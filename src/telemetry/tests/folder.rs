@@ -27,6 +27,14 @@ fn dropped(telemetry: &Telemetry, reason: Reason) -> u64 {
 }
 
 #[test]
+fn it_crosses_threads() {
+    fn crosses<T: Send>() {}
+    fn is_shared<T: Send + Sync>() {}
+    crosses::<Lane>();
+    is_shared::<Telemetry>();
+}
+
+#[test]
 fn what_is_recorded_is_drained() {
     let dir = tempfile::tempdir().unwrap();
     let telemetry = Telemetry::open(dir.path(), small());

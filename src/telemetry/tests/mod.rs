@@ -1,6 +1,7 @@
 //! The room as a whole.
 
 mod folder;
+mod pinned;
 
 use super::record::*;
 use super::{Exponential, Reason};

@@ -1,0 +1,112 @@
+//! Loss of power at every call: what a crash may leave is listed, opened and held against what was promised.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
+
+use super::super::super::record::*;
+use super::super::super::status::{Durability, Losses, Reason};
+use super::super::open::Found;
+use super::super::{Moment, Rules};
+use super::sim::SimDisk;
+use super::{Driver, History, Known, limits, record};
+
+/// Runs the workload, crashes it everywhere, and returns how many different disks there were and what was broken.
+fn crash_everywhere(durability: Durability, rules: Rules, ignores_sync: bool, steps: u64) -> (usize, Vec<String>) {
+    let disk = SimDisk::default();
+    disk.sim().ignores_sync = ignores_sync;
+    let mut driver = Driver::new(disk.clone(), limits(durability), rules);
+    driver.run(steps);
+    let moments = std::mem::take(&mut disk.sim().moments);
+    let (mut seen, mut broken) = (BTreeSet::new(), Vec::new());
+    for moment in moments {
+        let before = driver.history.known[moment.steps];
+        let after = driver.history.known.get(moment.steps + 1).copied().unwrap_or(before);
+        for image in moment.crashes() {
+            let mut hasher = DefaultHasher::new();
+            (&image, moment.steps).hash(&mut hasher);
+            if !seen.insert(hasher.finish()) {
+                continue;
+            }
+            let checked = check(image, durability, rules, &driver.history, before, after);
+            broken.extend(checked.err().map(|e| format!("after {} steps: {e}", moment.steps)));
+            // A control needs no more.
+            if broken.len() > 20 {
+                return (seen.len(), broken);
+            }
+        }
+    }
+    (seen.len(), broken)
+}
+
+/// What must hold of a disk that a crash left between two steps.
+fn check(
+    image: BTreeMap<String, Vec<u8>>,
+    durability: Durability,
+    rules: Rules,
+    history: &History,
+    before: Known,
+    after: Known,
+) -> Result<(), String> {
+    let disk = SimDisk::holding(image);
+    let found = Found::look_by(Box::new(disk.clone()), limits(durability), rules).map_err(|e| format!("open: {e}"))?;
+    let missing: Vec<(Reason, u64)> = found.log.losses().occurred();
+    if durability == Durability::Power && !missing.is_empty() {
+        return Err(format!("told as lost: {missing:?}"));
+    }
+    let (epoch, quarantined) = (found.last_epoch + 1, found.quarantined);
+    let mut log = found.begin(epoch, [9; 16], Boot::default());
+    let read = log.read(Cursor::start(), usize::MAX);
+    for (position, record) in &read {
+        if history.records.get(position) != Some(record) {
+            return Err(format!("{position:?}: not what was sealed"));
+        }
+        if *position <= before.floor {
+            return Err(format!("{position:?}: came back from below {:?}", before.floor));
+        }
+    }
+    let read: BTreeSet<Position> = read.into_iter().map(|(position, _)| position).collect();
+    let must = history.records.keys().filter(|p| **p <= before.durable && **p > after.floor);
+    if let Some(lost) = must.into_iter().find(|p| !read.contains(p)) {
+        return Err(format!("{lost:?}: lost; {quarantined} files quarantined"));
+    }
+    // And it goes on from there.
+    let now = Anchor { monotonic_ns: 1, ..Anchor::default() };
+    let moment = Moment { now, losses: Losses::default(), next: &[] };
+    let next = log.seal(&record(1, 100), &moment).map_err(|e| format!("seal: {e}"))?;
+    let last = log.read(Cursor::start(), usize::MAX).pop().map(|(position, _)| position);
+    if last != Some(next) || read.last().is_some_and(|last| *last >= next) {
+        return Err(format!("sealed {next:?} after {:?}, read {last:?}", read.last()));
+    }
+    log.ack(next).map_err(|e| format!("ack: {e}"))
+}
+
+#[test]
+fn no_crash_breaks_a_promise() {
+    let (power, broken) = crash_everywhere(Durability::Power, Rules::ALL, false, 300);
+    assert!(broken.is_empty(), "{broken:#?}");
+    let (process, broken) = crash_everywhere(Durability::Process, Rules::ALL, false, 50);
+    assert!(broken.is_empty(), "{broken:#?}");
+    println!("{power} disks with a sync per record, {process} without");
+    assert!(power >= 10_000 && process >= 10_000, "{power} and {process} disks");
+}
+
+#[test]
+fn without_checksums_the_crashes_are_noticed() {
+    let rules = Rules { checksums: false, ..Rules::ALL };
+    let (_, broken) = crash_everywhere(Durability::Power, rules, false, 92);
+    assert!(broken.iter().any(|b| b.contains("not what was sealed")), "{broken:#?}");
+}
+
+#[test]
+fn without_syncs_the_crashes_are_noticed() {
+    let (_, broken) = crash_everywhere(Durability::Power, Rules::ALL, true, 12);
+    assert!(broken.iter().any(|b| b.contains(": lost;")), "{broken:#?}");
+}
+
+#[test]
+fn without_a_floor_before_the_removal_the_crashes_are_noticed() {
+    let rules = Rules { floor_before_removal: false, ..Rules::ALL };
+    let (_, broken) = crash_everywhere(Durability::Power, rules, false, 92);
+    assert!(broken.iter().any(|b| b.contains("told as lost")), "{broken:#?}");
+}
