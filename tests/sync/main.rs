@@ -57,7 +57,9 @@ fn check<T>(device: &Device<T>, folder: &Path) -> Received {
         let received = read(folder);
         (received.histograms.len() >= expected.len() && received.logs.len() >= device.alerts).then_some(received)
     });
-    if let Some((series, point)) = expected.iter().find(|(series, point)| received.histograms.get(*series) != Some(*point)) {
+    if let Some((series, point)) =
+        expected.iter().find(|(series, point)| received.histograms.get(*series) != Some(*point))
+    {
         panic!("{series:?}: expected {point:?}, got {:?}", received.histograms.get(series));
     }
     assert_eq!(received.histograms.len(), expected.len());
