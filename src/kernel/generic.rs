@@ -413,7 +413,7 @@ format!(Iq4Xs, LARGE, block::iq4_xs::BYTES, |b, put| {
     let low = u32::from_le_bytes(b.add(block::iq4_xs::SCALES_L).cast::<[u8; 4]>().read());
     let s = [(spread_nibbles(low) | spread_pairs(high) << 4).to_le_bytes(); 2];
     let d = scales::<L>(L::less(L::bytes(s.as_ptr().cast()), 32), L::half(b.add(block::iq4_xs::D)));
-    for (j, d) in d.into_iter().enumerate() {
+    for (j, d) in d.into_iter().take(8).enumerate() {
         let q = L::bytes(b.add(block::iq4_xs::QS + 16 * j));
         put!(32 * j, L::low(&IQ4_LEVELS, q, Times(d)));
         put!(32 * j + 16, L::high(&IQ4_LEVELS, q, Times(d)));

@@ -20,9 +20,12 @@ const MAPPING: &str = "mapping";
 const TOKENIZER_FILE: &str = "tokenizer.json";
 const TOKENIZER_KEY: &str = "tokenizer.huggingface.json";
 
-/// Whether a file holds a static-embedding model and nothing else.
+/// Whether a file holds a static-embedding model and nothing else. One that counts layers is a transformer whose other
+/// weights are missing.
 pub(in crate::backend) fn is_static(file: &WeightFile) -> bool {
-    TABLES.iter().any(|name| file.get(name).is_some()) && file.tensors().all(|tensor| is_known(tensor.name()))
+    let has_layers = file.metadata().iter().any(|(key, _)| key.ends_with(".block_count"));
+    let has_table = TABLES.iter().any(|name| file.get(name).is_some());
+    has_table && !has_layers && file.tensors().all(|tensor| is_known(tensor.name()))
 }
 
 fn is_known(name: &str) -> bool {
