@@ -7,7 +7,7 @@ use std::arch::x86_64::*;
 use half::{bf16, f16};
 
 use super::generic::{self, Blocks, by_format};
-use super::lanes::{Add, Affine, Lanes, Store};
+use super::lanes::{Add, Affine, Lanes, Spill, Store};
 use super::row::Query;
 use super::table::{Isa, Table};
 
@@ -96,6 +96,16 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn pick(bytes: __m128i, from: &[u8; 16]) -> __m128i {
+        _mm_shuffle_epi8(bytes, Self::bytes(from.as_ptr()))
+    }
+
+    #[inline(always)]
+    unsafe fn mask(bytes: __m128i, mask: &[u8; 16]) -> __m128i {
+        _mm_and_si128(bytes, Self::bytes(mask.as_ptr()))
+    }
+
+    #[inline(always)]
     unsafe fn flip(bytes: __m128i, bits: u8) -> __m128i {
         _mm_xor_si128(bytes, _mm_set1_epi8(bits as i8))
     }
@@ -125,7 +135,8 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     unsafe fn half(from: *const u8) -> f32 {
-        _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(from.cast::<u16>().read_unaligned().into())))
+        // To all lanes: an insertion into one would wait for whatever the register held before.
+        _mm_cvtss_f32(_mm_cvtph_ps(_mm_set1_epi16(from.cast::<i16>().read_unaligned())))
     }
 
     #[inline(always)]
@@ -150,6 +161,12 @@ impl Lanes for Avx2 {
     unsafe fn store(to: *mut f32, floats: [__m256; 2]) {
         _mm256_storeu_ps(to, floats[0]);
         _mm256_storeu_ps(to.add(8), floats[1]);
+    }
+
+    #[inline(always)]
+    unsafe fn spill(floats: [__m256; 2], to: *mut Spill) {
+        to.cast::<__m256>().write_volatile(floats[0]);
+        to.cast::<__m256>().add(1).write_volatile(floats[1]);
     }
 
     #[inline(always)]

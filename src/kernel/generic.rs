@@ -5,7 +5,7 @@ use half::{bf16, f16};
 
 use super::Format;
 use super::block::{self, E2M1_DOUBLED, IQ4_LEVELS, LARGE, NIBBLES, NIBBLES_LESS_8, SMALL};
-use super::lanes::{Affine, Lanes, Sink, Store, Stream, Times, TimesMinus, TimesPlus};
+use super::lanes::{Affine, Lanes, Sink, Spill, Store, Stream, Times, TimesMinus, TimesPlus};
 use super::row::{Query, sum_lanes};
 
 /// How a format is decoded.
@@ -47,10 +47,12 @@ macro_rules! by_format {
 pub(super) use by_format;
 
 const LINE: usize = 64;
+/// Weights decoded at once where each is a block of its own.
+const SINGLES: usize = 64;
 
 /// Weights decoded on the stack before they go to where they do not fit: behind the end, or unaligned.
 #[repr(align(64))]
-struct Tile([f32; 1024]);
+struct Tile<const N: usize>([f32; N]);
 
 /// Decodes all blocks into the sink.
 ///
@@ -64,14 +66,16 @@ pub(super) unsafe fn all<L: Lanes, B: Blocks, S: Sink<L>>(blocks: &[u8], out: &m
         // SAFETY: both slices hold `whole` of their units.
         unsafe { B::decode::<L, S>(blocks.as_ptr().add(i * B::BYTES), out.as_mut_ptr().add(i * B::ELEMENTS), sink) };
     }
-    let (blocks, out) = (&blocks[whole * B::BYTES..], &mut out[whole * B::ELEMENTS..]);
-    if !out.is_empty() {
-        let (mut padded, mut tile) = ([0; LINE * 4], Tile([0.0; 1024]));
-        padded[..blocks.len()].copy_from_slice(blocks);
-        tile.0[..out.len()].copy_from_slice(out);
-        // SAFETY: no unit that has a tail is larger than 64 weights or 256 bytes.
-        unsafe { B::decode::<L, S>(padded.as_ptr(), tile.0.as_mut_ptr(), sink) };
-        out.copy_from_slice(&tile.0[..out.len()]);
+    if const { B::ELEMENTS == SINGLES } {
+        let (blocks, out) = (&blocks[whole * B::BYTES..], &mut out[whole * B::ELEMENTS..]);
+        if !out.is_empty() {
+            let (mut padded, mut tile) = ([0; SINGLES * 4], Tile([0.0; SINGLES]));
+            padded[..blocks.len()].copy_from_slice(blocks);
+            tile.0[..out.len()].copy_from_slice(out);
+            // SAFETY: so many weights, and no single weight has more than four bytes.
+            unsafe { B::decode::<L, S>(padded.as_ptr(), tile.0.as_mut_ptr(), sink) };
+            out.copy_from_slice(&tile.0[..out.len()]);
+        }
     }
 }
 
@@ -241,9 +245,6 @@ macro_rules! format {
     };
 }
 
-// Formats of single weights: a few vectors at once.
-const SINGLES: usize = 64;
-
 format!(F32, SINGLES, SINGLES * 4, |b, put| {
     for i in 0..SINGLES / 16 {
         put!(16 * i, L::from_f32(b.add(64 * i)));
@@ -317,8 +318,8 @@ format!(Q2K, LARGE, block::q2_k::BYTES, |b, put| {
 });
 
 format!(Q3K, LARGE, block::q3_k::BYTES, |b, put| {
-    let s = q3_k_scales(b.add(block::q3_k::SCALES).cast::<[u8; 12]>().read());
-    let d = scales::<L>(L::less(L::bytes(s.as_ptr()), 32), L::half(b.add(block::q3_k::D)));
+    let s = q3_k_scales::<L>(b.add(block::q3_k::SCALES));
+    let d = scales::<L>(L::less(s, 32), L::half(b.add(block::q3_k::D)));
     let hmask = [L::bytes(b.add(block::q3_k::HMASK)), L::bytes(b.add(block::q3_k::HMASK + 16))];
     macro_rules! part {
         ($half:literal, $n:literal) => {
@@ -341,8 +342,7 @@ format!(Q3K, LARGE, block::q3_k::BYTES, |b, put| {
 });
 
 format!(Q4K, LARGE, block::q4_k::BYTES, |b, put| {
-    let s = scales_and_minima(b.add(block::q4_k::SCALES).cast::<[u8; 12]>().read());
-    let s = L::bytes(s.as_ptr());
+    let s = scales_and_minima::<L>(b.add(block::q4_k::SCALES));
     let d = scales::<L>(s, L::half(b.add(block::q4_k::D)));
     let m = scales::<L>(s, L::half(b.add(block::q4_k::DMIN)));
     for j in 0..4 {
@@ -357,8 +357,7 @@ format!(Q4K, LARGE, block::q4_k::BYTES, |b, put| {
 });
 
 format!(Q5K, LARGE, block::q5_k::BYTES, |b, put| {
-    let s = scales_and_minima(b.add(block::q5_k::SCALES).cast::<[u8; 12]>().read());
-    let s = L::bytes(s.as_ptr());
+    let s = scales_and_minima::<L>(b.add(block::q5_k::SCALES));
     let d = scales::<L>(s, L::half(b.add(block::q5_k::D)));
     let m = scales::<L>(s, L::half(b.add(block::q5_k::DMIN)));
     let qh = [L::bytes(b.add(block::q5_k::QH)), L::bytes(b.add(block::q5_k::QH + 16))];
@@ -453,10 +452,10 @@ impl<A> OfBytes for A {
 /// The CPU has `L`.
 #[inline(always)]
 unsafe fn scales<L: Lanes>(bytes: L::Bytes, d: f32) -> [f32; 16] {
-    let mut scales = [0.0; 16];
-    // SAFETY: the caller's, and there is room for sixteen.
-    unsafe { L::store(scales.as_mut_ptr(), L::times(L::floats(bytes), d)) };
-    scales
+    let mut scales = Spill([0.0; 16]);
+    // SAFETY: the caller's.
+    unsafe { L::spill(L::times(L::floats(bytes), d), &raw mut scales) };
+    scales.0
 }
 
 /// The 32 weights of Q5_0 or Q5_1, unsigned.
@@ -474,30 +473,48 @@ unsafe fn five_bits<L: Lanes>(qh: *const u8, qs: *const u8) -> [L::Bytes; 2] {
     }
 }
 
-/// The eight scales of Q4_K and Q5_K, then the eight minima: all four of a kind at once, byte by byte in a `u32`.
+/// The eight scales of Q4_K and Q5_K, then the eight minima.
+///
+/// # Safety
+/// The CPU has `L`; 16 bytes may be read, of which 12 are used.
 #[inline(always)]
-fn scales_and_minima(s: [u8; 12]) -> [u8; 16] {
-    const SIX: u32 = 0x3f3f_3f3f;
-    const FOUR: u32 = 0x0f0f_0f0f;
-    const TWO: u32 = 0x0303_0303;
-    let [a, b, c] = [0, 4, 8].map(|i| u32::from_le_bytes([s[i], s[i + 1], s[i + 2], s[i + 3]]));
-    let all = [a & SIX, c & FOUR | (a >> 6 & TWO) << 4, b & SIX, c >> 4 & FOUR | (b >> 6 & TWO) << 4];
-    bytemuck::must_cast(all.map(u32::to_le))
+unsafe fn scales_and_minima<L: Lanes>(from: *const u8) -> L::Bytes {
+    const NONE: u8 = 255;
+    // SAFETY: the caller's.
+    unsafe {
+        let s = L::bytes(from);
+        // Six bits for the first four of each kind, four for the others, whose upper two are on top of the first.
+        let low = L::pick(s, &[0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, NONE, NONE, NONE, NONE]);
+        let low = L::mask(low, &[63, 63, 63, 63, 15, 15, 15, 15, 63, 63, 63, 63, 0, 0, 0, 0]);
+        let last = L::bits::<4>(
+            L::pick(s, &[NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, 8, 9, 10, 11]),
+            15,
+        );
+        let top = L::pick(s, &[NONE, NONE, NONE, NONE, 0, 1, 2, 3, NONE, NONE, NONE, NONE, 4, 5, 6, 7]);
+        L::or(L::or(low, last), L::bits::<2>(top, 0x30))
+    }
 }
 
 /// The sixteen scales of Q3_K, 32 not yet subtracted.
+///
+/// # Safety
+/// The CPU has `L`; the 12 bytes and the 4 before them may be read.
 #[inline(always)]
-fn q3_k_scales(s: [u8; 12]) -> [u8; 16] {
-    const FOUR: u32 = 0x0f0f_0f0f;
-    const TWO: u32 = 0x0303_0303;
-    let [a, b, c] = [0, 4, 8].map(|i| u32::from_le_bytes([s[i], s[i + 1], s[i + 2], s[i + 3]]));
-    let all = [
-        a & FOUR | (c & TWO) << 4,
-        b & FOUR | (c >> 2 & TWO) << 4,
-        a >> 4 & FOUR | (c >> 4 & TWO) << 4,
-        b >> 4 & FOUR | (c >> 6 & TWO) << 4,
-    ];
-    bytemuck::must_cast(all.map(u32::to_le))
+unsafe fn q3_k_scales<L: Lanes>(from: *const u8) -> L::Bytes {
+    const NONE: u8 = 255;
+    // SAFETY: the caller's; 16 bytes that end with the block's scales.
+    unsafe {
+        let s = L::bytes(from.sub(4));
+        let low = L::pick(s, &[4, 5, 6, 7, 8, 9, 10, 11, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE]);
+        let high = L::pick(s, &[NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, 4, 5, 6, 7, 8, 9, 10, 11]);
+        let nibbles = L::or(L::bits::<0>(low, 15), L::bits::<4>(high, 15));
+        let tops = L::pick(s, &[12, 13, 14, 15, 12, 13, 14, 15, 12, 13, 14, 15, 12, 13, 14, 15]);
+        let first = L::left::<4>(L::mask(tops, &[3, 3, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+        let second = L::left::<2>(L::mask(tops, &[0, 0, 0, 0, 12, 12, 12, 12, 0, 0, 0, 0, 0, 0, 0, 0]));
+        let third = L::mask(tops, &[0, 0, 0, 0, 0, 0, 0, 0, 0x30, 0x30, 0x30, 0x30, 0, 0, 0, 0]);
+        let fourth = L::bits::<2>(L::mask(tops, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xc0, 0xc0, 0xc0, 0xc0]), 0x30);
+        L::or(nibbles, L::or(L::or(first, second), L::or(third, fourth)))
+    }
 }
 
 /// Eight nibbles, lowest first, to eight bytes.

@@ -25,6 +25,10 @@ pub(super) trait Lanes: Copy {
     unsafe fn or(a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
     /// Reads 8 bytes: sixteen nibbles, the lower of each byte first.
     unsafe fn nibbles(from: *const u8) -> Self::Bytes;
+    /// Byte `i` is that at `from[i]`, less than 16; 0 for 255.
+    unsafe fn pick(bytes: Self::Bytes, from: &[u8; 16]) -> Self::Bytes;
+    /// Bit by bit, with a mask for each byte.
+    unsafe fn mask(bytes: Self::Bytes, mask: &[u8; 16]) -> Self::Bytes;
     /// Each byte, some bits flipped.
     unsafe fn flip(bytes: Self::Bytes, bits: u8) -> Self::Bytes;
     /// Each byte less a number.
@@ -47,6 +51,9 @@ pub(super) trait Lanes: Copy {
     unsafe fn from_bf16(from: *const u8) -> Self::Floats;
     /// Writes 64 bytes.
     unsafe fn store(to: *mut f32, floats: Self::Floats);
+    /// Writes to memory for good, even where the compiler would rather take the lanes apart in registers: one load can
+    /// give a number to all lanes, and ports for loads are idle where those for shuffles are not.
+    unsafe fn spill(floats: Self::Floats, to: *mut Spill);
     /// Writes 64 bytes past the caches; `to` must be aligned to 64.
     unsafe fn stream(to: *mut f32, floats: Self::Floats);
     /// Orders what was streamed before what is written later.
@@ -76,6 +83,10 @@ pub(super) trait Lanes: Copy {
     /// Asks for the cache line of an address, which need not be valid.
     unsafe fn prefetch(address: *const u8);
 }
+
+/// Sixteen scales in memory.
+#[repr(align(64))]
+pub(super) struct Spill(pub(super) [f32; 16]);
 
 /// What becomes of a level: a struct and no closure, since it must be inlined always.
 ///

@@ -8,7 +8,7 @@ use std::arch::asm;
 use half::{bf16, f16};
 
 use super::generic::{self, Blocks, by_format};
-use super::lanes::{Add, Affine, Lanes, Store};
+use super::lanes::{Add, Affine, Lanes, Spill, Store};
 use super::row::Query;
 use super::table::{Isa, Table};
 
@@ -93,6 +93,16 @@ impl Lanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn pick(bytes: uint8x16_t, from: &[u8; 16]) -> uint8x16_t {
+        vqtbl1q_u8(bytes, vld1q_u8(from.as_ptr()))
+    }
+
+    #[inline(always)]
+    unsafe fn mask(bytes: uint8x16_t, mask: &[u8; 16]) -> uint8x16_t {
+        vandq_u8(bytes, vld1q_u8(mask.as_ptr()))
+    }
+
+    #[inline(always)]
     unsafe fn flip(bytes: uint8x16_t, bits: u8) -> uint8x16_t {
         veorq_u8(bytes, vdupq_n_u8(bits))
     }
@@ -165,6 +175,11 @@ impl Lanes for Neon {
         for (i, four) in floats.into_iter().enumerate() {
             vst1q_f32(to.add(4 * i), four);
         }
+    }
+
+    #[inline(always)]
+    unsafe fn spill(floats: [float32x4_t; 4], to: *mut Spill) {
+        Self::store(to.cast(), floats);
     }
 
     #[inline(always)]
