@@ -32,15 +32,15 @@
 //! segment, all whole records are read. `telemetry.live` must not be truncated by others while it is open, and a process
 //! that forks must not record in the child.
 //!
-//! **What was seen.** Each of these has a control that breaks the rule it proves and must be noticed.
+//! **What was seen.** All but the flipped bits have a control, which breaks the rule that is proved and must be noticed.
 //!
 //! | fault | how | seen |
 //! |---|---|---|
-//! | SIGKILL at any moment, four threads that record | `SELVEDGE_LONG=1 cargo test --test telemetry_kill` | 2,000 kills, 6.3 million records: none lost, none counted twice, no bad one believed |
+//! | SIGKILL at any moment, four threads that record | `SELVEDGE_LONG=1 cargo test --test telemetry_kill` | 2,000 kills, 6.3 million records: none lost, no more than those in flight beside those that were told, no bad one believed |
 //! | loss of power at every call: writes dropped, reordered, torn at 512 and 4096 bytes | `cargo test --lib telemetry::log::tests::crash` | 25,762 different disks: all open, no promise broken |
 //! | every call of the disk fails, once or for good: full, read-only, broken | `cargo test --lib telemetry::log::tests::errors` | the host goes on, all that was sealed is there |
 //! | every bit of a record in a lane flipped | `cargo test --lib a_damaged_slot` | 1,024 files: never believed, always counted |
-//! | all interleavings of a lane's hand-over | `RUSTFLAGS="--cfg loom" cargo test --lib lane::model` | each record there once |
+//! | a lane's hand-over in all interleavings of up to 3 preemptions | `RUSTFLAGS="--cfg loom" cargo test --lib lane::model` | each record there once |
 //!
 //! **Files.** The bytes of `telemetry.live` are drawn in `live.rs` and `slot.rs`, those of a segment in `log/segment.rs` and
 //! `codec.rs`. Both kinds begin with a magic and a version, which is 1. `telemetry.lock` is empty and locked by
