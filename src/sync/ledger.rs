@@ -25,7 +25,7 @@ const STEP: u64 = 3_600_000_000_000;
 pub(super) struct Ledger<'a> {
     options: &'a Options,
     pub state: State,
-    clocks: Clocks,
+    pub clocks: Clocks,
     noise: &'a mut Noise,
     profiles: BTreeMap<u32, Option<Profile>>,
     draft: Draft,

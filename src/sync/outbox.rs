@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prost::Message;
 use sha2::{Digest, Sha256};
@@ -13,7 +13,7 @@ use super::ledger::Ledger;
 use super::privacy::{Noise, Privacy, fill};
 use super::request::{hex, uuid};
 use super::state::{Pending, State};
-use crate::telemetry::{Cursor, Position, Telemetry};
+use crate::telemetry::{Anchor, Cursor, Position, Telemetry};
 use crate::{Code, Error, Result};
 
 /// Records are read from the log in pieces of so many bytes.
@@ -202,7 +202,9 @@ impl Outbox {
         if let Some(batch) = self.pending() {
             return Ok(Some(batch));
         }
+        let present = self.present();
         let mut ledger = Ledger::new(&self.options, self.state.clone(), &mut self.noise);
+        ledger.clocks.add(&present);
         loop {
             let after = ledger.state.position();
             let from = if after == Position::default() { Cursor::start() } else { Cursor::after(after) };
@@ -283,6 +285,14 @@ impl Outbox {
     /// The last sealed record that is in the totals and in a batch.
     pub fn through(&self) -> Position {
         self.state.position()
+    }
+
+    /// Both clocks now: tells the time of records of this boot whose own anchor gave way to the limit of the log.
+    fn present(&self) -> Anchor {
+        let stamp = self.telemetry.now();
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+        let unix_ns = i64::try_from(unix).unwrap_or(0);
+        Anchor { stamp, monotonic_ns: stamp.monotonic_ns, unix_ns, uncertainty_ns: 0 }
     }
 
     pub(super) fn pending(&self) -> Option<Batch> {

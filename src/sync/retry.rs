@@ -16,7 +16,7 @@ use std::time::Duration;
 /// assert_eq!(retry.next(0, 400, None, 0), Decision::Drop);
 /// let half = u64::MAX / 2;
 /// let Decision::Wait(wait) = retry.next(3, 503, None, half) else { panic!() };
-/// assert_eq!(wait.as_secs(), 3); // half of 1 s · 2³, rounded down
+/// assert_eq!(wait.as_secs(), 4); // half of 1 s · 2³
 /// let Decision::Wait(wait) = retry.next(0, 429, Some(Duration::from_secs(30)), 0) else { panic!() };
 /// assert_eq!(wait, Duration::from_secs(30));
 /// ```

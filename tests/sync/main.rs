@@ -77,7 +77,7 @@ fn every_bucket_arrives_in_every_encoding() {
         (1..=60).for_each(|minute| device.window(minute * 60));
         (0..3).for_each(|_| device.alert());
         let mut outbox = device.outbox(Options { encoding, ..exact() });
-        let batches = drain(&mut outbox, collector.port, 100_000);
+        let batches = drain(&mut outbox, collector.port, 20_000);
         assert!(batches > 3, "{batches} batches");
         let received = check(&device, folder.path());
         assert_eq!(received.conflicts, 0);
@@ -134,19 +134,19 @@ fn nothing_is_lost_when_the_collector_is_killed_amid_a_batch() {
     (1..=20).for_each(|hour| device.window(hour * 3600));
     device.alert();
     let mut outbox = device.outbox(exact());
-    let batch = outbox.next_batch(30_000).unwrap().unwrap();
+    let batch = outbox.next_batch(10_000).unwrap().unwrap();
     assert_eq!(post(first.port, &batch).unwrap(), 200);
     collector::wait(|| (read(folder.path()).points as u64 >= batch.points).then_some(()));
     outbox.ack(&batch).unwrap();
     // Half of the next batch's body is on the wire when the Collector dies.
-    let batch = outbox.next_batch(30_000).unwrap().unwrap();
+    let batch = outbox.next_batch(10_000).unwrap().unwrap();
     let half = http::begin(first.port, "/v1/metrics", batch.encoding.header(), &batch.metrics, batch.metrics.len() / 2);
     let port = first.port;
     first.kill();
     assert!(half.finish().is_err(), "no answer came");
     assert!(post(port, &batch).is_err(), "nobody listens");
     let second = Collector::start(folder.path()).unwrap();
-    drain(&mut outbox, second.port, 30_000);
+    drain(&mut outbox, second.port, 10_000);
     let received = check(&device, folder.path());
     assert_eq!(received.conflicts, 0);
 }
