@@ -51,13 +51,13 @@ fn every_source_is_told_alike() {
 
 #[test]
 fn files_beside_a_model_count_and_are_missed() {
-    let told = inspect(&data("external/ok/model.onnx"), &Options::new()).unwrap();
+    let told = inspect(data("external/ok/model.onnx"), &Options::new()).unwrap();
     let beside = fs::metadata(data("external/ok/weights.bin")).unwrap().len();
     assert_eq!(told.bytes, fs::metadata(data("external/ok/model.onnx")).unwrap().len() + beside);
     assert_eq!(told.tensors[0].location.as_deref(), Some("weights.bin"));
     assert!(told.flaw.is_none() && told.warnings.iter().any(|w| w.contains("weights.bin")), "{:?}", told.warnings);
 
-    let told = inspect(&data("external/missing/model.onnx"), &Options::new()).unwrap();
+    let told = inspect(data("external/missing/model.onnx"), &Options::new()).unwrap();
     assert_eq!(told.flaw.map(|e| e.code()), Some(Code::NotFound));
     // From memory nobody can tell.
     let told = inspect(fs::read(data("external/missing/model.onnx")).unwrap(), &Options::new()).unwrap();

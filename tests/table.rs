@@ -62,7 +62,7 @@ fn safetensors(tensors: &[(&str, &str, &[usize], Vec<u8>)]) -> Vec<u8> {
 
 /// The fixture's table, weights and mapping as a GGUF file with its tokenizer within.
 fn gguf(path: &Path, format: Format, tensor_type: TensorType) {
-    let file = WeightFile::open(&data().join("model.safetensors"), Map::Mapped).unwrap();
+    let file = WeightFile::open(data().join("model.safetensors"), Map::Mapped).unwrap();
     let (table, mapping) = (file.tensor("embeddings").unwrap(), file.tensor("mapping").unwrap());
     let mut rows = vec![0.0; table.shape().elements()];
     table.dequantize_into(&mut rows).unwrap();
@@ -85,7 +85,7 @@ fn gguf(path: &Path, format: Format, tensor_type: TensorType) {
 
 #[test]
 fn vectors_are_those_of_model2vec() {
-    let (expected, engine) = (expected(), open(&data(), Options::new()).unwrap());
+    let (expected, engine) = (expected(), open(data(), Options::new()).unwrap());
     let texts = texts(&expected);
     let (spec, name) = (engine.spec(), engine.spec().provenance.model.as_str());
     assert_eq!((spec.embedding_size, spec.provenance.backend, name), (Some(32), "table", "static"));
@@ -104,7 +104,7 @@ fn vectors_are_those_of_model2vec() {
 
 #[test]
 fn a_text_is_text_and_not_a_special_token() {
-    let engine = open(&data(), Options::new()).unwrap();
+    let engine = open(data(), Options::new()).unwrap();
     let vectors = engine.embed(["[CLS] the [SEP]", "the"]).unwrap();
     let vectors = vectors.as_slice::<f32>().unwrap();
     assert_ne!(vectors[..32], vectors[32..]);
@@ -117,18 +117,18 @@ fn a_text_is_text_and_not_a_special_token() {
 #[test]
 fn threads_make_no_difference() {
     let texts: Vec<String> = (0..500).map(|i| format!("{} rain the city {}", "a ".repeat(i % 37), i)).collect();
-    let with = |threads| open(&data(), Options::new().threads(threads)).unwrap().embed(texts.clone()).unwrap();
+    let with = |threads| open(data(), Options::new().threads(threads)).unwrap().embed(texts.clone()).unwrap();
     let one = with(1);
     assert_eq!(with(3), one);
-    assert_eq!(open(&data(), Options::new()).unwrap().embed(texts.clone()).unwrap(), one);
+    assert_eq!(open(data(), Options::new()).unwrap().embed(texts.clone()).unwrap(), one);
     for bad in [0, 1025] {
-        assert_eq!(code(&data(), Options::new().threads(bad)).0, Code::InvalidArgument);
+        assert_eq!(code(data(), Options::new().threads(bad)).0, Code::InvalidArgument);
     }
 }
 
 #[test]
 fn long_requests_take_steps_that_can_be_cancelled() {
-    let engine = open(&data(), Options::new()).unwrap();
+    let engine = open(data(), Options::new()).unwrap();
     let request = || Embed::new(vec!["rain in the city and rain again ".repeat(50); 200]);
     let cancel = Cancel::new();
     let mut run = engine.start(request().into(), Call::new().cancel(&cancel)).unwrap();
@@ -146,7 +146,7 @@ fn long_requests_take_steps_that_can_be_cancelled() {
 
 #[test]
 fn what_is_not_served_is_refused() {
-    let engine = open(&data(), Options::new()).unwrap();
+    let engine = open(data(), Options::new()).unwrap();
     let refused = |request: selvedge::Request| {
         let error = engine.start(request, Call::new()).err().expect("it was admitted");
         (error.code(), error.to_string())
@@ -176,10 +176,10 @@ fn the_digest_is_of_table_and_tokenizer() {
 
 #[test]
 fn memory_is_foreseen_and_limited() {
-    let needs = open(&data(), Options::new()).unwrap().spec().memory;
+    let needs = open(data(), Options::new()).unwrap().spec().memory;
     assert!(needs.weights == 167 * 32 * 2 && needs.context > 0 && needs.scratch > 0, "{needs:?}");
-    assert!(open(&data(), Options::new().memory_limit(needs.total())).is_ok());
-    let (code, message) = code(&data(), Options::new().memory_limit(needs.total() - 1));
+    assert!(open(data(), Options::new().memory_limit(needs.total())).is_ok());
+    let (code, message) = code(data(), Options::new().memory_limit(needs.total() - 1));
     assert_eq!(code, Code::OutOfMemory, "{message}");
 }
 
@@ -207,7 +207,7 @@ fn a_quantized_table_in_one_gguf_file_gives_nearly_the_same() {
             }
         }
     }
-    let explicit = open(&folder.path().join("q8_0.gguf"), Options::new().backend(Backend::Table));
+    let explicit = open(folder.path().join("q8_0.gguf"), Options::new().backend(Backend::Table));
     assert!(explicit.is_ok());
 }
 

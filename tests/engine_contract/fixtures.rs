@@ -71,7 +71,7 @@ fn new<T: Element>(dims: &[usize], flat: &[&Value], of: impl Fn(&Value) -> T) ->
 
 /// Writes the static-embedding model of `tests/data/static` as one GGUF file, its tokenizer within.
 pub(crate) fn static_model(to: &Path) {
-    let model = WeightFile::open(&path("static/model.safetensors"), Map::Mapped).unwrap();
+    let model = WeightFile::open(path("static/model.safetensors"), Map::Mapped).unwrap();
     let tokenizer = std::fs::read_to_string(path("static/tokenizer.json")).unwrap();
     let mut writer = GgufWriter::new();
     writer.set("general.architecture", "static-embedding").unwrap();
