@@ -29,6 +29,8 @@ pub(super) fn table() -> Option<Table> {
         narrow_bf16,
         dot_q8_0,
         dot_q4_0,
+        affine_bytes,
+        affine_nibbles,
         prefetch,
     })
 }
@@ -54,6 +56,8 @@ entry!(narrow_f16(from: &[f32], to: &mut [f16]), generic::narrow_f16::<Avx512>(f
 entry!(narrow_bf16(from: &[f32], to: &mut [bf16]), generic::narrow_bf16::<Avx512>(from, to));
 entry!(dot_q8_0(row: &[u8], query: &Query) -> f32, generic::dot_q8_0::<Avx512>(row, query));
 entry!(dot_q4_0(row: &[u8], query: &Query) -> f32, generic::dot_q4_0::<Avx512>(row, query));
+entry!(affine_bytes(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]), generic::affine_bytes::<Avx512>(codes, flip, zero, scale, out));
+entry!(affine_nibbles(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]), generic::affine_nibbles::<Avx512>(codes, flip, zero, scale, out));
 entry!(prefetch(row: &[u8]), generic::prefetch::<Avx512>(row));
 
 #[derive(Clone, Copy)]
@@ -88,6 +92,17 @@ impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn or(a: __m128i, b: __m128i) -> __m128i {
         _mm_or_si128(a, b)
+    }
+
+    #[inline(always)]
+    unsafe fn nibbles(from: *const u8) -> __m128i {
+        let bytes = _mm_loadl_epi64(from.cast());
+        _mm_unpacklo_epi8(Self::bits::<0>(bytes, 15), Self::bits::<4>(bytes, 15))
+    }
+
+    #[inline(always)]
+    unsafe fn flip(bytes: __m128i, bits: u8) -> __m128i {
+        _mm_xor_si128(bytes, _mm_set1_epi8(bits as i8))
     }
 
     #[inline(always)]

@@ -173,6 +173,40 @@ pub(super) unsafe fn dot_q4_0<L: Lanes>(row: &[u8], query: &Query) -> f32 {
 /// # Safety
 /// The CPU has `L`.
 #[inline(always)]
+pub(super) unsafe fn affine_bytes<L: Lanes>(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]) {
+    assert_eq!(codes.len(), out.len());
+    let whole = out.len() / 16 * 16;
+    for i in (0..whole).step_by(16) {
+        // SAFETY: sixteen codes and numbers are left.
+        unsafe {
+            let codes = L::flip(L::bytes(codes.as_ptr().add(i)), flip);
+            L::store(out.as_mut_ptr().add(i), L::times(L::minus(L::floats(codes), zero), scale));
+        }
+    }
+    let rest = codes[whole..].iter().zip(&mut out[whole..]);
+    rest.for_each(|(code, y)| *y = (f32::from((code ^ flip) as i8) - zero) * scale);
+}
+
+/// # Safety
+/// The CPU has `L`.
+#[inline(always)]
+pub(super) unsafe fn affine_nibbles<L: Lanes>(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]) {
+    assert_eq!(codes.len(), out.len().div_ceil(2));
+    let whole = out.len() / 16 * 16;
+    for i in (0..whole).step_by(16) {
+        // SAFETY: eight bytes and sixteen numbers are left.
+        unsafe {
+            let codes = L::flip(L::nibbles(codes.as_ptr().add(i / 2)), flip);
+            L::store(out.as_mut_ptr().add(i), L::times(L::minus(L::floats(codes), zero), scale));
+        }
+    }
+    let nibble = |i: usize| codes[i / 2] >> (4 * (i % 2)) & 15 ^ flip;
+    (whole..out.len()).for_each(|i| out[i] = (f32::from(nibble(i)) - zero) * scale);
+}
+
+/// # Safety
+/// The CPU has `L`.
+#[inline(always)]
 pub(super) unsafe fn prefetch<L: Lanes>(row: &[u8]) {
     for line in row.chunks(LINE) {
         // SAFETY: an address of the row, and none would do harm.

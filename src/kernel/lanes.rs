@@ -23,6 +23,10 @@ pub(super) trait Lanes: Copy {
     unsafe fn left<const SHIFT: i32>(bytes: Self::Bytes) -> Self::Bytes;
     /// Bit by bit.
     unsafe fn or(a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
+    /// Reads 8 bytes: sixteen nibbles, the lower of each byte first.
+    unsafe fn nibbles(from: *const u8) -> Self::Bytes;
+    /// Each byte, some bits flipped.
+    unsafe fn flip(bytes: Self::Bytes, bits: u8) -> Self::Bytes;
     /// Each byte less a number.
     unsafe fn less(bytes: Self::Bytes, number: i8) -> Self::Bytes;
 

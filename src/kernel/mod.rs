@@ -27,6 +27,8 @@ mod dequantize;
 mod format;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod generic;
+pub mod groups;
+pub mod ints;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod lanes;
 #[cfg(target_arch = "aarch64")]

@@ -23,6 +23,8 @@ pub(super) fn table() -> Option<Table> {
         narrow_bf16,
         dot_q8_0,
         dot_q4_0,
+        affine_bytes,
+        affine_nibbles,
         prefetch,
     })
 }
@@ -44,6 +46,8 @@ entry!(narrow_f16(from: &[f32], to: &mut [f16]), generic::narrow_f16::<Neon>(fro
 entry!(narrow_bf16(from: &[f32], to: &mut [bf16]), generic::narrow_bf16::<Neon>(from, to));
 entry!(dot_q8_0(row: &[u8], query: &Query) -> f32, generic::dot_q8_0::<Neon>(row, query));
 entry!(dot_q4_0(row: &[u8], query: &Query) -> f32, generic::dot_q4_0::<Neon>(row, query));
+entry!(affine_bytes(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]), generic::affine_bytes::<Neon>(codes, flip, zero, scale, out));
+entry!(affine_nibbles(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]), generic::affine_nibbles::<Neon>(codes, flip, zero, scale, out));
 entry!(prefetch(row: &[u8]), generic::prefetch::<Neon>(row));
 
 #[derive(Clone, Copy)]
@@ -80,6 +84,17 @@ impl Lanes for Neon {
     #[inline(always)]
     unsafe fn or(a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {
         vorrq_u8(a, b)
+    }
+
+    #[inline(always)]
+    unsafe fn nibbles(from: *const u8) -> uint8x16_t {
+        let bytes = vcombine_u8(vld1_u8(from), vdup_n_u8(0));
+        vzip1q_u8(Self::bits::<0>(bytes, 15), Self::bits::<4>(bytes, 15))
+    }
+
+    #[inline(always)]
+    unsafe fn flip(bytes: uint8x16_t, bits: u8) -> uint8x16_t {
+        veorq_u8(bytes, vdupq_n_u8(bits))
     }
 
     #[inline(always)]

@@ -196,6 +196,13 @@ pub(super) fn table() -> Table {
                 (b[block::q4_0::QS + k % 16] >> (4 * (k / 16)) & 15) as i8 - 8
             })
         },
+        affine_bytes: |codes, flip, zero, scale, out| {
+            codes.iter().zip(out).for_each(|(code, y)| *y = (f32::from((code ^ flip) as i8) - zero) * scale);
+        },
+        affine_nibbles: |codes, flip, zero, scale, out| {
+            let nibble = |i: usize| codes[i / 2] >> (4 * (i % 2)) & 15 ^ flip;
+            out.iter_mut().enumerate().for_each(|(i, y)| *y = (f32::from(nibble(i)) - zero) * scale);
+        },
         prefetch: |_| {},
     }
 }

@@ -14,6 +14,9 @@ pub(super) type Accumulate = fn(&[u8], f32, &mut [f32]);
 /// The product of a row and a query.
 pub(super) type Dot = fn(&[u8], &Query) -> f32;
 
+/// `((code ^ flip) - zero) · scale` of each code.
+pub(super) type AffineCodes = fn(&[u8], u8, f32, f32, &mut [f32]);
+
 /// The instruction set whose kernels are in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -60,6 +63,10 @@ pub(super) struct Table {
     pub(super) narrow_bf16: fn(&[f32], &mut [bf16]),
     pub(super) dot_q8_0: Dot,
     pub(super) dot_q4_0: Dot,
+    /// Of signed bytes.
+    pub(super) affine_bytes: AffineCodes,
+    /// Of unsigned nibbles, the lower of each byte first.
+    pub(super) affine_nibbles: AffineCodes,
     pub(super) prefetch: fn(&[u8]),
 }
 

@@ -137,6 +137,16 @@ fn gguf(model: &[u8], add: &mut Add<'_>) {
         add(&format!("type-{name}"), &tensor(&[one], 255, [0; 8]), REFUSED);
         add(&format!("rank-{name}"), &tensor(&[one; 9], 0, [0; 8]), BROKEN);
     }
+    // The first sizes that llama.cpp counts in two different ways: its assertion ends the process.
+    let shapes: [(&[u64], u32); 3] =
+        [(&[1 << 31, (1 << 32) - 1], 24), (&[1, (1 << 63) - 1], 24), (&[1 << 32, 0, 1 << 32], 0)];
+    for (dims, kind) in shapes {
+        let listed =
+            [&(dims.len() as u32).to_le_bytes()[..], &dims.iter().flat_map(|d| d.to_le_bytes()).collect::<Vec<_>>()];
+        let info = [&text(b"t")[..], &listed.concat(), &kind.to_le_bytes(), &[0; 8]].concat();
+        add(&format!("dims-{dims:?}"), &[&header(3, 1, 1)[..], &arch, &info, &[0; 64]].concat(), BROKEN);
+        add(&format!("dims-{dims:?}-alone"), &[&header(3, 1, 0)[..], &info, &[0; 64]].concat(), BROKEN);
+    }
     for align in [0u32, 3, 1 << 31, u32::MAX] {
         let pairs = [&header(3, 0, 2)[..], &arch, &pair("general.alignment", 4, &align.to_le_bytes())].concat();
         add(&format!("alignment-{align}"), &pairs, REFUSED);

@@ -4,6 +4,8 @@ mod blocks;
 mod contract;
 #[cfg(feature = "gguf")]
 mod ggml;
+mod groups;
+mod ints;
 mod quantizing;
 mod rows;
 mod variants;

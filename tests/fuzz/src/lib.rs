@@ -1,0 +1,38 @@
+//! What the fuzz targets do with a file.
+
+use selvedge::weights::{Value, WeightFile};
+use selvedge::{Bytes, Map};
+
+/// Opens a file and looks at all that it shows. It may be refused; it may not panic, take much memory, or show bytes
+/// that are not the file's.
+pub fn open_and_use(data: &[u8]) {
+    let Ok(file) = WeightFile::open(Bytes::shared(data.to_vec()), Map::Mapped) else { return };
+    for (key, value) in file.metadata().iter() {
+        assert!(file.metadata().get(key).is_some());
+        look_at(value);
+    }
+    let (mut row, mut last) = (vec![0.0; 4096], 0);
+    let mut places: Vec<_> = file.tensors().map(|tensor| tensor.place()).collect();
+    places.sort_by_key(|place| place.start);
+    for place in places {
+        assert!(last <= place.start && place.start < place.end && place.end <= data.len() as u64);
+        last = place.end;
+    }
+    for tensor in file.tensors() {
+        assert_eq!(tensor.share().as_slice(), tensor.bytes());
+        let _ = tensor.view();
+        if let Some(row) = row.get_mut(..tensor.row_len()) {
+            let _ = tensor.dequantize_rows_into(0..1, row);
+        }
+    }
+}
+
+fn look_at(value: Value<'_>) {
+    let Some(array) = value.as_array() else { return drop(value.to_string()) };
+    let mut count = 0;
+    for element in array.iter() {
+        count += 1;
+        look_at(element);
+    }
+    assert_eq!(count, array.len());
+}
