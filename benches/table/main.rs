@@ -97,17 +97,23 @@ fn gather(tables: &[Table]) {
         assert_eq!(pool(table, &ids[..TEXT]), naive(*format, &ids[..TEXT]), "{format}");
     }
     let pool = &pool;
-    let ids = &ids;
-    let side = |table| -> Box<dyn FnMut()> {
-        Box::new(move || {
-            ids.chunks_exact(TEXT).for_each(|ids| {
-                black_box(pool(table, ids));
+    let timed = |ids: &[u32]| {
+        let side = |table| -> Box<dyn FnMut() + '_> {
+            Box::new(move || {
+                ids.chunks_exact(TEXT).for_each(|ids| {
+                    black_box(pool(table, ids));
+                })
             })
-        })
+        };
+        alternate(ROUNDS, &mut tables.iter().map(side).collect::<Vec<_>>())
     };
-    let seconds = alternate(ROUNDS, &mut tables.iter().map(side).collect::<Vec<_>>());
-    for (format, s) in FORMATS.iter().zip(&seconds) {
-        println!("gather and pool, {format}: {:.1} ns a row", s / ids.len() as f64 * 1e9);
+    let seconds = timed(&ids);
+    // The same work on rows that are in the cache: what is left of the time when the memory is not waited for.
+    let near: Vec<u32> = ids.iter().map(|id| id % 32).collect();
+    for ((format, s), cached) in FORMATS.iter().zip(&seconds).zip(timed(&near)) {
+        let nanoseconds = |s: f64| s / ids.len() as f64 * 1e9;
+        let (far, near, bytes) = (nanoseconds(*s), nanoseconds(cached), format.bytes(WIDTH).expect("whole blocks"));
+        println!("gather and pool, {format}: {far:.1} ns a row of {bytes} bytes, from the cache {near:.1} ns");
     }
     println!("RATIO table/gather/q8_0-over-f32 {:.2} >=1.8", seconds[0] / seconds[2]);
     println!("RATIO table/gather/q4_0-over-f32 {:.2} >=3", seconds[0] / seconds[3]);

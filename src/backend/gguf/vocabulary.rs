@@ -73,8 +73,10 @@ pub(super) fn check_vocabulary(header: Metadata<'_>) -> Result<Vocabulary> {
     let longest = check_tokens(&tokens, types)?;
     let ids = Ids { header, tokens: &tokens };
     ids.check(model)?;
-    if model == "llama" {
-        check_bytes(&tokens)?;
+    match model {
+        "llama" => check_bytes(&tokens)?,
+        "bert" => check_no_bytes(types)?,
+        _ => {}
     }
     Ok(Vocabulary {
         bos: ids.text("bos")?,
@@ -146,6 +148,14 @@ fn check_tokens(tokens: &[&[u8]], types: Option<Array<'_>>) -> Result<usize> {
 fn as_read<'a>(id: usize, token: &'a [u8]) -> Cow<'a, [u8]> {
     let end = token.iter().position(|&b| b == 0).unwrap_or(token.len());
     if end == 0 { format!("[EMPTY_{id}]").into_bytes().into() } else { token[..end].into() }
+}
+
+/// WordPiece knows no bytes, and llama.cpp ends the process over one when it loads the vocabulary.
+fn check_no_bytes(types: Option<Array<'_>>) -> Result<()> {
+    match types.iter().flat_map(Array::numbers).position(|kind| kind == Some(BYTE_TOKEN)) {
+        Some(id) => Err(Error::corrupt(format!("token {id}: expected no byte in a WordPiece vocabulary, got type 6"))),
+        None => Ok(()),
+    }
 }
 
 /// SentencePiece falls back to bytes, and a missing one is a C++ exception in the middle of a text.

@@ -18,6 +18,12 @@ pub use search::Hit;
 const AHEAD_BYTES: usize = 8 << 10;
 const MOST_AHEAD: usize = 32;
 
+/// A sum that begins where a line of the cache does: each row is added to all of it, and numbers that straddle two
+/// lines cost twice. Wider rows are added to where the sum is wanted.
+#[repr(align(64))]
+struct Aligned([f32; ALIGNED]);
+const ALIGNED: usize = 1024;
+
 /// The rows of a two-dimensional tensor, `[rows, width]`, such as the vectors of a vocabulary or of a collection of
 /// texts. Shares the file's map, so a clone costs nothing.
 ///
@@ -186,12 +192,16 @@ impl Table {
             Pool::Weighted(weights) => weights,
             Pool::Sum | Pool::Mean => &[],
         };
-        out.fill(0.0);
-        let bytes = self.bytes.as_slice();
-        self.ask_first(bytes, ids);
-        for (i, &id) in ids.iter().enumerate() {
-            self.ask_ahead(bytes, ids, i);
-            self.add(self.row(bytes, id), weights.get(i).copied().unwrap_or(1.0), out)?;
+        let mut aligned = Aligned([0.0; ALIGNED]);
+        match aligned.0.get_mut(..out.len()) {
+            Some(sum) => {
+                self.sum(ids, weights, sum)?;
+                out.copy_from_slice(sum);
+            }
+            None => {
+                out.fill(0.0);
+                self.sum(ids, weights, out)?;
+            }
         }
         if pool == Pool::Mean && !normalize && !ids.is_empty() {
             let n = ids.len() as f32;
@@ -199,6 +209,17 @@ impl Table {
         }
         if normalize {
             to_length_1(out);
+        }
+        Ok(())
+    }
+
+    /// Adds the rows to `sum`, each times its weight, or once without weights.
+    fn sum(&self, ids: &[u32], weights: &[f32], sum: &mut [f32]) -> Result<()> {
+        let bytes = self.bytes.as_slice();
+        self.ask_first(bytes, ids);
+        for (i, &id) in ids.iter().enumerate() {
+            self.ask_ahead(bytes, ids, i);
+            self.add(self.row(bytes, id), weights.get(i).copied().unwrap_or(1.0), sum)?;
         }
         Ok(())
     }

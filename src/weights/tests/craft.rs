@@ -106,6 +106,7 @@ impl File {
             .key("bert.attention.causal", 7, vec![0])
             .u32("bert.pooling_type", 1)
             .text("tokenizer.ggml.model", "bert")
+            .array("tokenizer.ggml.token_type", 5, 300, [1u32; 300].iter().flat_map(|t| t.to_le_bytes()).collect())
             .u32("tokenizer.ggml.token_type_count", 2)
             .u32("tokenizer.ggml.seperator_token_id", 258)
             .u32("tokenizer.ggml.unknown_token_id", 259)
