@@ -54,8 +54,8 @@ pub struct FeatureDrift {
     pub finding: Option<Finding>,
     /// Rejected in enough of the last windows: an alert is due.
     pub drifted: bool,
-    /// ln p of more missing values, and of more values out of range or in other categories.
-    quality: [f64; 2],
+    /// ln p of χ², of more missing values, and of more values out of range or in other categories.
+    evidence: [f64; 3],
 }
 
 /// Holds a feature's window against its reference.
@@ -81,9 +81,10 @@ pub fn compare(feature: &Feature, window: &[u64]) -> FeatureDrift {
         ln_hypergeometric(w, w_all, r + w, r_all + w_all)
     };
     let (strange_r, strange_w) = (strange(&feature.bins, values_r), strange(&feature.bins, values_w));
-    let quality = [rarer(reference[last], window[last]), rarer(strange_r, strange_w)];
     let few = f64::ln((1.0 - CHI2_SHARE) / 2.0);
-    let ln_p = (ln_chi2 - CHI2_SHARE.ln()).min(quality[0] - few).min(quality[1] - few).min(0.0);
+    let evidence =
+        [ln_chi2 - CHI2_SHARE.ln(), rarer(reference[last], window[last]) - few, rarer(strange_r, strange_w) - few];
+    let ln_p = evidence.iter().fold(0.0, |least: f64, ln_p| least.min(*ln_p));
     let (folded_r, folded_w) = (fold(&feature.bins, reference), fold(&feature.bins, window));
     let share = |n: u64| if w_all == 0 { 0.0 } else { n as f64 / w_all as f64 };
     let numeric = matches!(feature.bins, Bins::Numeric { .. });
@@ -104,20 +105,23 @@ pub fn compare(feature: &Feature, window: &[u64]) -> FeatureDrift {
         out_of_range: if numeric { share(strange_w) } else { 0.0 },
         finding: None,
         drifted: false,
-        quality,
+        evidence,
     }
 }
 
 impl FeatureDrift {
-    /// What to call a rejected window, the most telling first.
+    /// What to call a rejected window, the most telling first. Few strange values beside a shift that explains them
+    /// are no news of their own.
     pub(super) fn what_is_wrong(&self, feature: &Feature, alpha: f64) -> Finding {
         let varies = feature.counts.iter().filter(|n| **n > 0).count() > 1;
-        let one_sided = |ln_p: f64| ln_p - f64::ln((1.0 - CHI2_SHARE) / 2.0) <= alpha.ln();
+        let [shift, missing, strange] = self.evidence;
+        let many = self.out_of_range.max(self.new_category) >= 0.1;
+        let is_strange = strange <= alpha.ln() && (many || strange <= shift);
         match feature.bins {
             _ if self.missing >= 1.0 || self.constant && varies => Finding::DeadFeature,
-            _ if one_sided(self.quality[0]) => Finding::Missing,
-            Bins::Numeric { .. } if one_sided(self.quality[1]) => Finding::OutOfRange,
-            Bins::Categories(_) if one_sided(self.quality[1]) => Finding::NewCategory,
+            _ if missing <= alpha.ln() => Finding::Missing,
+            Bins::Numeric { .. } if is_strange => Finding::OutOfRange,
+            Bins::Categories(_) if is_strange => Finding::NewCategory,
             _ => Finding::Shift,
         }
     }

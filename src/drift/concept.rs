@@ -24,23 +24,18 @@ impl Share {
     /// `part` of `of` cases, with Wilson's score interval (*Probable inference, the law of succession, and statistical
     /// inference*, 1927), which stays in 0..=1 and holds for few cases, too. `None` for no cases.
     pub fn wilson(part: u64, of: u64) -> Option<Self> {
-        let (low, high) = wilson(part, of, Z95)?;
-        Some(Self { of, value: part as f64 / of as f64, low, high })
+        if of == 0 || part > of {
+            return None;
+        }
+        let (n, p, z) = (of as f64, part as f64 / of as f64, Z95);
+        let (middle, all) = (p + z * z / (2.0 * n), 1.0 + z * z / n);
+        let half = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
+        Some(Self { of, value: p, low: ((middle - half) / all).max(0.0), high: ((middle + half) / all).min(1.0) })
     }
 }
 
 /// Two-sided 95 % of the normal distribution.
 const Z95: f64 = 1.959_963_984_540_054;
-
-pub(super) fn wilson(part: u64, of: u64, z: f64) -> Option<(f64, f64)> {
-    if of == 0 || part > of {
-        return None;
-    }
-    let (n, p) = (of as f64, part as f64 / of as f64);
-    let (middle, all) = (p + z * z / (2.0 * n), 1.0 + z * z / n);
-    let half = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
-    Some((((middle - half) / all).max(0.0), ((middle + half) / all).min(1.0)))
-}
 
 /// What a label brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

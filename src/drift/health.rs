@@ -1,6 +1,6 @@
 //! Whether the service keeps its promises.
 
-use super::concept::wilson;
+use super::tail::ln_binomial;
 
 /// What the app promises; `None` promises nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -20,7 +20,7 @@ pub struct Slo {
     pub length_stops: Option<f64>,
     /// Smallest share of answers valid under their schema, of those that had one.
     pub schema_valid: Option<f64>,
-    /// Nothing is said of fewer cases than this; 0 leaves it to the interval.
+    /// Nothing is said of fewer cases than this; 0 leaves it to the test.
     pub min_cases: u64,
 }
 
@@ -98,8 +98,8 @@ pub struct Breach {
     pub of: u64,
 }
 
-/// One-sided 99 % of the normal distribution.
-const Z99: f64 = 2.326_347_874_040_841;
+/// A promise counts as broken when so many bad cases had at most this probability if it were kept.
+const CHANCE: f64 = 0.01;
 
 impl Health {
     /// An empty window.
@@ -137,8 +137,9 @@ impl Health {
 
     /// The promises that are broken.
     ///
-    /// A share breaks its bound when the lower end of its one-sided 99 % Wilson interval does: one error in three
-    /// requests is no evidence against 1 %. A latency quantile is the share of answers above its bound.
+    /// A share breaks its bound when so many bad cases would have come with a probability of at most 1 % if it were
+    /// kept (exact binomial test): one error in three requests is no evidence against 1 %. A latency quantile is the
+    /// share of answers above its bound.
     pub fn breaches(&self, slo: &Slo) -> Vec<Breach> {
         let answers = self.rows - self.errors;
         let mut found = Vec::new();
@@ -174,7 +175,7 @@ impl Health {
 }
 
 fn breaks(part: u64, of: u64, bound: f64, min_cases: u64) -> bool {
-    of >= min_cases && wilson(part, of, Z99).is_some_and(|(low, _)| low > bound)
+    of >= min_cases && ln_binomial(part, of, bound) <= CHANCE.ln()
 }
 
 /// Sub-buckets per power of two.

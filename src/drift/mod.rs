@@ -2,6 +2,76 @@
 //!
 //! Enters: a reference ([`Profile`]) and counts ([`Counts`]), scalars, labels. Leaves: a [`Verdict`], an [`Alert`].
 //! May import: nothing of the crate.
+//!
+//! # The way of a value
+//!
+//! A [`Profile`] sorts each feature's values into a few bins, by quantiles of the reference, and keeps the reference's
+//! exact counts. The running model adds its values to the [`Counts`] of a window; when it is full, a [`Judge`] holds it
+//! against the reference, and [`Alerts`] turns what it says into alerts that are raised once. Counts of windows are
+//! merged by addition, so that a fleet's are those of its devices, whatever sums them.
+//!
+//! # How a window is judged
+//!
+//! 1. **One p per feature.** χ² of homogeneity of the two samples ([`statistic::chi2`]) decides. Bins in which fewer
+//!    than five independent rows are to be expected are pooled with their neighbour first. Rare things that χ² would
+//!    drown, missing values and values the reference never had, have Fisher's exact test beside it; χ² spends 98 % of
+//!    the feature's level, each of these 1 %.
+//! 2. **Rows that depend on each other.** A day is like the day before, and a window of days varies more than one of
+//!    independent rows. For a reference in time order ([`Block`]) the profile keeps the eigenvalues λ of the shares'
+//!    covariance under the moving-block bootstrap (Künsch 1989), shrunk (Ledoit and Wolf 2004); without drift χ² is then
+//!    distributed as Σ λᵢ·χ²₁ (Rao and Scott, *The analysis of categorical data from complex sample surveys*, 1981),
+//!    whose tail the saddlepoint gives (Kuonen 1999). Independent rows have λ = 1.
+//! 3. **Many features.** Holm's procedure over all of them, and the embedding.
+//! 4. **Many windows.** A feature has drifted if it was rejected in *k* of the last *n* windows ([`Persistence`], 2 of
+//!    3). The level is the one at which all features together alarm as seldom as asked ([`FalseAlarm`]): with s(t) the
+//!    probability that one feature is silent up to window t, Σₜ s(t)^features is the mean time to the first alarm, and
+//!    is solved for the level.
+//!
+//! PSI, KS, Jensen-Shannon, Hellinger and Wasserstein distances stand beside the p and decide nothing.
+//!
+//! # What it is worth
+//!
+//! `cargo bench --no-default-features --bench drift` makes these tables. 100 features (as drawn, rounded to few values,
+//! cut at zero, cubed) in 10,000 windows without any drift, a reference of 100,000 rows, and one false alarm in 100
+//! windows asked for: 100 alarms, and 95 of 100 such runs would have 80 to 120.
+//!
+//! | stream | rows per window | block | alerts raised | asked | PSI > 0.1 | profile |
+//! |---|---|---|---|---|---|---|
+//! | independent rows | 256 | 1 | 118 | 100 (80–120) | 99.5 % of windows | 12.5 KB |
+//! | independent rows | 1,024 | 1 | 111 | 100 (80–120) | 0 % | 12.5 KB |
+//! | independent rows, order told | 1,024 | 1 | 111 | 100 (80–120) | 0 % | 12.5 KB |
+//! | AR(1), φ = 0.5 | 1,024 | 122 | 110 | 100 (80–120) | 0 % | 17.5 KB |
+//! | AR(1), φ = 0.9 | 1,024 | 575 | 105 | 100 (80–120) | 99.3 % of windows | 16.3 KB |
+//! | AR(1), φ = 0.9, order not told | 1,024 | 1 | **24,834** | 100 (80–120) | 99.3 % of windows | 11.7 KB |
+//!
+//! Beside it the usual rule, *some feature's PSI is above 0.1*: the share of windows without drift in which it cries wolf.
+//! The last line is a reference whose time order was not told.
+//!
+//! A shift is seen by one feature in one window, at a level of 10⁻⁴:
+//!
+//! | shift of the mean | rows | seen |
+//! |---|---|---|
+//! | 0.1 σ | 1,000 | 2.5 % |
+//! | 0.2 σ | 1,000 | 78 % |
+//! | 0.3 σ | 1,000 | 100 % |
+//! | 0.2 σ | 4,096 | 100 % |
+//! | 0.5 σ | 256 | 99 % |
+//!
+//! [`Adwin`] on a normal stream that moves by half a deviation after 2,000 steady values:
+//!
+//! | δ | clock | mean delay | alarms in 1,000,000 steady values |
+//! |---|---|---|---|
+//! | 0.002 | 32 | 120 | 0 |
+//! | 0.002 | 1 | 100 | 1 |
+//! | 0.001 | 1 | 108 | 0 |
+//! | 0.0001 | 32 | 160 | 0 |
+//!
+//! The reference is a sample, too. Windows judged against one reference share its errors: where it has hardly more rows
+//! than a window, rejections come in runs, and the persistence is worth less. Ten windows' worth of rows is little, a
+//! hundred is plenty.
+//!
+//! Closing a window of 100 features takes about 0.1 ms (x86-64, one core). The statistics agree with scipy's to 10⁻⁹,
+//! and the detectors alarm at the same index as river's on 50 streams each: `tests/drift_oracles`.
 
 mod adwin;
 mod alert;

@@ -16,7 +16,7 @@ pub(super) const LONGEST_NAME: usize = 255;
 
 #[derive(Clone, Debug)]
 pub(super) enum Column {
-    Numbers(Numbers),
+    Numbers(Box<Numbers>),
     Names(HashMap<String, (u64, usize)>),
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Numbers {
 
 impl Column {
     pub(super) fn numbers(bins: usize, seed: u64) -> Self {
-        Self::Numbers(Numbers {
+        Self::Numbers(Box::new(Numbers {
             sample: Vec::new(),
             random: PythonRandom::new(seed),
             distinct: Vec::new(),
@@ -46,7 +46,7 @@ impl Column {
             max: f32::NEG_INFINITY,
             mean: 0.0,
             squares: 0.0,
-        })
+        }))
     }
 
     pub(super) fn names() -> Self {

@@ -1,16 +1,14 @@
 use std::sync::Arc;
 
 use super::super::python_random::PythonRandom;
-use super::super::{
-    Column, Counts, FalseAlarm, Finding, Fit, Judge, Persistence, Policy, Profile, Row, Value, compare,
-};
+use super::super::{Column, Counts, FalseAlarm, Finding, Judge, Persistence, Policy, Profile, Row, Value, compare};
 use crate::Code;
 
 fn reference() -> Arc<Profile> {
     let mut random = PythonRandom::new(1);
     let wind: Vec<f32> = (0..20_000).map(|_| bell(&mut random)).collect();
     let sky: Vec<&str> = (0..20_000).map(|_| ["sun", "rain", "fog"][random.below(3)]).collect();
-    let fit = Fit::new().number("wind").category("sky").number("still");
+    let fit = Profile::fit().number("wind").category("sky").number("still");
     let still = vec![1.5; 20_000];
     Arc::new(fit.of_columns(&[Column::F32(&wind), Column::Names(&sky), Column::F32(&still)]).unwrap())
 }
@@ -113,7 +111,7 @@ fn empty_and_foreign_windows() {
     let mut judge = Judge::new(profile.clone(), Policy::default()).unwrap();
     let verdict = judge.judge(&Counts::new(&profile)).unwrap();
     assert!(verdict.features.iter().all(|f| f.finding.is_none() && f.p == 1.0 && f.psi.is_finite() && f.js == 0.0));
-    let other = Fit::new().number("a").of_rows(&[[1.0f32]]).unwrap();
+    let other = Profile::fit().number("a").of_rows(&[[1.0f32]]).unwrap();
     let error = judge.judge(&Counts::new(&other)).unwrap_err();
     assert_eq!(
         (error.code(), error.message()),
@@ -130,7 +128,7 @@ fn empty_and_foreign_windows() {
 
 #[test]
 fn a_profile_of_one_row_judges_nothing_rashly() {
-    let profile = Fit::new().number("a").of_rows(&[[1.0f32]]).unwrap();
+    let profile = Profile::fit().number("a").of_rows(&[[1.0f32]]).unwrap();
     let drift = compare(&profile.features[0], &[0, 0, 1, 0]);
     assert!(drift.p > 0.01, "{drift:?}");
     let drift = compare(&profile.features[0], &[0, 0, 0, 0]);
@@ -142,7 +140,7 @@ fn embeddings_that_move_are_seen_and_others_are_not() {
     let mut random = PythonRandom::new(21);
     let mut draw = |shift: f32| [0; 6].map(|_| bell(&mut random) + shift);
     let rows: Vec<[f32; 6]> = (0..5000).map(|_| draw(0.0)).collect();
-    let fit = Fit::new().embedding(6);
+    let fit = Profile::fit().embedding(6);
     let profile =
         Arc::new(fit.stream(|sink| rows.iter().try_for_each(|r| sink(&Row::default().embedding(r)))).unwrap());
     let embedding = profile.embedding.as_ref().unwrap();
@@ -174,7 +172,7 @@ fn embeddings_that_move_are_seen_and_others_are_not() {
 
 #[test]
 fn values_that_cannot_be_read_are_missing() {
-    let profile = Fit::new()
+    let profile = Profile::fit()
         .number("a")
         .stream(|sink| ["1", "x", " 2 "].iter().try_for_each(|t| sink(&Row::new(&[Value::Category(t)]))))
         .unwrap();

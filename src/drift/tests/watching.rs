@@ -44,9 +44,11 @@ fn ddm_warns_before_it_alarms() {
 
 #[test]
 fn wilsons_interval() {
-    // statsmodels' proportion_confint(9, 10, method="wilson").
+    // scipy's binomtest(9, 10).proportion_ci(method="wilson").
     let share = Share::wilson(9, 10).unwrap();
-    assert!((share.low - 0.595_849_950_337_966_8).abs() < 1e-12 && (share.high - 0.982_123_764_540_521).abs() < 1e-12);
+    assert!(
+        (share.low - 0.595_849_973_204_761_5).abs() < 1e-12 && (share.high - 0.982_123_786_904_927_1).abs() < 1e-12
+    );
     let none = Share::wilson(0, 5).unwrap();
     assert!(none.low == 0.0 && none.high > 0.4 && none.high < 0.45);
     assert!(Share::wilson(0, 0).is_none() && Share::wilson(3, 2).is_none());
@@ -92,7 +94,7 @@ fn a_model_that_gets_worse_is_seen_by_its_labels() {
     assert!(drifted_at.is_some_and(|i| (2000..2300).contains(&i)), "{drifted_at:?}");
     // The accuracy is that of the new times, as far as the window reaches.
     let accuracy = concept.accuracy().unwrap();
-    assert!(accuracy.low < 0.6 && accuracy.high > 0.6 && accuracy.of < 2200, "{accuracy:?}");
+    assert!((accuracy.value - 0.6).abs() < 0.04 && accuracy.of < 2200, "{accuracy:?}");
 }
 
 /// A model that gets better is no reason to retrain it.
