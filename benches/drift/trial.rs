@@ -85,7 +85,6 @@ pub(crate) fn without_drift(setting: &Setting) -> Outcome {
     outcome
 }
 
-/// One feature at a time: a hundred columns of a hundred thousand rows need not lie in memory together.
 fn fit(setting: &Setting, streams: &mut [Stream]) -> Profile {
     let columns: Vec<Vec<f32>> =
         streams.iter_mut().map(|s| (0..setting.reference).map(|_| s.next()).collect()).collect();

@@ -44,8 +44,8 @@
 //! | AR(1), φ = 0.9 | 1,024 | 575 | 105 | 100 (80–120) | 99.3 % of windows | 16.3 KB |
 //! | AR(1), φ = 0.9, order not told | 1,024 | 1 | **24,834** | 100 (80–120) | 99.3 % of windows | 11.7 KB |
 //!
-//! Beside it the usual rule, *some feature's PSI is above 0.1*: the share of windows without drift in which it cries wolf.
-//! The last line is a reference whose time order was not told.
+//! Beside it the usual rule, *some feature's PSI is above 0.1*: the share of windows without drift in which it cries
+//! wolf. The last line is a reference whose time order was not told.
 //!
 //! A shift is seen by one feature in one window, at a level of 10⁻⁴:
 //!

@@ -6,7 +6,7 @@ use crate::Result;
 /// Collects the first rows of a model that came without a profile, in memory, and makes a profile of them, marked as
 /// learned.
 ///
-/// It holds 8 bytes per value, and the names and embeddings; nothing is written anywhere.
+/// It holds 24 bytes per value, and the names and embeddings; nothing is written anywhere.
 ///
 /// ```
 /// use selvedge::drift::{Learner, Profile, Row, Value};

@@ -69,7 +69,7 @@ fn guess(source: impl Read) -> Result<Vec<Named>> {
             *numeric &= is_nothing(cell) || cell.trim().parse::<f32>().is_ok();
         }
     }
-    let named = |(name, numeric)| Named { name, source: Source::Input, category: !numeric };
+    let named = |(name, numeric): (String, bool)| Named { name, source: Source::Input, category: !numeric };
     Ok(names.into_iter().zip(numeric).map(named).collect())
 }
 
