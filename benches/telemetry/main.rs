@@ -60,7 +60,8 @@ fn record() {
             telemetry.drain(&mut |_| {});
         }
     }
-    assert_eq!(allocations(), before, "recording allocated");
+    let allocated = allocations() - before;
+    assert_eq!(allocated, 0, "recording allocated");
     let clock = clock_nanos();
     nanos.sort_unstable();
     let at = |q: f64| nanos[(q * nanos.len() as f64) as usize].saturating_sub(clock) as f64;
@@ -72,7 +73,7 @@ fn record() {
     );
     println!("RATIO telemetry/record_p50_ns {} <=250", at(0.5));
     println!("RATIO telemetry/record_p99_ns {} <=1000", at(0.99));
-    println!("RATIO telemetry/record_allocations {} <=0", allocations() - before);
+    println!("RATIO telemetry/record_allocations {allocated} <=0");
 
     let bare = rounds::alternate(
         15,
@@ -87,7 +88,7 @@ fn record() {
             }
         },
     );
-    bare.at_most("telemetry/record_beside_rtrb_push_64_bytes", 100.0);
+    bare.at_most("telemetry/record_beside_rtrb_push_64_bytes", 50.0);
     let mut n = 0;
     let database = rounds::alternate(
         5,
@@ -121,7 +122,6 @@ fn clock_nanos() -> u64 {
     nanos[5000]
 }
 
-#[cfg(feature = "peers")]
 fn bare_ring() -> (impl FnMut() -> bool, impl FnMut()) {
     let (mut producer, mut consumer) = rtrb::RingBuffer::<[u64; 8]>::new(1 << 16);
     let mut n = 0;
@@ -132,7 +132,6 @@ fn bare_ring() -> (impl FnMut() -> bool, impl FnMut()) {
     (push, move || while consumer.pop().is_ok() {})
 }
 
-#[cfg(feature = "peers")]
 fn database(folder: &std::path::Path) -> impl Fn(u64) {
     let database = rusqlite::Connection::open(folder.join("peer.db")).expect("a database");
     database

@@ -182,10 +182,13 @@ pub(super) fn recover(ring: Ring, drained: u64, mut is_wanted: impl FnMut(u64, u
 }
 
 /// Records that a reader missed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Lost {
-    pub(super) overwritten: u64,
-    pub(super) torn: u64,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Missed {
+    pub(super) records: u64,
+    /// They fail their checksum; else they were overwritten.
+    pub(super) are_torn: bool,
+    /// The number of the record that comes next.
+    pub(super) next: u64,
 }
 
 /// The one reader of a lane: the record that it hands over next.
@@ -198,15 +201,15 @@ impl Reader {
         Self { next: oldest }
     }
 
-    /// Hands over what was committed before the call, in order, with its number.
+    /// Hands over what was committed before the call, in order, with its number, and tells what it missed.
     pub(super) fn drain(
         &mut self,
         ring: Ring,
         state: &State,
         bins: &mut [u8; Inference::MAX_BINS],
         each: &mut dyn FnMut(u64, &Inference),
-    ) -> Lost {
-        let mut lost = Lost::default();
+        missed: &mut dyn FnMut(Missed),
+    ) {
         let goal = state.next().seq;
         while self.next.seq < goal {
             match ring.record(self.next.pos, bins) {
@@ -215,15 +218,14 @@ impl Reader {
                     each(seq, &slot::inference(&first, bins));
                     self.next = Place { seq: seq + 1, pos };
                 }
-                _ => self.catch_up(ring, state, bins, &mut lost),
+                _ => missed(self.catch_up(ring, state, bins)),
             }
         }
-        lost
     }
 
     /// The record is not there any more: goes to the oldest one that is.
-    fn catch_up(&mut self, ring: Ring, state: &State, bins: &mut [u8; Inference::MAX_BINS], lost: &mut Lost) {
-        let torn = matches!(ring.load(self.next.pos), Seen::Torn);
+    fn catch_up(&mut self, ring: Ring, state: &State, bins: &mut [u8; Inference::MAX_BINS]) -> Missed {
+        let are_torn = matches!(ring.load(self.next.pos), Seen::Torn);
         let end = state.next();
         // Where nothing is left, the reader is up to date.
         let mut oldest = end;
@@ -235,13 +237,9 @@ impl Reader {
             }
             follows
         });
-        let missed = oldest.seq.saturating_sub(self.next.seq);
-        if torn {
-            lost.torn += missed;
-        } else {
-            lost.overwritten += missed;
-        }
+        let records = oldest.seq.saturating_sub(self.next.seq);
         self.next = oldest;
+        Missed { records, are_torn, next: oldest.seq }
     }
 }
 

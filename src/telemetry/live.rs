@@ -4,6 +4,8 @@
 //!   byte     0  header A        the one with the larger epoch and a valid checksum counts;
 //!         2048  header B        an open writes the other one
 //!         1024  16 × u64        records lost, by the number of the reason
+//!         1152  3 × u64         a step that an open completes: lane + 1 and reason << 32, records lost for that reason,
+//!                               first record of that lane that was never handed over; 0 if there is none
 //!         4096  64 × u64        per lane, the number of the first record that was never handed over
 //!         4608  32 rows         per model, what its sealed windows hold; a row is
 //!                               ┌────────────────┬───────────────────────────────┬──────────────┐
@@ -26,7 +28,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use super::atomic::{AtomicU64, Ordering};
+use super::atomic::{AtomicU64, Ordering, fence};
 use super::lane::{self, Place, Ring, State};
 use super::map::Memory;
 use super::status::Losses;
@@ -40,6 +42,7 @@ pub(super) const SHARED_LANES: usize = 2;
 const HEADER_BYTES: usize = 64;
 const HEADERS: [usize; 2] = [0, 2048];
 const COUNTERS: usize = 1024 / 8;
+const STEP: usize = 1152 / 8;
 const DRAINED: usize = 4096 / 8;
 const ROWS: usize = 4608 / 8;
 const ROW_COUNT: usize = 32;
@@ -200,6 +203,7 @@ impl Live {
             sealed_before: Vec::new(),
         };
         live.write_header(&header);
+        live.complete_step();
         for sealed in sealed.iter().filter(|s| s.epoch >= live.made_in && s.next.len() == live.lanes()) {
             live.set_row(sealed.model, &sealed.next);
         }
@@ -212,9 +216,9 @@ impl Live {
                 recovered += u64::from(is_wanted);
                 is_wanted
             });
-            live.count(Reason::Overwritten, found.oldest.seq.saturating_sub(drained));
             // What comes again was not handed over in this process.
-            live.set_handed_over(lane, found.oldest.seq);
+            let overwritten = found.oldest.seq.saturating_sub(drained);
+            live.pass_over(lane, Reason::Overwritten, overwritten, found.oldest.seq);
             states.push(State::new(found.next));
             oldest.push(found.oldest);
         }
@@ -314,6 +318,36 @@ impl Live {
 
     pub(super) fn set_handed_over(&self, lane: usize, next: u64) {
         self.drained(lane).store(next.to_le(), Ordering::Relaxed);
+    }
+
+    /// Counts lost records of a lane and goes on behind them, as one step for a kill. Only for the one who drains.
+    pub(super) fn pass_over(&self, lane: usize, reason: Reason, records: u64, next: u64) {
+        let [head, total, handed_over] = self.step();
+        total.store(self.lost(reason).saturating_add(records).to_le(), Ordering::Relaxed);
+        handed_over.store(next.to_le(), Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        head.store(((lane as u64 + 1) | ((reason as u64) << 32)).to_le(), Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        self.complete_step();
+    }
+
+    /// Doing it twice changes nothing.
+    fn complete_step(&self) {
+        let [head, total, handed_over] = self.step();
+        let bits = u64::from_le(head.load(Ordering::Relaxed));
+        let (lane, reason) = ((bits as u32 as usize).wrapping_sub(1), (bits >> 32) as usize);
+        if lane < self.lanes() && reason < Reason::ALL.len() {
+            self.words()[COUNTERS + reason].store(total.load(Ordering::Relaxed), Ordering::Relaxed);
+            self.drained(lane).store(handed_over.load(Ordering::Relaxed), Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+        }
+        head.store(0, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    fn step(&self) -> [&AtomicU64; 3] {
+        let words = &self.words()[STEP..];
+        [&words[0], &words[1], &words[2]]
     }
 
     /// Per lane, the first record that was not handed over.

@@ -20,8 +20,8 @@
 //!
 //! **What survives.** An inference survives the process from the moment that recording returned: a kill at any
 //! instruction costs each thread at most the one it was just recording. It does not survive a loss of power. A sealed record survives
-//! what [`Durability`] says. An inference is kept until a [`Window`] of its model is sealed after it was drained; if the
-//! process ends before, the next one drains it again.
+//! what [`Durability`] says. An inference is kept until a [`Window`] of its model is sealed after it was drained, or its lane has
+//! gone once around; if the process ends before, the next one drains it again.
 //!
 //! **What it costs.** Recording takes one pass over 64 bytes and reads the clock: no allocation, no lock, and no system call
 //! where the clock is read without one, as on all common systems. Threads share nothing while there are lanes. The files
@@ -31,6 +31,16 @@
 //! fails the host: see [`Mode::Counting`]. A damaged file is set aside (`*.bad`, a few at most) and a new one begun; of a
 //! segment, all whole records are read. `telemetry.live` must not be truncated by others while it is open, and a process
 //! that forks must not record in the child.
+//!
+//! **What was seen.** All but the flipped bits have a control, which breaks the rule that is proved and must be noticed.
+//!
+//! | fault | how | seen |
+//! |---|---|---|
+//! | SIGKILL at any moment, four threads that record | `SELVEDGE_LONG=1 cargo test --test telemetry_kill` | 2,000 kills, 6.3 million records: none lost, no more than those in flight beside those that were told, no bad one believed |
+//! | loss of power at every call: writes dropped, reordered, torn at 512 and 4096 bytes | `cargo test --lib telemetry::log::tests::crash` | 25,762 different disks: all open, no promise broken |
+//! | every call of the disk fails, once or for good: full, read-only, broken | `cargo test --lib telemetry::log::tests::errors` | the host goes on, all that was sealed is there |
+//! | every bit of a record in a lane flipped | `cargo test --lib a_damaged_slot` | 1,024 files: never believed, always counted |
+//! | a lane's hand-over in all interleavings of up to 3 preemptions | `RUSTFLAGS="--cfg loom" cargo test --lib lane::model` | each record there once |
 //!
 //! **Files.** The bytes of `telemetry.live` are drawn in `live.rs` and `slot.rs`, those of a segment in `log/segment.rs` and
 //! `codec.rs`. Both kinds begin with a magic and a version, which is 1. `telemetry.lock` is empty and locked by
@@ -88,7 +98,7 @@ pub use record::{AlertRecord, Anchor, Boot, Cursor, Drops, Feedback, ModelInfo, 
 pub use status::{Durability, Limits, Mode, Reason, Status};
 
 use crate::{Code, Error, Result};
-use lane::Reader;
+use lane::{Missed, Reader};
 use live::Live;
 use log::{Log, Moment};
 use seat::Seat;
@@ -177,15 +187,18 @@ impl Telemetry {
         let Readers { lanes, bins } = &mut *readers;
         let mut handed_over = 0;
         for (lane, reader) in lanes.iter_mut().enumerate() {
-            let lost = reader.drain(shared.live.ring(lane), shared.live.state(lane), bins, &mut |seq, inference| {
+            let mut each = |seq, inference: &Inference| {
                 shared.live.set_handed_over(lane, seq + 1);
                 if !shared.live.was_sealed(inference, lane, seq) {
                     handed_over += 1;
                     each(inference);
                 }
-            });
-            shared.live.count(Reason::Overwritten, lost.overwritten);
-            shared.live.count(Reason::Torn, lost.torn);
+            };
+            let mut missed = |missed: Missed| {
+                let reason = if missed.are_torn { Reason::Torn } else { Reason::Overwritten };
+                shared.live.pass_over(lane, reason, missed.records, missed.next);
+            };
+            reader.drain(shared.live.ring(lane), shared.live.state(lane), bins, &mut each, &mut missed);
         }
         handed_over
     }
