@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use selvedge::backend::fake::Fake;
+use selvedge::drift::FalseAlarm;
 use selvedge::layer::Monitor;
 use selvedge::layer::probe::{All, Columns, Feature, Probe, Rows, Tokens};
 use selvedge::telemetry::{Cursor, Reason, Record};
@@ -202,6 +203,10 @@ fn what_does_not_fit_is_told() {
         "probe: expected features of different names, got 'level' twice"
     );
     assert_eq!(refused(with(Columns::of("x", COLUMNS)).window(7)), "window: expected 8 to 65536 rows, got 7");
+    assert_eq!(
+        refused(with(Columns::of("x", COLUMNS)).profile(None).false_alarm(FalseAlarm::Windows(2.0))),
+        "false alarm: expected a mean time of 10 to 1e12 windows, got 2"
+    );
     let mut foreign = profile();
     foreign.model = [7; 32];
     let message = refused(with(Columns::of("x", COLUMNS)).profile(foreign));

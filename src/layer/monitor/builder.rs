@@ -133,6 +133,11 @@ impl Builder {
         if !(8..=65_536).contains(&settings.window) {
             return Err(Error::invalid(format!("window: expected 8 to 65536 rows, got {}", settings.window)));
         }
+        let windows = settings.false_alarm.in_windows(settings.window);
+        if !(10.0..=1e12).contains(&windows) {
+            let means = "false alarm: expected a mean time of 10 to 1e12 windows";
+            return Err(Error::invalid(format!("{means}, got {windows}")));
+        }
         let features = probe.features();
         check_names(&features)?;
         let spec = self.engine.spec();

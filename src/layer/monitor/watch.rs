@@ -25,6 +25,8 @@ pub(super) struct Watch {
     pub(super) seen: Arc<Seen>,
     settings: Arc<Settings>,
     judge: Option<Judge>,
+    /// The profile that was learned cannot be judged by.
+    useless: bool,
     open: Open,
     index: u64,
     streams: Streams,
@@ -46,6 +48,7 @@ impl Watch {
         Ok(Self {
             model,
             judge,
+            useless: false,
             open,
             index: 0,
             streams: Streams::new(),
@@ -63,9 +66,11 @@ impl Watch {
 
     /// Goes on where the log ends: with the numbers and sums of its windows, the judge's memory and the alerts.
     pub(super) fn resume(&mut self, past: Past) {
-        for window in past.windows {
+        // The judge remembers a few windows, a report some more.
+        let told = past.windows.len().saturating_sub(Report::WINDOWS);
+        for (i, window) in past.windows.into_iter().enumerate() {
             self.index = self.index.max(window.index + 1);
-            let counts = self.judge.as_ref().and_then(|judge| {
+            let counts = self.judge.as_ref().filter(|_| i >= told).and_then(|judge| {
                 let mut counts = Counts::new(judge.profile());
                 let fits = counts.features.len() == window.features.len();
                 (counts.rows, counts.features) = (window.rows, window.features.clone());
@@ -130,14 +135,17 @@ impl Watch {
             _ => Vec::new(),
         };
         let learned = self.seen.learning.as_ref().and_then(|learning| learning.learned()).cloned();
-        if let Some(profile) = learned.filter(|_| self.judge.is_none()) {
+        if let Some(profile) = learned.filter(|_| self.judge.is_none() && !self.useless) {
             // The window in progress has no bins: it ends here.
             notices.extend(self.close(telemetry));
             let adopted = Sorting::new(profile, self.model.digest, &self.seen.features)
                 .and_then(|sorting| Ok((judge(&sorting, &self.settings)?, sorting)));
             match adopted {
                 Ok((judge, sorting)) => self.adopt(judge, sorting, telemetry),
-                Err(e) => tracing::warn!("model '{}': the learned profile is of no use: {e}", self.model.name),
+                Err(e) => {
+                    self.useless = true;
+                    tracing::warn!("model '{}': the learned profile is of no use: {e}", self.model.name);
+                }
             }
         }
         notices
