@@ -154,6 +154,10 @@ fn byte_tokens() {
         let file = tokens(&[wrong, b"b", b"c"]).array("tokenizer.ggml.token_type", 5, 3, types);
         corrupt(&file, "expected a byte");
     }
+    let mut types = 1i32.to_le_bytes().repeat(300);
+    types[..4].copy_from_slice(&6i32.to_le_bytes()); // '<0x00>'
+    let encoder = File::encoder(|_| 0.0).array("tokenizer.ggml.token_type", 5, 300, types);
+    corrupt(&encoder, "expected no byte in a WordPiece vocabulary");
     let negative = (-1i32).to_le_bytes().repeat(300);
     corrupt(&File::model().array("tokenizer.ggml.token_type", 5, 300, negative), "a type from 0 to 6");
     let unknown = 255i32.to_le_bytes().repeat(300);
