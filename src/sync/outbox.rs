@@ -341,10 +341,10 @@ impl Outbox {
 
     fn release(&self) {
         let position = self.state.position();
-        if position != Position::default() {
-            if let Err(e) = self.telemetry.ack(position) {
-                tracing::debug!("records of the log stay until the next batch: {e}");
-            }
+        if position != Position::default()
+            && let Err(e) = self.telemetry.ack(position)
+        {
+            tracing::debug!("records of the log stay until the next batch: {e}");
         }
     }
 

@@ -89,14 +89,7 @@ fn run(seed: u64, swapped: bool) -> Outcome {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0xda94_2042_e4dd_58b5);
     // In one run of four the log is too small for what is sealed.
     let bytes = if random.chance(25) { 16 << 10 } else { 2 << 20 };
-    let limits = Limits {
-        bytes,
-        segment_bytes: 4 << 10,
-        lanes: 3,
-        slots: 64,
-        durability: Durability::Process,
-        ..Limits::default()
-    };
+    let limits = Limits { bytes, segment_bytes: 4 << 10, lanes: 3, slots: 64, durability: Durability::Process };
     let mut world = World {
         random,
         folder,
@@ -196,7 +189,8 @@ impl World {
                 self.settle(|outbox| outbox.ack(&batch));
             }
             Some((points, logs)) => {
-                if self.settle(|outbox| outbox.refuse(&batch, points + logs)) {
+                let settled = self.settle(|outbox| outbox.refuse(&batch, points + logs));
+                if settled {
                     self.refused_points += points;
                     self.refused_logs += logs;
                 }
