@@ -70,13 +70,11 @@ pub(super) fn check_vocabulary(header: Metadata<'_>) -> Result<Vocabulary> {
     check_merges(header, model)?;
     array(header, "suppress_tokens", &[ValueType::I32], None)?;
     let tokens: Vec<&[u8]> = list.texts().collect();
-    let longest = check_tokens(&tokens, types)?;
+    let longest = check_tokens(model, &tokens, types)?;
     let ids = Ids { header, tokens: &tokens };
     ids.check(model)?;
-    match model {
-        "llama" => check_bytes(&tokens)?,
-        "bert" => check_no_bytes(types)?,
-        _ => {}
+    if model == "llama" {
+        check_bytes(&tokens)?;
     }
     Ok(Vocabulary {
         bos: ids.text("bos")?,
@@ -117,7 +115,7 @@ fn check_merges(header: Metadata<'_>, model: &str) -> Result<()> {
 }
 
 /// Returns the length of the longest token.
-fn check_tokens(tokens: &[&[u8]], types: Option<Array<'_>>) -> Result<usize> {
+fn check_tokens(model: &str, tokens: &[&[u8]], types: Option<Array<'_>>) -> Result<usize> {
     let mut seen = HashSet::with_capacity(tokens.len());
     for (id, token) in tokens.iter().enumerate() {
         if token.len() > MAX_TOKEN_BYTES {
@@ -134,6 +132,9 @@ fn check_tokens(tokens: &[&[u8]], types: Option<Array<'_>>) -> Result<usize> {
         let Some(kind) = kind.filter(|kind| *kind <= BYTE_TOKEN) else {
             return Err(Error::corrupt(format!("token {id}: expected a type from 0 to {BYTE_TOKEN}, got {kind:?}")));
         };
+        if kind == BYTE_TOKEN && model == "bert" {
+            return Err(Error::corrupt(format!("token {id}: a vocabulary of whole words has no bytes")));
+        }
         let byte =
             |t: &[u8]| matches!(t, [b'<', b'0', b'x', a, b, b'>'] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
         if kind == BYTE_TOKEN && !byte(tokens[id]) {
@@ -148,14 +149,6 @@ fn check_tokens(tokens: &[&[u8]], types: Option<Array<'_>>) -> Result<usize> {
 fn as_read<'a>(id: usize, token: &'a [u8]) -> Cow<'a, [u8]> {
     let end = token.iter().position(|&b| b == 0).unwrap_or(token.len());
     if end == 0 { format!("[EMPTY_{id}]").into_bytes().into() } else { token[..end].into() }
-}
-
-/// WordPiece knows no bytes, and llama.cpp ends the process over one when it loads the vocabulary.
-fn check_no_bytes(types: Option<Array<'_>>) -> Result<()> {
-    match types.iter().flat_map(Array::numbers).position(|kind| kind == Some(BYTE_TOKEN)) {
-        Some(id) => Err(Error::corrupt(format!("token {id}: expected no byte in a WordPiece vocabulary, got type 6"))),
-        None => Ok(()),
-    }
 }
 
 /// SentencePiece falls back to bytes, and a missing one is a C++ exception in the middle of a text.

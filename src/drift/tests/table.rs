@@ -41,7 +41,7 @@ fn a_bad_csv_is_told_by_line_and_column() {
     assert_eq!(latin.code(), Code::Corrupt);
 }
 
-fn array<T: npyz::AutoSerialize + Copy>(shape: &[u64], values: &[T]) -> Vec<u8> {
+fn array<T: npyz::Serialize + npyz::AutoSerialize + Copy>(shape: &[u64], values: &[T]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut writer = npyz::WriteOptions::new().default_dtype().shape(shape).writer(&mut bytes).begin_nd().unwrap();
     writer.extend(values.iter().copied()).unwrap();
@@ -59,8 +59,8 @@ fn an_npy_of_any_number_type_is_read() {
     assert_eq!(i64s.features[0].counts, [0, 1, 2, 0, 0]);
     assert_eq!(npy(&array(&[2, 1], &[1.0f64, 2.0])).unwrap().rows, 2);
     assert_eq!(npy(&array(&[2, 1], &[1u8, 2])).unwrap().rows, 2);
-    let pairs = array(&[2, 2], &[1.0f32, 2.0, 3.0, 4.0]);
-    let embedded = Profile::fit().embedding(2).of_npy(|| Ok(&pairs[..]));
+    let embedded =
+        Profile::fit().embedding(2).of_npy(|| Ok(std::io::Cursor::new(array(&[2, 2], &[1.0f32, 2.0, 3.0, 4.0]))));
     assert_eq!(embedded.unwrap().embedding.unwrap().rows, 2);
 }
 

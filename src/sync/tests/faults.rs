@@ -189,9 +189,11 @@ impl World {
                 self.settle(|outbox| outbox.ack(&batch));
             }
             Some((points, logs)) => {
-                let told = self.settle(|outbox| outbox.refuse(&batch, points + logs));
-                self.refused_points += points * u64::from(told);
-                self.refused_logs += logs * u64::from(told);
+                let settled = self.settle(|outbox| outbox.refuse(&batch, points + logs));
+                if settled {
+                    self.refused_points += points;
+                    self.refused_logs += logs;
+                }
             }
         }
     }
