@@ -15,7 +15,8 @@ pub(super) fn inspect(model: &Model, file: &WeightFile, options: &Options) -> In
     if told.backends.is_empty() {
         told.backends.extend(llama(file, options));
     }
-    if file.alignment() < ALIGNED || !file.data_start().is_multiple_of(ALIGNED) {
+    let aligned = file.alignment() >= ALIGNED && file.data_start().is_multiple_of(ALIGNED);
+    if !aligned && !told.tensors.is_empty() {
         told.warn(format!("its tensors are not aligned to {ALIGNED} bytes, so llama.cpp reads them into memory"));
     }
     told
