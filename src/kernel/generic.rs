@@ -5,7 +5,7 @@ use half::{bf16, f16};
 
 use super::Format;
 use super::block::{self, E2M1_DOUBLED, IQ4_LEVELS, LARGE, NIBBLES, NIBBLES_LESS_8, SMALL};
-use super::lanes::{Affine, Lanes, Sink, Spill, Store, Stream, Times, TimesMinus, TimesPlus};
+use super::lanes::{Affine, Lanes, Sink, Store, Stream, Times, TimesMinus, TimesPlus};
 use super::row::{Query, sum_lanes};
 
 /// How a format is decoded.
@@ -184,7 +184,7 @@ pub(super) unsafe fn affine_bytes<L: Lanes>(codes: &[u8], flip: u8, zero: f32, s
         // SAFETY: sixteen codes and numbers are left.
         unsafe {
             let codes = L::flip(L::bytes(codes.as_ptr().add(i)), flip);
-            L::store(out.as_mut_ptr().add(i), L::times(L::minus(L::floats(codes), zero), scale));
+            L::store(out.as_mut_ptr().add(i), L::times(L::minus(L::floats(codes), L::splat(zero)), L::splat(scale)));
         }
     }
     let rest = codes[whole..].iter().zip(&mut out[whole..]);
@@ -201,7 +201,7 @@ pub(super) unsafe fn affine_nibbles<L: Lanes>(codes: &[u8], flip: u8, zero: f32,
         // SAFETY: eight bytes and sixteen numbers are left.
         unsafe {
             let codes = L::flip(L::nibbles(codes.as_ptr().add(i / 2)), flip);
-            L::store(out.as_mut_ptr().add(i), L::times(L::minus(L::floats(codes), zero), scale));
+            L::store(out.as_mut_ptr().add(i), L::times(L::minus(L::floats(codes), L::splat(zero)), L::splat(scale)));
         }
     }
     let nibble = |i: usize| codes[i / 2] >> (4 * (i % 2)) & 15 ^ flip;
@@ -264,90 +264,86 @@ format!(Bf16, SINGLES, SINGLES * 2, |b, put| {
 });
 
 format!(Q4_0, SMALL, block::q4_0::BYTES, |b, put| {
-    let (d, q) = (Times(L::half(b.add(block::q4_0::D))), L::bytes(b.add(block::q4_0::QS)));
+    let (d, q) = (Times(L::halves(b.add(block::q4_0::D))), L::bytes(b.add(block::q4_0::QS)));
     put!(0, L::low(&NIBBLES_LESS_8, q, d));
     put!(16, L::high(&NIBBLES_LESS_8, q, d));
 });
 
 format!(Q4_1, SMALL, block::q4_1::BYTES, |b, put| {
-    let d = TimesPlus(L::half(b.add(block::q4_1::D)), L::half(b.add(block::q4_1::M)));
+    let d = TimesPlus(L::halves(b.add(block::q4_1::D)), L::halves(b.add(block::q4_1::M)));
     let q = L::bytes(b.add(block::q4_1::QS));
     put!(0, L::low(&NIBBLES, q, d));
     put!(16, L::high(&NIBBLES, q, d));
 });
 
 format!(Q5_0, SMALL, block::q5_0::BYTES, |b, put| {
-    let d = Times(L::half(b.add(block::q5_0::D)));
+    let d = Times(L::halves(b.add(block::q5_0::D)));
     let [low, high] = five_bits::<L>(b.add(block::q5_0::QH), b.add(block::q5_0::QS));
     put!(0, d.of_bytes::<L>(L::less(low, 16)));
     put!(16, d.of_bytes::<L>(L::less(high, 16)));
 });
 
 format!(Q5_1, SMALL, block::q5_1::BYTES, |b, put| {
-    let d = TimesPlus(L::half(b.add(block::q5_1::D)), L::half(b.add(block::q5_1::M)));
+    let d = TimesPlus(L::halves(b.add(block::q5_1::D)), L::halves(b.add(block::q5_1::M)));
     let [low, high] = five_bits::<L>(b.add(block::q5_1::QH), b.add(block::q5_1::QS));
     put!(0, d.of_bytes::<L>(low));
     put!(16, d.of_bytes::<L>(high));
 });
 
 format!(Q8_0, SMALL, block::q8_0::BYTES, |b, put| {
-    let (d, q) = (Times(L::half(b.add(block::q8_0::D))), b.add(block::q8_0::QS));
+    let (d, q) = (Times(L::halves(b.add(block::q8_0::D))), b.add(block::q8_0::QS));
     put!(0, d.of_bytes::<L>(L::bytes(q)));
     put!(16, d.of_bytes::<L>(L::bytes(q.add(16))));
 });
 
+/// Does something for 0, 1, 2 and 3 as constants.
+macro_rules! four_times {
+    (|$n:ident| $body:block) => {{
+        four_times!($n, 0, $body);
+        four_times!($n, 1, $body);
+        four_times!($n, 2, $body);
+        four_times!($n, 3, $body);
+    }};
+    ($n:ident, $value:literal, $body:block) => {{
+        const $n: i32 = $value;
+        $body
+    }};
+}
+
 format!(Q2K, LARGE, block::q2_k::BYTES, |b, put| {
     let s = L::bytes(b.add(block::q2_k::SCALES));
-    let d = scales::<L>(L::bits::<0>(s, 15), L::half(b.add(block::q2_k::D)));
-    let m = scales::<L>(L::bits::<4>(s, 15), L::half(b.add(block::q2_k::DMIN)));
-    // Sixteen bytes hold four groups of sixteen weights, 32 apart.
-    for i in 0..4 {
-        let q = L::bytes(b.add(block::q2_k::QS + 16 * i));
-        let group = i / 2 * 8 + i % 2;
-        macro_rules! quarter {
-            ($n:literal) => {{
-                let g = group + 2 * $n;
-                put!(16 * g, TimesMinus(d[g], m[g]).of_bytes::<L>(L::bits::<{ 2 * $n }>(q, 3)))
-            }};
+    let d = Scales::new::<L>(L::bits::<0>(s, 15), b.add(block::q2_k::D));
+    let m = Scales::new::<L>(L::bits::<4>(s, 15), b.add(block::q2_k::DMIN));
+    let qs = L::wide(b.add(block::q2_k::QS));
+    four_times!(|N| {
+        // Two groups of each half.
+        for (i, q) in L::split(L::wide_bits::<{ 2 * N }>(qs, 3)).into_iter().enumerate() {
+            let g = i / 2 * 8 + 2 * N as usize + i % 2;
+            put!(16 * g, TimesMinus(d.at::<L>(g), m.at::<L>(g)).of_bytes::<L>(q));
         }
-        quarter!(0);
-        quarter!(1);
-        quarter!(2);
-        quarter!(3);
-    }
+    });
 });
 
 format!(Q3K, LARGE, block::q3_k::BYTES, |b, put| {
     let s = q3_k_scales::<L>(b.add(block::q3_k::SCALES));
-    let d = scales::<L>(L::less(s, 32), L::half(b.add(block::q3_k::D)));
-    let hmask = [L::bytes(b.add(block::q3_k::HMASK)), L::bytes(b.add(block::q3_k::HMASK + 16))];
-    macro_rules! part {
-        ($half:literal, $n:literal) => {
-            for i in 0..2 {
-                let g = 8 * $half + 2 * $n + i;
-                let q = L::bits::<{ 2 * $n }>(L::bytes(b.add(block::q3_k::QS + 32 * $half + 16 * i)), 3);
-                let kept = L::left::<2>(L::bits::<{ 4 * $half + $n }>(hmask[i], 1));
-                put!(16 * g, Times(d[g]).of_bytes::<L>(L::less(L::or(q, kept), 4)));
-            }
-        };
-    }
-    part!(0, 0);
-    part!(0, 1);
-    part!(0, 2);
-    part!(0, 3);
-    part!(1, 0);
-    part!(1, 1);
-    part!(1, 2);
-    part!(1, 3);
+    let d = Scales::new::<L>(L::less(s, 32), b.add(block::q3_k::D));
+    let (qs, kept) = (L::wide(b.add(block::q3_k::QS)), L::twice::<4>(b.add(block::q3_k::HMASK)));
+    four_times!(|N| {
+        let kept = L::wide_left::<2>(L::wide_bits::<N>(kept, 1));
+        let q = L::wide_less(L::wide_or(L::wide_bits::<{ 2 * N }>(qs, 3), kept), 4);
+        for (i, q) in L::split(q).into_iter().enumerate() {
+            let g = i / 2 * 8 + 2 * N as usize + i % 2;
+            put!(16 * g, Times(d.at::<L>(g)).of_bytes::<L>(q));
+        }
+    });
 });
 
 format!(Q4K, LARGE, block::q4_k::BYTES, |b, put| {
     let s = scales_and_minima::<L>(b.add(block::q4_k::SCALES));
-    let d = scales::<L>(s, L::half(b.add(block::q4_k::D)));
-    let m = scales::<L>(s, L::half(b.add(block::q4_k::DMIN)));
+    let (d, m) = (Scales::new::<L>(s, b.add(block::q4_k::D)), Scales::new::<L>(s, b.add(block::q4_k::DMIN)));
     for j in 0..4 {
-        let low = TimesMinus(d[2 * j], m[8 + 2 * j]);
-        let high = TimesMinus(d[2 * j + 1], m[8 + 2 * j + 1]);
+        let low = TimesMinus(d.at::<L>(2 * j), m.at::<L>(8 + 2 * j));
+        let high = TimesMinus(d.at::<L>(2 * j + 1), m.at::<L>(8 + 2 * j + 1));
         let q = [L::bytes(b.add(block::q4_k::QS + 32 * j)), L::bytes(b.add(block::q4_k::QS + 32 * j + 16))];
         put!(64 * j, L::low(&NIBBLES, q[0], low));
         put!(64 * j + 16, L::low(&NIBBLES, q[1], low));
@@ -358,51 +354,45 @@ format!(Q4K, LARGE, block::q4_k::BYTES, |b, put| {
 
 format!(Q5K, LARGE, block::q5_k::BYTES, |b, put| {
     let s = scales_and_minima::<L>(b.add(block::q5_k::SCALES));
-    let d = scales::<L>(s, L::half(b.add(block::q5_k::D)));
-    let m = scales::<L>(s, L::half(b.add(block::q5_k::DMIN)));
-    let qh = [L::bytes(b.add(block::q5_k::QH)), L::bytes(b.add(block::q5_k::QH + 16))];
-    macro_rules! sixty_four {
-        ($j:literal) => {
-            let low = TimesMinus(d[2 * $j], m[8 + 2 * $j]);
-            let high = TimesMinus(d[2 * $j + 1], m[8 + 2 * $j + 1]);
-            for i in 0..2 {
-                let q = L::bytes(b.add(block::q5_k::QS + 32 * $j + 16 * i));
-                let fifth = L::left::<4>(L::bits::<{ 2 * $j }>(qh[i], 1));
-                put!(64 * $j + 16 * i, low.of_bytes::<L>(L::or(L::bits::<0>(q, 15), fifth)));
-                let fifth = L::left::<4>(L::bits::<{ 2 * $j + 1 }>(qh[i], 1));
-                put!(64 * $j + 32 + 16 * i, high.of_bytes::<L>(L::or(L::bits::<4>(q, 15), fifth)));
+    let (d, m) = (Scales::new::<L>(s, b.add(block::q5_k::D)), Scales::new::<L>(s, b.add(block::q5_k::DMIN)));
+    let fifth = L::twice::<2>(b.add(block::q5_k::QH));
+    macro_rules! half {
+        ($half:literal) => {
+            let qs = L::wide(b.add(block::q5_k::QS + 64 * $half));
+            let low = L::wide_left::<4>(L::wide_bits::<{ 4 * $half }>(fifth, 1));
+            let low = L::split(L::wide_or(L::wide_bits::<0>(qs, 15), low));
+            let high = L::wide_left::<4>(L::wide_bits::<{ 4 * $half + 1 }>(fifth, 1));
+            let high = L::split(L::wide_or(L::wide_bits::<4>(qs, 15), high));
+            for i in 0..4 {
+                let j = 4 * $half + i / 2 * 2;
+                let at = 32 * j + i % 2 * 16;
+                put!(at, TimesMinus(d.at::<L>(j), m.at::<L>(8 + j)).of_bytes::<L>(low[i]));
+                put!(at + 32, TimesMinus(d.at::<L>(j + 1), m.at::<L>(9 + j)).of_bytes::<L>(high[i]));
             }
         };
     }
-    sixty_four!(0);
-    sixty_four!(1);
-    sixty_four!(2);
-    sixty_four!(3);
+    half!(0);
+    half!(1);
 });
 
 format!(Q6K, LARGE, block::q6_k::BYTES, |b, put| {
-    let d = scales::<L>(L::bytes(b.add(block::q6_k::SCALES)), L::half(b.add(block::q6_k::D)));
+    let d = Scales::new::<L>(L::bytes(b.add(block::q6_k::SCALES)), b.add(block::q6_k::D));
     for half in 0..2 {
-        for i in 0..2 {
-            let (ql, qh) = (b.add(block::q6_k::QL + 64 * half + 16 * i), b.add(block::q6_k::QH + 32 * half + 16 * i));
-            let (even, odd, qh) = (L::bytes(ql), L::bytes(ql.add(32)), L::bytes(qh));
-            macro_rules! quarter {
-                ($n:literal, $low:expr) => {{
-                    let g = 8 * half + 2 * $n + i;
-                    let q = L::or($low, L::left::<4>(L::bits::<{ 2 * $n }>(qh, 3)));
-                    put!(16 * g, Times(d[g]).of_bytes::<L>(L::less(q, 32)))
-                }};
-            }
-            quarter!(0, L::bits::<0>(even, 15));
-            quarter!(1, L::bits::<0>(odd, 15));
-            quarter!(2, L::bits::<4>(even, 15));
-            quarter!(3, L::bits::<4>(odd, 15));
+        let ql = L::wide(b.add(block::q6_k::QL + 64 * half));
+        let qh = L::twice::<2>(b.add(block::q6_k::QH + 32 * half));
+        let low = L::wide_or(L::wide_bits::<0>(ql, 15), L::wide_left::<4>(L::wide_bits::<0>(qh, 3)));
+        let high = L::wide_or(L::wide_bits::<4>(ql, 15), L::wide_bits::<0>(qh, 0x30));
+        for (i, q) in L::split(L::wide_less(low, 32)).into_iter().enumerate() {
+            put!(128 * half + 16 * i, Times(d.at::<L>(8 * half + i)).of_bytes::<L>(q));
+        }
+        for (i, q) in L::split(L::wide_less(high, 32)).into_iter().enumerate() {
+            put!(128 * half + 64 + 16 * i, Times(d.at::<L>(8 * half + 4 + i)).of_bytes::<L>(q));
         }
     }
 });
 
 format!(Iq4Nl, SMALL, block::iq4_nl::BYTES, |b, put| {
-    let (d, q) = (Times(L::half(b.add(block::iq4_nl::D))), L::bytes(b.add(block::iq4_nl::QS)));
+    let (d, q) = (Times(L::halves(b.add(block::iq4_nl::D))), L::bytes(b.add(block::iq4_nl::QS)));
     put!(0, L::low(&IQ4_LEVELS, q, d));
     put!(16, L::high(&IQ4_LEVELS, q, d));
 });
@@ -411,16 +401,16 @@ format!(Iq4Xs, LARGE, block::iq4_xs::BYTES, |b, put| {
     let high = u16::from_le_bytes(b.add(block::iq4_xs::SCALES_H).cast::<[u8; 2]>().read());
     let low = u32::from_le_bytes(b.add(block::iq4_xs::SCALES_L).cast::<[u8; 4]>().read());
     let s = [(spread_nibbles(low) | spread_pairs(high) << 4).to_le_bytes(); 2];
-    let d = scales::<L>(L::less(L::bytes(s.as_ptr().cast()), 32), L::half(b.add(block::iq4_xs::D)));
+    let d = Scales::new::<L>(L::less(L::bytes(s.as_ptr().cast()), 32), b.add(block::iq4_xs::D));
     for j in 0..8 {
-        let q = L::bytes(b.add(block::iq4_xs::QS + 16 * j));
-        put!(32 * j, L::low(&IQ4_LEVELS, q, Times(d[j])));
-        put!(32 * j + 16, L::high(&IQ4_LEVELS, q, Times(d[j])));
+        let (d, q) = (Times(d.at::<L>(j)), L::bytes(b.add(block::iq4_xs::QS + 16 * j)));
+        put!(32 * j, L::low(&IQ4_LEVELS, q, d));
+        put!(32 * j + 16, L::high(&IQ4_LEVELS, q, d));
     }
 });
 
 format!(Mxfp4, SMALL, block::mxfp4::BYTES, |b, put| {
-    let d = Times(block::half_power(b.add(block::mxfp4::E).read()));
+    let d = Times(L::splat(block::half_power(b.add(block::mxfp4::E).read())));
     let q = L::bytes(b.add(block::mxfp4::QS));
     put!(0, L::low(&E2M1_DOUBLED, q, d));
     put!(16, L::high(&E2M1_DOUBLED, q, d));
@@ -446,16 +436,32 @@ impl<A> OfBytes for A {
     }
 }
 
-/// Sixteen signed bytes times a scale.
-///
-/// # Safety
-/// The CPU has `L`.
-#[inline(always)]
-unsafe fn scales<L: Lanes>(bytes: L::Bytes, d: f32) -> [f32; 16] {
-    let mut scales = Spill([0.0; 16]);
-    // SAFETY: the caller's.
-    unsafe { L::spill(L::times(L::floats(bytes), d), &raw mut scales) };
-    scales.0
+/// The scales of a block's groups.
+#[repr(align(64))]
+struct Scales([f32; 16]);
+
+impl Scales {
+    /// Sixteen signed bytes times the binary16 at `d`.
+    ///
+    /// # Safety
+    /// The CPU has `L`; 2 bytes at `d` may be read.
+    #[inline(always)]
+    unsafe fn new<L: Lanes>(bytes: L::Bytes, d: *const u8) -> Self {
+        let mut scales = Self([0.0; 16]);
+        // SAFETY: the caller's.
+        unsafe { L::store(scales.0.as_mut_ptr(), L::times(L::floats(bytes), L::halves(d))) };
+        scales
+    }
+
+    /// One of them in all lanes.
+    ///
+    /// # Safety
+    /// The CPU has `L`.
+    #[inline(always)]
+    unsafe fn at<L: Lanes>(&self, group: usize) -> L::Floats {
+        // SAFETY: the caller's.
+        unsafe { L::load_splat(&raw const self.0[group]) }
+    }
 }
 
 /// The 32 weights of Q5_0 or Q5_1, unsigned.
