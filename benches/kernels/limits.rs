@@ -27,6 +27,19 @@ pub(crate) fn streamed(out: &mut [f32]) {
     plain(out);
 }
 
+/// Fills through the caches, and reads `input` at the same pace: the traffic of a kernel, without its work.
+pub(crate) fn traffic(input: &[u8], out: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512f") {
+        // SAFETY: the CPU has it.
+        return unsafe { x86::traffic_512(input, out) };
+    }
+    let step = input.len().div_ceil(out.len() / 16).max(1);
+    for (line, bytes) in out.chunks_mut(16).zip(input.chunks(step)) {
+        line.fill(f32::from(bytes[0]));
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
@@ -48,6 +61,28 @@ mod x86 {
                 _mm_sfence();
             }
         };
+    }
+
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn traffic_512(input: &[u8], out: &mut [f32]) {
+        assert!(out.as_ptr().addr().is_multiple_of(64));
+        let one = _mm512_set1_ps(std::hint::black_box(1.0));
+        let (mut read, mut seen) = (input.as_chunks::<64>().0.iter(), _mm512_setzero_si512());
+        // So many bytes of input per 64 of output, in 64ths.
+        let (pace, mut due) = (input.len() * 64 / size_of_val(out), 0);
+        for line in out.as_chunks_mut::<16>().0 {
+            due += pace;
+            if due >= 64 {
+                due -= 64;
+                if let Some(bytes) = read.next() {
+                    // SAFETY: 64 bytes.
+                    seen = _mm512_or_si512(seen, unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) });
+                }
+            }
+            // SAFETY: sixteen numbers.
+            unsafe { _mm512_storeu_ps(line.as_mut_ptr(), one) };
+        }
+        std::hint::black_box(seen);
     }
 
     fill!(plain_256, "avx", 8, _mm256_set1_ps, _mm256_storeu_ps);

@@ -7,7 +7,8 @@ use std::arch::asm;
 
 use half::{bf16, f16};
 
-use super::generic::{self, Blocks, by_format};
+use super::decode::{Blocks, by_format};
+use super::generic;
 use super::lanes::{Add, Affine, Lanes, Store};
 use super::row::Query;
 use super::table::{Isa, Table};
