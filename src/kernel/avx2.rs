@@ -2,12 +2,14 @@
 #![expect(unsafe_code, reason = "vector instructions")]
 #![expect(unsafe_op_in_unsafe_fn, reason = "each operation needs what its function needs: see `Lanes`")]
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 use half::{bf16, f16};
 
-use super::generic::{self, Blocks, by_format};
-use super::lanes::{Add, Affine, Lanes, Spill, Store};
+use super::decode::{Blocks, by_format};
+use super::generic;
+use super::lanes::{Add, Affine, Lanes, Store};
 use super::row::Query;
 use super::table::{Isa, Table};
 
@@ -58,6 +60,7 @@ struct Avx2;
 
 impl Lanes for Avx2 {
     type Bytes = __m128i;
+    type Wide = [__m256i; 2];
     type Floats = [__m256; 2];
     type Eight = __m256;
     type Codes = __m256i;
@@ -116,6 +119,52 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn wide(from: *const u8) -> [__m256i; 2] {
+        [_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(32).cast())]
+    }
+
+    #[inline(always)]
+    unsafe fn twice<const SHIFT: i32>(from: *const u8) -> [__m256i; 2] {
+        let bytes = _mm256_loadu_si256(from.cast());
+        [bytes, _mm256_srli_epi16::<SHIFT>(bytes)]
+    }
+
+    #[inline(always)]
+    unsafe fn wide_bits<const SHIFT: i32>(bytes: [__m256i; 2], mask: u8) -> [__m256i; 2] {
+        let mask = _mm256_set1_epi8(mask as i8);
+        [
+            _mm256_and_si256(_mm256_srli_epi16::<SHIFT>(bytes[0]), mask),
+            _mm256_and_si256(_mm256_srli_epi16::<SHIFT>(bytes[1]), mask),
+        ]
+    }
+
+    #[inline(always)]
+    unsafe fn wide_left<const SHIFT: i32>(bytes: [__m256i; 2]) -> [__m256i; 2] {
+        [_mm256_slli_epi16::<SHIFT>(bytes[0]), _mm256_slli_epi16::<SHIFT>(bytes[1])]
+    }
+
+    #[inline(always)]
+    unsafe fn wide_or(a: [__m256i; 2], b: [__m256i; 2]) -> [__m256i; 2] {
+        [_mm256_or_si256(a[0], b[0]), _mm256_or_si256(a[1], b[1])]
+    }
+
+    #[inline(always)]
+    unsafe fn wide_less(bytes: [__m256i; 2], number: i8) -> [__m256i; 2] {
+        let number = _mm256_set1_epi8(number);
+        [_mm256_sub_epi8(bytes[0], number), _mm256_sub_epi8(bytes[1], number)]
+    }
+
+    #[inline(always)]
+    unsafe fn split(bytes: [__m256i; 2]) -> [__m128i; 4] {
+        [
+            _mm256_castsi256_si128(bytes[0]),
+            _mm256_extracti128_si256::<1>(bytes[0]),
+            _mm256_castsi256_si128(bytes[1]),
+            _mm256_extracti128_si256::<1>(bytes[1]),
+        ]
+    }
+
+    #[inline(always)]
     unsafe fn floats(bytes: __m128i) -> [__m256; 2] {
         let upper = _mm_srli_si128::<8>(bytes);
         [_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)), _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(upper))]
@@ -135,8 +184,22 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     unsafe fn half(from: *const u8) -> f32 {
-        // To all lanes: an insertion into one would wait for whatever the register held before.
-        _mm_cvtss_f32(_mm_cvtph_ps(_mm_set1_epi16(from.cast::<i16>().read_unaligned())))
+        _mm_cvtss_f32(_mm_cvtph_ps(_mm256_castsi256_si128(broadcast_16(from))))
+    }
+
+    #[inline(always)]
+    unsafe fn halves(from: *const u8) -> [__m256; 2] {
+        [_mm256_cvtph_ps(_mm256_castsi256_si128(broadcast_16(from))); 2]
+    }
+
+    #[inline(always)]
+    unsafe fn splat(number: f32) -> [__m256; 2] {
+        [_mm256_set1_ps(number); 2]
+    }
+
+    #[inline(always)]
+    unsafe fn load_splat(from: *const f32) -> [__m256; 2] {
+        [broadcast_32(from); 2]
     }
 
     #[inline(always)]
@@ -164,12 +227,6 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn spill(floats: [__m256; 2], to: *mut Spill) {
-        to.cast::<__m256>().write_volatile(floats[0]);
-        to.cast::<__m256>().add(1).write_volatile(floats[1]);
-    }
-
-    #[inline(always)]
     unsafe fn stream(to: *mut f32, floats: [__m256; 2]) {
         _mm256_stream_ps(to, floats[0]);
         _mm256_stream_ps(to.add(8), floats[1]);
@@ -194,26 +251,18 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn times(floats: [__m256; 2], number: f32) -> [__m256; 2] {
-        let number = _mm256_set1_ps(number);
-        [_mm256_mul_ps(floats[0], number), _mm256_mul_ps(floats[1], number)]
+    unsafe fn times(a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+        [_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])]
     }
 
     #[inline(always)]
-    unsafe fn plus(floats: [__m256; 2], number: f32) -> [__m256; 2] {
-        let number = _mm256_set1_ps(number);
-        [_mm256_add_ps(floats[0], number), _mm256_add_ps(floats[1], number)]
-    }
-
-    #[inline(always)]
-    unsafe fn minus(floats: [__m256; 2], number: f32) -> [__m256; 2] {
-        let number = _mm256_set1_ps(number);
-        [_mm256_sub_ps(floats[0], number), _mm256_sub_ps(floats[1], number)]
-    }
-
-    #[inline(always)]
-    unsafe fn sum(a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+    unsafe fn plus(a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
         [_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])]
+    }
+
+    #[inline(always)]
+    unsafe fn minus(a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+        [_mm256_sub_ps(a[0], b[0]), _mm256_sub_ps(a[1], b[1])]
     }
 
     #[inline(always)]
@@ -265,4 +314,33 @@ unsafe fn round_to_bf16(x: __m256) -> __m256i {
     let quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x0040_0000));
     let nan = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_UNORD_Q>(x, x));
     _mm256_srli_epi32::<16>(_mm256_blendv_epi8(rounded, quiet, nan))
+}
+
+/// Two bytes in all lanes. Spelled out, since the compiler would insert them into one lane where one is enough, and an
+/// insertion waits for whatever the register held before.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn broadcast_16(from: *const u8) -> __m256i {
+    let all: __m256i;
+    asm!(
+        "vpbroadcastw {all}, word ptr [{from}]",
+        all = lateout(ymm_reg) all,
+        from = in(reg) from,
+        options(pure, readonly, nostack, preserves_flags)
+    );
+    all
+}
+
+/// Four bytes in all lanes.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn broadcast_32(from: *const f32) -> __m256 {
+    let all: __m256;
+    asm!(
+        "vbroadcastss {all}, dword ptr [{from}]",
+        all = lateout(ymm_reg) all,
+        from = in(reg) from,
+        options(pure, readonly, nostack, preserves_flags)
+    );
+    all
 }

@@ -2,12 +2,14 @@
 #![expect(unsafe_code, reason = "vector instructions")]
 #![expect(unsafe_op_in_unsafe_fn, reason = "each operation needs what its function needs: see `Lanes`")]
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 use half::{bf16, f16};
 
-use super::generic::{self, Blocks, by_format};
-use super::lanes::{Add, Affine, Lanes, Spill, Store};
+use super::decode::{Blocks, by_format};
+use super::generic;
+use super::lanes::{Add, Affine, Lanes, Store};
 use super::row::Query;
 use super::table::{Isa, Table};
 
@@ -65,6 +67,7 @@ struct Avx512;
 
 impl Lanes for Avx512 {
     type Bytes = __m128i;
+    type Wide = __m512i;
     type Floats = __m512;
     type Eight = __m256;
     type Codes = __m256i;
@@ -121,6 +124,49 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn wide(from: *const u8) -> __m512i {
+        _mm512_loadu_si512(from.cast())
+    }
+
+    #[inline(always)]
+    unsafe fn twice<const SHIFT: i32>(from: *const u8) -> __m512i {
+        let twice = _mm512_broadcast_i64x4(_mm256_loadu_si256(from.cast()));
+        let shift = i64::from(SHIFT);
+        _mm512_srlv_epi64(twice, _mm512_setr_epi64(0, 0, 0, 0, shift, shift, shift, shift))
+    }
+
+    #[inline(always)]
+    unsafe fn wide_bits<const SHIFT: i32>(bytes: __m512i, mask: u8) -> __m512i {
+        let shifted = if SHIFT == 0 { bytes } else { _mm512_srl_epi16(bytes, _mm_cvtsi32_si128(SHIFT)) };
+        _mm512_and_si512(shifted, _mm512_set1_epi8(mask as i8))
+    }
+
+    #[inline(always)]
+    unsafe fn wide_left<const SHIFT: i32>(bytes: __m512i) -> __m512i {
+        _mm512_sll_epi16(bytes, _mm_cvtsi32_si128(SHIFT))
+    }
+
+    #[inline(always)]
+    unsafe fn wide_or(a: __m512i, b: __m512i) -> __m512i {
+        _mm512_or_si512(a, b)
+    }
+
+    #[inline(always)]
+    unsafe fn wide_less(bytes: __m512i, number: i8) -> __m512i {
+        _mm512_sub_epi8(bytes, _mm512_set1_epi8(number))
+    }
+
+    #[inline(always)]
+    unsafe fn split(bytes: __m512i) -> [__m128i; 4] {
+        [
+            _mm512_castsi512_si128(bytes),
+            _mm512_extracti32x4_epi32::<1>(bytes),
+            _mm512_extracti32x4_epi32::<2>(bytes),
+            _mm512_extracti32x4_epi32::<3>(bytes),
+        ]
+    }
+
+    #[inline(always)]
     unsafe fn floats(bytes: __m128i) -> __m512 {
         _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))
     }
@@ -140,8 +186,22 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     unsafe fn half(from: *const u8) -> f32 {
-        // To all lanes: an insertion into one would wait for whatever the register held before.
-        _mm_cvtss_f32(_mm_cvtph_ps(_mm_set1_epi16(from.cast::<i16>().read_unaligned())))
+        _mm_cvtss_f32(_mm_cvtph_ps(_mm256_castsi256_si128(broadcast_16(from))))
+    }
+
+    #[inline(always)]
+    unsafe fn halves(from: *const u8) -> __m512 {
+        _mm512_cvtph_ps(broadcast_16(from))
+    }
+
+    #[inline(always)]
+    unsafe fn splat(number: f32) -> __m512 {
+        _mm512_set1_ps(number)
+    }
+
+    #[inline(always)]
+    unsafe fn load_splat(from: *const f32) -> __m512 {
+        broadcast_32(from)
     }
 
     #[inline(always)]
@@ -163,11 +223,6 @@ impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn store(to: *mut f32, floats: __m512) {
         _mm512_storeu_ps(to, floats);
-    }
-
-    #[inline(always)]
-    unsafe fn spill(floats: __m512, to: *mut Spill) {
-        to.cast::<__m512>().write_volatile(floats);
     }
 
     #[inline(always)]
@@ -197,23 +252,18 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn times(floats: __m512, number: f32) -> __m512 {
-        _mm512_mul_ps(floats, _mm512_set1_ps(number))
+    unsafe fn times(a: __m512, b: __m512) -> __m512 {
+        _mm512_mul_ps(a, b)
     }
 
     #[inline(always)]
-    unsafe fn plus(floats: __m512, number: f32) -> __m512 {
-        _mm512_add_ps(floats, _mm512_set1_ps(number))
-    }
-
-    #[inline(always)]
-    unsafe fn minus(floats: __m512, number: f32) -> __m512 {
-        _mm512_sub_ps(floats, _mm512_set1_ps(number))
-    }
-
-    #[inline(always)]
-    unsafe fn sum(a: __m512, b: __m512) -> __m512 {
+    unsafe fn plus(a: __m512, b: __m512) -> __m512 {
         _mm512_add_ps(a, b)
+    }
+
+    #[inline(always)]
+    unsafe fn minus(a: __m512, b: __m512) -> __m512 {
+        _mm512_sub_ps(a, b)
     }
 
     #[inline(always)]
@@ -252,4 +302,33 @@ impl Lanes for Avx512 {
     unsafe fn prefetch(address: *const u8) {
         _mm_prefetch::<_MM_HINT_T0>(address.cast());
     }
+}
+
+/// Two bytes in all lanes. Spelled out, since the compiler would insert them into one lane where one is enough, and an
+/// insertion waits for whatever the register held before.
+#[inline]
+#[target_feature(enable = "avx512f,avx2")]
+unsafe fn broadcast_16(from: *const u8) -> __m256i {
+    let all: __m256i;
+    asm!(
+        "vpbroadcastw {all}, word ptr [{from}]",
+        all = lateout(ymm_reg) all,
+        from = in(reg) from,
+        options(pure, readonly, nostack, preserves_flags)
+    );
+    all
+}
+
+/// Four bytes in all lanes.
+#[inline]
+#[target_feature(enable = "avx512f,avx2")]
+unsafe fn broadcast_32(from: *const f32) -> __m512 {
+    let all: __m512;
+    asm!(
+        "vbroadcastss {all}, dword ptr [{from}]",
+        all = lateout(zmm_reg) all,
+        from = in(reg) from,
+        options(pure, readonly, nostack, preserves_flags)
+    );
+    all
 }

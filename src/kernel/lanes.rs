@@ -10,6 +10,8 @@
 pub(super) trait Lanes: Copy {
     /// Sixteen bytes.
     type Bytes: Copy;
+    /// Sixty-four bytes.
+    type Wide: Copy;
     /// Sixteen `f32`.
     type Floats: Copy;
 
@@ -34,6 +36,21 @@ pub(super) trait Lanes: Copy {
     /// Each byte less a number.
     unsafe fn less(bytes: Self::Bytes, number: i8) -> Self::Bytes;
 
+    /// Reads 64 bytes.
+    unsafe fn wide(from: *const u8) -> Self::Wide;
+    /// Reads 32 bytes: as they are, then shifted right, with bits of their neighbours on top.
+    unsafe fn twice<const SHIFT: i32>(from: *const u8) -> Self::Wide;
+    /// As [`Lanes::bits`].
+    unsafe fn wide_bits<const SHIFT: i32>(bytes: Self::Wide, mask: u8) -> Self::Wide;
+    /// As [`Lanes::left`].
+    unsafe fn wide_left<const SHIFT: i32>(bytes: Self::Wide) -> Self::Wide;
+    /// As [`Lanes::or`].
+    unsafe fn wide_or(a: Self::Wide, b: Self::Wide) -> Self::Wide;
+    /// As [`Lanes::less`].
+    unsafe fn wide_less(bytes: Self::Wide, number: i8) -> Self::Wide;
+    /// In order.
+    unsafe fn split(bytes: Self::Wide) -> [Self::Bytes; 4];
+
     /// Signed bytes to numbers.
     unsafe fn floats(bytes: Self::Bytes) -> Self::Floats;
     /// `then` of the level of each lower nibble.
@@ -43,6 +60,13 @@ pub(super) trait Lanes: Copy {
 
     /// One binary16, at 2 bytes.
     unsafe fn half(from: *const u8) -> f32;
+    /// One binary16, at 2 bytes, in all lanes.
+    unsafe fn halves(from: *const u8) -> Self::Floats;
+    /// A number in all lanes.
+    unsafe fn splat(number: f32) -> Self::Floats;
+    /// The number at 4 bytes in all lanes, by a load that the compiler does not turn into shuffles of registers: ports
+    /// for loads are idle where those for shuffles are not.
+    unsafe fn load_splat(from: *const f32) -> Self::Floats;
     /// Sixteen binary32, at 64 bytes.
     unsafe fn from_f32(from: *const u8) -> Self::Floats;
     /// Sixteen binary16, at 32 bytes.
@@ -51,9 +75,6 @@ pub(super) trait Lanes: Copy {
     unsafe fn from_bf16(from: *const u8) -> Self::Floats;
     /// Writes 64 bytes.
     unsafe fn store(to: *mut f32, floats: Self::Floats);
-    /// Writes to memory for good, even where the compiler would rather take the lanes apart in registers: one load can
-    /// give a number to all lanes, and ports for loads are idle where those for shuffles are not.
-    unsafe fn spill(floats: Self::Floats, to: *mut Spill);
     /// Writes 64 bytes past the caches; `to` must be aligned to 64.
     unsafe fn stream(to: *mut f32, floats: Self::Floats);
     /// Orders what was streamed before what is written later.
@@ -63,10 +84,9 @@ pub(super) trait Lanes: Copy {
     /// Writes 32 bytes: each rounded to bfloat16.
     unsafe fn store_bf16(to: *mut u8, floats: Self::Floats);
 
-    unsafe fn times(floats: Self::Floats, number: f32) -> Self::Floats;
-    unsafe fn plus(floats: Self::Floats, number: f32) -> Self::Floats;
-    unsafe fn minus(floats: Self::Floats, number: f32) -> Self::Floats;
-    unsafe fn sum(a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    unsafe fn times(a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    unsafe fn plus(a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    unsafe fn minus(a: Self::Floats, b: Self::Floats) -> Self::Floats;
 
     /// The sums, in `f32`, of the products of each four of 32 signed bytes, times `scale`, added to eight lanes.
     unsafe fn add_products(lanes: Self::Eight, scale: f32, codes: Self::Codes, query: *const i8) -> Self::Eight;
@@ -84,10 +104,6 @@ pub(super) trait Lanes: Copy {
     unsafe fn prefetch(address: *const u8);
 }
 
-/// Sixteen scales in memory.
-#[repr(align(64))]
-pub(super) struct Spill(pub(super) [f32; 16]);
-
 /// What becomes of a level: a struct and no closure, since it must be inlined always.
 ///
 /// # Safety
@@ -98,15 +114,15 @@ pub(super) trait Affine<L: Lanes>: Copy {
 
 /// `x · .0`
 #[derive(Clone, Copy)]
-pub(super) struct Times(pub(super) f32);
+pub(super) struct Times<F>(pub(super) F);
 /// `x · .0 + .1`, rounded twice
 #[derive(Clone, Copy)]
-pub(super) struct TimesPlus(pub(super) f32, pub(super) f32);
+pub(super) struct TimesPlus<F>(pub(super) F, pub(super) F);
 /// `x · .0 - .1`, rounded twice
 #[derive(Clone, Copy)]
-pub(super) struct TimesMinus(pub(super) f32, pub(super) f32);
+pub(super) struct TimesMinus<F>(pub(super) F, pub(super) F);
 
-impl<L: Lanes> Affine<L> for Times {
+impl<L: Lanes> Affine<L> for Times<L::Floats> {
     #[inline(always)]
     unsafe fn of(self, floats: L::Floats) -> L::Floats {
         // SAFETY: the caller's.
@@ -114,7 +130,7 @@ impl<L: Lanes> Affine<L> for Times {
     }
 }
 
-impl<L: Lanes> Affine<L> for TimesPlus {
+impl<L: Lanes> Affine<L> for TimesPlus<L::Floats> {
     #[inline(always)]
     unsafe fn of(self, floats: L::Floats) -> L::Floats {
         // SAFETY: the caller's.
@@ -122,7 +138,7 @@ impl<L: Lanes> Affine<L> for TimesPlus {
     }
 }
 
-impl<L: Lanes> Affine<L> for TimesMinus {
+impl<L: Lanes> Affine<L> for TimesMinus<L::Floats> {
     #[inline(always)]
     unsafe fn of(self, floats: L::Floats) -> L::Floats {
         // SAFETY: the caller's.
@@ -168,6 +184,6 @@ impl<L: Lanes> Sink<L> for Add {
     #[inline(always)]
     unsafe fn put(self, to: *mut f32, floats: L::Floats) {
         // SAFETY: the caller's.
-        unsafe { L::store(to, L::sum(L::from_f32(to.cast()), L::times(floats, self.0))) }
+        unsafe { L::store(to, L::plus(L::from_f32(to.cast()), L::times(floats, L::splat(self.0)))) }
     }
 }

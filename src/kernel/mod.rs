@@ -23,6 +23,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod block;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod decode;
 mod dequantize;
 mod format;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]

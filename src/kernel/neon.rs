@@ -7,8 +7,9 @@ use std::arch::asm;
 
 use half::{bf16, f16};
 
-use super::generic::{self, Blocks, by_format};
-use super::lanes::{Add, Affine, Lanes, Spill, Store};
+use super::decode::{Blocks, by_format};
+use super::generic;
+use super::lanes::{Add, Affine, Lanes, Store};
 use super::row::Query;
 use super::table::{Isa, Table};
 
@@ -55,6 +56,7 @@ struct Neon;
 
 impl Lanes for Neon {
     type Bytes = uint8x16_t;
+    type Wide = [uint8x16_t; 4];
     type Floats = [float32x4_t; 4];
     type Eight = [float32x4_t; 2];
     type Codes = [int8x16_t; 2];
@@ -113,6 +115,45 @@ impl Lanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn wide(from: *const u8) -> [uint8x16_t; 4] {
+        [vld1q_u8(from), vld1q_u8(from.add(16)), vld1q_u8(from.add(32)), vld1q_u8(from.add(48))]
+    }
+
+    #[inline(always)]
+    unsafe fn twice<const SHIFT: i32>(from: *const u8) -> [uint8x16_t; 4] {
+        let (low, high) = (vld1q_u8(from), vld1q_u8(from.add(16)));
+        [low, high, Self::bits::<SHIFT>(low, 255), Self::bits::<SHIFT>(high, 255)]
+    }
+
+    #[inline(always)]
+    unsafe fn wide_bits<const SHIFT: i32>([a, b, c, d]: [uint8x16_t; 4], mask: u8) -> [uint8x16_t; 4] {
+        let bits = Self::bits::<SHIFT>;
+        [bits(a, mask), bits(b, mask), bits(c, mask), bits(d, mask)]
+    }
+
+    #[inline(always)]
+    unsafe fn wide_left<const SHIFT: i32>([a, b, c, d]: [uint8x16_t; 4]) -> [uint8x16_t; 4] {
+        let left = Self::left::<SHIFT>;
+        [left(a), left(b), left(c), left(d)]
+    }
+
+    #[inline(always)]
+    unsafe fn wide_or(a: [uint8x16_t; 4], b: [uint8x16_t; 4]) -> [uint8x16_t; 4] {
+        [vorrq_u8(a[0], b[0]), vorrq_u8(a[1], b[1]), vorrq_u8(a[2], b[2]), vorrq_u8(a[3], b[3])]
+    }
+
+    #[inline(always)]
+    unsafe fn wide_less([a, b, c, d]: [uint8x16_t; 4], number: i8) -> [uint8x16_t; 4] {
+        let less = Self::less;
+        [less(a, number), less(b, number), less(c, number), less(d, number)]
+    }
+
+    #[inline(always)]
+    unsafe fn split(bytes: [uint8x16_t; 4]) -> [uint8x16_t; 4] {
+        bytes
+    }
+
+    #[inline(always)]
     unsafe fn floats(bytes: uint8x16_t) -> [float32x4_t; 4] {
         let bytes = vreinterpretq_s8_u8(bytes);
         let (low, high) = (vmovl_s8(vget_low_s8(bytes)), vmovl_high_s8(bytes));
@@ -149,6 +190,21 @@ impl Lanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn halves(from: *const u8) -> [float32x4_t; 4] {
+        Self::splat(Self::half(from))
+    }
+
+    #[inline(always)]
+    unsafe fn splat(number: f32) -> [float32x4_t; 4] {
+        [vdupq_n_f32(number); 4]
+    }
+
+    #[inline(always)]
+    unsafe fn load_splat(from: *const f32) -> [float32x4_t; 4] {
+        [vld1q_dup_f32(from); 4]
+    }
+
+    #[inline(always)]
     unsafe fn from_f32(from: *const u8) -> [float32x4_t; 4] {
         [0, 16, 32, 48].map(|at| vreinterpretq_f32_u8(vld1q_u8(from.add(at))))
     }
@@ -175,11 +231,6 @@ impl Lanes for Neon {
         for (i, four) in floats.into_iter().enumerate() {
             vst1q_f32(to.add(4 * i), four);
         }
-    }
-
-    #[inline(always)]
-    unsafe fn spill(floats: [float32x4_t; 4], to: *mut Spill) {
-        Self::store(to.cast(), floats);
     }
 
     #[inline(always)]
@@ -217,23 +268,18 @@ impl Lanes for Neon {
     }
 
     #[inline(always)]
-    unsafe fn times(floats: [float32x4_t; 4], number: f32) -> [float32x4_t; 4] {
-        floats.map(|x| vmulq_n_f32(x, number))
+    unsafe fn times(a: [float32x4_t; 4], b: [float32x4_t; 4]) -> [float32x4_t; 4] {
+        std::array::from_fn(|i| vmulq_f32(a[i], b[i]))
     }
 
     #[inline(always)]
-    unsafe fn plus(floats: [float32x4_t; 4], number: f32) -> [float32x4_t; 4] {
-        floats.map(|x| vaddq_f32(x, vdupq_n_f32(number)))
-    }
-
-    #[inline(always)]
-    unsafe fn minus(floats: [float32x4_t; 4], number: f32) -> [float32x4_t; 4] {
-        floats.map(|x| vsubq_f32(x, vdupq_n_f32(number)))
-    }
-
-    #[inline(always)]
-    unsafe fn sum(a: [float32x4_t; 4], b: [float32x4_t; 4]) -> [float32x4_t; 4] {
+    unsafe fn plus(a: [float32x4_t; 4], b: [float32x4_t; 4]) -> [float32x4_t; 4] {
         std::array::from_fn(|i| vaddq_f32(a[i], b[i]))
+    }
+
+    #[inline(always)]
+    unsafe fn minus(a: [float32x4_t; 4], b: [float32x4_t; 4]) -> [float32x4_t; 4] {
+        std::array::from_fn(|i| vsubq_f32(a[i], b[i]))
     }
 
     #[inline(always)]

@@ -149,7 +149,8 @@ fn iq4_xs(b: &[u8; block::iq4_xs::BYTES], y: &mut [f32; LARGE]) {
     let high = u16::from_le_bytes([b[block::iq4_xs::SCALES_H], b[block::iq4_xs::SCALES_H + 1]]);
     for (j, (y, qs)) in y.as_chunks_mut().0.iter_mut().zip(b[block::iq4_xs::QS..].chunks_exact(16)).enumerate() {
         let low = b[block::iq4_xs::SCALES_L + j / 2] >> (4 * (j % 2)) & 15;
-        let scale = (low | ((high >> (2 * j) & 3) as u8 * 16)) as i8 - 32;
+        let high = (high >> (2 * j) & 3) as u8;
+        let scale = (low | high << 4) as i8 - 32;
         levels(d * f32::from(scale), &block::IQ4_LEVELS, qs, y);
     }
 }

@@ -1,0 +1,162 @@
+//! Dequantization beside the limits of the machine and beside others, in one process.
+//!
+//! `cargo bench --features peers --bench kernels`, with the environment of `tests/run --setup`; `-- cache` or
+//! `-- memory` runs one part. Each format is first checked against ggml, bit for bit. Figures are GB of `f32` output per
+//! second of the thread's own time; then comes one line for each: `RATIO name value >=bar`. Outputs lie on huge pages and
+//! are written before anything is timed.
+
+mod arena;
+mod clock;
+mod limits;
+mod peers;
+mod rounds;
+
+use std::cell::RefCell;
+use std::sync::Barrier;
+
+use arena::Arena;
+use rounds::{Side, interleave};
+use selvedge::kernel::{Format, active, dequantize_into};
+
+/// A format, and how many times as fast as ggml it must be from the second cache.
+const FORMATS: [(Format, f64); 5] =
+    [(Format::F16, 10.0), (Format::Q8_0, 1.5), (Format::Q4_0, 5.0), (Format::Q4K, 1.8), (Format::Q6K, 10.0)];
+
+fn main() {
+    let wanted = std::env::args().skip(1).find(|a| !a.starts_with('-'));
+    let part = |name: &str| wanted.as_deref().is_none_or(|w| name.contains(w));
+    println!("kernels: {}", active());
+    // On a pool of one thread nothing is split.
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    if part("cache") {
+        one.install(|| FORMATS.iter().for_each(|(format, bar)| cache(*format, *bar)));
+    }
+    if part("memory") {
+        one.install(|| FORMATS.iter().for_each(|(format, _)| memory(*format)));
+    }
+}
+
+/// Outputs of 512 KiB, which stay in the second cache.
+fn cache(format: Format, bar: f64) {
+    const ELEMENTS: usize = 128 << 10;
+    const CALLS: usize = 100;
+    let (mut input, len) = blocks(format, ELEMENTS);
+    let input = &input.bytes()[..len];
+    let out = RefCell::new(Arena::new(ELEMENTS));
+    assert_answers(format, input, out.borrow_mut().floats());
+    let many = |work: &dyn Fn(&mut [f32])| {
+        let mut out = out.borrow_mut();
+        clock::seconds(|| (0..CALLS).for_each(|_| work(out.floats()))) / CALLS as f64
+    };
+    let mut sides = vec![
+        Side::new("selvedge", || many(&|out| dequantize_into(format, input, out).unwrap())),
+        Side::new("plain stores", || many(&limits::plain)),
+        Side::new("same traffic", || many(&|out| limits::traffic(input, out))),
+        Side::new("ggml", || many(&|out| peers::ggml(format, input, out))),
+        Side::new("candle", || many(&|out| peers::candle(format, input, out))),
+    ];
+    if format == Format::F16 {
+        sides.push(Side::new("half", || many(&|out| peers::half(input, out))));
+    }
+    let seconds = interleave(21, &mut sides);
+    report("cache", format, ELEMENTS, &sides, &seconds);
+    ratio("cache", format, "of plain stores", seconds[1] / seconds[0], ">=0.80");
+    println!("kernels/cache/{format}: {:.2} of a stream of the same traffic", seconds[2] / seconds[0]);
+    ratio("cache", format, "vs ggml", seconds[3] / seconds[0], &format!(">={bar}"));
+}
+
+/// Outputs of 256 MiB, far beyond all caches.
+fn memory(format: Format) {
+    const ELEMENTS: usize = 64 << 20;
+    let (mut input, len) = blocks(format, ELEMENTS);
+    let input = &input.bytes()[..len];
+    let out = RefCell::new(Arena::new(ELEMENTS));
+    assert_answers(format, input, out.borrow_mut().floats());
+    let once = |work: &dyn Fn(&mut [f32])| {
+        let mut out = out.borrow_mut();
+        clock::seconds(|| work(out.floats()))
+    };
+    let mut sides = vec![
+        Side::new("selvedge", || once(&|out| dequantize_into(format, input, out).unwrap())),
+        Side::new("streamed stores", || once(&limits::streamed)),
+        Side::new("plain stores", || once(&limits::plain)),
+        Side::new("ggml", || once(&|out| peers::ggml(format, input, out))),
+        Side::new("candle", || once(&|out| peers::candle(format, input, out))),
+        Side::new("2 threads", || by_two(format, input, out.borrow_mut().floats())),
+    ];
+    if format == Format::F16 {
+        sides.push(Side::new("half", || once(&|out| peers::half(input, out))));
+    }
+    let seconds = interleave(9, &mut sides);
+    report("memory", format, ELEMENTS, &sides, &seconds);
+    let limit = if format == Format::F16 { ">=0.70" } else { ">=0.85" };
+    ratio("memory", format, "of streamed stores", seconds[1] / seconds[0], limit);
+    ratio("memory", format, "vs ggml", seconds[3] / seconds[0], ">=2.4");
+    ratio("memory", format, "vs candle", seconds[4] / seconds[0], ">=3");
+    ratio("memory", format, "2 threads vs 1", seconds[0] / seconds[5], ">=1.8");
+}
+
+/// Each half on its own thread; the slower one counts.
+fn by_two(format: Format, input: &[u8], out: &mut [f32]) -> f64 {
+    let (low, high) = out.split_at_mut(out.len() / 2);
+    let (low_in, high_in) = input.split_at(input.len() / 2);
+    let barrier = Barrier::new(2);
+    let half = |input: &[u8], out: &mut [f32]| {
+        // Its own pool, so that the half is not split in turn.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        pool.install(|| {
+            barrier.wait();
+            clock::seconds(|| dequantize_into(format, input, out).unwrap())
+        })
+    };
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| half(high_in, high));
+        half(low_in, low).max(other.join().unwrap())
+    })
+}
+
+/// Random blocks with ordinary scales, and their length in bytes.
+fn blocks(format: Format, elements: usize) -> (Arena, usize) {
+    let len = format.bytes(elements).unwrap();
+    let mut arena = Arena::new(len.div_ceil(4));
+    let mut state = 1u64;
+    for bytes in arena.bytes().chunks_mut(4) {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        bytes.copy_from_slice(&((state >> 32) as u32).to_le_bytes()[..bytes.len()]);
+    }
+    // Where the scales are: a NaN would make answers differ in what no standard settles.
+    let scales: &[usize] = match format {
+        Format::Q4K => &[0, 2],
+        Format::Q6K => &[208],
+        _ => &[0],
+    };
+    for block in arena.bytes()[..len].chunks_mut(format.block_bytes()) {
+        for at in scales {
+            // Exponents up to 2^8.
+            block[at + 1] &= 0xdf;
+        }
+    }
+    (arena, len)
+}
+
+fn assert_answers(format: Format, input: &[u8], out: &mut [f32]) {
+    let mut expected = vec![0.0; out.len()];
+    let same = |who: &str, out: &[f32]| {
+        assert!(out.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits()), "{format}: {who} differs");
+    };
+    peers::ggml(format, input, &mut expected);
+    dequantize_into(format, input, out).unwrap();
+    same("selvedge", out);
+    peers::candle(format, input, out);
+    same("candle", out);
+}
+
+fn report(part: &str, format: Format, elements: usize, sides: &[Side<'_>], seconds: &[f64]) {
+    let all =
+        sides.iter().zip(seconds).map(|(side, s)| format!("{} {:.1}", side.name, elements as f64 * 4.0 / s / 1e9));
+    println!("kernels/{part}/{format}, GB/s: {}", all.collect::<Vec<_>>().join(", "));
+}
+
+fn ratio(part: &str, format: Format, what: &str, value: f64, bar: &str) {
+    println!("RATIO kernels/{part}/{format}/{} {value:.3} {bar}", what.replace(' ', "-"));
+}
