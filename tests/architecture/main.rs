@@ -50,7 +50,6 @@ const UNSAFE: &[&str] = &[
     "src/backend/onnx/runtime.rs",
     "src/backend/onnx/session.rs",
     "src/backend/onnx/value.rs",
-    "src/backend/source.rs",
     "src/kernel/avx2.rs",
     "src/kernel/avx512.rs",
     "src/kernel/decode.rs",
