@@ -89,8 +89,10 @@ impl Batch {
     ///
     /// ```no_run
     /// # fn post(url: &str, body: &[u8]) -> u16 { 200 }
-    /// # let batch: selvedge::sync::Batch = unimplemented!();
+    /// # fn example(batch: &selvedge::sync::Batch) -> bool {
     /// let all_well = batch.requests().all(|(path, body)| post(&format!("https://collector.example{path}"), body) == 200);
+    /// # all_well
+    /// # }
     /// ```
     pub fn requests(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
         [("/v1/metrics", &self.metrics[..]), ("/v1/logs", &self.logs[..])]
