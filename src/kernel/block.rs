@@ -155,32 +155,3 @@ layout! {
 pub(super) const fn half_power(e: u8) -> f32 {
     f32::from_bits(if e < 2 { 0x0020_0000 << e } else { (e as u32 - 1) << 23 })
 }
-
-/// The scales and the minima of Q4_K and Q5_K, eight each, from their twelve bytes.
-pub(super) const fn scales_and_minima(s: [u8; 12]) -> ([u8; 8], [u8; 8]) {
-    // All four scales, or minima, of a kind at once: byte by byte in a u32.
-    let (a, b, c) = (
-        u32::from_le_bytes([s[0], s[1], s[2], s[3]]),
-        u32::from_le_bytes([s[4], s[5], s[6], s[7]]),
-        u32::from_le_bytes([s[8], s[9], s[10], s[11]]),
-    );
-    const SIX: u32 = 0x3f3f_3f3f;
-    const FOUR: u32 = 0x0f0f_0f0f;
-    const TWO: u32 = 0x0303_0303;
-    let scales = (a & SIX) as u64 | (((c & FOUR) | (a >> 6 & TWO) << 4) as u64) << 32;
-    let minima = (b & SIX) as u64 | (((c >> 4 & FOUR) | (b >> 6 & TWO) << 4) as u64) << 32;
-    (scales.to_le_bytes(), minima.to_le_bytes())
-}
-
-/// The sixteen scales of Q3_K, 32 subtracted, from their twelve bytes.
-pub(super) const fn q3_k_scales(s: [u8; 12]) -> [i8; 16] {
-    let mut scales = [0; 16];
-    let mut i = 0;
-    while i < 16 {
-        let low = if i < 8 { s[i] & 15 } else { s[i - 8] >> 4 };
-        let high = s[8 + i % 4] >> (2 * (i / 4)) & 3;
-        scales[i] = (low | high << 4) as i8 - 32;
-        i += 1;
-    }
-    scales
-}

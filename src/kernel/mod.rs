@@ -18,9 +18,21 @@
 //! # Ok::<(), selvedge::Error>(())
 //! ```
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod block;
 mod dequantize;
 mod format;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod generic;
+pub mod groups;
+pub mod ints;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod lanes;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod quantize;
 mod row;
 mod scalar;
@@ -51,4 +63,15 @@ fn check(format: Format, blocks: &[u8], elements: usize) -> Result<()> {
             format.block_elements()
         ))),
     }
+}
+
+/// The tables beside the reference that this CPU can run, the slowest first.
+fn vectorised() -> impl Iterator<Item = table::Table> {
+    #[cfg(target_arch = "x86_64")]
+    let tables = [avx2::table(), avx512::table()];
+    #[cfg(target_arch = "aarch64")]
+    let tables = [neon::table()];
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let tables = [];
+    tables.into_iter().flatten()
 }

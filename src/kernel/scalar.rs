@@ -12,9 +12,11 @@ pub(super) const fn decode(format: Format) -> Decode {
     match format {
         Format::F32 => |blocks, out| each(blocks, out, |b: &[u8; 4], y: &mut [f32; 1]| y[0] = f32::from_le_bytes(*b)),
         Format::F16 => |blocks, out| each(blocks, out, |b: &[u8; 2], y: &mut [f32; 1]| y[0] = half(b, 0)),
-        Format::Bf16 => {
-            |blocks, out| each(blocks, out, |b: &[u8; 2], y: &mut [f32; 1]| y[0] = bf16::from_le_bytes(*b).to_f32())
-        }
+        Format::Bf16 => |blocks, out| {
+            each(blocks, out, |b: &[u8; 2], y: &mut [f32; 1]| {
+                y[0] = f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16)
+            })
+        },
         Format::Q4_0 => |blocks, out| each(blocks, out, q4_0),
         Format::Q4_1 => |blocks, out| each(blocks, out, q4_1),
         Format::Q5_0 => |blocks, out| each(blocks, out, q5_0),
@@ -100,7 +102,7 @@ fn q2_k(b: &[u8; block::q2_k::BYTES], y: &mut [f32; LARGE]) {
 
 fn q3_k(b: &[u8; block::q3_k::BYTES], y: &mut [f32; LARGE]) {
     let d = half(b, block::q3_k::D);
-    let scales = block::q3_k_scales(twelve(b, block::q3_k::SCALES));
+    let scales = q3_k_scales(&b[block::q3_k::SCALES..]);
     for (i, y) in y.iter_mut().enumerate() {
         let kept = b[block::q3_k::HMASK + i % 32] >> (i / 32) & 1;
         let q = two_bits(&b[block::q3_k::QS..], i) as i8 - if kept == 1 { 0 } else { 4 };
@@ -110,7 +112,7 @@ fn q3_k(b: &[u8; block::q3_k::BYTES], y: &mut [f32; LARGE]) {
 
 fn q4_k(b: &[u8; block::q4_k::BYTES], y: &mut [f32; LARGE]) {
     let (d, dmin) = (half(b, block::q4_k::D), half(b, block::q4_k::DMIN));
-    let (scales, minima) = block::scales_and_minima(twelve(b, block::q4_k::SCALES));
+    let (scales, minima) = scales_and_minima(&b[block::q4_k::SCALES..]);
     for (i, y) in y.iter_mut().enumerate() {
         let q = b[block::q4_k::QS + i / 64 * 32 + i % 32] >> (4 * (i / 32 % 2)) & 15;
         *y = d * f32::from(scales[i / 32]) * f32::from(q) - dmin * f32::from(minima[i / 32]);
@@ -119,7 +121,7 @@ fn q4_k(b: &[u8; block::q4_k::BYTES], y: &mut [f32; LARGE]) {
 
 fn q5_k(b: &[u8; block::q5_k::BYTES], y: &mut [f32; LARGE]) {
     let (d, dmin) = (half(b, block::q5_k::D), half(b, block::q5_k::DMIN));
-    let (scales, minima) = block::scales_and_minima(twelve(b, block::q5_k::SCALES));
+    let (scales, minima) = scales_and_minima(&b[block::q5_k::SCALES..]);
     for (i, y) in y.iter_mut().enumerate() {
         let nibble = b[block::q5_k::QS + i / 64 * 32 + i % 32] >> (4 * (i / 32 % 2)) & 15;
         let q = nibble | (b[block::q5_k::QH + i % 32] >> (i / 32) & 1) << 4;
@@ -163,8 +165,19 @@ fn levels(d: f32, levels: &[i8; 16], qs: &[u8], y: &mut [f32; SMALL]) {
     }
 }
 
-fn twelve(block: &[u8], at: usize) -> [u8; 12] {
-    std::array::from_fn(|i| block[at + i])
+/// The scales and the minima of Q4_K and Q5_K, six bits each.
+fn scales_and_minima(s: &[u8]) -> ([u8; 8], [u8; 8]) {
+    let scale = |j: usize| if j < 4 { s[j] & 63 } else { s[j + 4] & 15 | s[j - 4] >> 6 << 4 };
+    let minimum = |j: usize| if j < 4 { s[j + 4] & 63 } else { s[j + 4] >> 4 | s[j] >> 6 << 4 };
+    (std::array::from_fn(scale), std::array::from_fn(minimum))
+}
+
+fn q3_k_scales(s: &[u8]) -> [i8; 16] {
+    std::array::from_fn(|i| {
+        let low = if i < 8 { s[i] & 15 } else { s[i - 8] >> 4 };
+        let high = s[8 + i % 4] >> (2 * (i / 4)) & 3;
+        (low | high << 4) as i8 - 32
+    })
 }
 
 /// The reference as a table; every CPU can run it.
@@ -182,6 +195,13 @@ pub(super) fn table() -> Table {
             dot::<{ block::q4_0::BYTES }>(row, query, |b, k| {
                 (b[block::q4_0::QS + k % 16] >> (4 * (k / 16)) & 15) as i8 - 8
             })
+        },
+        affine_bytes: |codes, flip, zero, scale, out| {
+            codes.iter().zip(out).for_each(|(code, y)| *y = (f32::from((code ^ flip) as i8) - zero) * scale);
+        },
+        affine_nibbles: |codes, flip, zero, scale, out| {
+            let nibble = |i: usize| codes[i / 2] >> (4 * (i % 2)) & 15 ^ flip;
+            out.iter_mut().enumerate().for_each(|(i, y)| *y = (f32::from(nibble(i)) - zero) * scale);
         },
         prefetch: |_| {},
     }

@@ -14,6 +14,9 @@ pub(super) type Accumulate = fn(&[u8], f32, &mut [f32]);
 /// The product of a row and a query.
 pub(super) type Dot = fn(&[u8], &Query) -> f32;
 
+/// `((code ^ flip) - zero) · scale` of each code.
+pub(super) type AffineCodes = fn(&[u8], u8, f32, f32, &mut [f32]);
+
 /// The instruction set whose kernels are in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -60,13 +63,19 @@ pub(super) struct Table {
     pub(super) narrow_bf16: fn(&[f32], &mut [bf16]),
     pub(super) dot_q8_0: Dot,
     pub(super) dot_q4_0: Dot,
+    /// Of signed bytes.
+    pub(super) affine_bytes: AffineCodes,
+    /// Of unsigned nibbles, the lower of each byte first.
+    pub(super) affine_nibbles: AffineCodes,
     pub(super) prefetch: fn(&[u8]),
 }
 
 impl Table {
     /// Every table that this CPU can run, the slowest first.
     pub(super) fn available() -> Vec<Table> {
-        vec![scalar::table()]
+        let mut tables = vec![scalar::table()];
+        tables.extend(super::vectorised());
+        tables
     }
 
     /// The table in use.
@@ -94,7 +103,7 @@ pub fn active() -> Isa {
     Table::active().isa
 }
 
-fn choose(available: &[Table], wish: Option<&str>) -> Table {
+pub(super) fn choose(available: &[Table], wish: Option<&str>) -> Table {
     let best = available.last().copied().unwrap_or_else(scalar::table);
     let Some(wish) = wish.filter(|wish| !wish.is_empty()) else { return best };
     match available.iter().find(|table| table.isa.name() == wish) {

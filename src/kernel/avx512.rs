@@ -1,0 +1,255 @@
+//! x86-64 with AVX-512: sixteen lanes are one vector, and a nibble picks its finished weight from sixteen in a register.
+#![expect(unsafe_code, reason = "vector instructions")]
+#![expect(unsafe_op_in_unsafe_fn, reason = "each operation needs what its function needs: see `Lanes`")]
+
+use std::arch::x86_64::*;
+
+use half::{bf16, f16};
+
+use super::generic::{self, Blocks, by_format};
+use super::lanes::{Add, Affine, Lanes, Spill, Store};
+use super::row::Query;
+use super::table::{Isa, Table};
+
+/// The kernels, if the CPU can run them.
+pub(super) fn table() -> Option<Table> {
+    let has = is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512vnni")
+        && is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("f16c");
+    has.then(|| Table {
+        isa: Isa::Avx512,
+        decode: by_format!(decode),
+        stream: by_format!(stream),
+        accumulate: by_format!(accumulate),
+        narrow_f16,
+        narrow_bf16,
+        dot_q8_0,
+        dot_q4_0,
+        affine_bytes,
+        affine_nibbles,
+        prefetch,
+    })
+}
+
+/// Private functions become reachable through the table alone, which exists only where the CPU has the features.
+macro_rules! entry {
+    ($name:ident $(<$blocks:ident>)? ($($arg:ident: $type:ty),*) $(-> $result:ty)?, $kernel:expr) => {
+        fn $name $(<$blocks: Blocks>)? ($($arg: $type),*) $(-> $result)? {
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,f16c")]
+            unsafe fn run $(<$blocks: Blocks>)? ($($arg: $type),*) $(-> $result)? {
+                $kernel
+            }
+            // SAFETY: reached through the table only.
+            unsafe { run $(::<$blocks>)? ($($arg),*) }
+        }
+    };
+}
+
+entry!(decode<B>(blocks: &[u8], out: &mut [f32]), generic::all::<Avx512, B, _>(blocks, out, Store));
+entry!(stream<B>(blocks: &[u8], out: &mut [f32]), generic::stream::<Avx512, B>(blocks, out));
+entry!(accumulate<B>(row: &[u8], weight: f32, sum: &mut [f32]), generic::all::<Avx512, B, _>(row, sum, Add(weight)));
+entry!(narrow_f16(from: &[f32], to: &mut [f16]), generic::narrow_f16::<Avx512>(from, to));
+entry!(narrow_bf16(from: &[f32], to: &mut [bf16]), generic::narrow_bf16::<Avx512>(from, to));
+entry!(dot_q8_0(row: &[u8], query: &Query) -> f32, generic::dot_q8_0::<Avx512>(row, query));
+entry!(dot_q4_0(row: &[u8], query: &Query) -> f32, generic::dot_q4_0::<Avx512>(row, query));
+entry!(affine_bytes(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]), generic::affine_bytes::<Avx512>(codes, flip, zero, scale, out));
+entry!(affine_nibbles(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]), generic::affine_nibbles::<Avx512>(codes, flip, zero, scale, out));
+entry!(prefetch(row: &[u8]), generic::prefetch::<Avx512>(row));
+
+#[derive(Clone, Copy)]
+struct Avx512;
+
+impl Lanes for Avx512 {
+    type Bytes = __m128i;
+    type Floats = __m512;
+    type Eight = __m256;
+    type Codes = __m256i;
+
+    #[inline(always)]
+    unsafe fn bytes(from: *const u8) -> __m128i {
+        _mm_loadu_si128(from.cast())
+    }
+
+    #[inline(always)]
+    unsafe fn sixteens(bits: u16) -> __m128i {
+        _mm_maskz_set1_epi8(bits, 16)
+    }
+
+    #[inline(always)]
+    unsafe fn bits<const SHIFT: i32>(bytes: __m128i, mask: u8) -> __m128i {
+        _mm_and_si128(_mm_srli_epi16::<SHIFT>(bytes), _mm_set1_epi8(mask as i8))
+    }
+
+    #[inline(always)]
+    unsafe fn left<const SHIFT: i32>(bytes: __m128i) -> __m128i {
+        _mm_slli_epi16::<SHIFT>(bytes)
+    }
+
+    #[inline(always)]
+    unsafe fn or(a: __m128i, b: __m128i) -> __m128i {
+        _mm_or_si128(a, b)
+    }
+
+    #[inline(always)]
+    unsafe fn nibbles(from: *const u8) -> __m128i {
+        let bytes = _mm_loadl_epi64(from.cast());
+        _mm_unpacklo_epi8(Self::bits::<0>(bytes, 15), Self::bits::<4>(bytes, 15))
+    }
+
+    #[inline(always)]
+    unsafe fn pick(bytes: __m128i, from: &[u8; 16]) -> __m128i {
+        _mm_shuffle_epi8(bytes, Self::bytes(from.as_ptr()))
+    }
+
+    #[inline(always)]
+    unsafe fn mask(bytes: __m128i, mask: &[u8; 16]) -> __m128i {
+        _mm_and_si128(bytes, Self::bytes(mask.as_ptr()))
+    }
+
+    #[inline(always)]
+    unsafe fn flip(bytes: __m128i, bits: u8) -> __m128i {
+        _mm_xor_si128(bytes, _mm_set1_epi8(bits as i8))
+    }
+
+    #[inline(always)]
+    unsafe fn less(bytes: __m128i, number: i8) -> __m128i {
+        _mm_sub_epi8(bytes, _mm_set1_epi8(number))
+    }
+
+    #[inline(always)]
+    unsafe fn floats(bytes: __m128i) -> __m512 {
+        _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))
+    }
+
+    #[inline(always)]
+    unsafe fn low<A: Affine<Self>>(levels: &[i8; 16], bytes: __m128i, then: A) -> __m512 {
+        let finished = then.of(Self::floats(Self::bytes(levels.as_ptr().cast())));
+        // Only the lower four bits of an index count.
+        _mm512_permutexvar_ps(_mm512_cvtepu8_epi32(bytes), finished)
+    }
+
+    #[inline(always)]
+    unsafe fn high<A: Affine<Self>>(levels: &[i8; 16], bytes: __m128i, then: A) -> __m512 {
+        let finished = then.of(Self::floats(Self::bytes(levels.as_ptr().cast())));
+        _mm512_permutexvar_ps(_mm512_srli_epi32::<4>(_mm512_cvtepu8_epi32(bytes)), finished)
+    }
+
+    #[inline(always)]
+    unsafe fn half(from: *const u8) -> f32 {
+        // To all lanes: an insertion into one would wait for whatever the register held before.
+        _mm_cvtss_f32(_mm_cvtph_ps(_mm_set1_epi16(from.cast::<i16>().read_unaligned())))
+    }
+
+    #[inline(always)]
+    unsafe fn from_f32(from: *const u8) -> __m512 {
+        _mm512_loadu_ps(from.cast())
+    }
+
+    #[inline(always)]
+    unsafe fn from_f16(from: *const u8) -> __m512 {
+        _mm512_cvtph_ps(_mm256_loadu_si256(from.cast()))
+    }
+
+    #[inline(always)]
+    unsafe fn from_bf16(from: *const u8) -> __m512 {
+        let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
+        _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
+    }
+
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, floats: __m512) {
+        _mm512_storeu_ps(to, floats);
+    }
+
+    #[inline(always)]
+    unsafe fn spill(floats: __m512, to: *mut Spill) {
+        to.cast::<__m512>().write_volatile(floats);
+    }
+
+    #[inline(always)]
+    unsafe fn stream(to: *mut f32, floats: __m512) {
+        _mm512_stream_ps(to, floats);
+    }
+
+    #[inline(always)]
+    unsafe fn fence() {
+        _mm_sfence();
+    }
+
+    #[inline(always)]
+    unsafe fn store_f16(to: *mut u8, floats: __m512) {
+        _mm256_storeu_si256(to.cast(), _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(floats));
+    }
+
+    #[inline(always)]
+    unsafe fn store_bf16(to: *mut u8, floats: __m512) {
+        let bits = _mm512_castps_si512(floats);
+        let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+        let rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+        let quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x0040_0000));
+        let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(floats, floats);
+        let upper = _mm512_srli_epi32::<16>(_mm512_mask_blend_epi32(nan, rounded, quiet));
+        _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(upper));
+    }
+
+    #[inline(always)]
+    unsafe fn times(floats: __m512, number: f32) -> __m512 {
+        _mm512_mul_ps(floats, _mm512_set1_ps(number))
+    }
+
+    #[inline(always)]
+    unsafe fn plus(floats: __m512, number: f32) -> __m512 {
+        _mm512_add_ps(floats, _mm512_set1_ps(number))
+    }
+
+    #[inline(always)]
+    unsafe fn minus(floats: __m512, number: f32) -> __m512 {
+        _mm512_sub_ps(floats, _mm512_set1_ps(number))
+    }
+
+    #[inline(always)]
+    unsafe fn sum(a: __m512, b: __m512) -> __m512 {
+        _mm512_add_ps(a, b)
+    }
+
+    #[inline(always)]
+    unsafe fn no_sums() -> __m256 {
+        _mm256_setzero_ps()
+    }
+
+    #[inline(always)]
+    unsafe fn eight(lanes: __m256) -> [f32; 8] {
+        let mut eight = [0.0; 8];
+        _mm256_storeu_ps(eight.as_mut_ptr(), lanes);
+        eight
+    }
+
+    #[inline(always)]
+    unsafe fn codes(from: *const u8) -> __m256i {
+        _mm256_loadu_si256(from.cast())
+    }
+
+    #[inline(always)]
+    unsafe fn nibble_codes(from: *const u8) -> __m256i {
+        let bytes = Self::bytes(from);
+        let nibbles = _mm256_set_m128i(Self::bits::<4>(bytes, 15), Self::bits::<0>(bytes, 15));
+        _mm256_sub_epi8(nibbles, _mm256_set1_epi8(8))
+    }
+
+    #[inline(always)]
+    unsafe fn add_products(lanes: __m256, scale: f32, codes: __m256i, query: *const i8) -> __m256 {
+        // The instruction multiplies unsigned by signed: the sign moves from one factor to the other.
+        let query = _mm256_sign_epi8(_mm256_loadu_si256(query.cast()), codes);
+        let fours = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_abs_epi8(codes), query);
+        _mm256_add_ps(lanes, _mm256_mul_ps(_mm256_cvtepi32_ps(fours), _mm256_set1_ps(scale)))
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(address: *const u8) {
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+}

@@ -1,0 +1,265 @@
+//! The weights of ONNX Runtime's `MatMulNBits` and `GatherBlockQuantized`.
+
+use half::f16;
+use rayon::prelude::*;
+
+use super::linear::{Ints, expect, uniform};
+use crate::kernel::{Format, block};
+use crate::{Error, Result};
+
+/// The shape of a matrix of weights for `com.microsoft.MatMulNBits`: `N` rows (outputs) of `K` weights (inputs), in
+/// blocks of 4 or 8 bits that share a scale.
+///
+/// - values: `[N, ⌈K / block⌉, block · bits / 8]` bytes, unsigned, nibbles with the lower first
+/// - scales: `[N, ⌈K / block⌉]`
+/// - zero points, where there are any: `[N, ⌈⌈K / block⌉ · bits / 8⌉]` bytes; without, all are `2^(bits - 1)`
+///
+/// `weight = (value - zero point) · scale`. `GatherBlockQuantized` has the same bytes where `block` divides `K`.
+///
+/// ```
+/// use selvedge::kernel::ints::{NBits, Order};
+/// let shape = NBits::new(4, 32, 2, 64)?;
+/// let weights: Vec<f32> = (0..128).map(|i| (i as f32).sin()).collect();
+/// let (mut values, mut scales) = (vec![0; shape.value_bytes()], vec![0.0; shape.scales()]);
+/// shape.quantize_into(&weights, Order::Rows, &mut values, &mut scales, None)?;
+/// let mut back = vec![0.0; 128];
+/// shape.dequantize_into(&values, &scales, None, &mut back)?;
+/// assert!(weights.iter().zip(&back).all(|(w, b)| (w - b).abs() < 0.13));
+/// # Ok::<(), selvedge::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NBits {
+    bits: usize,
+    block: usize,
+    rows: usize,
+    columns: usize,
+    blocks: usize,
+}
+
+/// How an unquantized matrix lies in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// `[N, K]`: as it is quantized.
+    Rows,
+    /// `[K, N]`: as the second input of an ONNX `MatMul`.
+    Columns,
+}
+
+impl NBits {
+    /// `rows` is `N`, `columns` is `K`.
+    ///
+    /// `InvalidArgument` unless `bits` is 4 or 8, `block` a power of two from 16 on, and the sizes fit a `usize`.
+    pub fn new(bits: usize, block: usize, rows: usize, columns: usize) -> Result<Self> {
+        if !matches!(bits, 4 | 8) {
+            return Err(Error::invalid(format!("MatMulNBits: expected 4 or 8 bits, got {bits}")));
+        }
+        if block < 16 || !block.is_power_of_two() {
+            return Err(Error::invalid(format!("MatMulNBits: expected a block of 16, 32, 64, …, got {block}")));
+        }
+        let blocks = columns.div_ceil(block);
+        let elements = blocks.checked_mul(block).and_then(|padded| padded.checked_mul(rows));
+        if elements.is_none_or(|elements| elements > isize::MAX as usize / 8) {
+            return Err(Error::invalid(format!("MatMulNBits: {rows} rows of {columns} weights do not fit memory")));
+        }
+        Ok(Self { bits, block, rows, columns, blocks })
+    }
+
+    /// Bytes of all values.
+    pub const fn value_bytes(&self) -> usize {
+        self.rows * self.row_bytes()
+    }
+
+    /// How many scales there are.
+    pub const fn scales(&self) -> usize {
+        self.rows * self.blocks
+    }
+
+    /// Bytes of all zero points.
+    pub const fn zero_point_bytes(&self) -> usize {
+        self.rows * self.row_zero_points()
+    }
+
+    const fn row_bytes(&self) -> usize {
+        self.blocks * self.block_bytes()
+    }
+
+    const fn block_bytes(&self) -> usize {
+        self.block * self.bits / 8
+    }
+
+    const fn row_zero_points(&self) -> usize {
+        (self.blocks * self.bits).div_ceil(8)
+    }
+
+    const fn ints(&self) -> Ints {
+        if self.bits == 4 { Ints::U4 } else { Ints::U8 }
+    }
+
+    /// `2^(bits - 1)`
+    const fn middle(&self) -> u8 {
+        1 << (self.bits - 1)
+    }
+
+    fn check(&self, weights: usize, values: usize, scales: usize, zero_points: Option<usize>) -> Result<()> {
+        expect("weights", self.rows * self.columns, weights)?;
+        expect("bytes of values", self.value_bytes(), values)?;
+        expect("scales", self.scales(), scales)?;
+        zero_points.map_or(Ok(()), |got| expect("bytes of zero points", self.zero_point_bytes(), got))
+    }
+
+    /// Dequantizes to `[N, K]`. Rows are split over the current rayon thread pool where they are many.
+    ///
+    /// `InvalidArgument` where a length is not that of the shape.
+    pub fn dequantize_into(
+        &self,
+        values: &[u8],
+        scales: &[f32],
+        zero_points: Option<&[u8]>,
+        out: &mut [f32],
+    ) -> Result<()> {
+        self.check(out.len(), values.len(), scales.len(), zero_points.map(<[u8]>::len))?;
+        if out.is_empty() {
+            return Ok(());
+        }
+        out.par_chunks_mut(self.columns).with_min_len(self.least()).enumerate().for_each(|(row, out)| {
+            for (i, out) in out.chunks_mut(self.block).enumerate() {
+                let at = row * self.blocks + i;
+                let zero_point = zero_points.map_or(self.middle(), |z| self.zero_point(z, row, i));
+                let values = &values[at * self.block_bytes()..][..self.block_bytes()];
+                uniform(self.ints(), values, 0, zero_point.into(), scales[at], out);
+            }
+        });
+        Ok(())
+    }
+
+    fn zero_point(&self, zero_points: &[u8], row: usize, i: usize) -> u8 {
+        let zero_points = &zero_points[row * self.row_zero_points()..];
+        if self.bits == 8 { zero_points[i] } else { zero_points[i / 2] >> (4 * (i % 2)) & 15 }
+    }
+
+    /// Rows that are worth a thread.
+    fn least(&self) -> usize {
+        (1 << 18) / self.columns.max(1) + 1
+    }
+
+    /// Quantizes to the nearest value. With room for zero points a block spans from its least to its largest weight, and
+    /// 0; without, from minus to plus its largest magnitude, which is exact. Padding dequantizes to 0.
+    ///
+    /// `InvalidArgument` where a length is not that of the shape, or a weight is not finite; what was written until then
+    /// is of no use.
+    pub fn quantize_into(
+        &self,
+        weights: &[f32],
+        order: Order,
+        values: &mut [u8],
+        scales: &mut [f32],
+        zero_points: Option<&mut [u8]>,
+    ) -> Result<()> {
+        self.check(weights.len(), values.len(), scales.len(), zero_points.as_ref().map(|z| z.len()))?;
+        if let Some(i) = weights.iter().position(|w| !w.is_finite()) {
+            return Err(Error::invalid(format!("weight {i}: expected a finite number, got {}", weights[i])));
+        }
+        if weights.is_empty() {
+            return Ok(());
+        }
+        // One row of zero points per row of values, of which some may be none.
+        let (mut none, zero_bytes) = (Vec::new(), if zero_points.is_some() { self.row_zero_points() } else { 0 });
+        let zero_points = zero_points.unwrap_or(&mut none);
+        let rows =
+            values.par_chunks_mut(self.row_bytes()).zip(scales.par_chunks_mut(self.blocks)).with_min_len(self.least());
+        let one = |row: usize, values: &mut [u8], scales: &mut [f32], zero_points: &mut [u8]| {
+            let mut weights_of_block = vec![0.0; self.block];
+            for (i, (values, scale)) in values.chunks_exact_mut(self.block_bytes()).zip(scales).enumerate() {
+                let columns = i * self.block..((i + 1) * self.block).min(self.columns);
+                let block = &mut weights_of_block[..columns.len()];
+                match order {
+                    Order::Rows => block.copy_from_slice(&weights[row * self.columns..][columns]),
+                    Order::Columns => {
+                        block.iter_mut().zip(columns).for_each(|(b, k)| *b = weights[k * self.rows + row])
+                    }
+                }
+                let zero_point = self.quantize_block(block, values, scale, !zero_points.is_empty());
+                match &mut *zero_points {
+                    [] => {}
+                    all if self.bits == 8 => all[i] = zero_point,
+                    all if i % 2 == 0 => all[i / 2] = zero_point,
+                    all => all[i / 2] |= zero_point << 4,
+                }
+            }
+        };
+        if zero_bytes == 0 {
+            rows.enumerate().for_each(|(row, (values, scales))| one(row, values, scales, &mut []));
+        } else {
+            let rows = rows.zip(zero_points.par_chunks_mut(zero_bytes));
+            rows.enumerate().for_each(|(row, ((values, scales), zero_points))| one(row, values, scales, zero_points));
+        }
+        Ok(())
+    }
+
+    /// Quantizes one block, shorter at the end of a row; returns its zero point.
+    fn quantize_block(&self, weights: &[f32], values: &mut [u8], scale: &mut f32, asymmetric: bool) -> u8 {
+        let (steps, middle) = (((1 << self.bits) - 1) as f32, f32::from(self.middle()));
+        let (least, most) = weights.iter().fold((0.0f32, 0.0f32), |(least, most), w| (least.min(*w), most.max(*w)));
+        let zero_point = if asymmetric {
+            // In this order no difference of finite numbers becomes infinite.
+            *scale = most / steps - least / steps;
+            if *scale > 0.0 { (-least / *scale).round().min(steps) } else { middle }
+        } else {
+            // The end that reaches further gets the value 0, which has one step more.
+            *scale = if most > -least { most } else { least } / -middle;
+            middle
+        };
+        let code = |i: usize| match weights.get(i) {
+            Some(w) if *scale != 0.0 => ((w / *scale).round() + zero_point).clamp(0.0, steps) as u8,
+            _ => zero_point as u8,
+        };
+        for (i, byte) in values.iter_mut().enumerate() {
+            *byte = if self.bits == 8 { code(i) } else { code(2 * i) | code(2 * i + 1) << 4 };
+        }
+        zero_point as u8
+    }
+
+    /// Turns the blocks of a matrix in [`Format::Q4_0`] into 4-bit ones of 32, or in [`Format::Q8_0`] into 8-bit ones of
+    /// 32, without zero points. Exact: each weight is the same number.
+    ///
+    /// `InvalidArgument` where a length, or the shape (`bits`, `block`, `K` a multiple of 32), is not that of the format;
+    /// `Unsupported` for other formats.
+    pub fn repack_into(&self, format: Format, blocks: &[u8], values: &mut [u8], scales: &mut [f32]) -> Result<()> {
+        let bits = match format {
+            Format::Q4_0 => 4,
+            Format::Q8_0 => 8,
+            _ => return Err(Error::unsupported(format!("MatMulNBits from {format}: expected q4_0 or q8_0"))),
+        };
+        expect("bits", bits, self.bits)?;
+        expect("block", block::SMALL, self.block)?;
+        expect("columns beyond a block", 0, self.columns % self.block)?;
+        self.check(self.rows * self.columns, values.len(), scales.len(), None)?;
+        expect("bytes of blocks", self.scales() * format.block_bytes(), blocks.len())?;
+        let least = 1 << 12;
+        if bits == 4 {
+            let all = blocks.as_chunks().0.par_iter().zip(values.as_chunks_mut().0).zip(scales).with_min_len(least);
+            all.for_each(|((block, values), scale)| *scale = from_q4_0(block, values));
+        } else {
+            let all = blocks.as_chunks().0.par_iter().zip(values.as_chunks_mut().0).zip(scales).with_min_len(least);
+            all.for_each(|((block, values), scale)| *scale = from_q8_0(block, values));
+        }
+        Ok(())
+    }
+}
+
+fn from_q4_0(block: &[u8; block::q4_0::BYTES], values: &mut [u8; 16]) -> f32 {
+    // From pairs 16 apart to pairs of neighbours.
+    let qs = &block[block::q4_0::QS..];
+    for i in 0..8 {
+        values[i] = qs[2 * i] & 15 | (qs[2 * i + 1] & 15) << 4;
+        values[i + 8] = qs[2 * i] >> 4 | qs[2 * i + 1] & 0xf0;
+    }
+    f16::from_le_bytes([block[0], block[1]]).to_f32()
+}
+
+fn from_q8_0(block: &[u8; block::q8_0::BYTES], values: &mut [u8; 32]) -> f32 {
+    for (value, q) in values.iter_mut().zip(&block[block::q8_0::QS..]) {
+        *value = q ^ 0x80;
+    }
+    f16::from_le_bytes([block[0], block[1]]).to_f32()
+}

@@ -1,0 +1,45 @@
+//! Quantization: errors within half a step, refusals. Bytes are compared with ggml's in `ggml.rs`.
+
+use super::blocks::Random;
+use crate::Code;
+use crate::kernel::{Format, dequantize_into, quantize_into};
+
+#[test]
+fn comes_back_within_half_a_step() {
+    let mut random = Random(1);
+    let weights: Vec<f32> = (0..320_000).map(|_| random.unit()).collect();
+    // Half a step of the largest scale there can be, and what its rounding to binary16 adds at the largest code. Q4_0
+    // reaches from -8 to 7 only, where it errs by a whole step.
+    for (format, most) in [
+        (Format::F32, 0.0),
+        (Format::F16, 0.5 / 2048.0),
+        (Format::Bf16, 0.5 / 256.0),
+        (Format::Q8_0, (0.5 + 127.0 / 2048.0) / 127.0),
+        (Format::Q4_0, 1.01 / 8.0),
+        (Format::Q4_1, 0.51 * 2.0 / 15.0),
+    ] {
+        let mut blocks = vec![0; format.bytes(weights.len()).unwrap()];
+        quantize_into(format, &weights, &mut blocks).unwrap();
+        let mut back = vec![0.0; weights.len()];
+        dequantize_into(format, &blocks, &mut back).unwrap();
+        let worst = weights.iter().zip(&back).map(|(w, b)| (w - b).abs()).fold(0.0, f32::max);
+        assert!(worst <= most, "{format}: off by {worst}");
+        assert!(format == Format::F32 || worst > most / 10.0, "{format}: suspiciously exact: {worst}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused_and_named() {
+    for format in [Format::Q8_0, Format::Q4_0, Format::Q4_1] {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 3e38, -1e38] {
+            let mut weights = vec![0.5; 96];
+            weights[70] = bad;
+            let error = quantize_into(format, &weights, &mut vec![0; format.bytes(96).unwrap()]).unwrap_err();
+            assert_eq!(error.code(), Code::InvalidArgument);
+            assert!(error.message().contains("weights 64 to 96"), "{error}");
+        }
+        quantize_into(format, &[0.0; 32], &mut vec![0; format.block_bytes()]).unwrap();
+    }
+    let error = quantize_into(Format::Q4K, &[0.0; 256], &mut [0; 144]).unwrap_err();
+    assert_eq!(error.code(), Code::Unsupported);
+}
