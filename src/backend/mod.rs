@@ -1,6 +1,6 @@
 //! Who can answer: opens a model file and picks the runtime for it.
 //!
-//! Enters: a [`Source`](crate::Source) and [`Options`]. Leaves: an [`Engine`]. May import:
+//! Enters: a [`Source`] and [`Options`]. Leaves: an [`Engine`]. May import:
 //! engine, tensor, weights, text.
 
 pub mod fake;

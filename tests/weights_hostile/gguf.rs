@@ -173,10 +173,7 @@ fn tensors() {
         refused("all data missing", cut(72), Corrupt),
         refused(
             "data that begins at the end",
-            raw(3, 1, 0, &{
-                let entry = [&string(b"t")[..], &1u32.to_le_bytes(), &8u64.to_le_bytes(), &[0; 12]].concat();
-                entry
-            }),
+            raw(3, 1, 0, &{ [&string(b"t")[..], &1u32.to_le_bytes(), &8u64.to_le_bytes(), &[0; 12]].concat() }),
             Corrupt,
         ),
         refused("junk after it", tailed(&[0xAB; 100]), Corrupt),

@@ -4,7 +4,7 @@
 //! The checks here stand before those that any architecture can reach: layers, heads, experts, rope; those of the
 //! vocabulary are in `vocabulary`.
 
-use super::tensors::check_tensors;
+use super::tensors::{check_tensors, is_usual};
 use super::vocabulary::{Vocabulary, check_vocabulary};
 use crate::weights::{Metadata, Value, WeightFile};
 use crate::{Error, Result};
@@ -199,6 +199,7 @@ impl Facts {
         keys.check_experts(layers)?;
         keys.check_rope()?;
         keys.check_norms()?;
+        keys.check_output(width)?;
         let heads = keys.heads(layers, width)?;
         let feed_forward = keys.per_layer("feed_forward_length", layers)?;
         let layer = |i: usize| Layer {
@@ -334,6 +335,15 @@ impl Keys<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Embeddings are read as so many numbers for each text, whatever there are.
+    fn check_output(&self, width: u64) -> Result<()> {
+        match self.number("embedding_length_out")?.unwrap_or(0) {
+            0 => Ok(()),
+            n if n == width || n < width && !is_usual(self.architecture) => Ok(()),
+            n => Err(self.corrupt("embedding_length_out", format!("expected the {width} of the width, got {n}"))),
+        }
     }
 
     fn heads(&self, layers: u64, width: u64) -> Result<Heads> {

@@ -35,10 +35,14 @@ const MATRICES_OF_ONE_ROW: &[&str] = &["cls.output.weight", "ffn_gate_inp_shexp.
 /// Architectures whose attention and feed-forward tensors have the usual names and shapes.
 const USUAL: &[&str] = &["bert", "gemma", "gemma2", "gemma3", "llama", "mistral3", "qwen2", "qwen3", "smollm3"];
 
+pub(super) fn is_usual(architecture: &str) -> bool {
+    USUAL.contains(&architecture)
+}
+
 /// Errors: `Corrupt` for a tensor of another shape than the metadata calls for, `Unsupported` for a type that is not
 /// computed with.
 pub(super) fn check_tensors(file: &WeightFile, facts: &Facts) -> Result<()> {
-    let usual = USUAL.contains(&&*facts.architecture);
+    let usual = is_usual(&facts.architecture);
     for tensor in file.tensors() {
         check_type(&tensor)?;
         if usual && let Some(expected) = facts.shape_of(tensor.name())? {

@@ -70,7 +70,7 @@ pub(super) fn check_vocabulary(header: Metadata<'_>) -> Result<Vocabulary> {
     check_merges(header, model)?;
     array(header, "suppress_tokens", &[ValueType::I32], None)?;
     let tokens: Vec<&[u8]> = list.texts().collect();
-    let longest = check_tokens(&tokens, types)?;
+    let longest = check_tokens(model, &tokens, types)?;
     let ids = Ids { header, tokens: &tokens };
     ids.check(model)?;
     if model == "llama" {
@@ -115,7 +115,7 @@ fn check_merges(header: Metadata<'_>, model: &str) -> Result<()> {
 }
 
 /// Returns the length of the longest token.
-fn check_tokens(tokens: &[&[u8]], types: Option<Array<'_>>) -> Result<usize> {
+fn check_tokens(model: &str, tokens: &[&[u8]], types: Option<Array<'_>>) -> Result<usize> {
     let mut seen = HashSet::with_capacity(tokens.len());
     for (id, token) in tokens.iter().enumerate() {
         if token.len() > MAX_TOKEN_BYTES {
@@ -132,6 +132,9 @@ fn check_tokens(tokens: &[&[u8]], types: Option<Array<'_>>) -> Result<usize> {
         let Some(kind) = kind.filter(|kind| *kind <= BYTE_TOKEN) else {
             return Err(Error::corrupt(format!("token {id}: expected a type from 0 to {BYTE_TOKEN}, got {kind:?}")));
         };
+        if kind == BYTE_TOKEN && model == "bert" {
+            return Err(Error::corrupt(format!("token {id}: a vocabulary of whole words has no bytes")));
+        }
         let byte =
             |t: &[u8]| matches!(t, [b'<', b'0', b'x', a, b, b'>'] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
         if kind == BYTE_TOKEN && !byte(tokens[id]) {

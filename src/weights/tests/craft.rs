@@ -96,7 +96,10 @@ impl File {
         ];
         let mut file = Self::model().no_tensors().weights(&whole, &layer, 1, weight);
         file.keys.retain(|(key, _)| !key.starts_with("llama."));
-        file.text("general.architecture", "bert")
+        let tokens: Vec<u8> = (0..300).flat_map(|i| string(format!("token{i}").as_bytes())).collect();
+        file.array("tokenizer.ggml.tokens", 8, 300, tokens)
+            .array("tokenizer.ggml.token_type", 5, 300, 1i32.to_le_bytes().repeat(300))
+            .text("general.architecture", "bert")
             .u32("bert.block_count", 1)
             .u32("bert.context_length", 128)
             .u32("bert.embedding_length", 64)

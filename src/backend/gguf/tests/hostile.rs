@@ -159,17 +159,18 @@ fn with_numbers((family, model): (&'static str, File)) -> impl Iterator<Item = (
 fn odd_values(model: &File, key: &str) -> Vec<(String, File)> {
     let model = || model.clone();
     let mut all = Vec::new();
-    for n in [0u32, 1, 2, 3, 5, 15, 17, 63, 65, 128, 1 << 16, i32::MAX as u32, 1 << 31, u32::MAX] {
+    for n in [0u32, 1, 3, 17, 64, 65, 1 << 16, i32::MAX as u32, u32::MAX] {
         all.push((format!("{n}"), model().u32(key, n)));
+    }
+    for n in [0i32, 2, -1] {
         all.push((format!("{n} as i32"), model().key(key, 5, n.to_le_bytes().into())));
     }
-    for x in [0.0f32, -1.0, 1e-30, 1e30, f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+    for x in [0.0f32, -1.0, 1e30, f32::NAN, f32::INFINITY] {
         all.push((format!("{x} as f32"), model().f32(key, x)));
     }
-    for (len, n) in [(0, 0u32), (1, 4), (2, 0), (2, 4), (4, 1), (512, 4), (513, 4)] {
+    for (kind, len, n) in [(4, 0, 0u32), (4, 1, 4), (4, 2, 0), (4, 2, 4), (4, 4, 1), (4, 513, 4), (6, 2, 0)] {
         let elements = n.to_le_bytes().repeat(len);
-        all.push((format!("[{n}; {len}]"), model().array(key, 4, len as u64, elements.clone())));
-        all.push((format!("[{n}; {len}] as f32"), model().array(key, 6, len as u64, elements)));
+        all.push((format!("[{n}; {len}] in type {kind}"), model().array(key, kind, len as u64, elements)));
     }
     all.push(("1 as u64".into(), model().key(key, 10, 1u64.to_le_bytes().into())));
     all.push(("true".into(), model().key(key, 7, vec![1])));

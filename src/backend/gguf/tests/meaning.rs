@@ -62,6 +62,39 @@ fn layers_and_sizes() {
 }
 
 #[test]
+fn tensors() {
+    let complete = || File::complete(|_| 0.5);
+    assert!(read(&complete().bytes()).is_ok() && read(&File::encoder(|_| 0.5).bytes()).is_ok());
+    let with = |name: &str, dims: &[u64], kind, bytes| {
+        let mut file = complete();
+        let found = file.tensors_mut().iter_mut().find(|t| t.name == name.as_bytes()).unwrap();
+        (found.dims, found.kind, found.bytes) = (dims.to_vec(), kind, bytes);
+        file
+    };
+    // Rows of the vocabulary, heads and feed-forward, as the metadata has them.
+    corrupt(&with("token_embd.weight", &[64, 299], 0, 299 * 256), "expected the shape [300, 64]");
+    corrupt(&with("token_embd.weight", &[32, 300], 0, 300 * 128), "expected the shape [300, 64]");
+    corrupt(&with("blk.1.attn_q.weight", &[64, 32], 0, 8192), "expected the shape [64, 64]");
+    corrupt(&with("blk.0.attn_k.weight", &[64, 64], 0, 16384), "expected the shape [32, 64]");
+    corrupt(&with("blk.0.attn_v.weight", &[32, 64], 0, 8192), "expected the shape [32, 64]");
+    corrupt(&with("blk.0.ffn_down.weight", &[64, 96], 0, 24576), "expected the shape [64, 96]");
+    corrupt(&with("output_norm.weight", &[64, 2], 0, 512), "expected the shape [64]");
+    assert!(read(&with("output_norm.weight", &[64, 1, 1], 0, 256).bytes()).is_ok());
+    corrupt(&complete().tensor("blk.2.attn_norm.weight", &[64], 0, 256), "expected a layer below 2, got '2'");
+    corrupt(&complete().tensor("blk.x.attn_norm.weight", &[64], 0, 256), "expected a layer below 2, got 'x'");
+    corrupt(&File::encoder(|_| 0.5).u32("bert.context_length", 129), "position_embd.weight");
+    corrupt(&File::encoder(|_| 0.5).u32("bert.embedding_length_out", 65), "embedding_length_out");
+    // What llama.cpp computes with in f32 only, and not at all.
+    let unsupported = |file: File, message: &str| refused(&file.bytes(), Code::Unsupported, message);
+    unsupported(with("output_norm.weight", &[64], 1, 128), "expected F32, got F16");
+    unsupported(with("blk.0.ffn_norm.weight", &[64], 8, 68), "expected F32, got Q8_0");
+    unsupported(with("blk.0.attn_q.weight", &[64, 64], 26, 16384), "I32 are not computed with");
+    unsupported(with("blk.0.attn_q.weight", &[64, 64], 9, 4608), "Q8_1 are not computed with");
+    unsupported(with("blk.0.attn_q.weight", &[64, 64], 99, 4096), "type 99 are not computed with");
+    unsupported(complete().tensor("blk.0.attn_q.bias", &[32, 2], 1, 128), "expected F32, got F16");
+}
+
+#[test]
 fn heads() {
     let set = |key: &str, value| File::model().u32(&format!("llama.attention.{key}"), value);
     corrupt(&set("head_count_kv", 8), "do not divide");
@@ -71,6 +104,11 @@ fn heads() {
     corrupt(&set("key_length", 0), "key_length");
     corrupt(&set("value_length", 1 << 30), "too large");
     corrupt(&File::model().u32("llama.rope.dimension_count", 8), "rope.dimension_count");
+    corrupt(&File::model().u32("llama.rope.dimension_count", 15), "an even number");
+    corrupt(
+        &File::model().u32("llama.attention.head_count", 3).u32("llama.attention.head_count_kv", 3),
+        "do not divide",
+    );
     corrupt(&File::model().u32("llama.rope.dimension_count", 32), "rope.dimension_count");
     let per_layer = |len: u64, numbers: &[i32]| {
         let bytes = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
@@ -156,6 +194,8 @@ fn byte_tokens() {
     }
     let negative = (-1i32).to_le_bytes().repeat(300);
     corrupt(&File::model().array("tokenizer.ggml.token_type", 5, 300, negative), "a type from 0 to 6");
+    let bytes = File::encoder(|_| 0.0).array("tokenizer.ggml.token_type", 5, 300, 6i32.to_le_bytes().repeat(300));
+    corrupt(&bytes, "has no bytes");
     let unknown = 255i32.to_le_bytes().repeat(300);
     corrupt(&File::model().array("tokenizer.ggml.token_type", 5, 300, unknown), "a type from 0 to 6");
     // A vocabulary that falls back to bytes must have them all: otherwise a text can end the process.
