@@ -19,16 +19,21 @@ const TOKENS: u64 = 49_152;
 const TENSORS: u64 = 290;
 const ROUNDS: usize = 51;
 
+/// Where a process of its own, which has allocated nothing before, finds the file.
+const FILE: &str = "SELVEDGE_BENCH_FILE";
+
 fn main() {
+    if let Some(path) = std::env::var_os(FILE) {
+        return println!("{}", anonymous_bytes_of_opening(Path::new(&path)));
+    }
     let folder = std::env::temp_dir().join(format!("selvedge-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder for the file");
     let path = folder.join("gigabyte.gguf");
     write(&path);
-    let before = anonymous_mib();
-    let file = WeightFile::open(&path, Map::Mapped).expect("the file opens");
-    let took = anonymous_mib() - before;
-    check(&file);
-    drop(file);
+    check(&WeightFile::open(&path, Map::Mapped).expect("the file opens"));
+    let own = std::env::current_exe().expect("a program");
+    let told = std::process::Command::new(own).env(FILE, &path).output().expect("the program runs again").stdout;
+    let took: f64 = String::from_utf8_lossy(&told).trim().parse().expect("a number of bytes");
     let mut times: Vec<f64> = (0..ROUNDS)
         .map(|_| {
             let start = Instant::now();
@@ -40,7 +45,7 @@ fn main() {
         .collect();
     times.sort_by(f64::total_cmp);
     println!("RATIO open_1gib_ms {:.3} <=5", times[ROUNDS / 2]);
-    println!("RATIO open_1gib_anonymous_mib {took:.3} <=2");
+    println!("RATIO open_1gib_anonymous_mib {:.3} <=2", took / 1_048_576.0);
     std::fs::remove_dir_all(folder).expect("the file goes");
 }
 
@@ -78,9 +83,17 @@ fn check(file: &WeightFile) {
     assert!(end == file.files()[0].as_slice().len() as u64 && end.abs_diff(SIZE) < 1 << 10, "{end} bytes");
 }
 
-/// Resident memory of this process that is no file's; zero where the system does not tell.
-fn anonymous_mib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+fn anonymous_bytes_of_opening(path: &Path) -> u64 {
+    let before = anonymous_bytes();
+    let file = WeightFile::open(path, Map::Mapped).expect("the file opens");
+    let took = anonymous_bytes() - before;
+    drop(file);
+    took
+}
+
+/// Memory of this process that is no file's, counted page by page; zero where the system does not tell.
+fn anonymous_bytes() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
+    let line = pages.lines().find_map(|line| line.strip_prefix("Anonymous:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
