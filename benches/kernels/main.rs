@@ -140,11 +140,11 @@ fn blocks(format: Format, elements: usize) -> (Arena, usize) {
 }
 
 fn assert_answers(format: Format, input: &[u8], out: &mut [f32]) {
-    let mut expected = vec![0.0; out.len()];
+    let mut expected = vec![0.0f32; out.len()];
+    peers::ggml(format, input, &mut expected);
     let same = |who: &str, out: &[f32]| {
         assert!(out.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits()), "{format}: {who} differs");
     };
-    peers::ggml(format, input, &mut expected);
     dequantize_into(format, input, out).unwrap();
     same("selvedge", out);
     peers::candle(format, input, out);

@@ -1,4 +1,4 @@
-//! x86-64 with AVX2 and F16C: sixteen lanes are two vectors of eight.
+//! x86-64 with AVX2, F16C and FMA: sixteen lanes are two vectors of eight.
 #![expect(unsafe_code, reason = "vector instructions")]
 #![expect(unsafe_op_in_unsafe_fn, reason = "each operation needs what its function needs: see `Lanes`")]
 
@@ -15,26 +15,28 @@ use super::table::{Isa, Table};
 
 /// The kernels, if the CPU can run them.
 pub(super) fn table() -> Option<Table> {
-    (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c")).then(|| Table {
-        isa: Isa::Avx2,
-        decode: by_format!(decode),
-        stream: by_format!(stream),
-        accumulate: by_format!(accumulate),
-        narrow_f16,
-        narrow_bf16,
-        dot_q8_0,
-        dot_q4_0,
-        affine_bytes,
-        affine_nibbles,
-        prefetch,
-    })
+    (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c") && is_x86_feature_detected!("fma")).then(
+        || Table {
+            isa: Isa::Avx2,
+            decode: by_format!(decode),
+            stream: by_format!(stream),
+            accumulate: by_format!(accumulate),
+            narrow_f16,
+            narrow_bf16,
+            dot_q8_0,
+            dot_q4_0,
+            affine_bytes,
+            affine_nibbles,
+            prefetch,
+        },
+    )
 }
 
 /// Private functions become reachable through the table alone, which exists only where the CPU has the features.
 macro_rules! entry {
     ($name:ident $(<$blocks:ident>)? ($($arg:ident: $type:ty),*) $(-> $result:ty)?, $kernel:expr) => {
         fn $name $(<$blocks: Blocks>)? ($($arg: $type),*) $(-> $result)? {
-            #[target_feature(enable = "avx2,f16c")]
+            #[target_feature(enable = "avx2,f16c,fma")]
             unsafe fn run $(<$blocks: Blocks>)? ($($arg: $type),*) $(-> $result)? {
                 $kernel
             }
@@ -263,6 +265,16 @@ impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn minus(a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
         [_mm256_sub_ps(a[0], b[0]), _mm256_sub_ps(a[1], b[1])]
+    }
+
+    #[inline(always)]
+    unsafe fn exact_times_plus(a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256; 2] {
+        [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])]
+    }
+
+    #[inline(always)]
+    unsafe fn exact_times_minus(a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256; 2] {
+        [_mm256_fmsub_ps(a[0], b[0], c[0]), _mm256_fmsub_ps(a[1], b[1], c[1])]
     }
 
     #[inline(always)]

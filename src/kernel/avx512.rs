@@ -21,7 +21,8 @@ pub(super) fn table() -> Option<Table> {
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512vnni")
         && is_x86_feature_detected!("avx2")
-        && is_x86_feature_detected!("f16c");
+        && is_x86_feature_detected!("f16c")
+        && is_x86_feature_detected!("fma");
     has.then(|| Table {
         isa: Isa::Avx512,
         decode: by_format!(decode),
@@ -41,7 +42,7 @@ pub(super) fn table() -> Option<Table> {
 macro_rules! entry {
     ($name:ident $(<$blocks:ident>)? ($($arg:ident: $type:ty),*) $(-> $result:ty)?, $kernel:expr) => {
         fn $name $(<$blocks: Blocks>)? ($($arg: $type),*) $(-> $result)? {
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,f16c")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,f16c,fma")]
             unsafe fn run $(<$blocks: Blocks>)? ($($arg: $type),*) $(-> $result)? {
                 $kernel
             }
@@ -264,6 +265,16 @@ impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn minus(a: __m512, b: __m512) -> __m512 {
         _mm512_sub_ps(a, b)
+    }
+
+    #[inline(always)]
+    unsafe fn exact_times_plus(a: __m512, b: __m512, c: __m512) -> __m512 {
+        _mm512_fmadd_ps(a, b, c)
+    }
+
+    #[inline(always)]
+    unsafe fn exact_times_minus(a: __m512, b: __m512, c: __m512) -> __m512 {
+        _mm512_fmsub_ps(a, b, c)
     }
 
     #[inline(always)]

@@ -87,6 +87,10 @@ pub(super) trait Lanes: Copy {
     unsafe fn times(a: Self::Floats, b: Self::Floats) -> Self::Floats;
     unsafe fn plus(a: Self::Floats, b: Self::Floats) -> Self::Floats;
     unsafe fn minus(a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// `a · b + c`, for products that are exact, so that it does not matter whether they are rounded.
+    unsafe fn exact_times_plus(a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats;
+    /// `a · b - c`, for products that are exact.
+    unsafe fn exact_times_minus(a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats;
 
     /// The sums, in `f32`, of the products of each four of 32 signed bytes, times `scale`, added to eight lanes.
     unsafe fn add_products(lanes: Self::Eight, scale: f32, codes: Self::Codes, query: *const i8) -> Self::Eight;
@@ -115,10 +119,10 @@ pub(super) trait Affine<L: Lanes>: Copy {
 /// `x · .0`
 #[derive(Clone, Copy)]
 pub(super) struct Times<F>(pub(super) F);
-/// `x · .0 + .1`, rounded twice
+/// `x · .0 + .1`, the product being exact: a scale has 11 significant bits, with the scale of a group 17, and `x` has five.
 #[derive(Clone, Copy)]
 pub(super) struct TimesPlus<F>(pub(super) F, pub(super) F);
-/// `x · .0 - .1`, rounded twice
+/// `x · .0 - .1`, the product being exact, as above
 #[derive(Clone, Copy)]
 pub(super) struct TimesMinus<F>(pub(super) F, pub(super) F);
 
@@ -134,7 +138,7 @@ impl<L: Lanes> Affine<L> for TimesPlus<L::Floats> {
     #[inline(always)]
     unsafe fn of(self, floats: L::Floats) -> L::Floats {
         // SAFETY: the caller's.
-        unsafe { L::plus(L::times(floats, self.0), self.1) }
+        unsafe { L::exact_times_plus(floats, self.0, self.1) }
     }
 }
 
@@ -142,7 +146,7 @@ impl<L: Lanes> Affine<L> for TimesMinus<L::Floats> {
     #[inline(always)]
     unsafe fn of(self, floats: L::Floats) -> L::Floats {
         // SAFETY: the caller's.
-        unsafe { L::minus(L::times(floats, self.0), self.1) }
+        unsafe { L::exact_times_minus(floats, self.0, self.1) }
     }
 }
 

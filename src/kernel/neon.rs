@@ -283,6 +283,17 @@ impl Lanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn exact_times_plus(a: [float32x4_t; 4], b: [float32x4_t; 4], c: [float32x4_t; 4]) -> [float32x4_t; 4] {
+        std::array::from_fn(|i| vfmaq_f32(c[i], a[i], b[i]))
+    }
+
+    #[inline(always)]
+    unsafe fn exact_times_minus(a: [float32x4_t; 4], b: [float32x4_t; 4], c: [float32x4_t; 4]) -> [float32x4_t; 4] {
+        // The instruction for a difference negates the other way round.
+        std::array::from_fn(|i| vsubq_f32(vmulq_f32(a[i], b[i]), c[i]))
+    }
+
+    #[inline(always)]
     unsafe fn no_sums() -> [float32x4_t; 2] {
         [vdupq_n_f32(0.0); 2]
     }

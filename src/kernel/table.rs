@@ -23,9 +23,9 @@ pub(super) type AffineCodes = fn(&[u8], u8, f32, f32, &mut [f32]);
 pub enum Isa {
     /// The reference, in plain Rust.
     Scalar,
-    /// x86-64 with AVX2 and F16C.
+    /// x86-64 with AVX2, F16C and FMA.
     Avx2,
-    /// x86-64 with AVX-512 F, BW, DQ, VL and VNNI.
+    /// x86-64 with AVX-512 F, BW, DQ, VL and VNNI, beside AVX2, F16C and FMA.
     Avx512,
     /// 64-bit Arm.
     Neon,
