@@ -89,14 +89,22 @@ impl Classes {
                 (best, most) = (class, value(class));
             }
         }
-        // Probabilities that do not sum to one, by rounding or because only the largest are given, are scaled.
-        let share = |class: usize| if self.softmax { (value(class) - most).exp() } else { value(class) };
-        let sum: f32 = (0..classes).map(share).sum();
-        // A NaN anywhere is in the sum.
-        if !sum.is_finite() || sum <= 0.0 || (0..classes).any(|class| share(class) < 0.0) {
+        // One pass: with s the shares before they are scaled, the entropy is ln Σs − Σ s·ln s / Σs.
+        let (mut sum, mut weighted, mut negative) = (0.0, 0.0, false);
+        for class in 0..classes {
+            let value = value(class);
+            let (share, log) = if self.softmax { ((value - most).exp(), value - most) } else { (value, value.ln()) };
+            sum += share;
+            weighted += if share > 0.0 { share * log } else { 0.0 };
+            negative |= share < 0.0;
+        }
+        // A NaN anywhere is in the sum. Probabilities that do not sum to one, by rounding or because only the largest are
+        // given, are scaled.
+        if !sum.is_finite() || sum <= 0.0 || negative {
             return Decision::default();
         }
-        decided(best, share(best) / sum, (0..classes).map(|class| surprise(share(class) / sum)).sum(), classes)
+        let best_share = if self.softmax { 1.0 } else { most };
+        decided(best, best_share / sum, (sum.ln() - weighted / sum).max(0.0), classes)
     }
 }
 
