@@ -80,7 +80,6 @@ pub(super) struct Initializer {
 ///
 /// Errors: `Corrupt` for bytes that are no `ModelProto` with a graph, for tensors whose data does not fit
 /// their dimensions, and above the limits of this module.
-#[cfg(any(feature = "onnx", feature = "tract", test))]
 pub(super) fn read(bytes: &[u8]) -> Result<Declared> {
     Declared::default().read(bytes)
 }
