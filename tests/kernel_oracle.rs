@@ -19,9 +19,9 @@ fn dequantize_linear() {
     for (ints, kind) in [(Ints::I8, INT8), (Ints::U8, UINT8), (Ints::I4, INT4), (Ints::U4, UINT4)] {
         for shape in [&[96][..], &[7, 33], &[5, 64], &[3, 4, 10]] {
             let mut ways = vec![(Per::Tensor, vec![])];
-            for axis in 0..shape.len() {
+            for (axis, length) in shape.iter().enumerate() {
                 ways.push((Per::Axis(axis), vec![("axis", axis)]));
-                let blocks = [16, 32, 5].into_iter().filter(|size| *size <= shape[axis]);
+                let blocks = [16, 32, 5].into_iter().filter(|size| size <= length);
                 ways.extend(blocks.map(|size| (Per::Block { axis, size }, vec![("axis", axis), ("block_size", size)])));
             }
             for (per, attributes) in ways {
