@@ -53,8 +53,8 @@ fn lent_memory_is_computed_on_and_let_go_of() {
 fn a_cancelled_call_lets_go_of_lent_memory_and_returns() {
     for backend in backends() {
         let engine = open("slow_chain.onnx", backend);
-        // About 40 GFLOP: seconds, if nothing ended it.
-        let x = vec![1.0f32; 1000 * 256];
+        // About 160 GFLOP: longer than any machine takes to come to the switch.
+        let x = vec![1.0f32; 4000 * 256];
         let mut cancel = ptr::null_mut();
         // SAFETY: `cancel` may be written.
         call(|err| unsafe { selvedge_cancel_new(&raw mut cancel, err) }).unwrap();
@@ -63,10 +63,10 @@ fn a_cancelled_call_lets_go_of_lent_memory_and_returns() {
         let begun = Instant::now();
         std::thread::scope(|scope| {
             scope.spawn(move || {
-                std::thread::sleep(Duration::from_millis(100));
+                std::thread::sleep(Duration::from_millis(15));
                 assert_eq!(selvedge_cancel_set(switch.get()), SELVEDGE_OK);
             });
-            let (code, message) = run(engine, &[floats("x", &[1000, 256], &x)], Some(&terms)).unwrap_err();
+            let (code, message) = run(engine, &[floats("x", &[4000, 256], &x)], Some(&terms)).unwrap_err();
             assert_eq!(code, Code::Cancelled as i32, "backend {backend} after {:?}: {message}", begun.elapsed());
         });
         assert_eq!(selvedge_cancel_free(cancel), SELVEDGE_OK);
