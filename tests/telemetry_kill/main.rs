@@ -258,15 +258,19 @@ fn all_kills() -> u64 {
 fn a_kill_loses_no_record_that_was_made() {
     let seen = kills(Way::Overwrite, all_kills() / 2);
     assert_eq!(seen.lost, 0, "{seen:?}");
-    // However slow the machine: there was something to lose.
-    assert!(seen.records > seen.kills && seen.overwritten > 0, "{seen:?}");
+    assert!(seen.records > 100 * seen.kills && seen.overwritten > 0, "{seen:?}");
 }
 
 #[test]
 fn a_kill_loses_no_window_and_counts_no_record_twice() {
-    let seen = kills(Way::Seal, all_kills() / 2);
-    assert_eq!((seen.lost, seen.overwritten), (0, 0), "{seen:?}");
-    assert!(seen.windows > seen.kills / 4, "{seen:?}");
+    // A slow machine seals fewer windows between two kills: it is killed more often, until as many were seen.
+    let mut windows = 0;
+    while windows <= all_kills() {
+        let seen = kills(Way::Seal, all_kills() / 2);
+        assert_eq!((seen.lost, seen.overwritten), (0, 0), "{seen:?}");
+        assert!(seen.windows > 0, "{seen:?}");
+        windows += seen.windows;
+    }
 }
 
 /// The control: a child that tells before it records must be found out.
