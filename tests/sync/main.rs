@@ -7,6 +7,7 @@ mod collector;
 mod device;
 mod http;
 mod received;
+mod victoria_metrics;
 
 use std::collections::BTreeMap;
 use std::path::Path;
