@@ -24,7 +24,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts one with an empty store in the folder. `None` without a binary.
+    /// Starts one with its store in the folder. `None` without a binary.
     pub(crate) fn start(folder: &Path, flags: &[&str]) -> Option<Self> {
         let Some(binary) = binary() else {
             println!("note: no VictoriaMetrics (tests/run --long builds one); skipped");
@@ -34,7 +34,7 @@ impl Server {
         let log = folder.join(format!("victoria-metrics-{port}.log"));
         let mut child = Command::new(binary);
         child
-            .arg(format!("-storageDataPath={}", folder.join(format!("data-{port}")).display()))
+            .arg(format!("-storageDataPath={}", folder.join("data").display()))
             .arg(format!("-httpListenAddr=127.0.0.1:{port}"))
             .args(flags)
             .stdin(Stdio::null())
@@ -49,6 +49,9 @@ impl Server {
         });
         Some(server)
     }
+
+    /// SIGKILL: it gets no chance to finish anything.
+    pub(crate) fn kill(self) {}
 
     pub(crate) fn post(&self, batch: &Batch) -> u16 {
         http::post(self.port, METRICS, batch.encoding.header(), &batch.metrics).unwrap().status
