@@ -82,7 +82,7 @@ impl Embedder {
 
     pub(super) fn trim(&mut self, level: Trim) -> u64 {
         match self.context.take() {
-            Some((_, tokens)) if level >= Trim::All => tokens as u64 * self.plan.bytes_per_token,
+            Some((_, tokens)) if level >= Trim::All => (tokens as u64).saturating_mul(self.plan.bytes_per_token),
             kept => {
                 self.context = kept;
                 0

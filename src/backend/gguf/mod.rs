@@ -57,6 +57,8 @@ const MOST_THREADS: u32 = 512;
 const MOST_PARALLEL: u32 = 32;
 /// Less is of no use, and llama.cpp rounds up to more.
 const LEAST_CONTEXT: u32 = 16;
+/// Positions are 32-bit integers with a sign, and lengths are rounded up.
+const MOST_CONTEXT: u32 = 1 << 30;
 
 /// Encoders: they keep no state from token to token.
 const ENCODERS: &[&str] = &[
@@ -82,9 +84,9 @@ pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>>
     drop(file);
     let mut plan = plan(&facts, options)?;
     let memory = memory(&facts, &plan);
-    plan.context_bytes = memory.context + memory.scratch;
-    let cache = if plan.generates { facts.cache_elements * 2 } else { 0 };
-    plan.bytes_per_token = estimate::bytes_per_token(&facts) + cache;
+    plan.context_bytes = memory.context.saturating_add(memory.scratch);
+    let cache = if plan.generates { facts.cache_elements.saturating_mul(2) } else { 0 };
+    plan.bytes_per_token = estimate::bytes_per_token(&facts).saturating_add(cache);
     afford(memory, options)?;
     let digest = source.digest(options)?;
     let file_name = source.name.clone();
@@ -146,8 +148,9 @@ fn plan(facts: &Facts, options: &Options) -> Result<Plan> {
     let threads = within("threads", options.threads, 1, MOST_THREADS)?.unwrap_or(cores.min(MOST_THREADS_BY_DEFAULT));
     let parallel = within("parallel", options.parallel, 1, MOST_PARALLEL)?.unwrap_or(Options::DEFAULT_PARALLEL);
     // Beyond what it was trained for a model writes nonsense, and an encoder has no positions there.
-    let context = within("context_tokens", options.context_tokens, LEAST_CONTEXT.min(facts.context), facts.context)?
-        .unwrap_or(facts.context.min(Options::DEFAULT_CONTEXT_TOKENS));
+    let most = facts.context.min(MOST_CONTEXT);
+    let context = within("context_tokens", options.context_tokens, LEAST_CONTEXT.min(most), most)?
+        .unwrap_or(most.min(Options::DEFAULT_CONTEXT_TOKENS));
     let generates = !ENCODERS.contains(&&*facts.architecture);
     Ok(Plan {
         context,
