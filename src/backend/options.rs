@@ -35,7 +35,9 @@ pub struct Options {
     /// tokenizer beside a table are never read through one.
     pub no_symlinks: bool,
     /// Refuse with `Corrupt` a file whose SHA-256 is another: see [`Provenance::digest`](crate::Provenance::digest) for
-    /// what of a model in several files it covers.
+    /// what of a model in several files it covers. A GGUF model of another architecture than `bert`, `gemma`, `gemma2`,
+    /// `gemma3`, `llama`, `mistral3`, `qwen2`, `qwen3` and `smollm3` opens only with it, else it is `Unsupported`: what
+    /// llama.cpp asserts of its tensors is not checked, so it must be the file that the app means.
     pub digest: Option<Digest>,
     /// The ONNX Runtime library; `None` searches for one.
     pub onnxruntime: Option<PathBuf>,

@@ -7,6 +7,9 @@
 //! llama.cpp. `worker` is the thread that computes; `generator` and `embedder` are its two jobs, with `lane`, `state`
 //! and `pace`. `run` is what callers hold, `prompt` makes tokens of what they ask.
 
+#[cfg(windows)]
+compile_error!("the feature `gguf` does not build on Windows yet: a model is handed to llama.cpp as an open file");
+
 mod context;
 mod embedder;
 mod estimate;
@@ -78,6 +81,7 @@ const MAP_ALIGNMENT: u64 = 32;
 pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>> {
     let file = WeightFile::of_bytes(source.bytes.clone())?;
     let facts = Facts::read(&file)?;
+    admit(&facts, options)?;
     let metadata: BTreeMap<String, String> =
         file.metadata().iter().map(|(key, value)| (key.to_owned(), in_words(value))).collect();
     let (data_start, alignment) = (file.data_start(), file.alignment());
@@ -128,7 +132,21 @@ pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>>
 /// What [`open`] would estimate, or refuse the file for.
 pub(super) fn foresee(file: &WeightFile, options: &Options) -> Result<MemoryEstimate> {
     let facts = Facts::read(file)?;
+    admit(&facts, options)?;
     Ok(memory(&facts, &plan(&facts, options)?))
+}
+
+/// llama.cpp asserts what it needs of a model's tensors, and an assertion that fails ends the process. Of these
+/// architectures all of it is checked here; another one takes an app that knows which file it means.
+fn admit(facts: &Facts, options: &Options) -> Result<()> {
+    if tensors::is_usual(&facts.architecture) || options.digest.is_some() {
+        return Ok(());
+    }
+    Err(Error::unsupported(format!(
+        "architecture '{}': expected one of {}; a file of another one opens if its digest is given",
+        facts.architecture,
+        tensors::USUAL.join(", ")
+    )))
 }
 
 fn memory(facts: &Facts, plan: &Plan) -> MemoryEstimate {

@@ -291,8 +291,9 @@ fn pack_model(
     progress: &mut dyn FnMut(PackProgress<'_>),
 ) -> Result<Report> {
     let bytes = model.bytes.as_slice();
-    if super::Format::probe(bytes)? != super::Format::Onnx {
-        return Err(crate::Error::unsupported("expected an ONNX model, got a GGUF file"));
+    let format = super::Format::probe(bytes)?;
+    if format != super::Format::Onnx {
+        return Err(crate::Error::unsupported(format!("expected an ONNX model, got {format}")));
     }
     let graph = Graph::read(bytes)?;
     if graph.metadata.iter().any(|(key, _)| *key == VERSION) {

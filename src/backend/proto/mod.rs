@@ -62,8 +62,9 @@ pub(super) struct Declared {
     /// A tensor that is blocks of a packed model, in a graph that no runtime can read.
     blocks: Option<String>,
     pub ir_version: i64,
+    /// Nodes, those of sub-graphs and functions included.
+    pub nodes: usize,
     lists: bool,
-    nodes: usize,
     functions: BTreeSet<String>,
 }
 
