@@ -48,7 +48,7 @@ pub(crate) struct Pack {
     finer: Vec<String>,
     /// With --int4: how many bits a weight may take on average. 4.5 is all in 4 bits, 8.5 all matrices in 8
     /// [default: 6.25].
-    #[arg(long, value_name = "BITS", requires = "int4")]
+    #[arg(long, value_name = "BITS", conflicts_with_all = ["int8", "f16"])]
     bits: Option<f64>,
     /// Leaves tensors of fewer elements as they are.
     #[arg(long, value_name = "ELEMENTS", default_value_t = Packing::DEFAULT_MIN_ELEMENTS)]
