@@ -323,7 +323,7 @@ fn pack_model(
     let bytes = model.bytes.as_slice();
     let format = super::Format::probe(bytes)?;
     if format != super::Format::Onnx {
-        return Err(crate::Error::unsupported(format!("expected an ONNX model, got {format}")));
+        return Err(crate::Error::unsupported(format!("expected an ONNX model, got {}", format.name())));
     }
     let graph = Graph::read(bytes)?;
     if graph.metadata.iter().any(|(key, _)| *key == VERSION) {
