@@ -6,11 +6,11 @@ use crate::sync::privacy::Noise;
 use crate::sync::request::Requests;
 use crate::sync::state::State;
 use crate::sync::{Options, Privacy};
-use crate::telemetry::{AlertRecord, Drops, Exponential, Feedback, Reason, Record, Stamp, Window};
+use crate::telemetry::{AlertRecord, Drops, Exponential, Feedback, Reason, Record, Window};
 
-const HOUR: u64 = 3600 * SECOND;
+pub(super) const HOUR: u64 = 3600 * SECOND;
 
-fn told(options: &Options, log: &mut Log) -> Requests {
+pub(super) fn told(options: &Options, log: &mut Log) -> Requests {
     add(options, &mut State::fresh().unwrap(), log)
 }
 
@@ -381,56 +381,6 @@ fn models_are_forgotten_when_there_are_too_many() {
     assert_eq!(state.models.len(), 32);
     assert!(state.models.iter().any(|m| m.name == "model 39"));
     assert!(!state.models.iter().any(|m| m.name == "model 0"), "the one that was silent longest");
-}
-
-/// The slot of the model that `Log::model` tells of without a profile, as a monitor has it.
-fn lasting_slot() -> u32 {
-    use sha2::Digest;
-    let digest = sha2::Sha256::digest([9; 32]);
-    u32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]])
-}
-
-/// A monitor tells once who it is, and its process may begin many times before there is a network.
-#[test]
-fn a_lasting_slot_is_told_once_for_all_epochs() {
-    for (slot, told_of) in [(lasting_slot(), vec![10, 20, 30]), (1, vec![10])] {
-        let mut log = Log::new();
-        log.anchor(T0);
-        log.model(slot, "rain", None);
-        for hour in 0..3 {
-            if hour > 0 {
-                log.boot();
-                log.anchor(T0 + hour * HOUR);
-            }
-            log.now = 60 * SECOND;
-            log.window(60, Window { model: slot, ..rows(10) });
-            log.other(|stamp| Record::Alert(AlertRecord { stamp, model: slot, ..AlertRecord::default() }));
-        }
-        let requests = told(&plain(), &mut log);
-        let values: Vec<i64> = sums(&requests.metrics, "selvedge.requests").iter().map(|s| s.2).collect();
-        assert_eq!(values, told_of, "slot {slot}");
-        let dropped: Vec<i64> = sums(&requests.metrics, "selvedge.dropped").iter().map(|s| s.2).collect();
-        assert_eq!(dropped.last().copied(), (slot == 1).then_some(2), "another epoch's slot 1 may be another model");
-        assert_eq!(requests.logs.resource_logs.len(), if slot == 1 { 2 } else { 1 }, "whose alerts they are");
-    }
-}
-
-/// The machine slept, and the first thing that it does then is to close a window.
-#[test]
-fn a_window_that_closes_after_a_sleep_closes_after_it() {
-    let mut log = Log::new();
-    log.anchor(T0);
-    log.model(1, "rain", None);
-    log.now = 60 * SECOND;
-    let closed = log.stamp();
-    // Sealing takes a moment, notices that the clocks have moved apart, and puts an anchor first.
-    log.now += 50_000;
-    log.anchor(T0 + 8 * HOUR);
-    log.other(|stamp| {
-        Record::Window(Window { stamp, opened: Stamp { monotonic_ns: 0, ..closed }, closed, ..rows(10) })
-    });
-    let requests = told(&plain(), &mut log);
-    assert_eq!(sums(&requests.metrics, "selvedge.windows"), [(T0, T0 + 8 * HOUR - 50_000, 1)]);
 }
 
 #[test]

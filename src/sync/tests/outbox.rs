@@ -267,11 +267,7 @@ fn a_model_that_is_told_later_has_its_windows() {
     let folder = tempfile::tempdir().unwrap();
     let log = telemetry(folder.path());
     let mut outbox = open(&log, folder.path());
-    let slot = {
-        use sha2::Digest;
-        let digest = sha2::Sha256::digest([4; 32]);
-        u32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]])
-    };
+    let slot = ModelInfo::slot_of(&[4; 32], &[]);
     let seal = |model: u32| {
         let now = log.now();
         log.seal(&Record::Window(Window { opened: now, closed: now, model, ..rows(10) })).unwrap()
