@@ -33,7 +33,7 @@ pub(crate) fn asked() -> bool {
     let (_, map) = WAYS.into_iter().find(|(name, _)| way == *name).expect("a way to open");
     let (anonymous, filed) = resident();
     let start = Instant::now();
-    let engine = open(path, Options::new().map(map)).expect("the model opens");
+    let engine = open(std::path::PathBuf::from(path), Options::new().map(map)).expect("the model opens");
     let took = start.elapsed();
     let (more_anonymous, more_filed) = resident();
     println!(
