@@ -128,7 +128,7 @@ fn images_are_summarised_in_either_layout() {
     // A large one is read in part and gives much the same.
     let large: Vec<f32> = (0..1000 * 1000).map(|i| (i % 1000) as f32 / 999.0).collect();
     let large = summary(tensor(&[1, 1, 1000, 1000], &large));
-    assert!((large[0][0] - 0.5).abs() < 1e-2 && (large[0][1] - 0.2887).abs() < 5e-3, "{large:?}");
+    assert!((large[0][0] - 0.5).abs() < 1e-2 && (large[0][1] - 0.2887).abs() < 1e-2, "{large:?}");
 }
 
 #[test]
