@@ -179,6 +179,10 @@ pub struct Window {
     pub tokens_in: u64,
     /// Tokens generated.
     pub tokens_out: u64,
+    /// Rows that brought an embedding.
+    pub embedded: u64,
+    /// Per sign that was made of an embedding, the rows in which it is positive; empty where no row brought one.
+    pub embedding: Vec<u64>,
 }
 
 /// An alert was raised or cleared.
