@@ -138,12 +138,10 @@ impl Detector {
                 let test = PageHinkley::new().delta(delta).threshold(threshold).forgetting(forgetting);
                 Kind::PageHinkley { test, spread: Spread::default() }
             }
-            Self::Kswin { alpha, window, latest } => Kind::Kswin(
-                Kswin::new()
-                    .alpha(alpha)
-                    .lengths(window, latest)
-                    .map_err(|e| Error::invalid(format!("KSWIN: {}", e.message())))?,
-            ),
+            Self::Kswin { alpha, window, latest } => {
+                let kswin = Kswin::new().alpha(alpha).lengths(window, latest);
+                Kind::Kswin(Box::new(kswin.map_err(|e| Error::invalid(format!("KSWIN: {}", e.message())))?))
+            }
             Self::Ddm => Kind::Ddm(Ddm::new().least_failures(LEAST_FAILURES)),
         })
     }
@@ -169,8 +167,12 @@ pub struct Watcher {
 #[derive(Clone, Debug)]
 enum Kind {
     Adwin(Adwin),
-    PageHinkley { test: PageHinkley, spread: Spread },
-    Kswin(Kswin),
+    PageHinkley {
+        test: PageHinkley,
+        spread: Spread,
+    },
+    /// Its random numbers take kilobytes.
+    Kswin(Box<Kswin>),
     Ddm(Ddm),
 }
 

@@ -66,6 +66,10 @@ impl From<Position> for Cursor {
 /// A record of the log. The `stamp` of each is set by sealing; what the caller puts there is not read.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most records are windows, and a box for each would be one more allocation"
+)]
 pub enum Record {
     /// The folder was opened. The first record of every epoch.
     Boot(Boot),

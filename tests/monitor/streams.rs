@@ -116,10 +116,10 @@ fn another_detector_begins_anew() {
         fails.store(fail, Ordering::Relaxed);
         (0..calls).for_each(|_| drop(monitor.run(request([0.0, 0.0]))));
     };
-    (ask(&blind, 4 * WINDOW, 0), ask(&blind, 4 * WINDOW, 1));
+    [0, 1].iter().for_each(|fail| ask(&blind, 4 * WINDOW, *fail));
     assert_eq!(blind.alerts(), []);
     let seeing = build(Detector::Ddm);
-    (ask(&seeing, 4 * WINDOW, 0), ask(&seeing, 4 * WINDOW, 1));
+    [0, 1].iter().for_each(|fail| ask(&seeing, 4 * WINDOW, *fail));
     assert_eq!(seeing.alerts().iter().map(|a| &*a.feature).collect::<Vec<_>>(), ["errors"]);
     assert_eq!(blind.alerts(), seeing.alerts());
 }
