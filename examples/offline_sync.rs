@@ -7,9 +7,10 @@
 
 use std::error::Error;
 use std::thread::sleep;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use selvedge::drift::{Counts, Profile};
-use selvedge::sync::{Batch, Decision, Hints, Options, Outbox, Privacy, Retry};
+use selvedge::sync::{Batch, Decision, Hints, Options, Outbox, Privacy, Retry, partial_success, retry_after};
 use selvedge::telemetry::{Inference, Limits, ModelInfo, Record, Telemetry, Window};
 use sha2::{Digest, Sha256};
 use ureq::Agent;
@@ -38,9 +39,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             break;
         }
         match post(&args[1], &batch, &retry)? {
-            Decision::Accepted => outbox.ack(&batch)?,
-            Decision::Drop => outbox.refuse(&batch, batch.points + batch.log_records)?,
-            _ => {
+            Some(0) => outbox.ack(&batch)?,
+            Some(refused) => outbox.refuse(&batch, refused)?,
+            None => {
                 println!("no answer: it stays in {folder}");
                 break;
             }
@@ -85,23 +86,52 @@ fn record(telemetry: &Telemetry) -> selvedge::Result<()> {
     Ok(())
 }
 
-/// Posts both requests of a batch, as often as the policy says.
-fn post(endpoint: &str, batch: &Batch, retry: &Retry) -> Result<Decision, Box<dyn Error>> {
+/// Posts both requests of a batch, as often as the policy says. Gives how much was refused for good, or `None` if the batch
+/// is to be posted another time.
+fn post(endpoint: &str, batch: &Batch, retry: &Retry) -> Result<Option<u64>, Box<dyn Error>> {
     let agent: Agent = Agent::config_builder().http_status_as_error(false).build().into();
+    let mut refused = 0;
     for (path, body) in batch.requests() {
         for attempt in 0.. {
             let mut request = agent.post(format!("{endpoint}{path}")).content_type(Batch::CONTENT_TYPE);
             if let Some(encoding) = batch.encoding.header() {
                 request = request.header("Content-Encoding", encoding);
             }
-            let status = request.send(body).map_or(0, |response| response.status().as_u16());
-            println!("{path}: {status}");
-            match retry.next(attempt, status, None, getrandom::u64()?) {
-                Decision::Accepted => break,
+            let answer = request.send(body).map_or_else(|_| Answer::default(), Answer::of);
+            println!("{path}: {}", answer.status);
+            match retry.next(attempt, answer.status, answer.retry_after, getrandom::u64()?) {
+                Decision::Accepted => {
+                    refused += partial_success(path, &answer.body).map_or(0, |partial| partial.refused);
+                    break;
+                }
                 Decision::Wait(wait) => sleep(wait),
-                done => return Ok(done),
+                Decision::Drop => {
+                    refused += if path == "/v1/logs" { batch.log_records } else { batch.points };
+                    break;
+                }
+                _ => return Ok(None),
             }
         }
     }
-    Ok(Decision::Accepted)
+    Ok(Some(refused))
+}
+
+/// What the policy asks about; a status of 0 stands for no answer.
+#[derive(Default)]
+struct Answer {
+    status: u16,
+    retry_after: Option<Duration>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn of(mut response: ureq::http::Response<ureq::Body>) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let told = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
+        Self {
+            status: response.status().as_u16(),
+            retry_after: told.and_then(|value| retry_after(value, now)),
+            body: response.body_mut().read_to_vec().unwrap_or_default(),
+        }
+    }
 }

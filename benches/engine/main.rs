@@ -13,6 +13,9 @@ mod tensors;
 mod text;
 
 fn main() {
+    if open::asked() {
+        return;
+    }
     // `cargo bench -- tensors` runs one part.
     let wanted = std::env::args().skip(1).find(|a| !a.starts_with('-'));
     let part = |name: &str| wanted.as_deref().is_none_or(|w| name.contains(w));

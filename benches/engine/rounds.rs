@@ -8,9 +8,23 @@ pub(crate) struct Pair {
     pub(crate) bare: f64,
 }
 
-/// Times `calls` calls of each side per round, in alternating order, and takes the medians of all rounds.
-pub(crate) fn alternate(rounds: usize, calls: u32, mut ours: impl FnMut(), mut bare: impl FnMut()) -> Pair {
+/// Longer than ONNX Runtime's threads look for work after a call, if one lets them: 37 ms of a core were measured.
+const REST: Duration = Duration::from_millis(100);
+
+/// Times `calls` calls of each side per round, in alternating order, and takes the medians of all rounds. Where a side
+/// has several `threads`, the machine rests between the two, or those that one leaves behind would slow down the other.
+pub(crate) fn alternate(
+    rounds: usize,
+    calls: u32,
+    threads: u32,
+    mut ours: impl FnMut(),
+    mut bare: impl FnMut(),
+) -> Pair {
     let time = |f: &mut dyn FnMut()| {
+        if threads > 1 {
+            std::thread::sleep(REST);
+            f();
+        }
         let start = Instant::now();
         for _ in 0..calls {
             f();

@@ -86,6 +86,7 @@ fn compare(model: &Model, path: &Path, backend: Backend, threads: u32, mut bare:
     alternate(
         model.rounds,
         model.calls,
+        threads,
         || drop(std::hint::black_box(with_selvedge(&*engine, model.input, &input))),
         || drop(std::hint::black_box(bare.run(&pixels, model.dims))),
     )

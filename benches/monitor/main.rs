@@ -52,7 +52,7 @@ fn mobilenet() {
     let (_folder, monitor) = watched(&engine, profile.clone(), probe());
     let ask = |engine: &dyn Engine| engine.run(Tensors::from([("data", input.clone())])).expect("runs");
     assert_eq!(ask(&monitor).outputs, ask(&*engine).outputs, "both must give one answer");
-    let pair = alternate(40, 8, || drop(black_box(ask(&monitor))), || drop(black_box(ask(&*engine))));
+    let pair = alternate(40, 8, 1, || drop(black_box(ask(&monitor))), || drop(black_box(ask(&*engine))));
     pair.at_most("monitor_mobilenetv2_time_over_bare", 1.005);
     assert!(monitor.report().in_progress > 300 && monitor.report().telemetry.dropped.is_empty());
 
@@ -63,7 +63,7 @@ fn mobilenet() {
     let idle = Fake::tensors(spec.inputs.clone(), spec.outputs.clone(), answer).build();
     let (_folder, monitor) = watched(&idle, profile, probe());
     assert_eq!(ask(&monitor).outputs, ask(&*engine).outputs, "both must give one answer");
-    let idle = alternate(41, 20, || drop(black_box(ask(&monitor))), || drop(black_box(ask(&*idle))));
+    let idle = alternate(41, 20, 1, || drop(black_box(ask(&monitor))), || drop(black_box(ask(&*idle))));
     let overhead = idle.ours - idle.bare;
     println!("monitor_image: {:.1} µs per answer, MobileNetV2 takes {:.3} ms", overhead * 1e6, pair.bare * 1e3);
     println!("RATIO monitor_mobilenetv2_overhead_share {:.5} <=0.005", overhead / pair.bare);
@@ -85,6 +85,6 @@ fn nothing() {
         drop(black_box(engine.run(Tensors::from([("x", inputs[next].clone())])).expect("runs")));
     };
     let cell = std::cell::RefCell::new(&mut ask);
-    let pair = alternate(21, 200, || (cell.borrow_mut())(&monitor), || (cell.borrow_mut())(&*engine));
+    let pair = alternate(21, 200, 1, || (cell.borrow_mut())(&monitor), || (cell.borrow_mut())(&*engine));
     pair.overhead("monitor_tabular_overhead_us", Duration::from_micros(10));
 }

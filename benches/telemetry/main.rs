@@ -78,6 +78,7 @@ fn record() {
     let bare = rounds::alternate(
         15,
         20_000,
+        1,
         || {
             lane.record(&inference(id));
             id += 1;
@@ -93,6 +94,7 @@ fn record() {
     let database = rounds::alternate(
         5,
         2_000,
+        1,
         || {
             lane.record(&inference(id));
             id += 1;

@@ -17,15 +17,17 @@
  * 5 STRUCTS    Those that begin with struct_size may grow. Set it to sizeof, or use the *_INIT macro; a field that is
  *              zero stands for its default. A struct smaller than the library's first version of it is
  *              INVALID_ARGUMENT; in a larger one, the fields the library does not know must be zero, and are zeroed
- *              where it writes. All elements of an array have the same struct_size.
+ *              where it writes. All elements of an array have the same struct_size. More than 65,536 elements in an
+ *              array are INVALID_ARGUMENT.
  * 6 THREADS    Any call may come from any thread. Where a handle is `const`, any number of threads may use it at once;
  *              where it is not, a second thread gets SELVEDGE_ERR_BUSY, or, if it frees, ends what the first one does.
  *              Functions that free are safe at any time, but pointers that were given out end with their handle.
  * 7 PROCESS    No callbacks, no signal handlers, no sockets, no output. After fork(), a child must not go on using the
- *              library: every call returns UNSUPPORTED (exec is free). It stays loaded after dlclose().
+ *              library: every call returns UNSUPPORTED (exec is free). It must stay loaded: on Linux, Android and
+ *              FreeBSD dlclose() leaves it where it is, elsewhere do not unload it.
  *
- * Not in this version: string tensors, progress of an open, models from memory or an open file, token prompts,
- * giving memory back. */
+ * Not in this version: string tensors, progress of an open, models from memory or an open file, refusing symbolic
+ * links, token prompts, giving memory back. */
 #ifndef SELVEDGE_H
 #define SELVEDGE_H
 
@@ -172,7 +174,7 @@ typedef struct selvedge_options {
   uint32_t parallel;                   /* runs side by side, for text; 0: 4 */
   uint32_t flags;                      /* 0 */
   uint64_t memory_limit;               /* bytes; more by estimate is OUT_OF_MEMORY before loading; 0: none */
-  const uint8_t *SELVEDGE_NULLABLE sha256; /* 32 bytes: a file with another digest is CORRUPT */
+  const uint8_t *SELVEDGE_NULLABLE sha256; /* 32 bytes: a model with another provenance.digest is CORRUPT */
   selvedge_text onnxruntime;           /* path of the ONNX Runtime library; empty: it is searched for */
   const selvedge_cancel *SELVEDGE_NULLABLE cancel; /* ends the open */
 } selvedge_options;
@@ -332,8 +334,9 @@ SELVEDGE_API selvedge_status selvedge_engine_close(selvedge_engine *SELVEDGE_NUL
 /* What the engine takes, gives, can do and costs, as a JSON object: provenance {model, version, digest, backend,
  * runtime, route}, inputs and outputs [{name, dtype, shape, optional} or {name, other, optional}] (a dimension is a
  * number, a symbol's name, or null; a shape of unknown rank is null), abilities {tensors, generate, chat, embed,
- * interrupt}, context_tokens, embedding_size, memory {weights, context, scratch, total}, metadata.
- * The text lives as long as the engine's handle. */
+ * interrupt}, context_tokens, embedding_size, memory {weights, context, scratch, total}, metadata. The digest is the
+ * SHA-256 of the file; with a tokenizer beside it, of both, one after the other; of an ONNX model without its external
+ * data. The text lives as long as the engine's handle. */
 SELVEDGE_API selvedge_status selvedge_engine_spec_json(const selvedge_engine *engine, SELVEDGE_OUT(const char) json,
                                                        size_t *len, SELVEDGE_ERR err);
 

@@ -19,8 +19,8 @@ use crate::weights::{Access, Map};
 pub struct Options {
     /// The backend; `None` picks it by the file's content. An explicit one always wins, and fails if it cannot.
     pub backend: Option<Backend>,
-    /// Threads of one computation; `None` leaves it to the backend: the machine's cores for
-    /// `gguf` and `onnx`, one for `tract` and `table`.
+    /// Threads of one computation; `None` leaves it to the backend: the machine's cores for `onnx`, at most eight of
+    /// them for `gguf`, one for `tract` and `table`.
     pub threads: Option<u32>,
     /// Tokens that all runs of a text engine may hold together; `None` takes the model's own context length, but
     /// at most [`Options::DEFAULT_CONTEXT_TOKENS`].
@@ -31,9 +31,13 @@ pub struct Options {
     pub memory_limit: Option<u64>,
     /// How the file comes into memory.
     pub map: Map,
-    /// Whether a path that is a symbolic link is refused with `InvalidArgument`.
+    /// Whether a path that is a symbolic link is refused with `InvalidArgument`. External data of an ONNX model and the
+    /// tokenizer beside a table are never read through one.
     pub no_symlinks: bool,
-    /// Refuse with `Corrupt` a file whose SHA-256 is another.
+    /// Refuse with `Corrupt` a file whose SHA-256 is another: see [`Provenance::digest`](crate::Provenance::digest) for
+    /// what of a model in several files it covers. A GGUF model of another architecture than `bert`, `gemma`, `gemma2`,
+    /// `gemma3`, `llama`, `mistral3`, `qwen2`, `qwen3` and `smollm3` opens only with it, else it is `Unsupported`: what
+    /// llama.cpp asserts of its tensors is not checked, so it must be the file that the app means.
     pub digest: Option<Digest>,
     /// The ONNX Runtime library; `None` searches for one.
     pub onnxruntime: Option<PathBuf>,

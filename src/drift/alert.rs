@@ -32,8 +32,21 @@ impl What {
         }
     }
 
+    /// The name of the kind in the log.
+    pub(crate) fn in_log(self) -> String {
+        self.name().replace(' ', "_")
+    }
+
+    /// The kind that a name in the log stands for.
+    pub(crate) fn of_log(name: &str) -> Option<Self> {
+        use Finding::{DeadFeature, Missing, NewCategory, OutOfRange, Shift};
+        let features = [DeadFeature, Missing, NewCategory, OutOfRange, Shift].map(What::Feature);
+        let others = [What::Embedding, What::Stream, What::Concept, What::Health];
+        features.into_iter().chain(others).find(|what| what.in_log() == name)
+    }
+
     /// Whether two alerts are about the same thing: a feature's finding may change while it stands.
-    fn same(self, other: What) -> bool {
+    pub(crate) fn same(self, other: What) -> bool {
         std::mem::discriminant(&self) == std::mem::discriminant(&other)
     }
 
@@ -143,12 +156,14 @@ pub struct Alerts {
     standing: Vec<Alert>,
     /// Calm observations in a row, one per standing alert.
     calms: Vec<u32>,
+    /// Rows of the window that showed it last, one per standing alert; 0 where windows do not matter.
+    rows: Vec<u64>,
 }
 
 impl Alerts {
     /// Clears an alert after `calm` calm observations in a row, at least 1.
     pub fn new(calm: u32) -> Self {
-        Self { calm: calm.max(1), standing: Vec::new(), calms: Vec::new() }
+        Self { calm: calm.max(1), standing: Vec::new(), calms: Vec::new(), rows: Vec::new() }
     }
 
     /// The alerts that stand, oldest first.
@@ -159,6 +174,11 @@ impl Alerts {
     /// Takes in what was observed of one thing at `at`. While an alert stands, its evidence and its finding follow the
     /// latest observation.
     pub fn observe(&mut self, what: What, feature: &str, signal: Signal, at: u64) -> Option<Change> {
+        self.observe_in(what, feature, signal, at, 0)
+    }
+
+    /// The same, in a window of so many rows.
+    fn observe_in(&mut self, what: What, feature: &str, signal: Signal, at: u64, rows: u64) -> Option<Change> {
         let known = self.standing.iter().position(|a| a.what.same(what) && a.feature == feature);
         match (known, signal) {
             (None, Signal::Firing(evidence)) => {
@@ -166,10 +186,11 @@ impl Alerts {
                 let alert = Alert { what, feature: feature.into(), evidence, since: at, severity, action };
                 self.standing.push(alert.clone());
                 self.calms.push(0);
+                self.rows.push(rows);
                 Some(Change::Raised(alert))
             }
             (Some(i), Signal::Firing(evidence)) => {
-                self.calms[i] = 0;
+                (self.calms[i], self.rows[i]) = (0, rows);
                 let alert = &mut self.standing[i];
                 (alert.what, alert.evidence) = (what, evidence);
                 (alert.severity, alert.action) = (what.severity(), what.action());
@@ -179,10 +200,13 @@ impl Alerts {
                 self.calms[i] = 0;
                 None
             }
+            // A few rows look calm whatever they are of.
+            (Some(i), Signal::Calm) if rows < self.rows[i] / 2 => None,
             (Some(i), Signal::Calm) => {
                 self.calms[i] += 1;
                 (self.calms[i] >= self.calm).then(|| {
                     self.calms.remove(i);
+                    self.rows.remove(i);
                     Change::Cleared { alert: self.standing.remove(i), at }
                 })
             }
@@ -190,7 +214,8 @@ impl Alerts {
         }
     }
 
-    /// Takes in a verdict: a feature fires once it has drifted, and is calm while its p is above 0.01.
+    /// Takes in a verdict: a feature fires once it has drifted, and is calm while its p is above 0.01. A window of less than
+    /// half as many rows as the last one that fired neither raises the count of calm windows nor ends it.
     pub fn judged(&mut self, verdict: &Verdict, at: u64) -> Vec<Change> {
         let mut changes = Vec::new();
         for feature in &verdict.features {
@@ -200,7 +225,7 @@ impl Alerts {
                 (false, p) if p <= CALM_P => Signal::Holding,
                 (false, _) => Signal::Calm,
             };
-            changes.extend(self.observe(what, &feature.name, signal, at));
+            changes.extend(self.observe_in(what, &feature.name, signal, at, verdict.rows));
         }
         if let Some(embedding) = verdict.embedding {
             let signal = match embedding.drifted && embedding.rejected {
@@ -208,7 +233,7 @@ impl Alerts {
                 false if embedding.p <= CALM_P => Signal::Holding,
                 false => Signal::Calm,
             };
-            changes.extend(self.observe(What::Embedding, "embedding", signal, at));
+            changes.extend(self.observe_in(What::Embedding, "embedding", signal, at, verdict.rows));
         }
         changes
     }

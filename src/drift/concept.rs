@@ -56,7 +56,7 @@ pub enum Feedback {
         /// The prediction was right.
         right: bool,
     },
-    /// No prediction of that id is remembered: never made, too old, or told before.
+    /// No prediction of that id is remembered: never made, too old, told before, or of an earlier process.
     Unknown,
 }
 
@@ -102,11 +102,16 @@ impl Concept {
         }
     }
 
-    /// Remembers a prediction. The oldest goes where there is no room. A second prediction of one id replaces the first.
-    pub fn predicted(&mut self, id: u64, class: u16, confidence: f32) {
+    /// Counts the confidence of a prediction for which no label will come.
+    pub fn unlabelled(&mut self, confidence: f32) {
         if let Some(bin) = Reliability::bin(confidence) {
             self.confidences[bin] += 1;
         }
+    }
+
+    /// Remembers a prediction. The oldest goes where there is no room. A second prediction of one id replaces the first.
+    pub fn predicted(&mut self, id: u64, class: u16, confidence: f32) {
+        self.unlabelled(confidence);
         if self.waiting.insert(id, class).is_some() {
             return;
         }

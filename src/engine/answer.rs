@@ -88,9 +88,10 @@ pub struct Provenance {
     pub model: String,
     /// The model's version, if its metadata has one.
     pub version: Option<String>,
-    /// SHA-256 of the model file.
+    /// SHA-256 of the model file. With a tokenizer in a file beside it, of the two one after the other; of a packed
+    /// model, of its graph, which holds the weight file's. External data of an ONNX model is not covered.
     pub digest: Digest,
-    /// `gguf`, `onnx`, `tract` or `fake`.
+    /// `gguf`, `onnx`, `tract`, `table` or `fake`.
     pub backend: &'static str,
     /// The runtime below, with its version.
     pub runtime: String,

@@ -9,8 +9,8 @@ use half::{bf16, f16};
 
 use super::decode::{Blocks, by_format};
 use super::generic;
-use super::lanes::{Add, Affine, Lanes, Store};
-use super::row::Query;
+use super::lanes::{Affine, Lanes, Store};
+use super::row::{Query, to_length_1};
 use super::table::{Isa, Table};
 
 /// The kernels, if the CPU can run them.
@@ -28,13 +28,13 @@ pub(super) fn table() -> Option<Table> {
         decode: by_format!(decode),
         stream: by_format!(stream),
         accumulate: by_format!(accumulate),
+        normalize,
         narrow_f16,
         narrow_bf16,
         dot_q8_0,
         dot_q4_0,
         affine_bytes,
         affine_nibbles,
-        prefetch,
     })
 }
 
@@ -54,14 +54,14 @@ macro_rules! entry {
 
 entry!(decode<B>(blocks: &[u8], out: &mut [f32]), generic::all::<Avx512, B, _>(blocks, out, Store));
 entry!(stream<B>(blocks: &[u8], out: &mut [f32]), generic::stream::<Avx512, B>(blocks, out));
-entry!(accumulate<B>(row: &[u8], weight: f32, sum: &mut [f32]), generic::all::<Avx512, B, _>(row, sum, Add(weight)));
+entry!(accumulate<B>(rows: &[(&[u8], f32)], sum: &mut [f32]), generic::accumulate::<Avx512, B>(rows, sum));
+entry!(normalize(vector: &mut [f32]), to_length_1(vector));
 entry!(narrow_f16(from: &[f32], to: &mut [f16]), generic::narrow_f16::<Avx512>(from, to));
 entry!(narrow_bf16(from: &[f32], to: &mut [bf16]), generic::narrow_bf16::<Avx512>(from, to));
 entry!(dot_q8_0(row: &[u8], query: &Query) -> f32, generic::dot_q8_0::<Avx512>(row, query));
 entry!(dot_q4_0(row: &[u8], query: &Query) -> f32, generic::dot_q4_0::<Avx512>(row, query));
 entry!(affine_bytes(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]), generic::affine_bytes::<Avx512>(codes, flip, zero, scale, out));
 entry!(affine_nibbles(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]), generic::affine_nibbles::<Avx512>(codes, flip, zero, scale, out));
-entry!(prefetch(row: &[u8]), generic::prefetch::<Avx512>(row));
 
 #[derive(Clone, Copy)]
 struct Avx512;
@@ -307,11 +307,6 @@ impl Lanes for Avx512 {
         let query = _mm256_sign_epi8(_mm256_loadu_si256(query.cast()), codes);
         let fours = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_abs_epi8(codes), query);
         _mm256_add_ps(lanes, _mm256_mul_ps(_mm256_cvtepi32_ps(fours), _mm256_set1_ps(scale)))
-    }
-
-    #[inline(always)]
-    unsafe fn prefetch(address: *const u8) {
-        _mm_prefetch::<_MM_HINT_T0>(address.cast());
     }
 }
 

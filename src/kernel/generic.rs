@@ -3,9 +3,11 @@
 
 use half::{bf16, f16};
 
+use std::mem::MaybeUninit;
+
 use super::block;
 use super::decode::{Blocks, SINGLES};
-use super::lanes::{Lanes, Sink, Store, Stream};
+use super::lanes::{Add, Lanes, Plus, Sink, Store, Stream};
 use super::row::{Query, sum_lanes};
 
 const LINE: usize = 64;
@@ -61,6 +63,62 @@ pub(super) unsafe fn stream<L: Lanes, B: Blocks>(blocks: &[u8], out: &mut [f32])
     }
     // SAFETY: the caller's.
     unsafe { L::fence() };
+}
+
+/// Rows that are summed side by side, while the sum of a block stays in registers.
+const ABREAST: usize = 4;
+
+/// Adds the weights of rows, each times its number.
+///
+/// # Safety
+/// The CPU has `L`.
+#[inline(always)]
+pub(super) unsafe fn accumulate<L: Lanes, B: Blocks>(rows: &[(&[u8], f32)], sum: &mut [f32]) {
+    // A larger block has more weights than there are registers.
+    let fits = const { B::ELEMENTS <= SINGLES } && sum.len().is_multiple_of(B::ELEMENTS);
+    let abreast = if fits { rows.as_chunks::<ABREAST>().0 } else { &[] };
+    for rows in abreast {
+        // SAFETY: the caller's; a block fits the tile.
+        unsafe {
+            if rows.iter().all(|(_, weight)| *weight == 1.0) {
+                side_by_side::<L, B, _>(rows, sum, |_| Plus);
+            } else {
+                side_by_side::<L, B, _>(rows, sum, Add);
+            }
+        }
+    }
+    for (row, weight) in &rows[abreast.len() * ABREAST..] {
+        // SAFETY: the caller's.
+        unsafe { all::<L, B, _>(row, sum, Add(*weight)) };
+    }
+}
+
+/// # Safety
+/// The CPU has `L`; a unit is of at most `SINGLES` weights.
+#[inline(always)]
+unsafe fn side_by_side<L: Lanes, B: Blocks, S: Sink<L>>(
+    rows: &[(&[u8], f32); ABREAST],
+    sum: &mut [f32],
+    sink: impl Fn(f32) -> S,
+) {
+    let whole = sum.len() / B::ELEMENTS;
+    assert!(rows.iter().all(|(row, _)| row.len() / B::BYTES >= whole));
+    for i in 0..whole {
+        // SAFETY: the sum and each row hold `whole` of their units.
+        unsafe {
+            let mut tile = MaybeUninit::<Tile<SINGLES>>::uninit();
+            let (tile, sum) = (tile.as_mut_ptr().cast::<f32>(), sum.as_mut_ptr().add(i * B::ELEMENTS));
+            for at in (0..B::ELEMENTS).step_by(16) {
+                L::store(tile.add(at), L::from_f32(sum.add(at).cast()));
+            }
+            for (row, weight) in rows {
+                B::decode::<L, S>(row.as_ptr().add(i * B::BYTES), tile, sink(*weight));
+            }
+            for at in (0..B::ELEMENTS).step_by(16) {
+                L::store(sum.add(at), L::from_f32(tile.add(at).cast()));
+            }
+        }
+    }
 }
 
 /// # Safety
@@ -168,12 +226,20 @@ pub(super) unsafe fn affine_nibbles<L: Lanes>(codes: &[u8], flip: u8, zero: f32,
     (whole..out.len()).for_each(|i| out[i] = (f32::from(nibble(i)) - zero) * scale);
 }
 
-/// # Safety
-/// The CPU has `L`.
-#[inline(always)]
-pub(super) unsafe fn prefetch<L: Lanes>(row: &[u8]) {
+/// Every CPU with kernels has had an instruction for it from the beginning.
+#[inline]
+pub(super) fn prefetch(row: &[u8]) {
     for line in row.chunks(LINE) {
         // SAFETY: an address of the row, and none would do harm.
-        unsafe { L::prefetch(line.as_ptr()) };
+        #[cfg(target_arch = "x86_64")]
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+        }
+        // SAFETY: as above.
+        #[cfg(target_arch = "aarch64")]
+        unsafe {
+            std::arch::asm!("prfm pldl1keep, [{line}]", line = in(reg) line.as_ptr(), options(nostack, preserves_flags, readonly));
+        }
     }
 }

@@ -9,8 +9,8 @@ use half::{bf16, f16};
 
 use super::decode::{Blocks, by_format};
 use super::generic;
-use super::lanes::{Add, Affine, Lanes, Store};
-use super::row::Query;
+use super::lanes::{Affine, Lanes, Store};
+use super::row::{Query, to_length_1};
 use super::table::{Isa, Table};
 
 /// The kernels, if the CPU can run them: it can.
@@ -20,13 +20,13 @@ pub(super) fn table() -> Option<Table> {
         decode: by_format!(decode),
         stream: by_format!(stream),
         accumulate: by_format!(accumulate),
+        normalize,
         narrow_f16,
         narrow_bf16,
         dot_q8_0,
         dot_q4_0,
         affine_bytes,
         affine_nibbles,
-        prefetch,
     })
 }
 
@@ -42,14 +42,14 @@ macro_rules! entry {
 
 entry!(decode<B>(blocks: &[u8], out: &mut [f32]), generic::all::<Neon, B, _>(blocks, out, Store));
 entry!(stream<B>(blocks: &[u8], out: &mut [f32]), generic::stream::<Neon, B>(blocks, out));
-entry!(accumulate<B>(row: &[u8], weight: f32, sum: &mut [f32]), generic::all::<Neon, B, _>(row, sum, Add(weight)));
+entry!(accumulate<B>(rows: &[(&[u8], f32)], sum: &mut [f32]), generic::accumulate::<Neon, B>(rows, sum));
+entry!(normalize(vector: &mut [f32]), to_length_1(vector));
 entry!(narrow_f16(from: &[f32], to: &mut [f16]), generic::narrow_f16::<Neon>(from, to));
 entry!(narrow_bf16(from: &[f32], to: &mut [bf16]), generic::narrow_bf16::<Neon>(from, to));
 entry!(dot_q8_0(row: &[u8], query: &Query) -> f32, generic::dot_q8_0::<Neon>(row, query));
 entry!(dot_q4_0(row: &[u8], query: &Query) -> f32, generic::dot_q4_0::<Neon>(row, query));
 entry!(affine_bytes(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]), generic::affine_bytes::<Neon>(codes, flip, zero, scale, out));
 entry!(affine_nibbles(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]), generic::affine_nibbles::<Neon>(codes, flip, zero, scale, out));
-entry!(prefetch(row: &[u8]), generic::prefetch::<Neon>(row));
 
 #[derive(Clone, Copy)]
 struct Neon;
@@ -326,11 +326,6 @@ impl Lanes for Neon {
     ) -> [float32x4_t; 2] {
         let fours = [sum_fours(codes[0], vld1q_s8(query)), sum_fours(codes[1], vld1q_s8(query.add(16)))];
         std::array::from_fn(|i| vaddq_f32(lanes[i], vmulq_n_f32(vcvtq_f32_s32(fours[i]), scale)))
-    }
-
-    #[inline(always)]
-    unsafe fn prefetch(address: *const u8) {
-        asm!("prfm pldl1keep, [{address}]", address = in(reg) address, options(nostack, preserves_flags, readonly));
     }
 }
 

@@ -189,6 +189,7 @@ pub(super) fn table() -> Table {
         decode,
         stream: decode,
         accumulate: Format::ALL.map(accumulate),
+        normalize: super::row::to_length_1,
         narrow_f16: |from, to| from.iter().zip(to).for_each(|(x, y)| *y = f16::from_f32(*x)),
         narrow_bf16: |from, to| from.iter().zip(to).for_each(|(x, y)| *y = bf16::from_f32(*x)),
         dot_q8_0: |row, query| dot::<{ block::q8_0::BYTES }>(row, query, |b, k| b[block::q8_0::QS + k] as i8),
@@ -204,7 +205,6 @@ pub(super) fn table() -> Table {
             let nibble = |i: usize| codes[i / 2] >> (4 * (i % 2)) & 15 ^ flip;
             out.iter_mut().enumerate().for_each(|(i, y)| *y = (f32::from(nibble(i)) - zero) * scale);
         },
-        prefetch: |_| {},
     }
 }
 
@@ -212,12 +212,14 @@ pub(super) fn table() -> Table {
 fn accumulate(format: Format) -> Accumulate {
     macro_rules! one {
         ($format:ident) => {
-            |blocks, weight, sum| {
+            |rows, sum| {
                 let (bytes, elements) = (Format::$format.block_bytes(), Format::$format.block_elements());
                 let mut tile = [0.0; LARGE];
-                for (block, sum) in blocks.chunks_exact(bytes).zip(sum.chunks_exact_mut(elements)) {
-                    decode(Format::$format)(block, &mut tile[..elements]);
-                    sum.iter_mut().zip(tile).for_each(|(sum, w)| *sum += weight * w);
+                for &(row, weight) in rows {
+                    for (block, sum) in row.chunks_exact(bytes).zip(sum.chunks_exact_mut(elements)) {
+                        decode(Format::$format)(block, &mut tile[..elements]);
+                        sum.iter_mut().zip(tile).for_each(|(sum, w)| *sum += weight * w);
+                    }
                 }
             }
         };

@@ -9,8 +9,8 @@ use super::{Format, Query, scalar};
 
 /// Writes the weights of some blocks; the output is exactly as long as the blocks say.
 pub(super) type Decode = fn(&[u8], &mut [f32]);
-/// Adds the weights of some blocks, times a number.
-pub(super) type Accumulate = fn(&[u8], f32, &mut [f32]);
+/// Adds the weights of some rows, each row times its number, in their order; each row is as long as the sum says.
+pub(super) type Accumulate = fn(&[(&[u8], f32)], &mut [f32]);
 /// The product of a row and a query.
 pub(super) type Dot = fn(&[u8], &Query) -> f32;
 
@@ -59,6 +59,8 @@ pub(super) struct Table {
     pub(super) stream: [Decode; Format::ALL.len()],
     /// By [`Format`].
     pub(super) accumulate: [Accumulate; Format::ALL.len()],
+    /// Scales to length 1.
+    pub(super) normalize: fn(&mut [f32]),
     pub(super) narrow_f16: fn(&[f32], &mut [f16]),
     pub(super) narrow_bf16: fn(&[f32], &mut [bf16]),
     pub(super) dot_q8_0: Dot,
@@ -67,7 +69,6 @@ pub(super) struct Table {
     pub(super) affine_bytes: AffineCodes,
     /// Of unsigned nibbles, the lower of each byte first.
     pub(super) affine_nibbles: AffineCodes,
-    pub(super) prefetch: fn(&[u8]),
 }
 
 impl Table {

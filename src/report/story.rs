@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::page;
 use crate::Result;
-use crate::drift::{Counts, FeatureDrift, Judge, Policy, Profile, Share, Verdict};
+use crate::drift::{Counts, FeatureDrift, Judge, Policy, Profile, Share, Verdict, What};
 use crate::telemetry::{AlertRecord, Anchor, Exponential, ModelInfo, Reason, Record, Stamp, Window, peek};
 
 /// What a folder tells.
@@ -37,6 +37,8 @@ pub struct Model {
     pub windows: Vec<Seen>,
     /// Labels that came back, and those of them that the model had got right.
     pub labels: (u64, u64),
+    /// The log does not tell who it is.
+    is_nameless: bool,
 }
 
 /// A window, and what its counts say beside the reference.
@@ -82,10 +84,7 @@ impl Story {
         match record {
             Record::Boot(_) => self.boots += 1,
             Record::Anchor(anchor) => self.clocks.push(anchor),
-            Record::Model(info) => match self.models.iter_mut().find(|m| m.info.slot == info.slot) {
-                Some(model) => model.info = info,
-                None => self.models.push(Model::new(info)),
-            },
+            Record::Model(info) => self.meet(info),
             Record::Window(window) => {
                 let model = self.model(window.model);
                 model.windows.push(Seen { window, verdict: None });
@@ -101,12 +100,26 @@ impl Story {
         }
     }
 
-    /// The model of a slot; a nameless one if its introduction has given way to the log's limit.
+    /// A model takes a slot, is told again, or has its name found.
+    fn meet(&mut self, info: ModelInfo) {
+        let who = |m: &ModelInfo| (m.name.clone(), m.version.clone(), m.digest, m.profile.clone());
+        match self.models.iter_mut().rev().find(|m| m.info.slot == info.slot) {
+            Some(model) if model.is_nameless => {
+                let Model { windows, labels, .. } = std::mem::replace(model, Model::new(info));
+                (model.windows, model.labels) = (windows, labels);
+            }
+            Some(model) if who(&model.info) == who(&info) => model.info = info,
+            _ => self.models.push(Model::new(info)),
+        }
+    }
+
+    /// The model that took a slot last; a nameless one if its introduction has given way to the log's limit.
     fn model(&mut self, slot: u32) -> &mut Model {
-        let found = self.models.iter().position(|m| m.info.slot == slot);
+        let found = self.models.iter().rposition(|m| m.info.slot == slot);
         let at = found.unwrap_or_else(|| {
             let name = format!("model {slot}");
-            self.models.push(Model::new(ModelInfo { slot, name, ..ModelInfo::default() }));
+            let nameless = Model::new(ModelInfo { slot, name, ..ModelInfo::default() });
+            self.models.push(Model { is_nameless: true, ..nameless });
             self.models.len() - 1
         });
         &mut self.models[at]
@@ -117,7 +130,7 @@ impl Story {
     pub fn standing(&self, slot: u32) -> Vec<&AlertRecord> {
         let mut standing: Vec<&AlertRecord> = Vec::new();
         for alert in self.alerts.iter().filter(|a| a.model == slot) {
-            standing.retain(|a| (&a.what, &a.feature) != (&alert.what, &alert.feature));
+            standing.retain(|a| a.feature != alert.feature || !is_same(&a.what, &alert.what));
             if alert.raised {
                 standing.push(alert);
             }
@@ -148,11 +161,16 @@ impl Story {
     }
 }
 
+/// Whether two names in the log are of one kind of alert: a feature's finding may change while its alert stands.
+fn is_same(a: &str, b: &str) -> bool {
+    a == b || What::of_log(a).zip(What::of_log(b)).is_some_and(|(a, b)| a.same(b))
+}
+
 impl Model {
     fn new(info: ModelInfo) -> Self {
         // A profile of a later version, or a damaged one, leaves the counts without a reference.
         let profile = Profile::decode(&info.profile).ok().map(Arc::new);
-        Self { info, profile, windows: Vec::new(), labels: (0, 0) }
+        Self { info, profile, windows: Vec::new(), labels: (0, 0), is_nameless: false }
     }
 
     /// Holds each window against the reference, in their order.

@@ -95,3 +95,39 @@ fn an_empty_folder_tells_nothing() {
     assert!(story.models.is_empty() && story.records == 0);
     assert_eq!(Story::read(&folder.path().join("none")).unwrap_err().code(), crate::Code::NotFound);
 }
+
+#[test]
+fn an_alert_whose_finding_has_changed_is_cleared_all_the_same() {
+    let (folder, _) = folder(1, 0);
+    let telemetry = Telemetry::open(folder.path(), Limits::default());
+    alert(&telemetry, "dead_feature", true);
+    alert(&telemetry, "change", true);
+    alert(&telemetry, "shift", false);
+    let story = Story::read(folder.path()).unwrap();
+    let standing: Vec<&str> = story.standing(7).into_iter().map(|a| &*a.what).collect();
+    assert_eq!(standing, ["change"], "of the stream of that name");
+}
+
+#[test]
+fn a_slot_that_another_model_takes_tells_of_two_models() {
+    let (folder, profile) = folder(2, 0);
+    let telemetry = Telemetry::open(folder.path(), Limits::default());
+    let window = |model| Record::Window(Window { model, rows: 1, features: vec![vec![0; 19]], ..Window::default() });
+    let told = |slot, version: &str, profile| {
+        let version = Some(version.to_owned());
+        let info = ModelInfo { slot, name: "weather".into(), version, profile, ..ModelInfo::default() };
+        telemetry.seal(&Record::Model(info)).unwrap();
+    };
+    told(7, "2", vec![]);
+    telemetry.seal(&window(7)).unwrap();
+    told(7, "2", vec![]);
+    telemetry.seal(&window(7)).unwrap();
+    // One whose introduction has given way is told who it is in the end.
+    telemetry.seal(&window(8)).unwrap();
+    told(8, "3", profile.encode());
+    telemetry.seal(&window(8)).unwrap();
+    let story = Story::read(folder.path()).unwrap();
+    let told: Vec<_> =
+        story.models.iter().map(|m| (m.info.version.as_deref(), m.profile.is_some(), m.windows.len())).collect();
+    assert_eq!(told, [(None, true, 2), (Some("2"), false, 2), (Some("3"), true, 2)]);
+}

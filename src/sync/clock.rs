@@ -8,6 +8,10 @@ const SET: u64 = 1_577_836_800_000_000_000;
 /// Boots whose latest anchor is kept: that of the windows to come, and of those that a crash left over.
 const BOOTS: usize = 4;
 
+/// A record is sealed a moment after what it tells of, and its anchor right before it: after a sleep of the machine, or a
+/// set clock, that anchor and no earlier one tells the time of that moment.
+const SEALING: u64 = 500_000_000;
+
 /// The anchors that are known.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Clocks {
@@ -23,11 +27,12 @@ impl Clocks {
         self.anchors.extend(clock(anchor).filter(|clock| !self.anchors.contains(clock)));
     }
 
-    /// Nanoseconds since 1970, by the latest anchor before the moment, or else by the first one after it. `None` if its
-    /// boot has no anchor.
+    /// Nanoseconds since 1970, by the latest anchor before the moment or just after it, or else by the first one. `None` if
+    /// its boot has no anchor.
     pub(super) fn unix(&self, stamp: &Stamp) -> Option<u64> {
         let of_boot = || self.anchors.iter().filter(|a| a.boot == stamp.boot);
-        let before = of_boot().filter(|a| a.monotonic <= stamp.monotonic_ns).max_by_key(|a| a.monotonic);
+        let until = stamp.monotonic_ns.saturating_add(SEALING);
+        let before = of_boot().filter(|a| a.monotonic <= until).max_by_key(|a| a.monotonic);
         let anchor = before.or_else(|| of_boot().min_by_key(|a| a.monotonic))?;
         let past = i128::from(stamp.monotonic_ns) - i128::from(anchor.monotonic);
         u64::try_from(i128::from(anchor.unix) + past).ok()

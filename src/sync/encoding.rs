@@ -13,7 +13,7 @@ pub enum Encoding {
     /// gzip (RFC 1952): every OTLP receiver takes it.
     #[default]
     Gzip,
-    /// Zstandard (RFC 8878): the Collector takes it; a little larger than gzip here, for less work.
+    /// Zstandard (RFC 8878): the Collector and VictoriaMetrics take it; a little larger than gzip here, for less work.
     Zstd,
 }
 

@@ -1,6 +1,6 @@
 //! Sealed records into totals, and totals into points: no I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
@@ -110,6 +110,14 @@ impl<'a> Ledger<'a> {
     // --- Records into totals ---------------------------------------------------------------------------------------
 
     fn model(&mut self, info: &ModelInfo) {
+        let epoch = info.stamp.epoch;
+        // Others of earlier epochs are of no use to later records.
+        self.state.slots.retain(|s| s.epoch == epoch || s.lasting);
+        self.introduce(info);
+    }
+
+    /// The model takes its slot.
+    pub(super) fn introduce(&mut self, info: &ModelInfo) {
         let same = |m: &state::Model| {
             m.digest == info.digest
                 && m.profile_digest == info.profile_digest
@@ -119,21 +127,42 @@ impl<'a> Ledger<'a> {
             Some(known) => known.key,
             None => self.meet(info),
         };
-        let epoch = info.stamp.epoch;
-        // Slots of earlier epochs are of no use to later records.
-        self.state.slots.retain(|s| s.epoch == epoch && s.slot != info.slot);
-        self.state.slots.push(state::Slot { epoch, slot: info.slot, model: key });
+        let (epoch, slot, lasting) = (info.stamp.epoch, info.slot, is_lasting(info));
+        self.state.slots.retain(|s| s.slot != slot);
+        self.state.slots.push(state::Slot { epoch, slot, model: key, lasting });
+    }
+
+    /// Slots that these records refer to, and that no model is known to have taken.
+    pub(super) fn strangers(&self, records: &[(Position, Record)]) -> BTreeSet<u32> {
+        let mut known: BTreeSet<u32> = self.state.slots.iter().map(|s| s.slot).collect();
+        let mut strangers = BTreeSet::new();
+        for (_, record) in records {
+            match record {
+                Record::Model(info) => _ = known.insert(info.slot),
+                Record::Window(Window { model: slot, .. })
+                | Record::Alert(AlertRecord { model: slot, .. })
+                | Record::Feedback(Feedback { model: slot, .. })
+                    if !known.contains(slot) =>
+                {
+                    strangers.insert(*slot);
+                }
+                _ => {}
+            }
+        }
+        strangers
     }
 
     fn meet(&mut self, info: &ModelInfo) -> u32 {
+        let epoch = info.stamp.epoch;
         while self.state.models.len() >= MODELS {
             let used = |key: u32| {
-                let in_slot = self.state.slots.iter().any(|s| s.model == key);
+                let in_slot = self.state.slots.iter().any(|s| s.model == key && s.epoch == epoch);
                 in_slot || self.due.contains_key(&key) || self.draft.holds(key)
             };
             let silent = self.state.models.iter().filter(|m| !used(m.key)).min_by_key(|m| m.last);
             let Some(key) = silent.map(|m| m.key) else { break };
             self.state.models.retain(|m| m.key != key);
+            self.state.slots.retain(|s| s.model != key);
         }
         self.state.last_key += 1;
         let key = self.state.last_key;
@@ -150,8 +179,11 @@ impl<'a> Ledger<'a> {
         key
     }
 
-    fn in_slot(&self, epoch: u64, slot: u32) -> Option<u32> {
-        self.state.slots.iter().find(|s| s.epoch == epoch && s.slot == slot).map(|s| s.model)
+    /// The model that has the slot in this epoch.
+    fn in_slot(&mut self, epoch: u64, slot: u32) -> Option<u32> {
+        let known = self.state.slots.iter_mut().find(|s| s.slot == slot && (s.epoch == epoch || s.lasting))?;
+        known.epoch = epoch;
+        Some(known.model)
     }
 
     fn window(&mut self, window: &Window) -> Result<()> {
@@ -271,8 +303,10 @@ impl<'a> Ledger<'a> {
 
     fn drops(&mut self, drops: &Drops) {
         for (reason, total) in &drops.totals {
-            self.state.device.lost.retain(|l| l.reason != reason.name());
-            self.state.device.lost.push(state::Loss { reason: reason.name().into(), count: *total });
+            match self.state.device.lost.iter_mut().find(|l| l.reason == reason.name()) {
+                Some(loss) => loss.count = *total,
+                None => self.state.lose(reason.name(), *total),
+            }
         }
         self.state.device.untold = true;
         self.clocks.unix(&drops.stamp).into_iter().for_each(|time| self.touch_device(time));
@@ -375,6 +409,11 @@ impl state::Model {
         self.totals.embedding = old.embedding.map(held);
         (self.start, self.last) = (0, 0);
     }
+}
+
+/// Whether the slot stands for this model whenever it is used.
+pub(super) fn is_lasting(info: &ModelInfo) -> bool {
+    info.slot == ModelInfo::slot_of(&info.digest, &info.profile)
 }
 
 fn count_of(counts: &[(u16, u64)], id: u32) -> u64 {

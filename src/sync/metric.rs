@@ -238,15 +238,29 @@ fn of_feature(at: &mut Moment<'_>, feature: &drift::Feature, told: &[u64]) {
 pub(super) fn of_device(device: &Device, time: u64) -> Vec<(usize, Point)> {
     let mut points = Vec::new();
     let mut at = Moment { start: device.start, time, points: &mut points };
-    for loss in &device.lost {
-        at.sum("selvedge.dropped", loss.count, vec![KeyValue::new("selvedge.reason", loss.reason.as_str())]);
+    for loss in device.lost.iter().filter(|loss| loss.count > loss.before) {
+        at.sum(
+            "selvedge.dropped",
+            loss.count - loss.before,
+            vec![KeyValue::new("selvedge.reason", loss.reason.as_str())],
+        );
     }
     points
 }
 
-/// The lowest eight bits are the code of the error, or none; those above are the writer's finish reason.
+/// As [`Inference::outcome`](crate::telemetry::Inference::outcome) has it. Different outcomes have different attributes.
 fn outcome_attributes(outcome: u32) -> Vec<KeyValue> {
-    let mut attributes = vec![KeyValue::new("selvedge.finish", i64::from(outcome >> 8))];
+    let is = |bit: u32| outcome >> bit & 1 == 1;
+    let mut attributes = vec![KeyValue::new("selvedge.finish", i64::from(outcome >> 8 & 7))];
+    if is(11) {
+        attributes.push(KeyValue::new("selvedge.refused", "true"));
+    }
+    if is(12) || is(13) {
+        attributes.push(KeyValue::new("selvedge.schema_valid", if is(13) { "true" } else { "false" }));
+    }
+    if outcome >> 14 != 0 {
+        attributes.push(KeyValue::new("selvedge.outcome.flags", i64::from(outcome >> 14)));
+    }
     if outcome & 0xff != 0 {
         let name = code_name(outcome & 0xff).map_or_else(|| format!("{}", outcome & 0xff), str::to_ascii_lowercase);
         attributes.push(KeyValue::new("error.type", name.as_str()));

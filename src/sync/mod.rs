@@ -11,7 +11,7 @@
 //! | metric | kind | unit | attributes |
 //! |---|---|---|---|
 //! | `selvedge.windows` | sum | windows | |
-//! | `selvedge.requests` | sum | requests | `selvedge.finish`, `error.type` if it failed |
+//! | `selvedge.requests` | sum | requests | `selvedge.finish`, `selvedge.refused`, `selvedge.schema_valid` if it was checked, `error.type` if it failed |
 //! | `selvedge.feature` | histogram, bounds are the profile's edges | | `selvedge.feature.name` |
 //! | `selvedge.feature.category` | sum | rows | `selvedge.feature.name`, `selvedge.category` |
 //! | `selvedge.feature.missing` | sum | rows | `selvedge.feature.name` |
@@ -39,6 +39,19 @@
 //! a start time that stays, and say the same at the same time for the same series, however often they come.
 //! Where totals must begin anew (a new install id, a lost state, a clock set back by more than an hour), the start time
 //! moves with them, as the OpenTelemetry data model has it.
+//!
+//! # Who takes it
+//!
+//! Any OpenTelemetry Collector takes all of it. VictoriaMetrics takes the metrics, at `/opentelemetry/v1/metrics`, in
+//! every [`Encoding`], and keeps every count, sum and time (in milliseconds) exactly. What it does its own way:
+//!
+//! - Buckets of a histogram become running totals by upper bound (`le`), those of an exponential histogram totals of
+//!   their own by range (`vmrange`, bounds of four digits). It looks neither at start times nor at temporality.
+//! - A resend is stored as a second, equal sample: totals and growth stay right, a count of samples does not. With
+//!   `-dedup.minScrapeInterval=1ms` it changes nothing at all.
+//! - It answers 200 to points older than its `-retentionPeriod` (a month by default), and drops them. It also answers
+//!   before a point is on its disk: if it is killed, the last seconds are lost. Later points hold the counts.
+//! - Alerts it refuses, with 400: they need a Collector.
 
 mod answer;
 mod clock;

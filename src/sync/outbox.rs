@@ -9,11 +9,11 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 
 use super::encoding::Encoding;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, is_lasting};
 use super::privacy::{Noise, Privacy, fill};
 use super::request::{hex, uuid};
 use super::state::{Pending, State};
-use crate::telemetry::{Anchor, Cursor, Position, Telemetry};
+use crate::telemetry::{Anchor, Cursor, Position, Record, Telemetry};
 use crate::{Code, Error, Result};
 
 /// Records are read from the log in pieces of so many bytes.
@@ -211,6 +211,7 @@ impl Outbox {
             let after = ledger.state.position();
             let from = if after == Position::default() { Cursor::start() } else { Cursor::after(after) };
             let records = self.telemetry.read(from, READ);
+            introduce(&self.telemetry, &mut ledger, from, &records);
             if records.is_empty() || !ledger.add(&records, max_bytes)? {
                 break;
             }
@@ -273,6 +274,7 @@ impl Outbox {
         fill(&mut state.install)?;
         state.models.iter_mut().for_each(|m| m.restart());
         (state.device.start, state.device.last) = (0, 0);
+        state.device.lost.iter_mut().for_each(|loss| loss.before = loss.count);
         state.pending = None;
         state.acked.clear();
         self.keep(state)?;
@@ -361,6 +363,22 @@ impl Outbox {
             self.state.slots.clear();
         } else {
             self.release();
+        }
+    }
+}
+
+/// Where the record that told who a slot is gave way to the limit of the log, a later one may tell it again.
+fn introduce(telemetry: &Telemetry, ledger: &mut Ledger<'_>, from: Cursor, records: &[(Position, Record)]) {
+    let strangers = ledger.strangers(records);
+    if strangers.is_empty() {
+        return;
+    }
+    for (_, record) in telemetry.read(from, usize::MAX) {
+        if let Record::Model(info) = &record
+            && strangers.contains(&info.slot)
+            && is_lasting(info)
+        {
+            ledger.introduce(info);
         }
     }
 }

@@ -170,12 +170,16 @@ pub(super) struct Spread {
 
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(super) struct Slot {
+    /// In which it was used last.
     #[prost(uint64, tag = "1")]
     pub epoch: u64,
     #[prost(uint32, tag = "2")]
     pub slot: u32,
     #[prost(uint32, tag = "3")]
     pub model: u32,
+    /// It is `ModelInfo::slot_of` of its model, and so never another one's.
+    #[prost(bool, tag = "4")]
+    pub lasting: bool,
 }
 
 /// One moment on two clocks.
@@ -209,6 +213,9 @@ pub(super) struct Loss {
     pub reason: String,
     #[prost(uint64, tag = "2")]
     pub count: u64,
+    /// What of it was told under an earlier install id, which this one says nothing of.
+    #[prost(uint64, tag = "3")]
+    pub before: u64,
 }
 
 /// A batch, as it goes out: also after a restart, with newer code or other options.
@@ -246,7 +253,7 @@ impl State {
         self.device.untold = true;
         match self.device.lost.iter_mut().find(|l| l.reason == reason) {
             Some(loss) => loss.count += count,
-            None => self.device.lost.push(Loss { reason: reason.into(), count }),
+            None => self.device.lost.push(Loss { reason: reason.into(), count, before: 0 }),
         }
     }
 

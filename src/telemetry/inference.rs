@@ -19,8 +19,9 @@ pub struct Inference<'a> {
     pub epoch: u64,
     /// The slot of the model, as its [`ModelInfo`](super::ModelInfo) says.
     pub model: u32,
-    /// 0 for an answer, else the number of its [`Code`](crate::Code), saturated to 16 bits. The writer may put a finish
-    /// reason into the bits above the lowest eight.
+    /// The lowest eight bits are 0 for an answer, else the number of its [`Code`](crate::Code). Of those above, bits 8 to 10
+    /// are a finish reason, 11 marks a refusal, 12 an answer whose schema was checked, 13 one that is valid, and 15 a
+    /// further row of one answer.
     pub outcome: u16,
     /// From admission to the end, in microseconds; saturates after 71 minutes.
     pub latency_us: u32,

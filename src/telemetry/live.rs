@@ -210,14 +210,15 @@ impl Live {
         live.sealed_before = (0..ROW_COUNT).filter_map(|row| live.read_row(row)).collect();
         let (mut states, mut oldest, mut recovered) = (Vec::new(), Vec::new(), 0);
         for lane in 0..live.lanes() {
-            let drained = u64::from_le(live.drained(lane).load(Ordering::Relaxed));
-            let found = lane::recover(live.ring(lane), drained, |seq, model| {
+            // A number that no record can have is damage; what the slots say counts then.
+            let drained = Some(live.first_not_drained(lane)).filter(|seq| *seq <= slot::SEQ_MASK);
+            let found = lane::recover(live.ring(lane), drained.unwrap_or(0), |seq, model| {
                 let is_wanted = !live.was_model_sealed(model, lane, seq);
                 recovered += u64::from(is_wanted);
                 is_wanted
             });
             // What comes again was not handed over in this process.
-            let overwritten = found.oldest.seq.saturating_sub(drained);
+            let overwritten = drained.map_or(0, |drained| found.oldest.seq.saturating_sub(drained));
             live.pass_over(lane, Reason::Overwritten, overwritten, found.oldest.seq);
             states.push(State::new(found.next));
             oldest.push(found.oldest);
@@ -236,6 +237,11 @@ impl Live {
 
     fn words(&self) -> &[AtomicU64] {
         self.memory.words()
+    }
+
+    /// Whether the next process finds what lies in the lanes.
+    pub(super) fn is_kept(&self) -> bool {
+        matches!(self.memory, Memory::Map(_))
     }
 
     pub(super) fn lanes(&self) -> usize {
@@ -352,7 +358,11 @@ impl Live {
 
     /// Per lane, the first record that was not handed over.
     pub(super) fn handed_over(&self) -> Vec<u64> {
-        (0..self.lanes()).map(|lane| u64::from_le(self.drained(lane).load(Ordering::Relaxed))).collect()
+        (0..self.lanes()).map(|lane| self.first_not_drained(lane)).collect()
+    }
+
+    fn first_not_drained(&self, lane: usize) -> u64 {
+        u64::from_le(self.drained(lane).load(Ordering::Relaxed))
     }
 
     fn row(&self, row: usize) -> &[AtomicU64] {

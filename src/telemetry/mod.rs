@@ -90,6 +90,7 @@ mod status;
 use std::fs::File;
 use std::marker::PhantomData;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -126,6 +127,8 @@ struct Shared {
     live: Live,
     readers: Mutex<Readers>,
     log: Option<Mutex<Log>>,
+    /// The number of the record of this epoch that was sealed last; 0 where there is none.
+    last_seq: AtomicU64,
     found: Boot,
     /// Why not all is kept, if it was so from the beginning.
     why: Option<Error>,
@@ -163,12 +166,11 @@ impl Telemetry {
         seat::record(&self.shared, inference);
     }
 
-    /// The present moment. Its `seq` is that of the last sealed record.
+    /// The present moment. Its `seq` is that of the last sealed record. Waits for nobody.
     #[must_use]
     pub fn now(&self) -> Stamp {
-        let live = &self.shared.live;
-        let last = self.shared.log().map(|log| log.last()).unwrap_or_default();
-        let seq = if last.epoch == live.epoch() { last.seq } else { 0 };
+        let Shared { live, last_seq, .. } = &*self.shared;
+        let seq = last_seq.load(Ordering::Acquire);
         Stamp { boot: live.boot(), epoch: live.epoch(), seq, monotonic_ns: live.nanos() }
     }
 
@@ -218,10 +220,12 @@ impl Telemetry {
             live.count(Reason::Counting, 1);
             return Err(self.shared.keeps_nothing());
         };
-        let next = live.handed_over();
+        // Numbers of lanes in memory alone mean nothing to the next process, whose lanes are others.
+        let next = if live.is_kept() { live.handed_over() } else { Vec::new() };
         let sealed = log.seal(record, &Moment { now: self.anchor(), losses: live.losses(), next: &next });
         // Before that, what the open found missing is found again by the next one.
         if log.last().epoch == live.epoch() {
+            self.shared.last_seq.store(log.last().seq, Ordering::Release);
             live.count_all(&log.take_losses());
         }
         if let (Ok(_), Record::Window(window)) = (&sealed, record) {

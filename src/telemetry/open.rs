@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
 
 use super::live::{Live, Opened, Sealed};
 use super::log::disk::Folder;
@@ -58,6 +59,7 @@ fn shared(opened: Opened, found: Boot, log: Option<Log>, why: Option<Error>, loc
         live: opened.live,
         readers: Mutex::new(Readers { lanes, bins: Box::new([0; Inference::MAX_BINS]) }),
         log: log.map(Mutex::new),
+        last_seq: AtomicU64::new(0),
         found,
         why,
         _lock: lock,
@@ -71,7 +73,8 @@ fn lock(dir: &Path) -> Result<File> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
-            Err(Error::new(Code::Busy, format!("{}: another process has this folder open", dir.display())))
+            let who = "this process or another process";
+            Err(Error::new(Code::Busy, format!("{}: expected a folder that nobody has open, {who} has", dir.display())))
         }
         Err(TryLockError::Error(e)) => Err(Error::io(path.display(), e)),
     }

@@ -1,5 +1,7 @@
 //! What is sealed into the log: each record, its time and its place.
 
+use sha2::{Digest, Sha256};
+
 use super::{Exponential, Reason};
 
 /// When something was, without a wall clock: records are ordered by `(epoch, seq)`, and times compare by `monotonic_ns`
@@ -129,7 +131,8 @@ pub struct Anchor {
     pub uncertainty_ns: u64,
 }
 
-/// A model took a slot: from here on, the slot's number stands for it.
+/// A model took a slot: from here on the slot's number stands for it, until another one takes the slot or the epoch ends.
+/// A slot of [`ModelInfo::slot_of`] stands for its model in all epochs: told once, it need not be told again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelInfo {
     /// When it was sealed.
@@ -148,6 +151,21 @@ pub struct ModelInfo {
     pub profile: Vec<u8>,
     /// SHA-256 of `profile`; zeros where it is empty.
     pub profile_digest: [u8; 32],
+}
+
+impl ModelInfo {
+    /// A number that follows from what the model is: the first four bytes, little endian, of the SHA-256 of its digest and
+    /// its encoded profile.
+    ///
+    /// ```
+    /// use selvedge::telemetry::ModelInfo;
+    /// assert_ne!(ModelInfo::slot_of(&[1; 32], &[]), ModelInfo::slot_of(&[1; 32], &[7]));
+    /// ```
+    #[must_use]
+    pub fn slot_of(digest: &[u8; 32], profile: &[u8]) -> u32 {
+        let digest = Sha256::new().chain_update(digest).chain_update(profile).finalize();
+        u32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]])
+    }
 }
 
 /// The exact counts of one closed window of one model. All counts add up over windows, devices and models.
@@ -196,7 +214,8 @@ pub struct AlertRecord {
     pub stamp: Stamp,
     /// The slot of the model.
     pub model: u32,
-    /// What happened, as a stable name: `drift`, `dead_feature`, `latency`, ….
+    /// What happened, as a stable name. A monitor's are `dead_feature`, `missing_values`, `new_category`, `out_of_range`,
+    /// `shift`, `embedding_drift`, `change`, `concept_drift` and `broken_promise`.
     pub what: String,
     /// The feature it is about, where it is about one.
     pub feature: Option<String>,

@@ -49,6 +49,12 @@ impl Sampler {
             let last = s.penalty_last_n as usize;
             self.penalize(&seen[seen.len().saturating_sub(last)..]);
         }
+        // What follows needs one that can be drawn: of none, a filter leaves none.
+        if self.candidates.iter().all(|c| c.logit == f32::NEG_INFINITY) {
+            return Err(Error::backend(
+                "no token is left to choose: the model suppresses, or the penalties rule out, all",
+            ));
+        }
         if s.temperature == 0.0 {
             // Ties go to the lower id, as in `likeliest`.
             return Ok(self

@@ -248,6 +248,21 @@ fn suppressed_tokens_are_never_chosen() {
 }
 
 #[test]
+fn a_model_that_suppresses_all_its_tokens_is_an_error() {
+    let changes: [fn(&mut Sampling); 4] = [
+        |_| (),
+        |s| s.temperature = 1.0,
+        |s| (s.temperature, s.min_p) = (1.0, 0.1),
+        |s| (s.temperature, s.top_p) = (1.0, 0.9),
+    ];
+    for change in changes {
+        let mut sampler = Sampler::new(sampling(change), vec![0, 1]);
+        let error = sampler.choose(&[1.0, 2.0, f32::NEG_INFINITY], &[]).unwrap_err();
+        assert_eq!(error.code(), Code::Backend, "{error}");
+    }
+}
+
+#[test]
 fn logprobs_are_those_of_the_softmax() {
     let logits = [0.7f32.ln(), 0.2f32.ln(), 0.1f32.ln()];
     assert!((logprob(&logits, 1) - 0.2f32.ln()).abs() < 1e-6);
@@ -295,6 +310,25 @@ fn python_methods_and_filters_are_there() {
 fn json_can_be_indented() {
     let text = render("{{ {'a': [1], 'b': {}} | tojson(indent=2) }}", &[]).unwrap();
     assert_eq!(text, "{\n  \"a\": [\n    1\n  ],\n  \"b\": {}\n}");
+}
+
+/// A list of a few names can stand for more text than there is memory.
+#[test]
+fn json_is_paid_for() {
+    let doubled = |times: u32, print: &str| {
+        let source = format!(
+            "{{% set ns = namespace(a=['x']) %}}{{% for i in range({times}) %}}{{% set ns.a = [ns.a, ns.a] %}}{{% endfor %}}\
+             {{{{ (ns.a | {print}) | length }}}}"
+        );
+        render(&source, &[])
+    };
+    // 2^10 times `["x"]`, as many but one `[, ]` around.
+    assert_eq!(doubled(10, "tojson").unwrap(), (1024 * 5 + 1023 * 4).to_string());
+    assert_eq!(doubled(21, "tojson").unwrap_err().code(), Code::Unsupported);
+    let error = doubled(17, "tojson(indent=16)").unwrap_err();
+    assert!(error.message().contains("exceeds the work allowed"), "{error}");
+    assert_eq!(render("{{ {1: 'a'} | tojson }}", &[]).unwrap(), r#"{"1": "a"}"#);
+    assert_eq!(render("{{ {['a']: 1} | tojson }}", &[]).unwrap_err().code(), Code::Unsupported);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "a memory map is only as constant as its file")]
 
 use std::fs::{File, Metadata};
-use std::io::{Read, Seek, SeekFrom};
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -126,8 +126,20 @@ fn mapped(file: &File, start: u64, len: usize) -> Result<Bytes> {
 fn read(file: &File, start: u64, len: usize) -> Result<Bytes> {
     let mut bytes = Bytes::zeroed(len)?;
     let into = bytes.get_mut().ok_or_else(|| Error::backend("a fresh allocation is shared"))?;
-    let mut file = file;
-    file.seek(SeekFrom::Start(start)).map_err(|e| Error::io("model file", e))?;
-    file.read_exact(into).map_err(|e| Error::io("reading the model file", e))?;
+    read_at(file, start, into).map_err(|e| Error::io("reading the model file", e))?;
     Ok(bytes)
+}
+
+/// Fills `into` from byte `start` on. Handles of one file may share its cursor (those of an app's package do), so it is
+/// neither used nor moved where the system can do without.
+#[cfg(unix)]
+fn read_at(file: &File, start: u64, into: &mut [u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, into, start)
+}
+
+#[cfg(not(unix))]
+fn read_at(mut file: &File, start: u64, into: &mut [u8]) -> io::Result<()> {
+    use io::{Read, Seek};
+    file.seek(io::SeekFrom::Start(start))?;
+    file.read_exact(into)
 }

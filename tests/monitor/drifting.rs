@@ -186,3 +186,119 @@ fn without_labels_the_confidence_tells_the_accuracy() {
     let unsure = estimate(0.5, 0.7);
     assert!(unsure.high < usual.value && unsure.low < 0.6 && 0.6 < unsure.high, "{unsure:?}");
 }
+
+/// Those who give no ids, since no label will come, are those who need the estimate.
+#[test]
+fn the_estimate_of_accuracy_needs_no_ids() {
+    use selvedge::drift::{Profile, Row, Source, Value};
+    let mut noise = Noise(13);
+    let rows: Vec<(f32, bool)> = (0..5000)
+        .map(|_| {
+            let sure = 0.5 + 0.5 * noise.next();
+            (sure, noise.next() < sure)
+        })
+        .collect();
+    let fit = Profile::fit().output("confidence", Source::Confidence);
+    let profile = fit
+        .stream(|sink| rows.iter().try_for_each(|(sure, right)| sink(&Row::new(&[Value::Number(*sure)]).right(*right))))
+        .unwrap();
+    let (_folder, telemetry) = folder();
+    let probe = Classes::of("probabilities");
+    let monitor = Monitor::builder(classifier(), telemetry, probe).profile(profile).window(WINDOW).build().unwrap();
+    (0..WINDOW).for_each(|_| ask(&monitor, [noise.next(), 0.5 + 0.5 * noise.next()], 0));
+    let share = monitor.report().estimated_accuracy.expect("calibrated");
+    assert!(share.of == WINDOW && share.low < 0.75 && 0.75 < share.high, "{share:?}");
+}
+
+/// A restart knows of no labels, which is no sign that the model is right again.
+#[test]
+fn concept_drift_stands_over_a_restart_until_labels_say_otherwise() {
+    let (folder, telemetry) = folder();
+    let build = |telemetry| {
+        let probe = Classes::of("probabilities");
+        Monitor::builder(classifier(), telemetry, probe).window(64).learn(0).calm(2).build().unwrap()
+    };
+    let mut noise = Noise(14);
+    let mut label = |monitor: &Monitor, id: u64, right: f32| {
+        let [x, _] = noise.row();
+        ask(monitor, [x, 0.9], id);
+        let class = u16::from(x > 0.5);
+        monitor.feedback(id, if noise.next() < right { class } else { 1 - class }).unwrap();
+    };
+    let concept = |monitor: &Monitor| monitor.alerts().iter().any(|a| a.what == What::Concept);
+    let monitor = build(telemetry);
+    (1..=1000).for_each(|id| label(&monitor, id, 0.95));
+    (1001..=1400).for_each(|id| label(&monitor, id, 0.4));
+    assert!(concept(&monitor), "{}", monitor.report());
+    drop(monitor);
+    let monitor = build(crate::open(&folder));
+    assert!(concept(&monitor), "it stood");
+    (0..64 * 6).for_each(|_| ask(&monitor, [0.3, 0.9], 0));
+    assert!(concept(&monitor), "nobody has said that it is over");
+    (2001..=2400).for_each(|id| label(&monitor, id, 0.95));
+    assert!(!concept(&monitor), "{}", monitor.report());
+}
+
+/// Windows that close for their age come more often than full ones, and each may raise a false alarm.
+#[test]
+fn slow_rows_bear_no_more_false_alarms_than_were_asked_for() {
+    use std::time::Duration;
+
+    use selvedge::drift::{Counts, FalseAlarm, Judge, Policy};
+    let month = Duration::from_secs(30 * 86_400);
+    let level = |rate: f64| {
+        let (_folder, telemetry) = folder();
+        let monitor = Monitor::builder(echo().build(), telemetry, Columns::of("x", COLUMNS))
+            .profile(profile())
+            .window(1024)
+            .time_cap(Duration::from_secs(3600))
+            .false_alarm(FalseAlarm::every(month, rate))
+            .build()
+            .unwrap();
+        ask(&monitor, [0.5, 1.0], 0);
+        monitor.close_window();
+        monitor.windows()[0].verdict.as_ref().unwrap().level
+    };
+    let expected = |windows: f64| {
+        let profile = Arc::new(profile());
+        let mut judge = Judge::new(profile.clone(), Policy::new(1024, FalseAlarm::windows(windows))).unwrap();
+        judge.judge(&Counts::new(&profile)).unwrap().level
+    };
+    let close = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-6;
+    assert!(close(level(2.0), expected(5062.5)), "windows close for their rows, every 512 s");
+    // 36 rows an hour: a window is an hour old, and the row that began it came 100 s after the one before.
+    assert!(close(level(0.01), expected(2_592_000.0 / 3700.0)), "{} {}", level(0.01), expected(2_592_000.0 / 3700.0));
+}
+
+/// An alert is told to the app, whoever's call was the one that closed the window.
+#[test]
+fn every_alert_reaches_the_callback() {
+    use selvedge::drift::Persistence;
+    use selvedge::telemetry::{Inference, ModelInfo};
+    for by_another in [false, true] {
+        let (_folder, telemetry) = folder();
+        let told = Arc::new(Mutex::new(0));
+        let ear = told.clone();
+        let engine = echo().build();
+        let digest = engine.spec().provenance.digest.0;
+        let monitor = Monitor::builder(engine, telemetry.clone(), Columns::of("x", COLUMNS))
+            .profile(profile())
+            .window(WINDOW)
+            .persistence(Persistence::new(1, 1).unwrap())
+            .on_alert(move |_| *ear.lock().unwrap() += 1)
+            .build()
+            .unwrap();
+        // Records that no answer has drained yet, as when all threads found the books taken.
+        let profile = monitor.profile().unwrap();
+        let bins = [profile.features[0].bin(0.5), profile.features[1].bin(0.0)];
+        let model = ModelInfo::slot_of(&digest, &profile.encode());
+        (0..WINDOW).for_each(|_| telemetry.record(&Inference { model, bins: &bins, ..Inference::default() }));
+        if by_another {
+            Monitor::builder(echo().name("another").build(), telemetry, ()).build().unwrap();
+        } else {
+            monitor.close_window();
+        }
+        let standing = monitor.alerts().len();
+        assert!(standing > 0 && *told.lock().unwrap() == standing, "{standing} stand, by another: {by_another}");
+    }
+}

@@ -213,3 +213,27 @@ fn what_does_not_fit_is_told() {
     assert!(message.starts_with("profile: expected one of the model "), "{message}");
     assert!(message.ends_with("07070707"), "{message}");
 }
+
+/// An entropy whose largest value is not known is not told as the largest.
+#[test]
+fn an_entropy_without_its_most_is_not_known() {
+    struct Entropy(f32);
+    impl Probe for Entropy {
+        fn features(&self) -> Vec<Feature> {
+            Vec::new()
+        }
+        fn request(&self, _: &Request, _: &mut Rows<'_>) {}
+        fn answer(&self, _: &Answer, rows: &mut Rows<'_>) {
+            let decision =
+                selvedge::layer::probe::Decision { entropy: 0.7, most_entropy: self.0, ..Default::default() };
+            rows.decided(0, decision);
+        }
+    }
+    for (most, known) in [(0.0, 0), (f32::NAN, 0), (1.4, 1)] {
+        let (_folder, telemetry) = folder();
+        let monitor = Monitor::builder(echo().build(), telemetry, Entropy(most)).learn(0).build().unwrap();
+        ask(&monitor, [0.5, 0.5], 0);
+        monitor.close_window();
+        assert_eq!(monitor.windows()[0].window.entropy.iter().sum::<u64>(), known, "{most}");
+    }
+}

@@ -81,12 +81,14 @@ fn it_is_quiet_and_says_what_is_wrong() {
     assert!(ran.status.success() && ran.stderr.is_empty());
     assert!(text(&ran.stdout).contains("W") && text(&ran.stdout).contains("a: 12.1 KiB -> "), "{}", text(&ran.stdout));
     assert!(!text(&ran.stdout).contains('\u{1b}'), "no colours in a pipe");
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 8] = [
         (&["pack", "m.onnx", "-o", "a", "--int8"], "error: a: expected no such file or folder, got one"),
         (&["pack", "none.onnx", "-o", "b", "--int8"], "none.onnx"),
         (&["pack", "data.npz", "-o", "b", "--int8"], "a ZIP archive"),
         (&["pack", "m.onnx", "-o", "b", "--int8", "--keep", "*"], "there is nothing to pack: 'W': a pattern of `keep`"),
         (&["pack", "m.onnx", "-o", "b"], "--int4"),
+        (&["pack", "m.onnx", "-o", "b", "--int8", "--bits", "5"], "cannot be used with"),
+        (&["pack", "m.onnx", "-o", "b", "--int4", "--bits", "4"], "mean_bits: expected 4.5 or more, got 4"),
         (
             &["pack", "m.onnx", "-o", "b", "--int8", "--backend", "gguf", "--check", "data.npz"],
             "expected tract or onnx",
@@ -100,4 +102,9 @@ fn it_is_quiet_and_says_what_is_wrong() {
     let ran = run(&["pack", "m.onnx", "-o", "b", "--int8", "--check", "stray.npz"]);
     assert!(text(&ran.stderr).contains("'stray' is no input of the model: expected x"), "{}", text(&ran.stderr));
     assert!(run(&["pack", "m.onnx", "-o", "a", "--f16", "--overwrite"]).status.success());
+    for (bits, blocks) in [("6.25", "q4_0"), ("8.5", "q8_0")] {
+        let ran = run(&["pack", "m.onnx", "-o", "a", "--int4", "--bits", bits, "--overwrite", "--json"]);
+        let report: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
+        assert_eq!(report["packed"][0]["format"], blocks, "{bits}");
+    }
 }

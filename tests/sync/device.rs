@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prost::Message;
 use selvedge::drift::{Bins, Profile};
 use selvedge::sync::{Options, Outbox};
-use selvedge::telemetry::{AlertRecord, Limits, ModelInfo, Record, Stamp, Telemetry, Window};
+use selvedge::telemetry::{AlertRecord, Exponential, Limits, ModelInfo, Record, Stamp, Telemetry, Window};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -63,6 +63,28 @@ impl Device {
 
     /// Seals a window of random counts that closed so many seconds after counting began.
     pub(crate) fn window(&mut self, seconds: u64) {
+        self.seal(seconds, |_| Window::default());
+    }
+
+    /// Seals a window that counts all that a window can count.
+    pub(crate) fn full_window(&mut self, seconds: u64) {
+        self.seal(seconds, |random| {
+            let mut counts = |n: usize| (0..n).map(|_| next(random) % 40).collect::<Vec<_>>();
+            let classes = (0..).zip(counts(4)).collect();
+            let (confidence, entropy) = (counts(20), counts(10));
+            let mut latency = Exponential::default();
+            let mut first_token = Exponential::default();
+            for _ in 0..100 {
+                // From no time at all to 34 s.
+                latency.record((next(random) & 0x1ff_ffff) >> (next(random) % 27));
+                first_token.record(next(random) % 5000);
+            }
+            let (tokens_in, tokens_out) = (next(random) % 100_000, next(random) % 1000);
+            Window { classes, confidence, entropy, latency, first_token, tokens_in, tokens_out, ..Window::default() }
+        });
+    }
+
+    fn seal(&mut self, seconds: u64, rest: impl FnOnce(&mut u64) -> Window) {
         let random = &mut self.random;
         let mut counts = |bins: &Bins| (0..bins.len()).map(|_| next(random) % 40).collect();
         let features: Vec<Vec<u64>> = self.profile.features.iter().map(|f| counts(&f.bins)).collect();
@@ -75,7 +97,7 @@ impl Device {
             closed: at(seconds),
             features: features.clone(),
             outcomes: vec![(0, 99), (7, 1)],
-            ..Window::default()
+            ..rest(&mut self.random)
         };
         self.telemetry.seal(&Record::Window(window)).unwrap();
         self.counted.push((seconds, features));

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    pub(crate) body: String,
 }
 
 /// A request of which a part is on the wire.
@@ -16,6 +17,13 @@ pub(crate) struct Begun {
 pub(crate) fn post(port: u16, path: &str, encoding: Option<&str>, body: &[u8]) -> Result<Answer> {
     let mut stream = open(port, path, encoding, body.len())?;
     stream.write_all(body)?;
+    answer(stream)
+}
+
+/// In HTTP/1.0, which has no chunks.
+pub(crate) fn get(port: u16, path: &str) -> Result<Answer> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n").as_bytes())?;
     answer(stream)
 }
 
@@ -49,5 +57,6 @@ fn answer(mut stream: TcpStream) -> Result<Answer> {
     stream.read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     let status = text.split(' ').nth(1).and_then(|s| s.parse().ok());
-    status.map(|status| Answer { status }).ok_or_else(|| Error::new(ErrorKind::UnexpectedEof, "no answer"))
+    let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body).to_string();
+    status.map(|status| Answer { status, body }).ok_or_else(|| Error::new(ErrorKind::UnexpectedEof, "no answer"))
 }

@@ -12,6 +12,7 @@ use super::native::Model;
 use super::run::Slot;
 use super::worker::Plan;
 use crate::engine::{Answer, Call, Embed, Progress, Step, Trim};
+use crate::kernel;
 use crate::{Error, Result, Tensor};
 
 /// Texts are computed together up to this many tokens, or alone. What is computed together depends on the request
@@ -81,7 +82,7 @@ impl Embedder {
 
     pub(super) fn trim(&mut self, level: Trim) -> u64 {
         match self.context.take() {
-            Some((_, tokens)) if level >= Trim::All => tokens as u64 * self.plan.bytes_per_token,
+            Some((_, tokens)) if level >= Trim::All => (tokens as u64).saturating_mul(self.plan.bytes_per_token),
             kept => {
                 self.context = kept;
                 0
@@ -149,7 +150,7 @@ impl Embedder {
             let begin = job.values.len();
             job.values.extend_from_slice(embedding);
             if job.normalize {
-                normalize(&mut job.values[begin..]);
+                kernel::normalize(&mut job.values[begin..]);
             }
         }
         context.clear();
@@ -192,15 +193,5 @@ impl EmbedJob {
         let values = Tensor::new(&[self.texts.len(), size], std::mem::take(&mut self.values))?;
         self.answer.outputs = vec![(Embed::OUTPUT.to_owned(), values)];
         Ok(self.answer.clone())
-    }
-}
-
-/// Scales to length 1; a vector of zeros stays as it is.
-fn normalize(vector: &mut [f32]) {
-    let length = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
-    if length > 0.0 {
-        for x in vector {
-            *x = (f64::from(*x) / length) as f32;
-        }
     }
 }

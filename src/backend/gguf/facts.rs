@@ -167,6 +167,9 @@ const WHOLE_HEAD_ROTATED: &[&str] = &[
     "xverse",
 ];
 
+/// Architectures that are mixtures of experts in any case.
+const MIXTURES: &[&str] = &["bailingmoe2", "glm4moe", "grovemoe", "lfm2moe", "llada-moe"];
+
 const ROPE_SCALINGS: &[&str] = &["none", "linear", "yarn", "longrope"];
 
 impl Facts {
@@ -200,6 +203,7 @@ impl Facts {
         keys.check_rope()?;
         keys.check_norms()?;
         keys.check_output(width)?;
+        keys.check_sizes(width)?;
         let heads = keys.heads(layers, width)?;
         let feed_forward = keys.per_layer("feed_forward_length", layers)?;
         let layer = |i: usize| Layer {
@@ -231,6 +235,14 @@ impl Facts {
 struct Keys<'a> {
     header: Metadata<'a>,
     architecture: &'a str,
+}
+
+/// The elements of a head. Those that are rotated are those of the keys, unless the file says otherwise.
+#[derive(Clone, Copy, PartialEq)]
+struct Head {
+    key: u64,
+    value: u64,
+    rotated: Option<u64>,
 }
 
 /// The heads of all layers and the elements of one.
@@ -283,22 +295,32 @@ impl Keys<'_> {
 
     fn check_experts(&self, layers: u64) -> Result<()> {
         let count = self.number("expert_count")?.unwrap_or(0);
-        let used = self.per_layer("expert_used_count", layers)?.into_iter().max().unwrap_or(0);
+        let used = self.per_layer("expert_used_count", layers)?;
+        let (first, used) = (used.first().copied().unwrap_or(0), used.into_iter().max().unwrap_or(0));
         if count > MAX_EXPERTS || used > count || (count > 0 && used == 0) {
             return Err(self.corrupt(
                 "expert_count",
                 format!("expected 1 to {MAX_EXPERTS} of which some are used, got {count} of which {used} are used"),
             ));
         }
+        if first == 0 && MIXTURES.contains(&self.architecture) {
+            return Err(self.corrupt("expert_used_count", "expected at least 1 in the first layer, got 0".into()));
+        }
         let groups = self.number("expert_group_count")?.unwrap_or(0);
         let groups_used = self.number("expert_group_used_count")?.unwrap_or(0);
         let fits = match (count, groups) {
-            (0, groups) => groups == 0,
-            (_, 0 | 1) => true,
+            (_, 0) => true,
+            // The group of all needs no second one to choose from, but more than one expert.
+            (count, 1) => count > 1,
             (count, groups) => groups < count && count % groups == 0 && groups_used > 0 && groups_used < groups,
         };
         if !fits {
-            return Err(self.corrupt("expert_group_count", format!("{groups} groups do not divide {count} experts")));
+            return Err(self.corrupt(
+                "expert_group_count",
+                format!(
+                    "expected groups of equal size, fewer than the {count} experts, some of them used, got {groups}"
+                ),
+            ));
         }
         if let Some(ahead) = self.number("nextn_predict_layers")?
             && ahead >= layers
@@ -346,13 +368,29 @@ impl Keys<'_> {
         }
     }
 
+    /// Sizes that single architectures can have in one relation to the width only.
+    fn check_sizes(&self, width: u64) -> Result<()> {
+        let sizes: &[(&str, u64, bool)] = match self.architecture {
+            "gemma-embedding" => &[("dense_2_feat_in", width, true), ("dense_3_feat_out", width, true)],
+            "granitehybrid" | "jamba" => &[("ssm.inner_size", 2 * width, false)],
+            _ => &[],
+        };
+        for &(name, expected, optional) in sizes {
+            match self.number(name)?.unwrap_or(0) {
+                n if n == expected || n == 0 && optional => {}
+                n => return Err(self.corrupt(name, format!("expected {expected}, got {n}"))),
+            }
+        }
+        Ok(())
+    }
+
     fn heads(&self, layers: u64, width: u64) -> Result<Heads> {
         let heads = self.per_layer("attention.head_count", layers)?;
         let mut shared = self.per_layer("attention.head_count_kv", layers)?;
         if shared.is_empty() {
             shared.clone_from(&heads);
         }
-        if heads.iter().any(|&n| n > width) {
+        if heads.iter().chain(&shared).any(|&n| n > width) {
             return Err(self.corrupt("attention.head_count", format!("expected at most the {width} of the width")));
         }
         for (&all, &kv) in heads.iter().zip(&shared) {
@@ -364,40 +402,64 @@ impl Keys<'_> {
         }
         // As llama.cpp reads them: the first layer's heads give the size.
         let first = heads.first().copied().unwrap_or(0);
-        let usual = width.checked_div(first).unwrap_or(0);
-        let key = self.number("attention.key_length")?.unwrap_or(usual);
-        let value = self.number("attention.value_length")?.unwrap_or(usual);
-        let rotated = self.number("rope.dimension_count")?.unwrap_or(key);
-        if key > width.max(1 << 14) || value > width.max(1 << 14) {
+        if first > 0 && !width.is_multiple_of(first) && self.number("attention.key_length")?.is_none() {
             return Err(
-                self.corrupt("attention.key_length", format!("heads of {key} and {value} elements are too large"))
+                self.corrupt("attention.head_count", format!("{first} heads do not divide the {width} of the width"))
             );
         }
-        if first > 0 {
-            if key == 0 || value == 0 {
-                return Err(self.corrupt("attention.key_length", "expected at least 1, got 0".into()));
+        let usual = width.checked_div(first).unwrap_or(0);
+        let head = self.head("", Head { key: usual, value: usual, rotated: None })?;
+        // Layers with a sliding window may have others.
+        let swa = self.head("_swa", head)?;
+        for (ending, head) in [("", head), ("_swa", swa)] {
+            self.check_head(ending, head, width, first > 0)?;
+        }
+        if is_usual(self.architecture) && first > 0 {
+            // The graphs of these compute every layer with the heads of the first; the state has each layer's own.
+            let same = |heads: &[u64]| heads.iter().all(|n| *n > 0 && *n == heads[0]);
+            if !same(&heads) || !same(&shared) {
+                return Err(self.corrupt("attention.head_count_kv", "expected the same heads in all layers".into()));
             }
-            if !width.is_multiple_of(first) && self.number("attention.key_length")?.is_none() {
-                return Err(self
-                    .corrupt("attention.head_count", format!("{first} heads do not divide the {width} of the width")));
-            }
-            // Pairs of elements are rotated.
-            if !rotated.is_multiple_of(2) {
-                return Err(self.corrupt("rope.dimension_count", format!("expected an even number, got {rotated}")));
-            }
-            if key != value && !UNEQUAL_HEADS.contains(&self.architecture) {
-                return Err(
-                    self.corrupt("attention.value_length", format!("expected the {key} of the keys, got {value}"))
-                );
-            }
-            let whole = WHOLE_HEAD_ROTATED.contains(&self.architecture);
-            if rotated > key.max(value) || whole && rotated != value {
-                return Err(
-                    self.corrupt("rope.dimension_count", format!("expected the {value} of a head, got {rotated}"))
-                );
+            if swa != head {
+                return Err(self.corrupt("attention.key_length_swa", "expected the heads of the other layers".into()));
             }
         }
-        Ok(Heads { queries: heads, shared, key, value })
+        Ok(Heads { queries: heads, shared, key: head.key, value: head.value })
+    }
+
+    /// The sizes of a head by the keys with this ending; `default` has those that are missing.
+    fn head(&self, ending: &str, default: Head) -> Result<Head> {
+        let key = self.number(&format!("attention.key_length{ending}"))?.unwrap_or(default.key);
+        let value = self.number(&format!("attention.value_length{ending}"))?.unwrap_or(default.value);
+        let rotated = self.number(&format!("rope.dimension_count{ending}"))?.or(default.rotated).unwrap_or(key);
+        Ok(Head { key, value, rotated: Some(rotated) })
+    }
+
+    fn check_head(&self, ending: &str, head: Head, width: u64, some: bool) -> Result<()> {
+        let wrong = |name: &str, what: String| Err(self.corrupt(&format!("{name}{ending}"), what));
+        let Head { key, value, rotated } = head;
+        let rotated = rotated.unwrap_or(key);
+        if key > width.max(1 << 14) || value > width.max(1 << 14) {
+            return wrong("attention.key_length", format!("heads of {key} and {value} elements are too large"));
+        }
+        if !some {
+            return Ok(());
+        }
+        if key == 0 || value == 0 {
+            return wrong("attention.key_length", "expected at least 1, got 0".into());
+        }
+        // Pairs of elements are rotated.
+        if !rotated.is_multiple_of(2) {
+            return wrong("rope.dimension_count", format!("expected an even number, got {rotated}"));
+        }
+        if key != value && !UNEQUAL_HEADS.contains(&self.architecture) {
+            return wrong("attention.value_length", format!("expected the {key} of the keys, got {value}"));
+        }
+        let whole = WHOLE_HEAD_ROTATED.contains(&self.architecture);
+        if rotated > key.max(value) || whole && rotated != value {
+            return wrong("rope.dimension_count", format!("expected the {value} of a head, got {rotated}"));
+        }
+        Ok(())
     }
 
     fn pooling(&self) -> Result<Pooling> {

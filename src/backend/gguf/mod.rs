@@ -7,6 +7,9 @@
 //! llama.cpp. `worker` is the thread that computes; `generator` and `embedder` are its two jobs, with `lane`, `state`
 //! and `pace`. `run` is what callers hold, `prompt` makes tokens of what they ask.
 
+#[cfg(windows)]
+compile_error!("the feature `gguf` does not build on Windows yet: a model is handed to llama.cpp as an open file");
+
 mod context;
 mod embedder;
 mod estimate;
@@ -57,6 +60,8 @@ const MOST_THREADS: u32 = 512;
 const MOST_PARALLEL: u32 = 32;
 /// Less is of no use, and llama.cpp rounds up to more.
 const LEAST_CONTEXT: u32 = 16;
+/// Positions are 32-bit integers with a sign, and lengths are rounded up.
+const MOST_CONTEXT: u32 = 1 << 30;
 
 /// Encoders: they keep no state from token to token.
 const ENCODERS: &[&str] = &[
@@ -76,15 +81,16 @@ const MAP_ALIGNMENT: u64 = 32;
 pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>> {
     let file = WeightFile::of_bytes(source.bytes.clone())?;
     let facts = Facts::read(&file)?;
+    admit(&facts, options)?;
     let metadata: BTreeMap<String, String> =
         file.metadata().iter().map(|(key, value)| (key.to_owned(), in_words(value))).collect();
     let (data_start, alignment) = (file.data_start(), file.alignment());
     drop(file);
     let mut plan = plan(&facts, options)?;
     let memory = memory(&facts, &plan);
-    plan.context_bytes = memory.context + memory.scratch;
-    let cache = if plan.generates { facts.cache_elements * 2 } else { 0 };
-    plan.bytes_per_token = estimate::bytes_per_token(&facts) + cache;
+    plan.context_bytes = memory.context.saturating_add(memory.scratch);
+    let cache = if plan.generates { facts.cache_elements.saturating_mul(2) } else { 0 };
+    plan.bytes_per_token = estimate::bytes_per_token(&facts).saturating_add(cache);
     afford(memory, options)?;
     let digest = source.digest(options)?;
     let file_name = source.name.clone();
@@ -126,7 +132,21 @@ pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>>
 /// What [`open`] would estimate, or refuse the file for.
 pub(super) fn foresee(file: &WeightFile, options: &Options) -> Result<MemoryEstimate> {
     let facts = Facts::read(file)?;
+    admit(&facts, options)?;
     Ok(memory(&facts, &plan(&facts, options)?))
+}
+
+/// llama.cpp asserts what it needs of a model's tensors, and an assertion that fails ends the process. Of these
+/// architectures all of it is checked here; another one takes an app that knows which file it means.
+fn admit(facts: &Facts, options: &Options) -> Result<()> {
+    if tensors::is_usual(&facts.architecture) || options.digest.is_some() {
+        return Ok(());
+    }
+    Err(Error::unsupported(format!(
+        "architecture '{}': expected one of {}; a file of another one opens if its digest is given",
+        facts.architecture,
+        tensors::USUAL.join(", ")
+    )))
 }
 
 fn memory(facts: &Facts, plan: &Plan) -> MemoryEstimate {
@@ -146,8 +166,9 @@ fn plan(facts: &Facts, options: &Options) -> Result<Plan> {
     let threads = within("threads", options.threads, 1, MOST_THREADS)?.unwrap_or(cores.min(MOST_THREADS_BY_DEFAULT));
     let parallel = within("parallel", options.parallel, 1, MOST_PARALLEL)?.unwrap_or(Options::DEFAULT_PARALLEL);
     // Beyond what it was trained for a model writes nonsense, and an encoder has no positions there.
-    let context = within("context_tokens", options.context_tokens, LEAST_CONTEXT.min(facts.context), facts.context)?
-        .unwrap_or(facts.context.min(Options::DEFAULT_CONTEXT_TOKENS));
+    let most = facts.context.min(MOST_CONTEXT);
+    let context = within("context_tokens", options.context_tokens, LEAST_CONTEXT.min(most), most)?
+        .unwrap_or(most.min(Options::DEFAULT_CONTEXT_TOKENS));
     let generates = !ENCODERS.contains(&&*facts.architecture);
     Ok(Plan {
         context,

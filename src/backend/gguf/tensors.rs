@@ -33,7 +33,8 @@ const PLAIN: &[&str] = &[
 const MATRICES_OF_ONE_ROW: &[&str] = &["cls.output.weight", "ffn_gate_inp_shexp.weight"];
 
 /// Architectures whose attention and feed-forward tensors have the usual names and shapes.
-const USUAL: &[&str] = &["bert", "gemma", "gemma2", "gemma3", "llama", "mistral3", "qwen2", "qwen3", "smollm3"];
+pub(super) const USUAL: &[&str] =
+    &["bert", "gemma", "gemma2", "gemma3", "llama", "mistral3", "qwen2", "qwen3", "smollm3"];
 
 pub(super) fn is_usual(architecture: &str) -> bool {
     USUAL.contains(&architecture)

@@ -28,6 +28,9 @@ const MAX_TOKEN_BYTES: usize = 1024;
 /// The number of the token type "byte".
 const BYTE_TOKEN: u64 = 6;
 
+/// Pre-tokenizers for which llama.cpp drops its default of the token that begins a text.
+const WITHOUT_DEFAULT_BOS: &[&str] = &["chatglm-bpe", "glm4", "glm5"];
+
 /// Tokenizers whose vocabularies can be checked to the point that no text can make llama.cpp fail.
 const TOKENIZERS: &[&str] = &["llama", "gpt2", "gemma4", "bert"];
 
@@ -178,6 +181,7 @@ impl Ids<'_, '_> {
         // What llama.cpp takes where the file has no key, and asserts to be there.
         let needed: &[(&str, usize)] = match model {
             "llama" => &[("bos", 1), ("eos", 2)],
+            "gpt2" if self.lacks_bos()? => &[("bos", usize::MAX), ("eos", 11)],
             "gpt2" => &[("bos", 11), ("eos", 11)],
             "bert" => &[("bos", 101), ("seperator", 102), ("unknown", 100)],
             _ => &[("bos", usize::MAX), ("eos", usize::MAX)],
@@ -188,6 +192,14 @@ impl Ids<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a text is to begin with a token that has no default.
+    fn lacks_bos(&self) -> Result<bool> {
+        let wanted = self.header.get("tokenizer.ggml.add_bos_token").and_then(|value| value.as_bool()) == Some(true);
+        let pre = self.header.text("tokenizer.ggml.pre")?.unwrap_or_default();
+        // llama.cpp reads up to a NUL.
+        Ok(wanted && pre.split('\0').next().is_some_and(|pre| WITHOUT_DEFAULT_BOS.contains(&pre)))
     }
 
     fn id(&self, name: &str) -> Result<Option<usize>> {

@@ -1,5 +1,7 @@
 //! ONNX files.
 
+use std::collections::BTreeSet;
+
 use super::{Inspection, TensorInfo};
 use crate::Result;
 use crate::backend::proto::{self, Declared, External};
@@ -28,9 +30,9 @@ pub(super) fn inspect(model: &Model, options: &Options) -> Result<Inspection> {
     told.metadata.extend(declared.version.take().map(|version| ("model_version".into(), version)));
     told.metadata.extend(std::mem::take(&mut declared.metadata));
     external(&declared, model, options, &mut told);
+    let used: BTreeSet<&str> = declared.operators.iter().filter_map(|op| op.rsplit_once(':')).map(|(d, _)| d).collect();
     for domain in declared.opsets.keys().filter(|d| !KNOWN_DOMAINS.contains(&&***d)) {
-        let own = declared.operators.iter().any(|op| op.strip_prefix(&**domain).is_some_and(|op| op.starts_with(':')));
-        if own {
+        if used.contains(&**domain) {
             told.warn(format!("it uses operators of the domain '{domain}', which a runtime may not have"));
         }
     }

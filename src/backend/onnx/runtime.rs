@@ -32,6 +32,8 @@ pub(super) struct Runtime {
     /// The library's own version, such as `1.31.1`.
     pub(super) version: String,
     path: PathBuf,
+    /// What it was loaded by: a path, or a bare name for the system's loader.
+    asked: PathBuf,
 }
 
 // SAFETY: environment, memory info and default allocator are never released, are not tied to a thread, and
@@ -65,7 +67,7 @@ impl Runtime {
     fn expect(&self, option: Option<&Path>) -> Result<()> {
         let Some(named) = option else { return Ok(()) };
         let search = locate::search(Some(named), &Surroundings::default());
-        if search.candidates.iter().any(|c| same(c, &self.path)) {
+        if search.candidates.iter().any(|c| *c == self.asked || same(c, &self.path)) {
             return Ok(());
         }
         Err(Error::new(
@@ -131,6 +133,7 @@ struct Opened {
     api: &'static OrtApi,
     version: String,
     path: PathBuf,
+    asked: PathBuf,
 }
 
 /// Opens a candidate; says why it will not do.
@@ -153,7 +156,7 @@ fn open(candidate: &Path) -> Result<Opened, String> {
     // SAFETY: returns a table of at least `API`'s size that lives as long as the library, or null.
     let api = unsafe { (base.GetApi)(API).as_ref() }.ok_or_else(|| format!("{name}: it has no API version {API}"))?;
     let path = file_of(base_of as *const c_void).unwrap_or_else(|| candidate.into());
-    Ok(Opened { library, api, version, path })
+    Ok(Opened { library, api, version, path, asked: candidate.into() })
 }
 
 impl Opened {
@@ -165,6 +168,7 @@ impl Opened {
             allocator: NonNull::dangling(),
             version: self.version,
             path: self.path,
+            asked: self.asked,
         };
         // The tables and threads of the library are used until the process ends, failed start or not.
         std::mem::forget(self.library);

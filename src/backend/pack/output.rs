@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+use super::mix::mix;
 use super::slim::Slim;
 use super::survey::{Plan, Stays, survey};
-use super::{GRAPH, KeptTensor, PackProgress, PackedTensor, Packing, Report, WEIGHTS, blocks};
+use super::{GRAPH, KeptTensor, PackProgress, PackedTensor, Packing, Report, Scheme, WEIGHTS, blocks};
 use crate::backend::proto::{Graph, TensorHead, unique};
 use crate::engine::{Call, Digest};
 use crate::kernel::Format;
@@ -88,6 +89,9 @@ impl<'a> Model<'a> {
                 why.push(format!("and {more} more"));
             }
             return Err(Error::unsupported(format!("there is nothing to pack: {}", why.join("; "))));
+        }
+        if packing.scheme == Scheme::Int4 {
+            mix(&mut plans, &self.graph, packing)?;
         }
         Ok((plans, stays))
     }

@@ -136,16 +136,21 @@ fn judge(
         Scheme::F16 => half(graph, uses)?,
         scheme => blocked(graph, tensor.name, scheme, uses, &dims)?,
     };
-    let (rows, columns) = layout.split(&dims).ok_or("its size overflows")?;
-    if scheme == Scheme::F16 {
-        return Ok((dims, format, layout));
-    }
-    let padded = columns.next_multiple_of(BLOCK as u64);
-    let bytes = usize::try_from(rows * padded).ok().and_then(|n| format.bytes(n)).ok_or("its size overflows")?;
-    if bytes as u64 > elements * 2 {
+    let (_, columns) = layout.split(&dims).ok_or("its size overflows")?;
+    if scheme != Scheme::F16 && !fills_blocks(format, &dims, layout) {
         return Err(format!("its rows of {columns} do not fill blocks of {BLOCK}"));
     }
     Ok((dims, format, layout))
+}
+
+/// Whether blocks, with the padding of the last one of a row, take no more than two bytes for a weight.
+pub(super) fn fills_blocks(format: Format, dims: &[u64], layout: Layout) -> bool {
+    let bytes = |(rows, columns): (u64, u64)| {
+        let padded = rows.checked_mul(columns.checked_next_multiple_of(BLOCK as u64)?)?;
+        let bytes = format.bytes(usize::try_from(padded).ok()?)?;
+        Some(bytes as u64 <= rows * columns * 2)
+    };
+    layout.split(dims).and_then(bytes).unwrap_or(false)
 }
 
 /// Half precision serves any reader; it is worth it for the large ones.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::tensor::TensorHead;
 use super::wire::fields;
 use super::write::put;
-use super::{MAX_DEPTH, entry, once};
+use super::{MAX_DEPTH, MAX_NODES, entry, once};
 use crate::{Error, Result};
 
 /// The outermost graph, borrowed from the model's bytes.
@@ -47,7 +47,7 @@ struct Attribute<'a> {
 }
 
 impl<'a> Graph<'a> {
-    /// Takes apart a model that [`read`](super::read) has taken.
+    /// Takes apart a model. What is wrong with it beyond its limits is for [`read`](super::read) to tell.
     pub(in crate::backend) fn read(model: &'a [u8]) -> Result<Self> {
         let mut graph = Graph::default();
         for field in fields(model, "model") {
@@ -84,6 +84,13 @@ impl<'a> Graph<'a> {
     }
 
     fn body(&mut self, message: &'a [u8]) -> Result<()> {
+        // Counted first: a node of two bytes takes seventy times as many here.
+        for (tag, what) in [(1, "nodes"), (5, "weights")] {
+            let count = fields(message, "graph").filter(|field| matches!(field, Ok((t, _)) if *t == tag)).count();
+            if count > MAX_NODES {
+                return Err(Error::corrupt(format!("ONNX model: it has more than {MAX_NODES} {what}")));
+            }
+        }
         for field in fields(message, "graph") {
             match field? {
                 (1, v) => {

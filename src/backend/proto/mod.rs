@@ -1,8 +1,8 @@
 //! What an ONNX file declares, read before any runtime sees a byte.
 //!
 //! The file is a `ModelProto` message (onnx/onnx.proto3 of the ONNX project; field numbers below are
-//! from there). It is walked in place, with these limits: a million nodes, sub-graphs 64 deep, and
-//! every declared size within the file.
+//! from there). It is walked in place, with these limits: a million nodes, sub-graphs 64 deep, 16,384
+//! inputs and as many outputs, and every declared size within the file.
 
 mod edit;
 mod external;
@@ -30,6 +30,8 @@ use crate::{DType, Error, Result};
 
 const MAX_NODES: usize = 1_000_000;
 const MAX_DEPTH: usize = 64;
+/// Inputs, and outputs, of a graph. A table with a port for each of its columns has some thousands.
+const MAX_PORTS: usize = 1 << 14;
 /// ONNX 1.22 defines operator set 27. A runtime that does not know a set better may take any number,
 /// so one from a distant future is refused here.
 const MAX_OPSET: i64 = 50;
@@ -60,8 +62,9 @@ pub(super) struct Declared {
     /// A tensor that is blocks of a packed model, in a graph that no runtime can read.
     blocks: Option<String>,
     pub ir_version: i64,
+    /// Nodes, those of sub-graphs and functions included.
+    pub nodes: usize,
     lists: bool,
-    nodes: usize,
     functions: BTreeSet<String>,
 }
 
@@ -217,25 +220,31 @@ impl Declared {
                 _ => {}
             }
         }
+        let mut names = BTreeSet::new();
         for message in inputs {
             let mut port = port(message)?;
             port.optional = initialized.contains(&*port.name);
             // Before IR version 4 every initializer had to be listed as an input, so it being one says
             // nothing; ONNX Runtime takes these for constants.
             if !port.optional || self.ir_version >= 4 {
-                self.port(port, true)?;
+                self.port(port, true, &mut names)?;
             }
         }
+        names.clear();
         for message in outputs {
             let port = port(message)?;
-            self.port(port, false)?;
+            self.port(port, false, &mut names)?;
         }
         Ok(())
     }
 
-    fn port(&mut self, port: Port, input: bool) -> Result<()> {
+    /// Adds a port; `names` are those of the same kind before it.
+    fn port(&mut self, port: Port, input: bool, names: &mut BTreeSet<String>) -> Result<()> {
         let (ports, what) = if input { (&mut self.inputs, "input") } else { (&mut self.outputs, "output") };
-        if ports.iter().any(|p| p.name == port.name) {
+        if ports.len() == MAX_PORTS {
+            return Err(Error::corrupt(format!("ONNX model: it has more than {MAX_PORTS} {what}s")));
+        }
+        if !names.insert(port.name.clone()) {
             return Err(Error::corrupt(format!("graph {what} '{}' is declared twice", port.name)));
         }
         self.half |= matches!(port.kind, Kind::Tensor { dtype: DType::F16 | DType::BF16, .. });

@@ -125,6 +125,16 @@ fn nesting_and_size_are_limited() {
     assert!(refused(&model(&graph)).to_string().contains("deeper"));
     let many = field(1, &[]).repeat(MAX_NODES + 1);
     assert!(refused(&model(&many)).to_string().contains("nodes"));
+    // Also where a packed graph is taken apart, which comes first.
+    for many in [many, field(5, &[]).repeat(MAX_NODES + 1)] {
+        let error = Graph::read(&model(&many)).err().expect("a graph beyond the limit was taken apart");
+        assert!(error.to_string().contains("more than 1000000"), "{error}");
+    }
+    for (tag, what) in [(11, "inputs"), (12, "outputs")] {
+        let ports = |n: usize| (0..n).flat_map(|i| field(tag, &field(1, i.to_string().as_bytes()))).collect::<Vec<_>>();
+        assert!(read(&model(&ports(MAX_PORTS))).is_ok());
+        assert!(refused(&model(&ports(MAX_PORTS + 1))).to_string().contains(what));
+    }
     let mut kind = Vec::new();
     for _ in 0..200 {
         kind = field(4, &field(1, &kind));

@@ -31,6 +31,10 @@ fn decided(a: &Tensor, b: &Tensor) -> TractResult<bool> {
     }
     let (a, b) = (a.cast_to::<TDim>()?, b.cast_to::<TDim>()?);
     let (a, b) = (a.try_as_plain_ram()?.as_slice::<TDim>()?, b.try_as_plain_ram()?.as_slice::<TDim>()?);
+    // Nothing is compared with nothing, or with one value.
+    if a.is_empty() || b.is_empty() {
+        return Ok(true);
+    }
     if a.len() != b.len() && a.len() != 1 && b.len() != 1 {
         return Ok(false);
     }

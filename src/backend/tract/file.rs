@@ -20,9 +20,6 @@ use crate::backend::packed::Packed;
 use crate::tensor::Bytes;
 use crate::{Code, Error, Result};
 
-/// tract's time for planning grows with the square of their number: these take several seconds.
-const MOST_NODES: usize = 20_000;
-
 /// A model's bytes, with those of the files beside it.
 #[derive(Clone)]
 pub(super) struct OnnxFile {
@@ -45,7 +42,7 @@ impl OnnxFile {
         let graph = model.graph.as_mut().ok_or_else(|| Error::corrupt("not an ONNX model: it has no graph"))?;
         graph.initializer.retain(|tensor| !given.contains(&&*tensor.name));
         let functions: HashSet<String> = model.functions.drain(..).filter_map(|function| function.name).collect();
-        Rewrite { file: self, functions, nodes: 0 }.graph(graph, true)?;
+        Rewrite { file: self, functions }.graph(graph, true)?;
         let parsed = contained(|| operators::reader().parse(&model, None))
             .map_err(|fault| fault.into_error(Code::Unsupported, "reading the model"))?;
         match &*parsed.unresolved_inputs {
@@ -59,15 +56,10 @@ struct Rewrite<'a> {
     file: &'a OnnxFile,
     /// The names of functions that the model defines itself.
     functions: HashSet<String>,
-    nodes: usize,
 }
 
 impl Rewrite<'_> {
     fn graph(&mut self, graph: &mut GraphProto, outermost: bool) -> Result<()> {
-        self.nodes += graph.node.len();
-        if self.nodes > MOST_NODES {
-            return Err(Error::unsupported(format!("tract plans at most {MOST_NODES} operators, the model has more")));
-        }
         if !graph.sparse_initializer.is_empty() {
             return Err(Error::unsupported("tract has no sparse initializers"));
         }

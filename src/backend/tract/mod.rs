@@ -45,6 +45,8 @@ use crate::{Code, Error, Result};
 const RUNTIME: &str = "tract 0.23.9";
 /// More threads than any machine this is for has cores; a typing error, not a wish.
 const MOST_THREADS: u32 = 1024;
+/// tract's time for planning grows with the square of their number: these take several seconds.
+const MOST_NODES: usize = 20_000;
 
 /// Opens an ONNX model with tract.
 ///
@@ -99,6 +101,10 @@ pub(super) fn foresee(declared: &Declared) -> Result<MemoryEstimate> {
 }
 
 fn check(declared: &Declared, native_half: bool) -> Result<MemoryEstimate> {
+    if declared.nodes > MOST_NODES {
+        let got = declared.nodes;
+        return Err(Error::unsupported(format!("tract plans at most {MOST_NODES} operators, the model has {got}")));
+    }
     operators::check(declared)?;
     Ok(estimate(declared, native_half))
 }

@@ -42,7 +42,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done; for `validate`, the file is valid; for `sync`, everything was posted
   1  the answer is no: `validate` found the file invalid, `inspect` could not read it as a model, `sync` leaves something
-     for another time
+     for another time or had something refused
   2  the command was used wrongly, or a file could not be opened, read or written";
 
 /// The command was done, and its answer is no.

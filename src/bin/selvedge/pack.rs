@@ -27,7 +27,7 @@ pub(crate) struct Pack {
     /// The folder to make.
     #[arg(short, long, value_name = "FOLDER")]
     output: PathBuf,
-    /// 4 bits per weight, in blocks of 32 (Q4_0).
+    /// 4 bits per weight, in blocks of 32 (Q4_0); 8 bits for the last matrices, as far as --bits goes.
     #[arg(long, group = "scheme")]
     int4: bool,
     /// 8 bits per weight, in blocks of 32 (Q8_0).
@@ -46,6 +46,10 @@ pub(crate) struct Pack {
     /// Packs what a pattern matches in the next finer form: 8 bits for --int4, half precision for --int8.
     #[arg(long, value_name = "PATTERN")]
     finer: Vec<String>,
+    /// With --int4: how many bits a weight may take on average. 4.5 is all in 4 bits, 8.5 all matrices in 8
+    /// [default: 6.25].
+    #[arg(long, value_name = "BITS", conflicts_with_all = ["int8", "f16"])]
+    bits: Option<f64>,
     /// Leaves tensors of fewer elements as they are.
     #[arg(long, value_name = "ELEMENTS", default_value_t = Packing::DEFAULT_MIN_ELEMENTS)]
     min_elements: u64,
@@ -81,6 +85,7 @@ impl Pack {
         packing.only.clone_from(&self.only);
         packing.keep.clone_from(&self.keep);
         packing.finer.clone_from(&self.finer);
+        packing.mean_bits = self.bits.unwrap_or(packing.mean_bits);
         // Before the work, so that a mistake is known early.
         let inputs = self.check.as_deref().map(check::read).transpose()?;
         let bar = bar();

@@ -67,6 +67,9 @@ type Failure = Box<dyn std::error::Error>;
 
 impl Profile {
     pub(crate) fn run(self) -> Outcome {
+        if let Some(name) = self.category.iter().find(|name| !self.columns.contains(name)) {
+            return Err(format!("--category: expected one of --columns {:?}, got '{name}'", self.columns).into());
+        }
         let mut fit = drift::Profile::fit().bins(self.bins).block(self.block);
         if let Some(model) = &self.model {
             fit = fit.model(digest(model)?.0);
@@ -141,8 +144,9 @@ impl Profile {
         Ok(fit.stream(|sink| {
             rows.iter().enumerate().try_for_each(|(i, row)| {
                 let values: Vec<Value<'_>> = row.iter().map(|v| Value::Number(*v)).collect();
-                match (label, class) {
-                    (Some(label), Some(class)) => sink(&Row::new(&values).right(numbers.cells[label][i] == row[class])),
+                match label.zip(class).map(|(label, class)| (numbers.cells[label][i], row[class])) {
+                    // A row without a label says nothing of whether the answer was right.
+                    Some((label, answer)) if !label.is_nan() => sink(&Row::new(&values).right(label == answer)),
                     _ => sink(&Row::new(&values)),
                 }
             })

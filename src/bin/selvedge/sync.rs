@@ -73,6 +73,7 @@ impl Sync {
         if let Some(damage) = outbox.damage() {
             eprintln!("note: {damage}; counting begins anew");
         }
+        let mut exit = ExitCode::SUCCESS;
         let poster = Poster::new(&self.endpoint, &self.header, Retry { attempts: self.attempts, ..Retry::default() });
         while let Some(batch) = outbox.next_batch(self.max_bytes)? {
             let bytes = batch.metrics.len() + batch.logs.len();
@@ -84,13 +85,16 @@ impl Sync {
                     return Ok(ExitCode::from(NO));
                 }
                 Delivery::Done { refused: 0 } => outbox.ack(&batch)?,
-                Delivery::Done { refused } => outbox.refuse(&batch, refused)?,
+                Delivery::Done { refused } => {
+                    outbox.refuse(&batch, refused)?;
+                    exit = ExitCode::from(NO);
+                }
             }
             if self.once {
                 break;
             }
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(exit)
     }
 
     fn options(&self) -> Options {

@@ -213,3 +213,25 @@ fn health_alerts_are_raised_once_and_cleared_when_the_promise_is_kept_again() {
     assert!(alerts.standing().is_empty() && alerts.health(&[], 5).is_empty());
     assert_eq!(alerts.observe(What::Stream, "latency", Signal::Calm, 6), None);
 }
+
+/// At night there are few rows, which look calm whatever they are of.
+#[test]
+fn windows_of_a_few_rows_clear_no_alert() {
+    use super::super::{Counts, FalseAlarm, Judge, Persistence, Policy, Profile};
+    let rows: Vec<[f32; 1]> = (0..5000).map(|i| [(i % 97) as f32]).collect();
+    let profile = std::sync::Arc::new(Profile::fit().number("wind").of_rows(&rows).unwrap());
+    let policy = Policy::new(1024, FalseAlarm::windows(1000.0)).persistence(Persistence::new(1, 1).unwrap());
+    let (mut judge, mut alerts) = (Judge::new(profile.clone(), policy).unwrap(), Alerts::new(2));
+    let mut at = 0;
+    let mut see = |rows: usize, dead: bool| {
+        let mut window = Counts::new(&profile);
+        (0..rows).for_each(|i| window.add_row(&[profile.features[0].bin(if dead { 0.0 } else { (i % 97) as f32 })]));
+        at += 1;
+        alerts.judged(&judge.judge(&window).unwrap(), at).len()
+    };
+    assert_eq!(see(1024, true), 1, "raised");
+    assert_eq!((0..10).map(|i| see(i, i % 2 == 0)).sum::<usize>(), 0, "too few to tell");
+    assert_eq!((see(1024, false), see(3, false), see(1024, false)), (0, 0, 1), "cleared by two windows that tell");
+    // One that few rows have raised, few rows clear.
+    assert_eq!((see(200, true), see(200, false), see(200, false)), (1, 0, 1));
+}

@@ -2,7 +2,7 @@
 
 use super::blocks::{Random, random};
 use crate::kernel::table::Table;
-use crate::kernel::{Format, Query, dequantize_into, dot_i8, dot_i8_rows, quantize_into};
+use crate::kernel::{Format, Query, accumulate_rows, dequantize_into, dot_i8, dot_i8_rows, normalize, quantize_into};
 
 fn vector(n: usize, random: &mut Random) -> Vec<f32> {
     (0..n).map(|_| random.unit()).collect()
@@ -63,6 +63,38 @@ fn scores_are_near_the_exact_ones() {
             assert_eq!(dot_i8(format, row, &quantized).unwrap().to_bits(), score.to_bits());
         }
     }
+}
+
+#[test]
+fn length_1_whatever_the_instruction_set() {
+    let mut rng = Random(17);
+    for n in (0..70).chain([256, 1000]) {
+        let vector = vector(n, &mut rng).iter().map(|x| x * 1e-30).collect::<Vec<_>>();
+        let length = vector.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+        for table in Table::available() {
+            let (mut got, mut reference) = (vector.clone(), vector.clone());
+            (table.normalize)(&mut got);
+            (crate::kernel::scalar::table().normalize)(&mut reference);
+            assert_eq!(got, reference, "{}, {n} numbers", table.isa);
+            for (x, y) in vector.iter().zip(&got) {
+                assert!((f64::from(*x) / length - f64::from(*y)).abs() < 1e-7, "{}: {x} of {length} is {y}", table.isa);
+            }
+        }
+    }
+    let mut zeros = [0.0; 20];
+    normalize(&mut zeros);
+    assert_eq!(zeros, [0.0; 20]);
+}
+
+#[test]
+fn a_row_of_another_length_adds_nothing() {
+    let (row, short) = ([0u8; 34], [0u8; 33]);
+    let mut sum = [1.0; 32];
+    let refused = accumulate_rows(Format::Q8_0, &[(&row, 1.0), (&short, 1.0)], &mut sum).unwrap_err();
+    assert!(refused.to_string().contains("expected 34 bytes of blocks, got 33"), "{refused}");
+    assert!(accumulate_rows(Format::Q8_0, &[(&short, 1.0)], &mut sum).is_err());
+    accumulate_rows(Format::Q8_0, &[], &mut sum).unwrap();
+    assert_eq!(sum, [1.0; 32]);
 }
 
 #[test]

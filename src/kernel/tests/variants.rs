@@ -53,10 +53,25 @@ fn at(table: &Table, format: Format, blocks: usize, shift_in: usize, shift_out: 
         assert!(around.into_iter().all(|x| x.to_bits() == untouched.to_bits()), "{format}, {what}: writes beyond");
     }
 
-    let mut sum: Vec<f32> = (0..elements).map(|i| i as f32).collect();
-    let summed: Vec<f32> = sum.iter().zip(&expected).map(|(sum, w)| sum + 0.3 * w).collect();
-    table.accumulate[format as usize](bytes, 0.3, &mut sum);
-    assert_same(format, &sum, &summed, &format_args!("{} accumulated, {blocks} blocks at {shift_in}", table.isa));
+    let other = random(format, blocks, &mut Random(1));
+    let mut other_weights = vec![0.0; elements];
+    super::super::scalar::decode(format)(&other, &mut other_weights);
+    let (one, other) = ((bytes, &expected), (&*other, &other_weights));
+    let rows = [(one, 0.3), (other, -1.5), (one, 0.0), (other, 7.0), (other, 0.1), (one, 2.0)];
+    for rows in [&rows[..1], &rows[1..5], &rows] {
+        let mut sum: Vec<f32> = (0..elements).map(|i| i as f32).collect();
+        let mut summed = sum.clone();
+        for ((_, weights), by) in rows {
+            summed.iter_mut().zip(*weights).for_each(|(sum, w)| *sum += by * w);
+        }
+        let rows: Vec<_> = rows.iter().map(|((row, _), by)| (*row, *by)).collect();
+        table.accumulate[format as usize](&rows, &mut sum);
+        let what = format!("{}, sum of {} rows of {blocks} blocks at {shift_in}", table.isa, rows.len());
+        // Which of two NaNs their sum takes after is the order of operands, and that is the compiler's.
+        let one_nan = |x: &f32| if x.is_nan() { f32::NAN } else { *x };
+        let [sum, summed] = [sum, summed].map(|v| v.iter().map(one_nan).collect::<Vec<f32>>());
+        assert_same(format, &sum, &summed, &what);
+    }
 }
 
 #[test]

@@ -1,17 +1,15 @@
 //! The alerts that stand, and what the log is told of them.
 
-use std::collections::HashMap;
-
 use super::report::Summary;
 use super::restore::Standing;
 use super::streams::Shift;
-use crate::drift::{Action, Alert, Alerts, Change, Finding, Severity, Share, Signal, What};
+use crate::drift::{Action, Alert, Alerts, Change, Severity, Share, Signal, What};
 use crate::telemetry::{AlertRecord, Stamp};
 
 pub(super) struct Board {
     alerts: Alerts,
-    /// When the windows were closed that raised the standing alerts, by their numbers.
-    since: HashMap<u64, Stamp>,
+    /// Since when each alert stands.
+    since: Vec<(What, String, Stamp)>,
 }
 
 /// What there is to see when a window closes.
@@ -30,19 +28,19 @@ pub(super) struct News {
 
 impl Board {
     pub(super) fn new(calm: u32) -> Self {
-        Self { alerts: Alerts::new(calm), since: HashMap::new() }
+        Self { alerts: Alerts::new(calm), since: Vec::new() }
     }
 
     pub(super) fn standing(&self) -> &[Alert] {
         self.alerts.standing()
     }
 
-    /// An alert that stood when an earlier process ended.
+    /// An alert that stood when an earlier process ended, and the number of the window that raised it.
     pub(super) fn restore(&mut self, standing: &Standing, at: u64) {
         let evidence: Vec<String> = standing.evidence.iter().map(|(name, n)| format!("{name} {n}")).collect();
         let signal = Signal::Firing(evidence.join(", "));
         if self.alerts.observe(standing.what, &standing.feature, signal, at).is_some() {
-            self.since.insert(at, standing.since);
+            self.since.push((standing.what, standing.feature.clone(), standing.since));
         }
     }
 
@@ -93,13 +91,14 @@ impl Board {
             Change::Cleared { alert, .. } => (alert, false),
             Change::Raised(alert) => (alert, true),
         };
+        let is_it = |(what, feature, _): &(What, String, Stamp)| what.same(alert.what) && *feature == alert.feature;
+        let since = self.since.iter().position(is_it).map_or(now, |at| self.since.swap_remove(at).2);
         if raised {
-            self.since.insert(alert.since, now);
+            self.since.push((alert.what, alert.feature.clone(), since));
         }
-        let since = self.since.get(&alert.since).copied().unwrap_or(now);
         let record = AlertRecord {
             model,
-            what: in_log(alert.what),
+            what: alert.what.in_log(),
             feature: Some(alert.feature.clone()),
             severity: if alert.severity == Severity::Critical { 2 } else { 1 },
             raised,
@@ -108,9 +107,6 @@ impl Board {
             action: Some(action_name(alert.action).into()),
             ..AlertRecord::default()
         };
-        if !raised && self.alerts.standing().iter().all(|other| other.since != alert.since) {
-            self.since.remove(&alert.since);
-        }
         News { change, record }
     }
 }
@@ -156,19 +152,6 @@ fn numbers(alert: &Alert, sight: &Sight<'_>) -> Vec<(String, f64)> {
 
 fn named<const N: usize>(numbers: [(&str, f64); N]) -> Vec<(String, f64)> {
     numbers.map(|(name, number)| (name.to_string(), number)).into()
-}
-
-/// The name of a kind in the log.
-fn in_log(what: What) -> String {
-    what.name().replace(' ', "_")
-}
-
-/// The kind that a name in the log stands for.
-pub(super) fn what_of(name: &str) -> Option<What> {
-    use Finding::{DeadFeature, Missing, NewCategory, OutOfRange, Shift};
-    let features = [DeadFeature, Missing, NewCategory, OutOfRange, Shift].map(What::Feature);
-    let others = [What::Embedding, What::Stream, What::Concept, What::Health];
-    features.into_iter().chain(others).find(|what| in_log(*what) == name)
 }
 
 fn action_name(action: Action) -> &'static str {

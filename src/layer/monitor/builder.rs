@@ -13,11 +13,11 @@ use super::notice::Callback;
 use super::restore;
 use super::sorting::{Sorting, slot};
 use super::streams::Stream;
-use super::watch::{Watch, seal};
+use super::watch::Watch;
 use crate::drift::{Change, Detector, FalseAlarm, Persistence, Profile, Slo};
 use crate::engine::Engine;
 use crate::layer::probe::{Feature, Probe};
-use crate::telemetry::{Record, Telemetry};
+use crate::telemetry::Telemetry;
 use crate::{Error, Result};
 
 /// A [`Monitor`] in the making.
@@ -43,6 +43,21 @@ pub(super) struct Settings {
     /// In the order of [`Stream::ALL`].
     pub(super) detectors: [Detector; 3],
     pub(super) callback: Option<Callback>,
+}
+
+impl Settings {
+    /// The mean number of windows to a false alarm. Where rows come slowly, windows close for their age and not for their
+    /// rows, and there are more of them in the time that was asked for.
+    pub(super) fn windows_to_false_alarm(&self) -> f64 {
+        let windows = self.false_alarm.in_windows(self.window);
+        match self.false_alarm {
+            // The age of a window begins with its first row.
+            FalseAlarm::Every { time, rate } if rate > 0.0 => {
+                windows.max(time.as_secs_f64() / (self.time_cap.as_secs_f64() + 1.0 / rate))
+            }
+            _ => windows,
+        }
+    }
 }
 
 impl Builder {
@@ -162,7 +177,7 @@ impl Builder {
         if !(8..=65_536).contains(&settings.window) {
             return Err(Error::invalid(format!("window: expected 8 to 65536 rows, got {}", settings.window)));
         }
-        let windows = settings.false_alarm.in_windows(settings.window);
+        let windows = settings.windows_to_false_alarm();
         if !(10.0..=1e12).contains(&windows) {
             let means = "false alarm: expected a mean time of 10 to 1e12 windows";
             return Err(Error::invalid(format!("{means}, got {windows}")));
@@ -190,12 +205,9 @@ impl Builder {
             missed_rows: AtomicU64::new(0),
             features,
         });
-        let mut watch = Watch::new(model.clone(), seen.clone(), settings)?;
-        let past = restore::past(&self.telemetry, seen.slot());
-        if !past.introduced {
-            seal(&self.telemetry, &Record::Model(model.record(seen.sorting.get(), seen.bare_slot)));
-        }
-        watch.resume(past);
+        let mut watch = Watch::new(model, seen.clone(), settings)?;
+        watch.resume(restore::past(&self.telemetry, seen.slot()));
+        watch.introduce(&self.telemetry);
         let hub = Hub::of(&self.telemetry);
         hub.watch(seen.slot(), watch);
         let spec = crate::engine::Spec { provenance: through(&spec.provenance), ..spec.clone() };

@@ -99,7 +99,7 @@ impl Core {
                 model: sorting.map_or(seen.bare_slot, |s| s.slot),
                 outcome: Outcome::answered(finish, decision).0,
                 confidence: Inference::quantize(decision.confidence),
-                entropy: Inference::quantize(decision.entropy / decision.most_entropy),
+                entropy: Inference::quantize(share_of_most(decision)),
                 class: decision.class.unwrap_or(Inference::NO_CLASS),
                 ..Inference::default()
             };
@@ -140,6 +140,11 @@ pub(super) fn through(provenance: &Provenance) -> Arc<Provenance> {
     let mut routed = provenance.clone();
     routed.route.insert(0, "monitor".into());
     Arc::new(routed)
+}
+
+/// The entropy as a share of the largest it can have; NaN where either is not known.
+fn share_of_most(decision: &Decision) -> f32 {
+    if decision.most_entropy > 0.0 { decision.entropy / decision.most_entropy } else { f32::NAN }
 }
 
 impl Seen {

@@ -76,21 +76,21 @@ impl Hub {
             Err(TryLockError::WouldBlock) => return,
         };
         // An answer is never lost to the books kept about it.
-        if catch_unwind(AssertUnwindSafe(|| self.upkeep(watches))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| self.upkeep(watches, Vec::new()))).is_err() {
             self.panics.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Drains and closes what is due; waits for whoever is at it.
     pub(super) fn tick(&self) {
-        self.upkeep(self.lock());
+        self.upkeep(self.lock(), Vec::new());
     }
 
     /// Closes the window of this model as it stands, if it is not empty.
     pub(super) fn close(&self, slot: u32) {
         let mut watches = self.lock();
-        self.drain(&mut watches);
-        let notices = watches.watch(slot).map(|watch| watch.close(&self.telemetry)).unwrap_or_default();
+        let mut notices = self.drain(&mut watches);
+        notices.extend(watches.watch(slot).into_iter().flat_map(|watch| watch.close(&self.telemetry)));
         self.after(watches, notices);
     }
 
@@ -101,21 +101,22 @@ impl Hub {
     /// Puts a watch in the place of the one that the slot had, and gives it what was left in the lanes.
     pub(super) fn watch(&self, slot: u32, watch: Watch) {
         let mut watches = self.lock();
-        self.drain(&mut watches);
+        let mut notices = self.drain(&mut watches);
         watches.put(slot, watch);
         let strays = std::mem::take(&mut watches.strays);
         for stray in strays {
-            watches.take(&stray.lend(), &self.telemetry, &mut Vec::new());
+            watches.take(&stray.lend(), &self.telemetry, &mut notices);
         }
-        self.upkeep(watches);
+        self.upkeep(watches, notices);
     }
 
     pub(super) fn panics(&self) -> u64 {
         self.panics.load(Ordering::Relaxed)
     }
 
-    fn upkeep(&self, mut watches: MutexGuard<'_, Watches>) {
-        let mut notices = self.drain(&mut watches);
+    /// Drains and closes what is due; then tells this, and the news of before.
+    fn upkeep(&self, mut watches: MutexGuard<'_, Watches>, mut notices: Vec<Notice>) {
+        notices.extend(self.drain(&mut watches));
         for watch in &mut watches.list {
             notices.extend(watch.upkeep(&self.telemetry));
         }

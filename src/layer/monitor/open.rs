@@ -101,6 +101,7 @@ fn count(counts: &mut Vec<(u16, u64)>, key: u16) {
 fn count_part(parts: &mut Vec<u64>, step: u8) {
     if let Some(unit) = Inference::unit(step) {
         parts.resize(PARTS, 0);
-        parts[((unit * PARTS as f32) as usize).min(PARTS - 1)] += 1;
+        // A part includes its upper end, as the buckets of OpenTelemetry do.
+        parts[((unit * PARTS as f32).ceil() as usize).saturating_sub(1)] += 1;
     }
 }

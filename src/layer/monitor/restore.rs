@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::board::what_of;
 use crate::drift::{Profile, What};
 use crate::engine::Digest;
-use crate::telemetry::{AlertRecord, Cursor, Record, Stamp, Telemetry, Window};
+use crate::telemetry::{AlertRecord, Cursor, Position, Record, Stamp, Telemetry, Window};
 
 /// What earlier processes have sealed, and nobody has acknowledged.
 #[derive(Default)]
@@ -14,8 +13,8 @@ pub(super) struct Past {
     pub(super) windows: Vec<Window>,
     /// The alerts that were raised and not cleared.
     pub(super) standing: Vec<Standing>,
-    /// The log has told who the slot is.
-    pub(super) introduced: bool,
+    /// The record that tells who the slot is.
+    pub(super) introduced: Option<Position>,
 }
 
 pub(super) struct Standing {
@@ -33,18 +32,24 @@ pub(super) fn past(telemetry: &Telemetry, slot: u32) -> Past {
     each(telemetry, |record| match record {
         Record::Window(window) if window.model == slot => past.windows.push(window),
         Record::Alert(alert) if alert.model == slot => past.alert(alert),
-        Record::Model(info) => past.introduced |= info.slot == slot,
+        Record::Model(info) if info.slot == slot => past.introduced = Some(info.stamp.position()),
         _ => {}
     });
     past
 }
 
 impl Past {
+    /// The number of the last window that was closed by then.
+    pub(super) fn number_at(&self, moment: &Stamp) -> u64 {
+        let until = (moment.epoch, moment.monotonic_ns);
+        let closed = self.windows.iter().rev().find(|w| (w.closed.epoch, w.closed.monotonic_ns) <= until);
+        closed.or(self.windows.first()).map_or(0, |window| window.index)
+    }
+
     fn alert(&mut self, alert: AlertRecord) {
-        let (Some(what), feature) = (what_of(&alert.what), alert.feature.unwrap_or_default()) else { return };
-        let kind = std::mem::discriminant(&what);
+        let (Some(what), feature) = (What::of_log(&alert.what), alert.feature.unwrap_or_default()) else { return };
         // A feature's finding may have changed while the alert stood.
-        self.standing.retain(|s| s.feature != feature || std::mem::discriminant(&s.what) != kind);
+        self.standing.retain(|s| s.feature != feature || !s.what.same(what));
         if alert.raised {
             self.standing.push(Standing { what, feature, since: alert.since, evidence: alert.evidence });
         }

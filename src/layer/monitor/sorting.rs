@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::drift::{Bins, Fourier, MISSING, Profile, Source};
 use crate::engine::Digest;
 use crate::layer::probe::{Decision, Feature, code};
-use crate::telemetry::Inference;
+use crate::telemetry::{Inference, ModelInfo};
 use crate::{Error, Result};
 
 /// A profile, tied to the features of a probe.
@@ -114,6 +112,5 @@ impl Sorting {
 
 /// The number of a model under a profile: the same after a restart, so that what its records left in the lanes is known.
 pub(super) fn slot(model: Digest, profile: &[u8]) -> u32 {
-    let digest = Sha256::new().chain_update(model.0).chain_update(profile).finalize();
-    u32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]])
+    ModelInfo::slot_of(&model.0, profile)
 }

@@ -110,3 +110,43 @@ fn streams_tell_changes_for_the_worse() {
     assert!(feed(&mut streams, 500, 0.9, 0, 400) >= 2);
     assert_eq!(streams.worse().count(), 0);
 }
+
+#[test]
+fn an_alert_of_an_earlier_process_keeps_its_time() {
+    use super::board::{Board, Sight};
+    use super::report::Summary;
+    use super::restore::Standing;
+    use crate::drift::{Health, Signal, What};
+    use crate::telemetry::Stamp;
+    let mut board = Board::new(1);
+    let stamp = |seconds: u64| Stamp { epoch: 1, monotonic_ns: seconds, ..Stamp::default() };
+    for (feature, second) in [("errors", 10), ("p99_ms", 20)] {
+        let standing =
+            Standing { what: What::Health, feature: feature.into(), since: stamp(second), evidence: Vec::new() };
+        board.restore(&standing, 7);
+    }
+    let summary = Summary {
+        window: Window { index: 7, closed: stamp(30), ..Window::default() },
+        verdict: None,
+        health: Health::new(),
+        breaches: Vec::new(),
+        shifts: Vec::new(),
+    };
+    let news = board.see(&Sight { summary: &summary, worse: Vec::new(), concept: Signal::Calm });
+    let told: Vec<_> =
+        news.iter().map(|n| (n.record.feature.as_deref(), n.record.raised, n.record.since.monotonic_ns)).collect();
+    assert_eq!(told, [(Some("errors"), false, 10), (Some("p99_ms"), false, 20)]);
+}
+
+#[test]
+fn a_part_includes_its_upper_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let telemetry = crate::telemetry::Telemetry::open(folder.path(), crate::telemetry::Limits::default());
+    let mut open = super::open::Open::new(1, 0, None);
+    for unit in [0.0, 0.04, 0.06, 0.5, 0.51, 1.0] {
+        let inference = Inference { confidence: Inference::quantize(unit), ..Inference::default() };
+        open.add(&inference, &telemetry);
+    }
+    let parts = &open.window.confidence;
+    assert_eq!([0, 1, 9, 10, 19].map(|i| parts[i]), [2, 1, 1, 1, 1], "{parts:?}");
+}

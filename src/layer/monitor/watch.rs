@@ -17,8 +17,8 @@ use super::restore::Past;
 use super::sorting::Sorting;
 use super::streams::{Shift, Streams};
 use crate::Result;
-use crate::drift::{Concept, Counts, Feedback, Health, Judge, Policy, Share, Signal};
-use crate::telemetry::{self, Inference, Record, Telemetry, Window};
+use crate::drift::{Concept, Counts, FalseAlarm, Feedback, Health, Judge, Policy, Share, Signal, What};
+use crate::telemetry::{self, Inference, Position, Reason, Record, Telemetry, Window};
 
 pub(super) struct Watch {
     pub(super) model: Arc<Model>,
@@ -27,6 +27,10 @@ pub(super) struct Watch {
     judge: Option<Judge>,
     /// The profile that was learned cannot be judged by.
     useless: bool,
+    /// The record that tells who the slot is; `None` if it could not be sealed.
+    introduced: Option<Position>,
+    /// Records that had given way to the limit of the log when it was looked at last.
+    given_way: u64,
     open: Open,
     index: u64,
     streams: Streams,
@@ -49,6 +53,8 @@ impl Watch {
             model,
             judge,
             useless: false,
+            introduced: None,
+            given_way: 0,
             open,
             index: 0,
             streams: Streams::new(&settings.detectors)?,
@@ -66,6 +72,8 @@ impl Watch {
 
     /// Goes on where the log ends: with the numbers and sums of its windows, the judge's memory and the alerts.
     pub(super) fn resume(&mut self, past: Past) {
+        self.introduced = past.introduced;
+        let raised_by: Vec<u64> = past.standing.iter().map(|standing| past.number_at(&standing.since)).collect();
         // The judge remembers a few windows, a report some more.
         let told = past.windows.len().saturating_sub(Report::WINDOWS);
         for (i, window) in past.windows.into_iter().enumerate() {
@@ -84,8 +92,11 @@ impl Watch {
             let summary = self.summarize(window, counts, health, Vec::new());
             self.keep(summary);
         }
-        for standing in &past.standing {
-            self.board.restore(standing, self.index);
+        for (standing, number) in past.standing.iter().zip(raised_by) {
+            self.board.restore(standing, number);
+            if standing.what == What::Concept {
+                self.accuracy_before = standing.evidence.iter().find(|(name, _)| name == "before").map(|(_, n)| *n);
+            }
         }
         self.open.window.index = self.index;
     }
@@ -126,9 +137,13 @@ impl Watch {
     pub(super) fn take(&mut self, inference: &Inference, telemetry: &Telemetry) -> Vec<Notice> {
         self.open.add(inference, telemetry);
         self.streams.update(inference, &mut self.open.shifts);
-        if inference.id != 0 && Outcome(inference.outcome).is_answer() {
+        if Outcome(inference.outcome).is_answer() {
             let confidence = Inference::unit(inference.confidence).unwrap_or(f32::NAN);
-            self.concept.predicted(inference.id, inference.class, confidence);
+            match inference.id {
+                // No label can come for it.
+                0 => self.concept.unlabelled(confidence),
+                id => self.concept.predicted(id, inference.class, confidence),
+            }
         }
         if self.left() == 0 { self.close(telemetry) } else { Vec::new() }
     }
@@ -159,9 +174,23 @@ impl Watch {
     fn adopt(&mut self, judge: Judge, sorting: Sorting, telemetry: &Telemetry) {
         self.open = Open::new(sorting.slot, self.index, Some(&sorting.profile));
         self.judge = Some(judge);
-        seal(telemetry, &Record::Model(self.model.record(Some(&sorting), self.seen.bare_slot)));
+        self.introduced = seal(telemetry, &Record::Model(self.model.record(Some(&sorting), self.seen.bare_slot)));
         // From here on, answers are sorted and carry the new slot.
         let _ = self.seen.sorting.set(sorting);
+    }
+
+    /// Tells who the slot is, unless the log does or its reader knows. While nothing is read, the limit of the log takes the
+    /// oldest records, and windows of nobody would be worth nothing.
+    pub(super) fn introduce(&mut self, telemetry: &Telemetry) {
+        let status = telemetry.status();
+        let by_limit = status.dropped.iter().filter(|(reason, _)| matches!(reason, Reason::Limit | Reason::DiskFull));
+        let given_way = by_limit.map(|(_, records)| records).sum();
+        let has_left = |at: Position| status.oldest.is_none_or(|oldest| oldest > at);
+        if self.introduced.is_none_or(|at| given_way > self.given_way && has_left(at)) {
+            let record = self.model.record(self.seen.sorting.get(), self.seen.bare_slot);
+            self.introduced = seal(telemetry, &Record::Model(record));
+        }
+        self.given_way = given_way;
     }
 
     /// Closes the window as it stands; an empty one stays open.
@@ -181,6 +210,7 @@ impl Watch {
                 (window.embedded, window.embedding) = (counts.embedded, counts.embedding.clone());
             }
         }
+        self.introduce(telemetry);
         seal(telemetry, &Record::Window(window.clone()));
         let summary = self.summarize(window, counts, closed.health, closed.shifts);
         let sight = Sight { summary: &summary, worse: self.worse_streams(), concept: self.concept_signal() };
@@ -207,10 +237,11 @@ impl Watch {
         self.streams.worse().filter(|shift| !dependent || shift.stream != super::streams::Stream::Confidence).collect()
     }
 
-    /// Drift is told at the label that shows it; a window only says whether it is over.
+    /// Drift is told at the label that shows it; a window only says whether it is over, and not by a few labels.
     fn concept_signal(&mut self) -> Signal {
+        const FEW: u64 = 30;
         match (self.accuracy_before, self.concept.accuracy()) {
-            (Some(before), Some(now)) if now.high < before => Signal::Holding,
+            (Some(before), now) if now.is_none_or(|now| now.of < FEW || now.high < before) => Signal::Holding,
             _ => {
                 self.accuracy_before = None;
                 Signal::Calm
@@ -272,13 +303,12 @@ fn label(model: u32, id: u64, predicted: u16, truth: u16) -> telemetry::Feedback
 }
 
 fn judge(sorting: &Sorting, settings: &Settings) -> Result<Judge> {
-    let policy = Policy::new(settings.window, settings.false_alarm).persistence(settings.persistence);
+    let false_alarm = FalseAlarm::windows(settings.windows_to_false_alarm());
+    let policy = Policy::new(settings.window, false_alarm).persistence(settings.persistence);
     Judge::new(sorting.profile.clone(), policy)
 }
 
 /// What cannot be sealed is counted by the telemetry itself.
-pub(super) fn seal(telemetry: &Telemetry, record: &Record) {
-    if let Err(e) = telemetry.seal(record) {
-        tracing::debug!("a record was not sealed: {e}");
-    }
+fn seal(telemetry: &Telemetry, record: &Record) -> Option<Position> {
+    telemetry.seal(record).inspect_err(|e| tracing::debug!("a record was not sealed: {e}")).ok()
 }

@@ -8,7 +8,7 @@ use crate::engine::{Answer, Request};
 ///
 /// Takes `[n, channels, height, width]`, `[n, height, width, channels]`, or either without `n`, with 1, 3 or 4 channels;
 /// the order is seen from the shape unless [`Image::layout`] says it. An alpha channel is left out. Of a large image at
-/// most 2,048 pixels on a regular grid are read.
+/// most 1,024 pixels on a regular grid are read.
 ///
 /// | feature | what |
 /// |---|---|
@@ -37,8 +37,8 @@ pub enum Layout {
     Hwc,
 }
 
-/// Enough to know the mean to 1/45 of the deviation, and few enough to take some tens of microseconds.
-const MOST_PIXELS: usize = 1 << 11;
+/// Enough to know the mean to 1/32 of the deviation, and few enough to take some tens of microseconds.
+const MOST_PIXELS: usize = 1 << 10;
 
 impl Image {
     /// The images of this input; an empty name stands for the first one.

@@ -42,10 +42,10 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Writes what the model has decided about a row.
+    /// Writes what the model has decided about a row. What another probe has told of it stays where this one does not know.
     pub fn decided(&mut self, row: usize, decision: Decision) {
         if self.sheet.grow(row).is_some() {
-            self.sheet.marks[row] = decision;
+            self.sheet.marks[row].update(decision);
         }
     }
 
@@ -98,6 +98,20 @@ pub struct Decision {
     pub refused: bool,
     /// Whether the answer is valid under the schema that was asked for, where one was.
     pub valid: Option<bool>,
+}
+
+impl Decision {
+    fn update(&mut self, newer: Decision) {
+        let known = |newer: f32, older: f32| if newer.is_nan() { older } else { newer };
+        *self = Self {
+            class: newer.class.or(self.class),
+            confidence: known(newer.confidence, self.confidence),
+            entropy: known(newer.entropy, self.entropy),
+            most_entropy: known(newer.most_entropy, self.most_entropy),
+            refused: newer.refused || self.refused,
+            valid: newer.valid.or(self.valid),
+        };
+    }
 }
 
 impl Default for Decision {

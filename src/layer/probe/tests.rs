@@ -184,3 +184,15 @@ fn a_name_has_a_number() {
     }
     assert_ne!(code("drizzle"), code("snow"));
 }
+
+#[test]
+fn a_decision_leaves_what_it_does_not_know() {
+    let mut sheet = Sheet::new(0);
+    let mut rows = Rows::new(&mut sheet);
+    rows.decided(0, Decision { class: Some(3), confidence: 0.7, entropy: 0.1, ..Decision::default() });
+    rows.decided(0, Decision { refused: true, confidence: 0.6, ..Decision::default() });
+    rows.decided(0, Decision { valid: Some(false), most_entropy: 2.0, ..Decision::default() });
+    let told = sheet.row(0).1;
+    assert_eq!((told.class, told.confidence, told.entropy, told.most_entropy), (Some(3), 0.6, 0.1, 2.0));
+    assert_eq!((told.refused, told.valid), (true, Some(false)));
+}

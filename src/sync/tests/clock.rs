@@ -25,6 +25,12 @@ fn the_latest_anchor_before_a_moment_tells_its_time() {
     assert_eq!(unix(1, 260), Some(3760));
     assert_eq!(unix(1, 40), Some(-60), "the first anchor tells for the time before it");
     assert_eq!(unix(2, 5), Some(10_005));
+    let just_before = Stamp { monotonic_ns: 200 * SECOND - 1, ..at(1, 200) };
+    assert_eq!(
+        clocks.unix(&just_before),
+        Some(T0 + 3700 * SECOND - 1),
+        "an anchor tells for the moment before it, too"
+    );
     assert_eq!(unix(3, 5), None);
 }
 

@@ -8,9 +8,9 @@ use crate::sync::state::State;
 use crate::sync::{Options, Privacy};
 use crate::telemetry::{AlertRecord, Drops, Exponential, Feedback, Reason, Record, Window};
 
-const HOUR: u64 = 3600 * SECOND;
+pub(super) const HOUR: u64 = 3600 * SECOND;
 
-fn told(options: &Options, log: &mut Log) -> Requests {
+pub(super) fn told(options: &Options, log: &mut Log) -> Requests {
     add(options, &mut State::fresh().unwrap(), log)
 }
 
@@ -436,4 +436,39 @@ fn models_are_forgotten_when_there_are_too_many() {
     assert_eq!(state.models.len(), 32);
     assert!(state.models.iter().any(|m| m.name == "model 39"));
     assert!(!state.models.iter().any(|m| m.name == "model 0"), "the one that was silent longest");
+}
+
+#[test]
+fn marks_of_an_outcome_are_attributes_of_their_own() {
+    let mut log = Log::new();
+    log.anchor(T0);
+    log.model(1, "chat", None);
+    log.now = SECOND;
+    let outcomes = vec![(3 << 8, 4), (3 << 8 | 1 << 12, 2), (1 << 8 | 3 << 12, 5), (1 << 8 | 1 << 11, 1)];
+    log.window(1, Window { outcomes, ..rows(12) });
+    let requests = told(&plain(), &mut log);
+    let metrics = &requests.metrics.resource_metrics[0].scope_metrics[0].metrics;
+    let Some(Data::Sum(sum)) = metrics.iter().find(|m| m.name == "selvedge.requests").unwrap().data.clone() else {
+        panic!()
+    };
+    let told: Vec<Vec<(String, String)>> = sum
+        .data_points
+        .iter()
+        .map(|p| {
+            let value =
+                |a: &crate::sync::otlp::KeyValue| format!("{:?}", a.value.as_ref().unwrap().value.as_ref().unwrap());
+            p.attributes.iter().map(|a| (a.key.clone(), value(a))).collect()
+        })
+        .collect();
+    let finish = |n: i64| ("selvedge.finish".to_string(), format!("Int({n})"));
+    let mark = |name: &str, value: &str| (format!("selvedge.{name}"), format!("String({value:?})"));
+    assert_eq!(
+        told,
+        [
+            vec![finish(3)],
+            vec![finish(3), mark("schema_valid", "false")],
+            vec![finish(1), mark("schema_valid", "true")],
+            vec![finish(1), mark("refused", "true")],
+        ]
+    );
 }

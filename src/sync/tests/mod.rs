@@ -1,4 +1,5 @@
 mod clock;
+mod epochs;
 pub(super) mod faults;
 mod ledger;
 mod made;

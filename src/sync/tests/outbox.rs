@@ -236,3 +236,51 @@ fn options_out_of_range_are_refused() {
     let options = Options { privacy: Privacy { min_count: 1, epsilon: Some(-1.0) }, ..plain() };
     assert_eq!(Outbox::open(&log, folder.path(), options).unwrap_err().code(), Code::InvalidArgument);
 }
+
+#[test]
+fn losses_are_counted_anew_under_a_new_install_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = telemetry(folder.path());
+    let mut outbox = open(&log, folder.path());
+    let dropped = |batch: &Batch| -> Vec<i64> {
+        let request = ExportMetricsServiceRequest::decode(&batch.metrics[..]).unwrap();
+        sums(&request, "selvedge.dropped").iter().map(|s| s.2).collect()
+    };
+    let stranger = || log.seal(&Record::Window(Window { model: 9, ..rows(1) })).unwrap();
+    (0..3).for_each(|_| _ = stranger());
+    window(&log);
+    let batch = next(&mut outbox);
+    assert_eq!(dropped(&batch).last(), Some(&3));
+    outbox.ack(&batch).unwrap();
+    outbox.reset_install_id().unwrap();
+    window(&log);
+    let batch = next(&mut outbox);
+    assert!(dropped(&batch).is_empty(), "what was lost before says who this was");
+    outbox.ack(&batch).unwrap();
+    stranger();
+    assert_eq!(dropped(&next(&mut outbox)), [1]);
+}
+
+/// The limit of the log has taken the record that told who a slot is; the monitor told it again, after windows of it.
+#[test]
+fn a_model_that_is_told_later_has_its_windows() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = telemetry(folder.path());
+    let mut outbox = open(&log, folder.path());
+    let slot = ModelInfo::slot_of(&[4; 32], &[]);
+    let seal = |model: u32| {
+        let now = log.now();
+        log.seal(&Record::Window(Window { opened: now, closed: now, model, ..rows(10) })).unwrap()
+    };
+    seal(slot);
+    seal(8);
+    for (slot, name) in [(slot, "sun"), (8, "a number that any model may have")] {
+        log.seal(&Record::Model(ModelInfo { slot, name: name.into(), digest: [4; 32], ..ModelInfo::default() }))
+            .unwrap();
+    }
+    seal(slot);
+    let batch = next(&mut outbox);
+    assert_eq!(totals(&batch), [10, 20]);
+    let request = ExportMetricsServiceRequest::decode(&batch.metrics[..]).unwrap();
+    assert_eq!(sums(&request, "selvedge.dropped").last().map(|s| s.2), Some(1));
+}

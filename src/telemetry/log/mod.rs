@@ -25,6 +25,9 @@ use crate::{Code, Error, Result};
 
 /// What the file system gives a file at least.
 const BLOCK: u64 = 4096;
+/// No segment is larger, whatever the limits of the one who made it: a quarter of the largest log that anybody would keep on
+/// a device.
+const MOST_FILE_BYTES: u64 = 256 << 20;
 /// The kind of a payload that is a floor.
 const FLOOR: u8 = 0;
 
@@ -195,7 +198,9 @@ impl Log {
                     continue;
                 };
                 let position = record.stamp().position();
-                if position <= last {
+                // What an error left half done was counted as lost, and cannot be acknowledged.
+                let is_sealed = self.files[i].seqs.binary_search(&position.seq).is_ok();
+                if position <= last || !is_sealed {
                     continue;
                 }
                 bytes += len;
@@ -391,8 +396,7 @@ impl Log {
     }
 
     fn most_file_bytes(&self) -> u64 {
-        // Whatever limits an earlier open had.
-        self.limits.bytes.max(16 << 20)
+        self.limits.bytes.max(MOST_FILE_BYTES)
     }
 }
 

@@ -5,12 +5,10 @@ use std::io;
 
 use super::super::codec;
 use super::super::record::{Position, Record};
+use super::MOST_FILE_BYTES;
 use super::disk::Disk;
 use super::open::epoch_of;
 use super::segment::{self, Header};
-
-/// No segment is larger: a quarter of the largest log that anybody would keep on a device.
-const MOST_FILE_BYTES: u64 = 256 << 20;
 
 /// All whole records, oldest first. Nothing is made, locked, moved or deleted.
 pub(in crate::telemetry) fn peek(disk: &mut dyn Disk) -> io::Result<Vec<(Position, Record)>> {

@@ -393,3 +393,77 @@ fn a_damaged_slot_is_never_believed() {
         drop(telemetry);
     }
 }
+
+/// The present moment is asked for on the way of answers, while another thread may wait for the disk.
+#[test]
+fn the_present_moment_waits_for_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let telemetry = Telemetry::open(dir.path(), small());
+    assert_eq!(telemetry.now().seq, 0);
+    let sealed = telemetry.seal(&sealable()[0]).unwrap();
+    let at_work = telemetry.shared.log();
+    let (say, hear) = std::sync::mpsc::channel();
+    let other = telemetry.clone();
+    let asking = thread::spawn(move || say.send(other.now()));
+    let now = hear.recv_timeout(std::time::Duration::from_secs(5));
+    drop(at_work);
+    assert_eq!(now.map(|now| now.position()), Ok(sealed));
+    asking.join().unwrap().unwrap();
+}
+
+/// Windows sealed while the lanes were in memory alone say nothing of the lanes in the file.
+#[test]
+fn lanes_of_memory_alone_pass_over_none_of_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let live = dir.path().join("telemetry.live");
+    let aside = dir.path().join("aside");
+    let window = Record::Window(Window { model: 7, ..Window::default() });
+    let record = |ids: std::ops::Range<u64>| {
+        let telemetry = Telemetry::open(dir.path(), small());
+        ids.for_each(|id| telemetry.record(&inference(id, &[])));
+        telemetry
+    };
+    record(0..10).seal(&window).unwrap();
+    fs::rename(&live, &aside).unwrap();
+    fs::create_dir(&live).unwrap();
+    let telemetry = record(100..150);
+    assert_ne!(telemetry.status().mode, Mode::Durable);
+    assert_eq!(drained(&telemetry).len(), 50);
+    telemetry.seal(&window).unwrap();
+    drop(telemetry);
+    fs::remove_dir(&live).unwrap();
+    fs::rename(&aside, &live).unwrap();
+    assert_eq!(drained(&record(0..0)), (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_damaged_number_of_what_was_drained_stops_no_lane() {
+    let dir = tempfile::tempdir().unwrap();
+    let telemetry = Telemetry::open(dir.path(), small());
+    telemetry.record(&inference(1, &[]));
+    assert_eq!(drained(&telemetry), [1]);
+    telemetry.seal(&Record::Window(Window { model: 7, ..Window::default() })).unwrap();
+    drop(telemetry);
+    let live = dir.path().join("telemetry.live");
+    let mut bytes = fs::read(&live).unwrap();
+    // The first lane that a thread owns is the third.
+    bytes[4096 + 2 * 8 + 6] ^= 1;
+    fs::write(&live, bytes).unwrap();
+    let telemetry = Telemetry::open(dir.path(), small());
+    telemetry.record(&inference(2, &[]));
+    assert_eq!((drained(&telemetry), telemetry.status().dropped), (vec![2], vec![]));
+}
+
+/// A folder may be opened with smaller limits than it was made with.
+#[test]
+fn a_large_segment_is_read_whatever_the_limits() {
+    let dir = tempfile::tempdir().unwrap();
+    let telemetry = Telemetry::open(dir.path(), small());
+    sealable().iter().for_each(|record| _ = telemetry.seal(record).unwrap());
+    let all = telemetry.read(Cursor::start(), usize::MAX);
+    drop(telemetry);
+    let segment = fs::OpenOptions::new().write(true).open(dir.path().join("0000000000000001-00000000.seg")).unwrap();
+    segment.set_len(17 << 20).unwrap();
+    let telemetry = Telemetry::open(dir.path(), small());
+    assert_eq!((telemetry.status().quarantined, telemetry.read(Cursor::start(), usize::MAX)), (0, all));
+}

@@ -31,15 +31,15 @@ impl Header {
     pub(in crate::weights) fn read(file: &[u8]) -> Result<Self> {
         let (json, data) = divided(file)?;
         let listing = Listing::read(json)?;
-        bound("tensors", listing.tensors.len(), MAX_TENSORS)?;
-        bound("keys", listing.metadata.len(), MAX_KEYS)?;
+        bound("tensors", listing.tensors.count, MAX_TENSORS)?;
+        bound("keys", listing.metadata.count, MAX_KEYS)?;
         let mut entries = Entries::default();
-        for (key, value) in listing.metadata {
+        for (key, value) in listing.metadata.items {
             entries.push(&key, Stored::Own(value.into_boxed_str()))?;
         }
         entries.sort()?;
         let data_start = file.len() - data.len();
-        let tensors = laid_out(&listing.tensors, data_start, data.len() as u64)?;
+        let tensors = laid_out(&listing.tensors.items, data_start, data.len() as u64)?;
         Ok(Self { entries, tensors, data_start: data_start as u64 })
     }
 }

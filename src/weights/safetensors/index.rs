@@ -9,12 +9,17 @@ use std::fmt;
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::super::MAX_TENSORS;
 use super::header::MAX_HEADER;
 use crate::{Error, Result};
 
 /// Which file each tensor lies in.
 #[derive(Debug)]
-pub(in crate::weights) struct Index(BTreeMap<String, String>);
+pub(in crate::weights) struct Index {
+    /// The tensors that the index lists, of which no more are kept than may be.
+    count: usize,
+    files: BTreeMap<String, String>,
+}
 
 impl Index {
     /// Reads an index; `Corrupt` for what is none, or names files outside its folder.
@@ -25,6 +30,10 @@ impl Index {
         }
         let index: Self =
             serde_json::from_slice(json).map_err(|e| Error::corrupt(format!("safetensors index: {e}")))?;
+        if index.count as u64 > MAX_TENSORS {
+            let got = index.count;
+            return Err(Error::unsupported(format!("expected an index of at most {MAX_TENSORS} tensors, got {got}")));
+        }
         for file in index.files() {
             let plain = !file.is_empty() && !file.contains(['/', '\\', ':', '\0']) && !file.contains("..");
             if !plain || file == "." {
@@ -39,17 +48,17 @@ impl Index {
 
     /// The files, each once, in the order of their names.
     pub(in crate::weights) fn files(&self) -> BTreeSet<&str> {
-        self.0.values().map(|file| &**file).collect()
+        self.files.values().map(|file| &**file).collect()
     }
 
     /// The file that a tensor is said to lie in.
     pub(in crate::weights) fn file_of(&self, tensor: &str) -> Option<&str> {
-        self.0.get(tensor).map(|file| &**file)
+        self.files.get(tensor).map(|file| &**file)
     }
 
     /// The tensors.
     pub(in crate::weights) fn tensors(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(|name| &**name)
+        self.files.keys().map(|name| &**name)
     }
 }
 
@@ -80,11 +89,14 @@ impl<'de> Visitor<'de> for IndexVisitor {
                 return Err(A::Error::custom(format!("field '{field}' is there twice")));
             }
         }
-        files.map(|files| Index(files.0)).ok_or_else(|| A::Error::missing_field("weight_map"))
+        files.map(|Files { count, files }| Index { count, files }).ok_or_else(|| A::Error::missing_field("weight_map"))
     }
 }
 
-struct Files(BTreeMap<String, String>);
+struct Files {
+    count: usize,
+    files: BTreeMap<String, String>,
+}
 
 impl<'de> Deserialize<'de> for Files {
     fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
@@ -102,13 +114,16 @@ impl<'de> Visitor<'de> for FilesVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Files, A::Error> {
-        let mut files = BTreeMap::new();
+        let (mut count, mut files) = (0, BTreeMap::new());
         while let Some((tensor, file)) = map.next_entry::<String, String>()? {
             if files.contains_key(&tensor) {
                 return Err(A::Error::custom(format!("tensor '{}' is there twice", tensor.escape_debug())));
             }
-            files.insert(tensor, file);
+            count += 1;
+            if count as u64 <= MAX_TENSORS {
+                files.insert(tensor, file);
+            }
         }
-        Ok(Files(files))
+        Ok(Files { count, files })
     }
 }

@@ -5,14 +5,36 @@ use std::fmt;
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::super::{MAX_KEYS, MAX_TENSORS};
 use super::header::MAX_RANK;
 use crate::{Error, Result};
 
 /// What a header lists, in its order.
 #[derive(Default)]
 pub(super) struct Listing {
-    pub(super) metadata: Vec<(String, String)>,
-    pub(super) tensors: Vec<Listed>,
+    pub(super) metadata: Kept<(String, String)>,
+    pub(super) tensors: Kept<Listed>,
+}
+
+/// How many there are, and of these no more than may be: a header of megabytes could list millions.
+pub(super) struct Kept<T> {
+    pub(super) count: usize,
+    pub(super) items: Vec<T>,
+}
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self { count: 0, items: Vec::new() }
+    }
+}
+
+impl<T> Kept<T> {
+    fn push(&mut self, item: T, most: u64) {
+        self.count += 1;
+        if self.count as u64 <= most {
+            self.items.push(item);
+        }
+    }
 }
 
 /// A tensor as the header lists it.
@@ -48,7 +70,7 @@ impl<'de> Visitor<'de> for ListingVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Listing, A::Error> {
-        let (mut tensors, mut metadata) = (Vec::new(), None);
+        let (mut tensors, mut metadata) = (Kept::default(), None);
         while let Some(name) = map.next_key::<String>()? {
             if name == "__metadata__" {
                 let texts = map.next_value::<Texts>()?.0;
@@ -58,7 +80,7 @@ impl<'de> Visitor<'de> for ListingVisitor {
                 continue;
             }
             let Fields { dtype, shape, data_offsets } = map.next_value()?;
-            tensors.push(Listed { name, dtype, rank: shape.rank, dims: shape.dims, data_offsets });
+            tensors.push(Listed { name, dtype, rank: shape.rank, dims: shape.dims, data_offsets }, MAX_TENSORS);
         }
         Ok(Listing { metadata: metadata.unwrap_or_default(), tensors })
     }
@@ -143,7 +165,7 @@ impl<'de> Visitor<'de> for DimsVisitor {
 }
 
 /// Keys and texts, each key once as far as this goes: the metadata's own list looks for repetitions.
-struct Texts(Vec<(String, String)>);
+struct Texts(Kept<(String, String)>);
 
 impl<'de> Deserialize<'de> for Texts {
     fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
@@ -161,9 +183,9 @@ impl<'de> Visitor<'de> for TextsVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Texts, A::Error> {
-        let mut texts = Vec::new();
+        let mut texts = Kept::default();
         while let Some(entry) = map.next_entry()? {
-            texts.push(entry);
+            texts.push(entry, MAX_KEYS);
         }
         Ok(Texts(texts))
     }

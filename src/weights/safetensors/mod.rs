@@ -10,6 +10,8 @@
 mod header;
 mod index;
 mod listing;
+#[cfg(test)]
+mod tests;
 
 pub(super) use header::Header;
 pub(super) use index::Index;

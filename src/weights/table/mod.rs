@@ -18,6 +18,9 @@ pub use search::Hit;
 const AHEAD_BYTES: usize = 8 << 10;
 const MOST_AHEAD: usize = 32;
 
+/// Rows that are added to the sum together: as many as the kernels sum side by side.
+const ABREAST: usize = 4;
+
 /// A sum that begins where a line of the cache does: each row is added to all of it, and numbers that straddle two
 /// lines cost twice. Wider rows are added to where the sum is wanted.
 #[repr(align(64))]
@@ -208,7 +211,7 @@ impl Table {
             out.iter_mut().for_each(|x| *x /= n);
         }
         if normalize {
-            to_length_1(out);
+            kernel::normalize(out);
         }
         Ok(())
     }
@@ -217,9 +220,14 @@ impl Table {
     fn sum(&self, ids: &[u32], weights: &[f32], sum: &mut [f32]) -> Result<()> {
         let bytes = self.bytes.as_slice();
         self.ask_first(bytes, ids);
-        for (i, &id) in ids.iter().enumerate() {
-            self.ask_ahead(bytes, ids, i);
-            self.add(self.row(bytes, id), weights.get(i).copied().unwrap_or(1.0), sum)?;
+        let mut rows: [(&[u8], f32); ABREAST] = [(&[], 1.0); ABREAST];
+        for (group, ids_here) in ids.chunks(ABREAST).enumerate() {
+            let rows = &mut rows[..ids_here.len()];
+            for (i, (row, &id)) in (group * ABREAST..).zip(rows.iter_mut().zip(ids_here)) {
+                self.ask_ahead(bytes, ids, i);
+                *row = (self.row(bytes, id), weights.get(i).copied().unwrap_or(1.0));
+            }
+            self.add(rows, sum)?;
         }
         Ok(())
     }
@@ -255,33 +263,15 @@ impl Table {
         }
     }
 
-    fn add(&self, row: &[u8], weight: f32, sum: &mut [f32]) -> Result<()> {
+    fn add(&self, rows: &[(&[u8], f32)], sum: &mut [f32]) -> Result<()> {
         match self.cells {
-            Cells::Blocks(format) => kernel::accumulate(format, row, weight, sum),
+            Cells::Blocks(format) => kernel::accumulate_rows(format, rows, sum),
             Cells::I8 => {
-                row.iter().zip(sum).for_each(|(&cell, x)| *x += weight * f32::from(cell as i8));
+                for (row, weight) in rows {
+                    row.iter().zip(&mut *sum).for_each(|(&cell, x)| *x += weight * f32::from(cell as i8));
+                }
                 Ok(())
             }
         }
-    }
-}
-
-/// Sums side by side, so that the compiler can do as many at a time.
-const LANES: usize = 16;
-
-/// Scales to length 1; a vector of zeros stays as it is.
-fn to_length_1(vector: &mut [f32]) {
-    let (chunks, rest) = vector.as_chunks::<LANES>();
-    let mut squares = [0.0f64; LANES];
-    for chunk in chunks {
-        for (square, &x) in squares.iter_mut().zip(chunk) {
-            *square += f64::from(x) * f64::from(x);
-        }
-    }
-    let rest: f64 = rest.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-    let length = (squares.iter().sum::<f64>() + rest).sqrt();
-    if length > 0.0 {
-        let scale = 1.0 / length;
-        vector.iter_mut().for_each(|x| *x = (f64::from(*x) * scale) as f32);
     }
 }

@@ -81,6 +81,22 @@ fn links_are_followed_unless_told() {
     assert_eq!(refused.code(), Code::InvalidArgument);
 }
 
+/// Two handles of one file share its cursor: reading by one must not move it under the other.
+#[cfg(unix)]
+#[test]
+fn reading_leaves_the_cursor_where_it_is() {
+    use std::io::{Seek, SeekFrom};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m");
+    std::fs::write(&path, File::model().bytes()).unwrap();
+    let mut file = std::fs::File::open(&path).unwrap();
+    file.seek(SeekFrom::Start(7)).unwrap();
+    for map in [Map::Mapped, Map::Read] {
+        WeightFile::open(file.try_clone().unwrap(), map).unwrap();
+        assert_eq!(file.stream_position().unwrap(), 7, "{map:?}");
+    }
+}
+
 /// The size is fixed at opening: a file that grows afterwards is as it was.
 #[test]
 fn a_file_that_grows_is_as_it_was() {

@@ -110,14 +110,52 @@ fn heads() {
         "do not divide",
     );
     corrupt(&File::model().u32("llama.rope.dimension_count", 32), "rope.dimension_count");
-    let per_layer = |len: u64, numbers: &[i32]| {
+    let per_layer = |family: &str, len: u64, numbers: &[i32]| {
         let bytes = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
-        File::model().array("llama.attention.head_count_kv", 5, len, bytes)
+        of_family(family).array(&format!("{family}.attention.head_count_kv"), 5, len, bytes)
     };
-    assert_eq!(read(&per_layer(2, &[1, 4]).bytes()).unwrap().cache_elements, 5 * 32);
-    corrupt(&per_layer(1, &[2]), "2 numbers");
-    corrupt(&per_layer(2, &[2, -2]), "2 numbers");
+    assert_eq!(read(&per_layer("openelm", 2, &[1, 4]).bytes()).unwrap().cache_elements, 5 * 32);
+    assert_eq!(read(&per_layer("llama", 2, &[4, 4]).bytes()).unwrap().cache_elements, 8 * 32);
+    // Its graph asks the first layer only; one tensor of queries, keys and values hides that the others differ.
+    corrupt(&per_layer("llama", 2, &[1, 4]), "the same heads in all layers");
+    corrupt(&set("head_count_kv", 0), "the same heads in all layers");
+    corrupt(&per_layer("llama", 1, &[2]), "2 numbers");
+    corrupt(&per_layer("llama", 2, &[2, -2]), "2 numbers");
     corrupt(&File::model().array("llama.attention.head_count", 6, 2, vec![0; 8]), "2 numbers");
+    // Keys and values without queries, more than can be counted.
+    let many = File::model().without("llama.attention.head_count");
+    corrupt(&many.key("llama.attention.head_count_kv", 10, u64::MAX.to_le_bytes().into()), "head_count");
+}
+
+/// The model under the name of another architecture.
+fn of_family(family: &str) -> File {
+    let keys = [
+        ("block_count", 2),
+        ("context_length", 128),
+        ("embedding_length", 64),
+        ("feed_forward_length", 96),
+        ("attention.head_count", 4),
+        ("attention.head_count_kv", 2),
+    ];
+    let file = File::model().text("general.architecture", family);
+    keys.into_iter().fold(file, |file, (key, n)| file.u32(&format!("{family}.{key}"), n))
+}
+
+#[test]
+fn heads_of_layers_with_a_sliding_window() {
+    let set = |family: &str, key: &str, n| of_family(family).u32(&format!("{family}.{key}_swa"), n);
+    for (key, n) in [("attention.key_length", 16), ("attention.value_length", 16), ("rope.dimension_count", 16)] {
+        assert!(read(&set("gemma3", key, n).bytes()).is_ok(), "{key}");
+    }
+    corrupt(&set("gemma3", "rope.dimension_count", 7), "an even number, got 7");
+    corrupt(&set("gemma2", "rope.dimension_count", 32), "the 16 of a head, got 32");
+    corrupt(&set("gemma2", "attention.key_length", 0), "at least 1");
+    corrupt(&set("gemma2", "attention.key_length", 1 << 20), "too large");
+    // Its graph takes those of the first layer for all.
+    corrupt(&set("gemma3", "attention.key_length", 8).u32("gemma3.rope.dimension_count", 8), "of the other layers");
+    corrupt(&set("llama4", "attention.value_length", 8), "the 16 of the keys, got 8");
+    let wide = set("gemma4", "attention.key_length", 8).u32("gemma4.attention.value_length_swa", 8);
+    assert!(read(&wide.u32("gemma4.rope.dimension_count_swa", 8).bytes()).is_ok());
 }
 
 #[test]
@@ -134,7 +172,32 @@ fn experts() {
         read(&set(8, 2).u32("llama.expert_group_count", 4).u32("llama.expert_group_used_count", 2).bytes()).is_ok()
     );
     corrupt(&File::model().u32("llama.expert_group_count", 2), "expert_group_count");
+    corrupt(&File::model().u32("llama.expert_group_count", 1), "expert_group_count");
+    // The group must be smaller than all experts there are, and one expert is no smaller than itself.
+    corrupt(&set(1, 1).u32("llama.expert_group_count", 1), "expert_group_count");
+    assert!(read(&set(1, 1).bytes()).is_ok());
+    assert!(read(&set(2, 1).u32("llama.expert_group_count", 1).bytes()).is_ok());
     corrupt(&File::model().u32("llama.nextn_predict_layers", 2), "nextn_predict_layers");
+}
+
+#[test]
+fn what_single_architectures_assert() {
+    let mixture =
+        |used: u32| of_family("glm4moe").u32("glm4moe.expert_count", 4).u32("glm4moe.expert_used_count", used);
+    assert!(read(&mixture(2).bytes()).is_ok());
+    corrupt(&of_family("glm4moe"), "expert_used_count");
+    let per_layer = |numbers: [u32; 2]| {
+        let numbers = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+        mixture(2).array("glm4moe.expert_used_count", 4, 2, numbers)
+    };
+    assert!(read(&per_layer([2, 0]).bytes()).is_ok());
+    corrupt(&per_layer([0, 2]), "at least 1 in the first layer");
+    corrupt(&of_family("jamba"), "ssm.inner_size");
+    corrupt(&of_family("jamba").u32("jamba.ssm.inner_size", 64), "expected 128, got 64");
+    assert!(read(&of_family("jamba").u32("jamba.ssm.inner_size", 128).bytes()).is_ok());
+    let dense = |n| of_family("gemma-embedding").u32("gemma-embedding.dense_2_feat_in", n);
+    assert!(read(&dense(0).bytes()).is_ok() && read(&dense(64).bytes()).is_ok());
+    corrupt(&dense(65), "expected 64, got 65");
 }
 
 #[test]
@@ -233,6 +296,17 @@ fn special_tokens() {
     // Too few tokens for the default that llama.cpp takes, and asserts.
     let few = tokens(&[b"a", b"b"]);
     corrupt(&few.clone().without("tokenizer.ggml.bos_token_id"), "no token 'bos'");
+    // No default at all, however many tokens there are; needed only if texts begin with it.
+    let letters: Vec<Vec<u8>> = (b'a'..=b'z').map(|letter| vec![letter]).collect();
+    let many =
+        tokens(&letters.iter().map(|letter| &**letter).collect::<Vec<_>>()).without("tokenizer.ggml.bos_token_id");
+    assert!(read(&many.clone().key("tokenizer.ggml.add_bos_token", 7, vec![1]).bytes()).is_ok());
+    for pre in ["glm4", "glm5", "chatglm-bpe", "glm4\0"] {
+        let many = many.clone().text("tokenizer.ggml.pre", pre);
+        assert!(read(&many.bytes()).is_ok(), "{pre:?}");
+        assert!(read(&many.clone().key("tokenizer.ggml.add_bos_token", 7, vec![0]).bytes()).is_ok(), "{pre:?}");
+        corrupt(&many.key("tokenizer.ggml.add_bos_token", 7, vec![1]), "no token 'bos'");
+    }
     corrupt(&few.clone().text("tokenizer.ggml.model", "bert"), "no token 'seperator'");
     corrupt(&few.text("tokenizer.ggml.model", "gemma4").without("tokenizer.ggml.eos_token_id"), "no token 'eos'");
 }

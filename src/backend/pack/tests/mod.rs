@@ -1,4 +1,5 @@
 mod craft;
+mod mix;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -71,6 +72,12 @@ fn read(file: &WeightFile, name: &str, columns: usize) -> Vec<f32> {
     values.chunks(tensor.row_len()).flat_map(|row| row[..columns].to_vec()).collect()
 }
 
+/// What was packed, and the blocks that it became.
+fn formats(craft: &Craft, packing: &Packing) -> Vec<String> {
+    let packed = Packed::of(craft.model(), packing);
+    packed.report().packed.iter().map(|t| format!("{} {}", t.name, t.format)).collect()
+}
+
 fn kept<'r>(report: &'r Report, name: &str) -> &'r str {
     &report.kept.iter().find(|t| t.name == name).unwrap_or_else(|| panic!("{name} was packed: {report:?}")).reason
 }
@@ -78,7 +85,7 @@ fn kept<'r>(report: &'r Report, name: &str) -> &'r str {
 #[test]
 fn weights_become_blocks_along_the_dimension_that_is_summed_over() {
     for (scheme, format, most) in [(Scheme::Int4, "q4_0", 0.17), (Scheme::Int8, "q8_0", 0.005)] {
-        let packed = Packed::of(model().model(), &Packing::new(scheme));
+        let packed = Packed::of(model().model(), &Packing::new(scheme).mean_bits(4.5));
         let report = packed.report();
         let names: Vec<&str> = report.packed.iter().map(|t| &*t.name).collect();
         assert_eq!(names, ["W", "G", "T"]);
@@ -160,11 +167,8 @@ fn what_packing_has_no_business_with_stays() {
 
 #[test]
 fn patterns_pick_tensors_by_their_names_and_readers() {
-    let names = |packing: &Packing| -> Vec<String> {
-        let packed = Packed::of(model().model(), packing);
-        packed.report().packed.iter().map(|t| format!("{} {}", t.name, t.format)).collect()
-    };
-    let int4 = || Packing::new(Scheme::Int4);
+    let names = |packing: &Packing| formats(&model(), packing);
+    let int4 = || Packing::new(Scheme::Int4).mean_bits(4.5);
     assert_eq!(names(&int4().only("MatMul")), ["W q4_0"]);
     assert_eq!(names(&int4().only("?").keep("G").keep("Gath*")), ["W q4_0"]);
     assert_eq!(names(&int4().finer("T").finer("Gemm")), ["W q4_0", "G q8_0", "T q8_0"]);

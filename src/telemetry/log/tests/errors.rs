@@ -35,6 +35,9 @@ fn run(fault: Fault) -> Result<(), String> {
         if let Some(lost) = sealed.iter().find(|p| **p > floor && !read.contains(p)) {
             return Err(format!("{lost:?}: lost to the process that sealed it"));
         }
+        if read.last().is_some_and(|last| *last > log.last()) {
+            return Err(format!("{:?}: read, though it was not sealed", read.last()));
+        }
         let before = log.last();
         driver.seal(&super::record(1, 100));
         let log = driver.log.as_ref().ok_or("no log")?;

@@ -1,0 +1,135 @@
+//! A single-node VictoriaMetrics as a child process.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use prost::Message;
+use selvedge::sync::otlp::ExportMetricsServiceRequest;
+use selvedge::sync::{Batch, Outbox};
+use serde_json::Value;
+
+use super::samples::{Samples, read};
+use crate::collector::wait;
+use crate::device::{DAY, now};
+use crate::http;
+
+/// Where it takes OTLP.
+const METRICS: &str = "/opentelemetry/v1/metrics";
+
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) port: u16,
+}
+
+impl Server {
+    /// Starts one with its store in the folder. `None` without a binary.
+    pub(crate) fn start(folder: &Path, flags: &[&str]) -> Option<Self> {
+        let Some(binary) = binary() else {
+            println!("note: no VictoriaMetrics (tests/run --long builds one); skipped");
+            return None;
+        };
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let log = folder.join(format!("victoria-metrics-{port}.log"));
+        let mut child = Command::new(binary);
+        child
+            .arg(format!("-storageDataPath={}", folder.join("data").display()))
+            .arg(format!("-httpListenAddr=127.0.0.1:{port}"))
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&log).unwrap());
+        let mut server = Self { child: child.spawn().unwrap(), port };
+        wait(|| {
+            if let Some(status) = server.child.try_wait().unwrap() {
+                panic!("VictoriaMetrics ended with {status}:\n{}", fs::read_to_string(&log).unwrap());
+            }
+            http::get(port, "/health").ok().filter(|answer| answer.status == 200)
+        });
+        Some(server)
+    }
+
+    /// SIGKILL: it gets no chance to finish anything.
+    pub(crate) fn kill(self) {}
+
+    pub(crate) fn post(&self, batch: &Batch) -> u16 {
+        http::post(self.port, METRICS, batch.encoding.header(), &batch.metrics).unwrap().status
+    }
+
+    pub(crate) fn post_request(&self, request: &ExportMetricsServiceRequest) -> u16 {
+        http::post(self.port, METRICS, None, &request.encode_to_vec()).unwrap().status
+    }
+
+    /// Posts and acknowledges all there is.
+    pub(crate) fn drain(&self, outbox: &mut Outbox, max_bytes: usize) -> Vec<Batch> {
+        let mut batches = vec![];
+        while let Some(batch) = outbox.next_batch(max_bytes).unwrap() {
+            assert_eq!(self.post(&batch), 200, "{batch:?}");
+            outbox.ack(&batch).unwrap();
+            batches.push(batch);
+        }
+        batches
+    }
+
+    /// All samples, as a query would see them.
+    pub(crate) fn stored(&self) -> Samples {
+        self.flush();
+        let start = (now() - 99 * DAY) / 1_000_000_000;
+        let query = encode("{__name__!=\"\"}");
+        read(&self.get(&format!("/api/v1/export?start={start}&match[]={query}")))
+    }
+
+    /// The answer to a query at a time in ms: each series' labels and value. `nocache`, else it would put a time of the
+    /// last 30 s back.
+    pub(crate) fn query(&self, query: &str, ms: u64) -> Vec<(Value, f64)> {
+        self.flush();
+        let time = format!("{}.{:03}", ms / 1000, ms % 1000);
+        let answer = self.get(&format!("/api/v1/query?nocache=1&time={time}&query={}", encode(query)));
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let series = answer["data"]["result"].as_array().unwrap_or_else(|| panic!("{query}: {answer}"));
+        series.iter().map(|s| (s["metric"].clone(), s["value"][1].as_str().unwrap().parse().unwrap())).collect()
+    }
+
+    /// What it counts of itself under this name and these labels.
+    pub(crate) fn metric(&self, series: &str) -> f64 {
+        let page = self.get("/metrics");
+        let value = page.lines().find_map(|line| line.strip_prefix(series));
+        value.unwrap_or_else(|| panic!("no {series} in {page}")).trim().parse().unwrap()
+    }
+
+    /// What was posted is found by queries only a second later, unless asked for.
+    fn flush(&self) {
+        self.get("/internal/force_flush");
+    }
+
+    fn get(&self, path: &str) -> String {
+        let answer = http::get(self.port, path).unwrap();
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        answer.body
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+fn binary() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("SELVEDGE_VICTORIA_METRICS") {
+        let named = PathBuf::from(named);
+        assert!(named.is_file(), "SELVEDGE_VICTORIA_METRICS: no file {}", named.display());
+        return Some(named);
+    }
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/victoria-metrics");
+    built.is_file().then_some(built)
+}
+
+/// For the query part of a URL.
+fn encode(text: &str) -> String {
+    text.bytes()
+        .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect()
+}
