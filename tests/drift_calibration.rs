@@ -3,8 +3,8 @@
 #[path = "../benches/drift/trial.rs"]
 mod trial;
 
-use selvedge::drift::{Adwin, Block};
-use trial::{Random, Setting, adwin_alarms, delay, power, without_drift};
+use selvedge::drift::{Block, Detector};
+use trial::{Random, Setting, alarms, delay, power, without_drift};
 
 const SHORT: Setting = Setting {
     features: 30,
@@ -51,8 +51,12 @@ fn a_constant_threshold_on_psi_cries_wolf() {
 fn a_shift_is_seen() {
     assert!(power(0.2, 1000, 1e-4, 500, 3) > 0.65);
     assert!(power(0.0, 1000, 1e-4, 500, 3) < 0.01);
-    let adwin = Adwin::new().delta(0.001).clock(1);
-    assert!(delay(&adwin, 0.5, 2000, 50) < 125.0);
-    assert_eq!(adwin_alarms(&adwin, 100_000, 77), 0);
+    let adwin = Detector::Adwin { delta: 0.001, clock: 1 };
+    for (detector, most) in [(adwin, 125.0), (Detector::page_hinkley(), 170.0)] {
+        assert!(delay(detector, 0.5, 2000, 50) < most, "{detector:?}");
+        assert_eq!(alarms(detector, 100_000, 77), 0, "{detector:?}");
+    }
+    assert!(delay(Detector::kswin(), 1.0, 2000, 5) < 150.0);
+    assert_eq!(alarms(Detector::kswin(), 5_000, 77), 0);
     assert!(Random(1).unit() != Random(2).unit());
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use selvedge::drift::{
-    Adwin, Alerts, Block, Change, Column, Counts, FalseAlarm, Feature, Judge, Policy, Profile, compare,
+    Alerts, Block, Change, Column, Counts, Detector, FalseAlarm, Feature, Judge, Policy, Profile, Watcher, compare,
 };
 
 /// Streams without drift.
@@ -110,20 +110,25 @@ pub(crate) fn power(shift: f64, rows: usize, level: f64, trials: u32, seed: u64)
     rejected.count() as f64 / f64::from(trials)
 }
 
-/// Values until ADWIN sees a shift of `shift` deviations after `before` steady values, on average over the seeds.
-pub(crate) fn delay(adwin: &Adwin, shift: f64, before: u32, seeds: u64) -> f64 {
+fn watch(detector: Detector) -> Watcher {
+    detector.watch(0.01).expect("its settings are within their ranges")
+}
+
+/// Values until a detector sees a shift of `shift` deviations after `before` steady values, on average over the seeds.
+/// One that does not see it in 5,000 values has that delay.
+pub(crate) fn delay(detector: Detector, shift: f64, before: u32, seeds: u64) -> f64 {
     let one = |seed| {
-        let (mut random, mut adwin) = (Random(seed), adwin.clone());
-        (0..before).for_each(|_| _ = adwin.update(random.normal()));
-        (1..).find(|_| adwin.update(random.normal() + shift)).unwrap_or(0)
+        let (mut random, mut watcher) = (Random(seed), watch(detector));
+        (0..before).for_each(|_| _ = watcher.update(random.normal()));
+        (1..5000).find(|_| watcher.update(random.normal() + shift)).unwrap_or(5000)
     };
     (0..seeds).map(|seed| f64::from(one(seed))).sum::<f64>() / seeds as f64
 }
 
-/// Alarms of ADWIN over so many steady values.
-pub(crate) fn adwin_alarms(adwin: &Adwin, values: u32, seed: u64) -> u32 {
-    let (mut random, mut adwin) = (Random(seed), adwin.clone());
-    (0..values).map(|_| u32::from(adwin.update(random.normal()))).sum()
+/// Alarms of a detector over so many steady values.
+pub(crate) fn alarms(detector: Detector, values: u32, seed: u64) -> u32 {
+    let (mut random, mut watcher) = (Random(seed), watch(detector));
+    (0..values).map(|_| u32::from(watcher.update(random.normal()))).sum()
 }
 
 /// An AR(1) process, shaped by its index: as it is, rounded (few values), cut at 0 (half the values are equal), cubed.

@@ -3,12 +3,30 @@
 use super::python_random::PythonRandom;
 use crate::{Error, Result};
 
-/// A fixed map from an embedding to 128 numbers whose mean tells distributions apart.
+/// A fixed map from an embedding to 128 signs, whose shares tell distributions apart.
 ///
-/// zⱼ(x) = √(2/D)·cos(wⱼ·x/σ + bⱼ), w ~ N(0, I), b ~ U(0, 2π): the inner product of two maps estimates the Gaussian
-/// kernel exp(−‖x − y‖²/2σ²) (Rahimi and Recht, *Random features for large-scale kernel machines*, 2007). The squared
-/// distance of two means of maps then estimates the squared maximum mean discrepancy (Gretton et al., *A kernel
-/// two-sample test*, 2012). w and b follow from the seed.
+/// zⱼ(x) = ±1/√D, the sign being that of cos(wⱼ·x/σ + bⱼ), with w ~ N(0, I) and b ~ U(0, 2π): random Fourier features
+/// (Rahimi and Recht, *Random features for large-scale kernel machines*, 2007), one bit each (Raginsky and Lazebnik,
+/// *Locality-sensitive binary codes from shift-invariant kernels*, 2009). The inner product of two maps estimates the
+/// kernel 8/π²·Σ exp(−k²‖x − y‖²/2σ²)/k² over the odd k: a Gaussian one, sharpened a little. The squared distance of two
+/// means of maps then estimates the squared maximum mean discrepancy under it (Gretton et al., *A kernel two-sample
+/// test*, 2012). w and b follow from the seed.
+///
+/// One bit each makes a row's features 16 bytes, and a window's the exact counts of its rows whose sign is positive:
+/// like those of bins they are added up, over windows and devices, without an error. What the cosines themselves would
+/// say beyond their signs is lost: wide embeddings must move by about a tenth more to be seen as often (384 numbers, 256
+/// rows, a level of 0.001: of shifts by 0.07 σ in each, 76 % are seen, and 97 % with the cosines; of 6 numbers, the same
+/// share).
+///
+/// ```
+/// use selvedge::drift::Fourier;
+/// let fourier = Fourier::new(7, 3, 1.0)?;
+/// let signs = fourier.signs(&[0.1, 0.2, 0.3]).unwrap();
+/// let near = fourier.signs(&[0.1, 0.2, 0.31]).unwrap();
+/// let apart: u32 = signs.iter().zip(near).map(|(a, b)| (a ^ b).count_ones()).sum();
+/// assert!(apart < 8);
+/// # Ok::<(), selvedge::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fourier {
     seed: u32,
@@ -22,6 +40,9 @@ pub struct Fourier {
 impl Fourier {
     /// Number of features.
     pub const FEATURES: usize = 128;
+
+    /// Bytes of the signs of one embedding.
+    pub const BYTES: usize = Self::FEATURES / 8;
 
     /// The widest embedding.
     pub const MAX_WIDTH: usize = 65_536;
@@ -46,18 +67,28 @@ impl Fourier {
         Ok(Self { seed, width: width as u32, scale, weights, shifts })
     }
 
-    /// The features of one embedding. `None` if it has another width or holds what is no finite number.
-    pub fn features(&self, embedding: &[f32]) -> Option<[f32; Fourier::FEATURES]> {
+    /// The signs of one embedding: bit `j % 8` of byte `j / 8` is 1 where that of feature `j` is positive. `None` if it
+    /// has another width or holds what is no finite number.
+    pub fn signs(&self, embedding: &[f32]) -> Option<[u8; Fourier::BYTES]> {
         if embedding.len() != self.width() || !embedding.iter().all(|x| x.is_finite()) {
             return None;
         }
-        let norm = (2.0 / Self::FEATURES as f32).sqrt();
-        let mut features = [0.0; Self::FEATURES];
-        for ((z, weights), shift) in features.iter_mut().zip(self.weights.chunks(self.width())).zip(&self.shifts) {
+        let mut signs = [0; Self::BYTES];
+        for (j, (weights, shift)) in self.weights.chunks(self.width()).zip(&self.shifts).enumerate() {
             let turn: f32 = weights.iter().zip(embedding).map(|(w, x)| w * x).sum();
-            *z = norm * (turn + shift).cos();
+            let cosine = f64::from(turn + shift).cos();
+            // A product may be beyond all numbers.
+            if cosine.is_nan() {
+                return None;
+            }
+            signs[j / 8] |= u8::from(cosine > 0.0) << (j % 8);
         }
-        features.iter().all(|z| z.is_finite()).then_some(features)
+        Some(signs)
+    }
+
+    /// The signs as they are packed, one by one.
+    pub(super) fn each(signs: &[u8]) -> impl Iterator<Item = bool> + '_ {
+        signs.iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1 == 1))
     }
 
     /// Numbers per embedding.

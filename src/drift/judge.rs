@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::calibrate::{FalseAlarm, family, level};
 use super::compare::{FeatureDrift, compare};
+use super::fourier::Fourier;
 use super::holm::holm;
 use super::persistence::Persistence;
 use super::profile::Profile;
@@ -84,7 +85,7 @@ impl Finding {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct EmbeddingDrift {
-    /// Squared maximum mean discrepancy: the squared distance of the means of the Fourier features.
+    /// Squared maximum mean discrepancy: the squared distance of the means of the Fourier features, in 0..=4.
     pub mmd2: f64,
     /// Probability of so large an `mmd2` without drift.
     pub p: f64,
@@ -227,14 +228,16 @@ impl Judge {
     /// covariance of the Fourier features.
     fn mmd(&self, window: &Counts) -> Option<(f64, f64)> {
         let reference = self.profile.embedding.as_ref()?;
-        if window.embedded == 0 || window.embedding.len() != reference.mean.len() {
+        if window.embedded == 0 || window.embedding.len() != reference.positive.len() {
             return None;
         }
-        let n = window.embedded as f64;
-        let apart = window.embedding.iter().zip(&reference.mean).map(|(sum, mean)| sum / n - f64::from(*mean));
-        let mmd2: f64 = apart.map(|d| d * d).sum();
+        let (n, m) = (window.embedded as f64, reference.rows.max(1) as f64);
+        // The mean of ±1 is twice the share of those above 0, less 1.
+        let apart =
+            window.embedding.iter().zip(&reference.positive).map(|(w, r)| 2.0 * (*w as f64 / n - *r as f64 / m));
+        let mmd2 = apart.map(|d| d * d).sum::<f64>() / Fourier::FEATURES as f64;
         let weights: Vec<f64> = reference.weights.iter().map(|w| f64::from(*w)).collect();
-        let scale = 1.0 / n + 1.0 / reference.rows.max(1) as f64;
+        let scale = 1.0 / n + 1.0 / m;
         Some((mmd2, ln_weighted_chi2(mmd2 / scale, &weights)))
     }
 }

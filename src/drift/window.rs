@@ -1,8 +1,9 @@
 //! What a window holds while it is open.
 
+use super::fourier::Fourier;
 use super::profile::{MISSING, Profile};
 
-/// Counts of a window: one number per bin and feature, and the sum of the embeddings' Fourier features.
+/// Counts of a window: one number per bin and feature, and per Fourier feature of the embeddings.
 ///
 /// Windows of one profile are merged by addition, on the device or in any SQL engine.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,8 +13,8 @@ pub struct Counts {
     pub rows: u64,
     /// Counts per feature, in the order of [`Bins`](super::Bins).
     pub features: Vec<Vec<u64>>,
-    /// Sum of the Fourier features of the rows' embeddings; empty without an embedding in the profile.
-    pub embedding: Vec<f64>,
+    /// Per Fourier feature of the embeddings, the rows whose sign is positive; empty without an embedding in the profile.
+    pub embedding: Vec<u64>,
     /// Rows that brought an embedding.
     pub embedded: u64,
 }
@@ -24,7 +25,7 @@ impl Counts {
         Self {
             rows: 0,
             features: profile.features.iter().map(|f| vec![0; f.bins.len()]).collect(),
-            embedding: vec![0.0; profile.embedding.as_ref().map_or(0, |e| e.mean.len())],
+            embedding: vec![0; profile.embedding.as_ref().map_or(0, |e| e.positive.len())],
             embedded: 0,
         }
     }
@@ -45,10 +46,10 @@ impl Counts {
         counts[usize::from(bin).min(last)] += 1;
     }
 
-    /// Adds the Fourier features of one row's embedding; see [`Fourier::features`](super::Fourier::features).
-    pub fn add_embedding(&mut self, features: &[f32]) {
-        if features.len() == self.embedding.len() && !features.is_empty() {
-            self.embedding.iter_mut().zip(features).for_each(|(sum, z)| *sum += f64::from(*z));
+    /// Counts the signs of one row's embedding, without counting a row; see [`Fourier::signs`].
+    pub fn add_embedding(&mut self, signs: &[u8]) {
+        if 8 * signs.len() == self.embedding.len() && !signs.is_empty() {
+            self.embedding.iter_mut().zip(Fourier::each(signs)).for_each(|(n, positive)| *n += u64::from(positive));
             self.embedded += 1;
         }
     }
@@ -68,7 +69,7 @@ impl Counts {
         let empty = Self {
             rows: 0,
             features: self.features.iter().map(|f| vec![0; f.len()]).collect(),
-            embedding: vec![0.0; self.embedding.len()],
+            embedding: vec![0; self.embedding.len()],
             embedded: 0,
         };
         std::mem::replace(self, empty)

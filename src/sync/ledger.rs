@@ -208,6 +208,11 @@ impl<'a> Ledger<'a> {
             for (counts, bins) in window.features.iter().zip(&mut totals.features) {
                 privacy.add(counts, &mut bins.told, &mut bins.held, self.noise)?;
             }
+            if !window.embedding.is_empty() {
+                let (counts, bins) =
+                    ([&window.embedding[..], &[window.embedded]].concat(), totals.embedding.get_or_insert_default());
+                privacy.add(&counts, &mut bins.told, &mut bins.held, self.noise)?;
+            }
         }
         for (counts, bins) in [(&window.confidence, &mut totals.confidence), (&window.entropy, &mut totals.entropy)] {
             privacy.add(counts, &mut bins.told, &mut bins.held, self.noise)?;
@@ -269,10 +274,11 @@ impl<'a> Ledger<'a> {
     }
 
     fn fits_profile(&mut self, key: u32, window: &Window) -> bool {
-        match self.profile(key) {
-            Some(profile) => profile.features.iter().map(|f| f.bins.len()).eq(window.features.iter().map(Vec::len)),
-            None => window.features.is_empty(),
-        }
+        let profile = self.profile(key);
+        let signs = profile.and_then(|p| p.embedding.as_ref()).map_or(0, |e| e.positive.len());
+        let bins = profile.iter().flat_map(|p| &p.features).map(|f| f.bins.len());
+        (window.embedding.is_empty() || window.embedding.len() == signs)
+            && bins.eq(window.features.iter().map(Vec::len))
     }
 
     fn profile(&mut self, key: u32) -> Option<&Profile> {
@@ -400,6 +406,7 @@ impl state::Model {
         self.totals.class_ids = old.class_ids;
         self.totals.confidence = held(old.confidence);
         self.totals.entropy = held(old.entropy);
+        self.totals.embedding = old.embedding.map(held);
         (self.start, self.last) = (0, 0);
     }
 }

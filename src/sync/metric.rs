@@ -26,12 +26,19 @@ pub(super) struct Definition {
 
 /// Names of OpenTelemetry's conventions for generative AI where they have one, for every engine alike, so that one
 /// dashboard serves all; else under `selvedge.`. A batch holds them in this order.
-pub(super) const METRICS: [Definition; 13] = [
+pub(super) const METRICS: [Definition; 15] = [
     define("selvedge.windows", "{window}", "Closed windows", Kind::Sum),
     define("selvedge.requests", "{request}", "Requests by outcome", Kind::Sum),
     define("selvedge.feature", "1", "Rows per bin of a numeric feature", Kind::Histogram),
     define("selvedge.feature.category", "{row}", "Rows per category of a categorical feature", Kind::Sum),
     define("selvedge.feature.missing", "{row}", "Rows without a value of the feature", Kind::Sum),
+    define(
+        "selvedge.embedding",
+        "1",
+        "Rows per Fourier feature of the embedding whose sign is positive",
+        Kind::Histogram,
+    ),
+    define("selvedge.embedding.rows", "{row}", "Rows that brought an embedding", Kind::Sum),
     define("selvedge.class", "{row}", "Answers per class", Kind::Sum),
     define("selvedge.confidence", "1", "Confidence of the answers", Kind::Histogram),
     define("selvedge.entropy", "1", "Entropy of the answers, divided by its maximum", Kind::Histogram),
@@ -172,6 +179,11 @@ pub(super) fn of_model(model: &Model, profile: Option<&Profile>, time: u64) -> V
     }
     for (feature, bins) in profile.iter().flat_map(|p| &p.features).zip(&totals.features) {
         of_feature(&mut at, feature, &bins.told);
+    }
+    if let Some((rows, signs)) = totals.embedding.as_ref().and_then(|bins| bins.told.split_last()) {
+        // What is counted is the number of a feature; each has a bucket of its own.
+        at.histogram("selvedge.embedding", signs, (1..signs.len()).map(|i| (i - 1) as f64).collect(), vec![]);
+        at.sum("selvedge.embedding.rows", *rows, vec![]);
     }
     for (class, count) in totals.class_ids.iter().zip(&totals.classes.told).filter(|(_, count)| **count > 0) {
         at.sum("selvedge.class", *count, vec![KeyValue::new("selvedge.class", i64::from(*class))]);

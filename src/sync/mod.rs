@@ -15,6 +15,8 @@
 //! | `selvedge.feature` | histogram, bounds are the profile's edges | | `selvedge.feature.name` |
 //! | `selvedge.feature.category` | sum | rows | `selvedge.feature.name`, `selvedge.category` |
 //! | `selvedge.feature.missing` | sum | rows | `selvedge.feature.name` |
+//! | `selvedge.embedding` | histogram; bucket *j* counts the rows in which feature *j* of the embedding is positive | | |
+//! | `selvedge.embedding.rows` | sum | rows | |
 //! | `selvedge.class` | sum | rows | `selvedge.class` |
 //! | `selvedge.confidence`, `selvedge.entropy` | histogram | | |
 //! | `selvedge.feedback` | sum | labels | `selvedge.feedback.right` |
@@ -22,6 +24,9 @@
 //! | `gen_ai.server.time_to_first_token` | exponential histogram | s | the same |
 //! | `gen_ai.client.token.usage` | histogram of one bucket; its sum is the tokens | tokens | the same, `gen_ai.token.type` |
 //! | `selvedge.dropped` | sum | records | `selvedge.reason` |
+//!
+//! The two of the embedding are counts like those of bins: added up over devices, and with r of the profile's R rows
+//! positive, they give a fleet's MMD² as 4/128·Σ(bucket/rows − r/R)², exactly.
 //!
 //! The resource says whose they are: `service.name`, `service.version`, `service.instance.id`, `app.installation.id`
 //! (random, see [`Outbox::reset_install_id`]), `selvedge.model.name`, `.version` and `.digest`, `selvedge.backend`,

@@ -127,6 +127,9 @@ pub(super) struct Totals {
     pub right: u64,
     #[prost(uint64, tag = "14")]
     pub wrong: u64,
+    /// Counts of the embeddings' signs, and behind them of the rows that brought one.
+    #[prost(message, optional, tag = "15")]
+    pub embedding: Option<Bins>,
 }
 
 /// Counts of bins: what was told, and what is held back until it is enough.

@@ -6,7 +6,13 @@
 //!             1, boot (16 bytes), epoch, seq, monotonic_ns
 //!   counts    how many, then each; a zero is followed by how many more zeros come after it
 //!   option    0, or 1 and the value
+//!   payload   record; of a window also: how many lanes, then per lane the first record that is in no window, then
+//!             sections, each of kind, length in bytes and content
+//!   section 1 embedded, then embedding up to the end of the section; there where embedded is not 0
 //! ```
+//!
+//! Sections are how a window grows without another version: a reader passes over the kinds that it does not know, and the
+//! first readers over all of them, as they stop at the lanes.
 
 use super::record::{AlertRecord, Anchor, Boot, Drops, Feedback, ModelInfo, Record, Stamp, Window};
 use super::{Exponential, Reason};
@@ -19,8 +25,45 @@ const ALERT: u8 = 5;
 const FEEDBACK: u8 = 6;
 const DROPS: u8 = 7;
 
+const EMBEDDING: u64 = 1;
+
 /// The most counts that a record may have: far above any profile, far below any harm.
 const MAX_COUNTS: usize = 1 << 18;
+
+/// Appends a record with what goes with it: for a window, per lane, the first record that is in none.
+pub(super) fn encode_payload(record: &Record, stamp: &Stamp, next: &[u64], out: &mut Vec<u8>) {
+    encode(record, stamp, out);
+    let Record::Window(window) = record else { return };
+    put_number(out, next.len() as u64);
+    next.iter().for_each(|n| put_number(out, *n));
+    if window.embedded > 0 {
+        let mut section = Vec::new();
+        put_number(&mut section, window.embedded);
+        window.embedding.iter().for_each(|n| put_number(&mut section, *n));
+        put_number(out, EMBEDDING);
+        put_number(out, section.len() as u64);
+        out.extend_from_slice(&section);
+    }
+}
+
+/// The record of a payload, and what goes with it. What comes after the record and makes no sense is left out.
+pub(super) fn decode_payload(payload: &[u8], boot: [u8; 16], epoch: u64) -> Option<(Record, Vec<u64>)> {
+    let (mut record, mut left) = decode(payload, boot, epoch)?;
+    let Record::Window(window) = &mut record else { return Some((record, Vec::new())) };
+    let Some(next) = take_numbers(&mut left) else { return Some((record, Vec::new())) };
+    while let (Some(kind), Some(length)) = (take_number(&mut left), take_number(&mut left)) {
+        let section = usize::try_from(length).ok().and_then(|length| left.split_at_checked(length));
+        let Some((mut section, rest)) = section else { break };
+        left = rest;
+        if kind == EMBEDDING
+            && let Some(embedded) = take_number(&mut section)
+        {
+            let counts = std::iter::from_fn(|| take_number(&mut section));
+            (window.embedded, window.embedding) = (embedded, counts.collect());
+        }
+    }
+    Some((record, next))
+}
 
 /// Appends a record that is sealed with this stamp.
 pub(super) fn encode(record: &Record, stamp: &Stamp, out: &mut Vec<u8>) {
@@ -96,6 +139,11 @@ pub(super) fn take_number(left: &mut &[u8]) -> Option<u64> {
         }
     }
     None
+}
+
+fn take_numbers(left: &mut &[u8]) -> Option<Vec<u64>> {
+    let len = take_number(left)?;
+    (0..len.min(left.len() as u64)).map(|_| take_number(left)).collect()
 }
 
 fn zigzag(n: i64) -> u64 {
@@ -355,6 +403,9 @@ impl Reader<'_> {
             first_token: self.exponential()?,
             tokens_in: self.number()?,
             tokens_out: self.number()?,
+            // They stand in a section behind the record.
+            embedded: 0,
+            embedding: Vec::new(),
         })
     }
 

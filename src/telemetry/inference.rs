@@ -38,7 +38,8 @@ pub struct Inference<'a> {
     pub entropy: u8,
     /// The class that was answered; [`Inference::NO_CLASS`] where there is none.
     pub class: u16,
-    /// The bin of each feature, in the profile's order; 255 for a missing value. At most [`Inference::MAX_BINS`].
+    /// The bin of each feature, in the profile's order; 255 for a missing value. At most [`Inference::MAX_BINS`]. A writer
+    /// that tells signs of an embedding puts them behind, eight to a byte.
     pub bins: &'a [u8],
 }
 

@@ -25,7 +25,8 @@
 //!
 //! **What it costs.** Recording takes one pass over 64 bytes and reads the clock: no allocation, no lock, and no system call
 //! where the clock is read without one, as on all common systems. Threads share nothing while there are lanes. The files
-//! take `lanes × slots × 64` bytes, which are written once at the beginning, and [`Limits::bytes`].
+//! take `lanes × slots × 64` bytes, which are written once at the beginning, and [`Limits::bytes`]. A sealed window of ten
+//! features of 19 bins takes at most a kilobyte; one with embeddings 261 bytes more, up to 16,383 rows, and 390 beyond.
 //!
 //! **When it cannot keep.** A folder that cannot be written, a full disk, or another process in the same folder never
 //! fails the host: see [`Mode::Counting`]. A damaged file is set aside (`*.bad`, a few at most) and a new one begun; of a

@@ -68,6 +68,10 @@ impl From<Position> for Cursor {
 /// A record of the log. The `stamp` of each is set by sealing; what the caller puts there is not read.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most records are windows, and a box for each would be one more allocation"
+)]
 pub enum Record {
     /// The folder was opened. The first record of every epoch.
     Boot(Boot),
@@ -197,6 +201,10 @@ pub struct Window {
     pub tokens_in: u64,
     /// Tokens generated.
     pub tokens_out: u64,
+    /// Rows that brought an embedding.
+    pub embedded: u64,
+    /// Per sign that was made of an embedding, the rows in which it is positive; empty where no row brought one.
+    pub embedding: Vec<u64>,
 }
 
 /// An alert was raised or cleared.

@@ -6,6 +6,7 @@ mod learning;
 mod passing;
 mod posting;
 mod sharing;
+mod streams;
 mod surviving;
 mod weather;
 

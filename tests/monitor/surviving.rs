@@ -4,8 +4,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use selvedge::drift::{Profile, Row};
 use selvedge::layer::Monitor;
-use selvedge::layer::probe::Columns;
+use selvedge::layer::probe::{All, Columns, Embeddings, Probe};
 use selvedge::telemetry::{Durability, Limits, Telemetry};
 
 use crate::{COLUMNS, Noise, ask, echo, profile};
@@ -15,18 +16,39 @@ const FROM: &str = "SELVEDGE_MONITOR_TEST_FROM";
 const WINDOW: u64 = 200;
 
 fn monitor(dir: &Path) -> Monitor {
-    let telemetry = Telemetry::open(dir, Limits { durability: Durability::Process, ..Limits::default() });
-    Monitor::builder(echo().build(), telemetry, Columns::of("x", COLUMNS))
-        .profile(profile())
-        .window(WINDOW)
-        .build()
-        .unwrap()
+    watching(dir, Columns::of("x", COLUMNS), profile())
 }
 
-/// Answers until it is killed, and says after each answer how many there were in this life.
+/// Takes the row for its embedding, beside the columns.
+fn embedder(dir: &Path) -> Monitor {
+    let mut noise = Noise(7);
+    let rows: Vec<[f32; 2]> = (0..5000).map(|_| noise.row()).collect();
+    let fit = COLUMNS.iter().fold(Profile::fit().embedding(2), |fit, name| fit.number(*name));
+    let profile = fit.stream(|sink| {
+        rows.iter().try_for_each(|row| sink(&Row::new(&row.map(selvedge::drift::Value::Number)).embedding(row)))
+    });
+    watching(dir, All::new().and(Columns::of("x", COLUMNS)).and(Embeddings::of("y")), profile.unwrap())
+}
+
+fn watching(dir: &Path, probe: impl Probe + 'static, profile: Profile) -> Monitor {
+    let telemetry = Telemetry::open(dir, Limits { durability: Durability::Process, ..Limits::default() });
+    Monitor::builder(echo().build(), telemetry, probe).profile(profile).window(WINDOW).build().unwrap()
+}
+
 #[test]
-#[ignore = "the child of the next test"]
+#[ignore = "the child of the next tests"]
 fn child() {
+    answer_until_killed(monitor);
+}
+
+#[test]
+#[ignore = "the child of the last test"]
+fn embedding_child() {
+    answer_until_killed(embedder);
+}
+
+/// Says after each answer how many there were in this life.
+fn answer_until_killed(monitor: fn(&Path) -> Monitor) {
     let Some(dir) = std::env::var_os(DIR) else { return };
     let dead_from: u64 = std::env::var(FROM).unwrap().parse().unwrap();
     let monitor = monitor(Path::new(&dir));
@@ -41,9 +63,9 @@ fn child() {
 }
 
 /// Lets a child answer until it was heard to have done `calls`, kills it, and gives the number of its last answer.
-fn life(dir: &Path, calls: u64, dead_from: u64) -> u64 {
+fn life(child: &str, dir: &Path, calls: u64, dead_from: u64) -> u64 {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "surviving::child", "--ignored", "--nocapture"])
+        .args(["--exact", &format!("surviving::{child}"), "--ignored", "--nocapture"])
         .env(DIR, dir)
         .env(FROM, dead_from.to_string())
         .stdout(Stdio::piped())
@@ -67,7 +89,7 @@ fn a_killed_process_goes_on_where_it_was() {
     let (mut told, mut lives) = (0, 0);
     // The kill falls anywhere in a window.
     for calls in [50, 333, 420, 777, 130, 1] {
-        told += life(dir.path(), calls, u64::MAX);
+        told += life("child", dir.path(), calls, u64::MAX);
         lives += 1;
         let seen = {
             let monitor = monitor(dir.path());
@@ -93,7 +115,7 @@ fn a_killed_process_goes_on_where_it_was() {
 #[test]
 fn an_alert_outlives_the_process_and_is_not_raised_again() {
     let dir = tempfile::tempdir().unwrap();
-    life(dir.path(), 5 * WINDOW + 10, 2 * WINDOW);
+    life("child", dir.path(), 5 * WINDOW + 10, 2 * WINDOW);
     for _ in 0..2 {
         let monitor = monitor(dir.path());
         let alerts = monitor.alerts();
@@ -105,4 +127,41 @@ fn an_alert_outlives_the_process_and_is_not_raised_again() {
     let alerts = telemetry.read(selvedge::telemetry::Cursor::start(), usize::MAX);
     let raised = alerts.iter().filter(|(_, r)| matches!(r, selvedge::telemetry::Record::Alert(_))).count();
     assert_eq!(raised, 1);
+}
+
+/// The window in progress included: each row's signs lie in its record.
+#[test]
+fn embeddings_survive_with_their_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut seen, mut expected) = (0, vec![0; 128]);
+    for calls in [50, 333, 130] {
+        let told = life("embedding_child", dir.path(), calls, u64::MAX);
+        let monitor = embedder(dir.path());
+        let report = monitor.report();
+        let now = report.totals.rows + report.in_progress;
+        assert!(now - seen >= told && now - seen <= told + 1, "{told} were told, {} are there", now - seen);
+        let profile = monitor.profile().unwrap();
+        let fourier = &profile.embedding.as_ref().unwrap().fourier;
+        let mut noise = Noise(6);
+        for _ in seen..now {
+            let signs = fourier.signs(&noise.row()).unwrap();
+            expected.iter_mut().enumerate().for_each(|(j, n)| *n += u64::from(signs[j / 8] >> (j % 8) & 1));
+        }
+        seen = now;
+    }
+    let monitor = embedder(dir.path());
+    monitor.close_window();
+    let windows = monitor.windows();
+    assert!(
+        windows.iter().all(|w| w.window.embedded == w.window.rows && w.verdict.as_ref().unwrap().embedding.is_some())
+    );
+    let sum = |j: usize| windows.iter().map(|w| w.window.embedding[j]).sum::<u64>();
+    assert_eq!((windows.iter().map(|w| w.window.embedded).sum::<u64>(), (0..128).map(sum).collect()), (seen, expected));
+    // The next process has them from the log, and judges them alike.
+    let told = |windows: &[selvedge::layer::Summary]| -> Vec<_> {
+        let mmd2 = |w: &selvedge::layer::Summary| w.verdict.as_ref().unwrap().embedding.unwrap().mmd2;
+        windows.iter().map(|w| (w.window.index, w.window.embedding.clone(), mmd2(w))).collect()
+    };
+    drop(monitor);
+    assert_eq!(told(&embedder(dir.path()).windows()), told(&windows));
 }

@@ -7,8 +7,10 @@ use crate::{Code, Error, Result};
 const MAGIC: &[u8; 4] = b"SVDP";
 const VERSION: u16 = 1;
 const LEARNED: u16 = 1;
-const EMBEDDING: u16 = 2;
+/// An embedding whose features were cosines; no version writes it any more.
+const COSINES: u16 = 2;
 const RELIABILITY: u16 = 4;
+const EMBEDDING: u16 = 8;
 const HEAD: usize = 46;
 
 // --- Writing ----------------------------------------------------------------------------------------------------------
@@ -32,7 +34,7 @@ pub(super) fn encode(profile: &Profile) -> Vec<u8> {
         out.extend((embedding.fourier.width() as u32).to_le_bytes());
         out.extend(embedding.fourier.scale().to_le_bytes());
         varint(&mut out, embedding.rows);
-        out.extend(embedding.mean.iter().flat_map(|m| m.to_le_bytes()));
+        embedding.positive.iter().for_each(|n| varint(&mut out, *n));
         weights(&mut out, &embedding.weights);
     }
     if let Some(reliability) = &profile.reliability {
@@ -106,8 +108,12 @@ fn read(bytes: &[u8]) -> Result<Profile> {
     }
     let mut r = Reader { left: &body[6..], length: body.len() };
     let flags = u16::from_le_bytes(r.array()?);
-    if flags & !(LEARNED | EMBEDDING | RELIABILITY) != 0 {
+    if flags & !(LEARNED | COSINES | EMBEDDING | RELIABILITY) != 0 {
         return Err(r.corrupt(format!("flags: got {flags:#x}, which this version does not know")));
+    }
+    if flags & COSINES != 0 {
+        let wants = "expected the signs of its Fourier features, got their means";
+        return Err(Error::unsupported(format!("profile: embedding: {wants}; fit the profile anew")));
     }
     let model = r.array()?;
     let block = u32::from_le_bytes(r.array()?);
@@ -251,10 +257,13 @@ impl<'a> Reader<'a> {
         let width = u32::from_le_bytes(self.array()?) as usize;
         let scale = self.f32()?;
         let rows = self.varint()?;
-        let mean = (0..Fourier::FEATURES).map(|_| self.f32()).collect::<Result<_>>()?;
+        let positive = (0..Fourier::FEATURES).map(|_| self.varint()).collect::<Result<Vec<_>>>()?;
+        if positive.iter().any(|n| *n > rows) {
+            return Err(self.corrupt("embedding: more rows of one sign than there are"));
+        }
         let weights = self.weights(Fourier::FEATURES)?;
         let fourier = Fourier::new(seed, width, scale).map_err(|e| self.corrupt(e.message()))?;
-        Ok(Embedding { fourier, mean, rows, weights })
+        Ok(Embedding { fourier, positive, rows, weights })
     }
 
     fn reliability(&mut self) -> Result<Reliability> {

@@ -131,14 +131,14 @@ pub struct Moments {
     pub deviation: f64,
 }
 
-/// The reference of an embedding: the mean of its random Fourier features.
+/// The reference of an embedding: the counts of its random Fourier features.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Embedding {
     /// The map from embeddings to features; its numbers follow from its seed.
     pub fourier: Fourier,
-    /// Mean of the features over the reference.
-    pub mean: Vec<f32>,
+    /// Per feature, the rows whose sign is positive.
+    pub positive: Vec<u64>,
     /// Rows of the reference that brought an embedding.
     pub rows: u64,
     /// Weights of the limiting distribution of MMD², largest first.

@@ -86,7 +86,7 @@ pub(super) struct Second<'f> {
     expected: u64,
     block: usize,
     features: Vec<Counted>,
-    embedding: Option<(Fourier, Vec<f64>, u64, Blocks)>,
+    embedding: Option<(Fourier, Vec<u64>, u64, Blocks)>,
     reliability: Reliability,
 }
 
@@ -128,7 +128,7 @@ impl<'f> Second<'f> {
             expected: first.rows,
             block,
             features,
-            embedding: fourier.map(|f| (f, vec![0.0; n], 0, Blocks::new(n, block))),
+            embedding: fourier.map(|f| (f, vec![0; n], 0, Blocks::new(n, block))),
             reliability: Reliability::default(),
         })
     }
@@ -158,10 +158,16 @@ impl<'f> Second<'f> {
         if let Some(right) = row.right {
             self.reliability.add(confidence, right);
         }
-        if let Some((fourier, sum, rows, blocks)) = &mut self.embedding
-            && let Some(features) = fourier.features(row.embedding)
+        if let Some((fourier, positive, rows, blocks)) = &mut self.embedding
+            && let Some(signs) = fourier.signs(row.embedding)
         {
-            sum.iter_mut().zip(&features).for_each(|(s, z)| *s += f64::from(*z));
+            let norm = (Fourier::FEATURES as f32).sqrt().recip();
+            let mut features = [-norm; Fourier::FEATURES];
+            for ((n, z), is_positive) in positive.iter_mut().zip(&mut features).zip(Fourier::each(&signs)) {
+                if is_positive {
+                    (*n, *z) = (*n + 1, norm);
+                }
+            }
             *rows += 1;
             blocks.push(&features);
         }
@@ -194,8 +200,8 @@ impl<'f> Second<'f> {
             learned: self.fit.learned,
             block: self.block as u32,
             features: self.fit.features.iter().zip(self.features).map(feature).collect(),
-            embedding: self.embedding.map(|(fourier, sum, rows, blocks)| Embedding {
-                mean: sum.iter().map(|s| (s / rows.max(1) as f64) as f32).collect(),
+            embedding: self.embedding.map(|(fourier, positive, rows, blocks)| Embedding {
+                positive,
                 weights: blocks.spectrum(&[1.0; Fourier::FEATURES]).into_iter().map(|w| w as f32).collect(),
                 fourier,
                 rows,

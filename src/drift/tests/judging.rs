@@ -150,7 +150,7 @@ fn embeddings_that_move_are_seen_and_others_are_not() {
         let mut counts = Counts::new(&profile);
         for _ in 0..256 {
             counts.rows += 1;
-            counts.add_embedding(&embedding.fourier.features(&draw(shift)).unwrap());
+            counts.add_embedding(&embedding.fourier.signs(&draw(shift)).unwrap());
         }
         judge.judge(&counts.close()).unwrap().embedding.unwrap()
     };

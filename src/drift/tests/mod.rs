@@ -1,3 +1,4 @@
+mod detecting;
 mod judging;
 mod profile;
 mod statistics;

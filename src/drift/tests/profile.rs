@@ -80,7 +80,9 @@ fn hostile_bytes_with_a_right_checksum_do_no_harm() {
                     taken += 1;
                 }
                 Err(error) => {
-                    assert_eq!(error.code(), Code::Corrupt, "{error}");
+                    // Among the flags is one that an earlier version wrote.
+                    let code = if at == 6 && value == 2 { Code::Unsupported } else { Code::Corrupt };
+                    assert_eq!(error.code(), code, "{error}");
                     refused += 1;
                 }
             }
@@ -232,23 +234,30 @@ fn a_learner_learns_what_a_fit_fits() {
     assert_eq!(learner.left(), 100);
 }
 
-/// The kernel that the features stand for: zᵀ(x)·z(y) ≈ exp(−‖x − y‖²/2σ²), within √(1/D) or so.
+/// The kernel that the features stand for: zᵀ(x)·z(y) ≈ 8/π²·Σ exp(−k²‖x − y‖²/2σ²)/k² over odd k, within √(1/D) or so.
 #[test]
-fn fourier_features_estimate_the_gaussian_kernel() {
-    let fourier = Fourier::new(5, 8, 2.0).unwrap();
+fn signs_of_fourier_features_estimate_their_kernel() {
     let mut random = PythonRandom::new(2);
-    let mut worst = 0f32;
-    for _ in 0..50 {
+    let (mut worst, mut mean) = (0f32, 0f32);
+    for seed in 0..50 {
+        let fourier = Fourier::new(seed, 8, 2.0).unwrap();
         let x: Vec<f32> = (0..8).map(|_| normal(&mut random)).collect();
         let y: Vec<f32> = x.iter().map(|x| x + 0.5 * normal(&mut random)).collect();
-        let (zx, zy) = (fourier.features(&x).unwrap(), fourier.features(&y).unwrap());
-        let got: f32 = zx.iter().zip(&zy).map(|(a, b)| a * b).sum();
+        let (zx, zy) = (fourier.signs(&x).unwrap(), fourier.signs(&y).unwrap());
+        let apart: u32 = zx.iter().zip(&zy).map(|(a, b)| (a ^ b).count_ones()).sum();
+        let got = 1.0 - 2.0 * apart as f32 / Fourier::FEATURES as f32;
         let squares: f32 = x.iter().zip(&y).map(|(a, b)| (a - b) * (a - b)).sum();
-        worst = worst.max((got - (-squares / 8.0).exp()).abs());
+        let odd = (1..100).step_by(2).map(|k| (k * k) as f32);
+        let kernel: f32 = odd.map(|k2| (-k2 * squares / 8.0).exp() / k2).sum();
+        let off = got - 8.0 / std::f32::consts::PI.powi(2) * kernel;
+        (worst, mean) = (worst.max(off.abs()), mean + off / 50.0);
     }
-    assert!(worst < 0.3, "{worst}");
-    assert_eq!(fourier.features(&[0.0; 7]), None);
-    assert_eq!(fourier.features(&[f32::NAN; 8]), None);
+    // The deviation of 128 signs is 0.09 at most. A Gaussian kernel would be off by 0.14.
+    let fourier = Fourier::new(5, 8, 2.0).unwrap();
+    assert!(worst < 0.3 && mean.abs() < 0.05, "{worst} {mean}");
+    assert_eq!(fourier.signs(&[0.0; 7]), None);
+    assert_eq!(fourier.signs(&[f32::NAN; 8]), None);
+    assert_eq!(fourier.signs(&[f32::MAX; 8]), None);
     for (width, scale) in [(0, 1.0), (Fourier::MAX_WIDTH + 1, 1.0), (8, 0.0), (8, f32::NAN), (8, f32::INFINITY)] {
         assert_eq!(Fourier::new(0, width, scale).unwrap_err().code(), Code::InvalidArgument);
     }

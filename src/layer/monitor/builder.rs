@@ -12,9 +12,9 @@ use super::model::Model;
 use super::notice::Callback;
 use super::restore;
 use super::sorting::{Sorting, slot};
-use super::sums::Sums;
+use super::streams::Stream;
 use super::watch::Watch;
-use crate::drift::{Change, FalseAlarm, Persistence, Profile, Slo};
+use crate::drift::{Change, Detector, FalseAlarm, Persistence, Profile, Slo};
 use crate::engine::Engine;
 use crate::layer::probe::{Feature, Probe};
 use crate::telemetry::Telemetry;
@@ -40,6 +40,8 @@ pub(super) struct Settings {
     pub(super) slo: Slo,
     pub(super) calm: u32,
     pub(super) unlabelled: usize,
+    /// In the order of [`Stream::ALL`].
+    pub(super) detectors: [Detector; 3],
     pub(super) callback: Option<Callback>,
 }
 
@@ -68,6 +70,7 @@ impl Builder {
             slo: Slo::default(),
             calm: 3,
             unlabelled: 4096,
+            detectors: [Detector::default(); 3],
             callback: None,
         };
         Self { engine, telemetry, profile: None, probe, learn: 4, settings }
@@ -130,6 +133,32 @@ impl Builder {
         self
     }
 
+    /// What watches a stream for changes; [`Detector::adwin`] on each if not set. [`Detector::Ddm`] is for
+    /// [`Stream::Errors`] alone.
+    ///
+    /// Whatever finds a change, there is an alert only where the mean has become worse by enough to matter: see
+    /// [`Stream`]. A window tells of the others ([`Summary::shifts`](super::Summary::shifts)).
+    ///
+    /// ```
+    /// use selvedge::backend::fake::Fake;
+    /// use selvedge::drift::Detector;
+    /// use selvedge::layer::{Monitor, Stream};
+    /// use selvedge::telemetry::{Limits, Telemetry};
+    ///
+    /// let folder = tempfile::tempdir().unwrap();
+    /// let telemetry = Telemetry::open(folder.path(), Limits::default());
+    /// let monitor = Monitor::builder(Fake::text("yes").build(), telemetry, ())
+    ///     .detector(Stream::Latency, Detector::page_hinkley())
+    ///     .detector(Stream::Errors, Detector::Ddm)
+    ///     .detector(Stream::Confidence, Detector::Adwin { delta: 1e-4, clock: 32 })
+    ///     .build()?;
+    /// # Ok::<(), selvedge::Error>(())
+    /// ```
+    pub fn detector(mut self, stream: Stream, detector: Detector) -> Self {
+        self.settings.detectors[stream as usize] = detector;
+        self
+    }
+
     /// Told of every alert that is raised or cleared, on the thread that closed the window, with no lock held. A panic in
     /// it is contained and counted.
     pub fn on_alert(mut self, callback: impl Fn(&Change) + Send + Sync + 'static) -> Self {
@@ -142,7 +171,7 @@ impl Builder {
     /// Takes up what an earlier process has left: the records in the lanes, and the windows of the log.
     ///
     /// Errors: `InvalidArgument` for a profile of another model, one with a feature that the probe does not give, two
-    /// features of one name, or an option out of its range.
+    /// features of one name, a detector that is not for its stream, or an option out of its range.
     pub fn build(self) -> Result<Monitor> {
         let (probe, settings) = (self.probe, Arc::new(self.settings));
         if !(8..=65_536).contains(&settings.window) {
@@ -172,7 +201,6 @@ impl Builder {
             bare_slot: slot(model.digest, &[]),
             learning: (learns && sorting.get().is_none()).then(|| Learning::new(model.digest, &features, rows)),
             sorting,
-            sums: Sums::new(),
             probe_panics: AtomicU64::new(0),
             missed_rows: AtomicU64::new(0),
             features,

@@ -9,8 +9,6 @@ use super::hub::Hub;
 use super::learning::Learning;
 use super::outcome::Outcome;
 use super::sorting::Sorting;
-use super::sums::Sums;
-use crate::drift::Fourier;
 use crate::engine::{Answer, Engine, Provenance, Spec};
 use crate::layer::probe::{Decision, Feature, Probe, Rows, Sheet, finish_number};
 use crate::telemetry::{Inference, Telemetry};
@@ -35,7 +33,6 @@ pub(super) struct Seen {
     pub(super) features: Vec<Feature>,
     /// `None` if no profile is to be learned.
     pub(super) learning: Option<Learning>,
-    pub(super) sums: Sums,
     pub(super) probe_panics: AtomicU64,
     pub(super) missed_rows: AtomicU64,
 }
@@ -92,8 +89,6 @@ impl Core {
     ) {
         let seen = &*self.seen;
         seen.missed_rows.fetch_add(sheet.missed, Ordering::Relaxed);
-        // Before the rows: the one that closes a window takes these along.
-        self.add_embeddings(sheet);
         let finish = finish_number(&answer.finish);
         let (mut bins, unseen) = ([0; Inference::MAX_BINS], Decision::default());
         for row in 0..sheet.rows().max(1) {
@@ -120,25 +115,16 @@ impl Core {
             match sorting {
                 // An answer that the probe did not understand has no row to compare.
                 Some(sorting) if row < sheet.rows() => {
-                    let latency_ms = waited.as_secs_f32() * 1e3;
-                    inference.bins = sorting.sort(values, decision, latency_ms, &mut bins);
+                    let sorted = sorting.sort(values, decision, waited.as_secs_f32() * 1e3, &mut bins);
+                    let signed = sorting.sign(sheet.embedding(row), &mut bins);
+                    seen.missed_rows.fetch_add(u64::from(signed.is_none()), Ordering::Relaxed);
+                    inference.bins = &bins[..sorted + signed.unwrap_or(0)];
                 }
                 Some(_) => {}
                 None => seen.learn(row, sheet),
             }
             self.telemetry.record(&inference);
             self.hub.noted();
-        }
-    }
-
-    fn add_embeddings(&self, sheet: &Sheet) {
-        let Some(sorting) = self.seen.sorting.get() else { return };
-        let Some(reference) = &sorting.profile.embedding else { return };
-        for (_, embedding) in sheet.embeddings() {
-            let features: Option<[f32; Fourier::FEATURES]> = reference.fourier.features(embedding);
-            if !features.is_some_and(|features| self.seen.sums.add(&features)) {
-                self.seen.missed_rows.fetch_add(1, Ordering::Relaxed);
-            }
         }
     }
 
@@ -169,8 +155,7 @@ impl Seen {
     fn learn(&self, row: usize, sheet: &Sheet) {
         let Some(learning) = &self.learning else { return };
         if row < sheet.rows() {
-            let embedding = sheet.embeddings().find(|(r, _)| *r == row).map_or(&[][..], |(_, e)| e);
-            learning.push(sheet.row(row).0, embedding);
+            learning.push(sheet.row(row).0, sheet.embedding(row));
         }
     }
 }

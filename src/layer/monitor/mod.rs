@@ -15,7 +15,6 @@ mod restore;
 mod run;
 mod sorting;
 mod streams;
-mod sums;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -43,6 +42,12 @@ use watch::Truth;
 /// `monitor`. Once warm, a watched call allocates the box of its run and nothing else, and no caller waits for another.
 /// The answer that fills a window closes it on its way: that takes some microseconds and, under
 /// [`Durability::Power`](crate::telemetry::Durability::Power), one sync of a file.
+///
+/// Embeddings are compared as a whole: of each, 128 signs lie beside the bins in the row's record, 16 bytes, and so they
+/// survive a kill as the bins do. A window has the exact counts of the rows whose signs are positive, in
+/// [`Window::embedding`](crate::telemetry::Window::embedding).
+///
+/// The confidence, errors and latency of answers are watched by a detector each, which [`Builder::detector`] chooses.
 ///
 /// Clones are the same monitor. Monitors of several models may share one telemetry folder.
 ///

@@ -79,10 +79,13 @@ impl Open {
         }
         count_part(&mut window.confidence, inference.confidence);
         count_part(&mut window.entropy, inference.entropy);
-        if let Some(counts) = self.counts.as_mut().filter(|c| !c.features.is_empty())
-            && counts.features.len() == inference.bins.len()
+        // A record without bins is of an answer that the probe did not understand.
+        if let Some(counts) = &mut self.counts
+            && let Some((bins, signs)) = inference.bins.split_at_checked(counts.features.len())
+            && !inference.bins.is_empty()
         {
-            counts.add_row(inference.bins);
+            counts.add_row(bins);
+            counts.add_embedding(signs);
         }
     }
 }

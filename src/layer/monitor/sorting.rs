@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::drift::{Bins, MISSING, Profile, Source};
+use crate::drift::{Bins, Fourier, MISSING, Profile, Source};
 use crate::engine::Digest;
 use crate::layer::probe::{Decision, Feature, code};
 use crate::telemetry::{Inference, ModelInfo};
@@ -46,8 +46,9 @@ impl Sorting {
             let got = Digest(profile.model);
             return Err(Error::invalid(format!("profile: expected one of the model {model}, got one of {got}")));
         }
-        if profile.features.len() > Inference::MAX_BINS {
-            let (most, got) = (Inference::MAX_BINS, profile.features.len());
+        let most = Inference::MAX_BINS - if profile.embedding.is_some() { Fourier::BYTES } else { 0 };
+        if profile.features.len() > most {
+            let got = profile.features.len();
             return Err(Error::invalid(format!("profile: expected at most {most} features, got {got}")));
         }
         let columns = profile.features.iter().map(|feature| {
@@ -73,14 +74,14 @@ impl Sorting {
         Ok(Self { slot: slot(model, &profile.encode()), profile, columns })
     }
 
-    /// Writes the bin of each feature; gives back the part of `into` that was written.
-    pub(super) fn sort<'a>(
+    /// Writes the bin of each feature; gives back how many.
+    pub(super) fn sort(
         &self,
         values: &[f32],
         decision: &Decision,
         latency_ms: f32,
-        into: &'a mut [u8; Inference::MAX_BINS],
-    ) -> &'a [u8] {
+        into: &mut [u8; Inference::MAX_BINS],
+    ) -> usize {
         for ((column, feature), bin) in self.columns.iter().zip(&self.profile.features).zip(into.iter_mut()) {
             let value = match column.from {
                 From::Probe(i) => values.get(i).copied().unwrap_or(f32::NAN),
@@ -96,7 +97,16 @@ impl Sorting {
                 Sorter::Categories(codes) => codes.iter().position(|c| *c == value).unwrap_or(codes.len()) as u8,
             };
         }
-        &into[..self.columns.len()]
+        self.columns.len()
+    }
+
+    /// Writes the signs of an embedding behind the bins; gives back how many bytes. `None` for an embedding that is not
+    /// one of the profile's; nothing is written where row or profile have none.
+    pub(super) fn sign(&self, embedding: &[f32], into: &mut [u8; Inference::MAX_BINS]) -> Option<usize> {
+        let Some(reference) = self.profile.embedding.as_ref().filter(|_| !embedding.is_empty()) else { return Some(0) };
+        let signs = reference.fourier.signs(embedding)?;
+        into[self.columns.len()..][..signs.len()].copy_from_slice(&signs);
+        Some(signs.len())
     }
 }
 

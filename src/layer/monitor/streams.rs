@@ -1,10 +1,11 @@
 //! Detectors of change on the scalars of every answer.
 
 use super::outcome::Outcome;
-use crate::drift::Adwin;
+use crate::drift::{Detector, Watcher};
 use crate::telemetry::Inference;
+use crate::{Error, Result};
 
-/// ADWIN on confidence, errors and latency.
+/// A detector each on confidence, errors and latency.
 #[derive(Debug)]
 pub(super) struct Streams {
     streams: [Watched; 3],
@@ -13,12 +14,15 @@ pub(super) struct Streams {
 #[derive(Debug)]
 struct Watched {
     stream: Stream,
-    adwin: Adwin,
+    watcher: Watcher,
     /// The mean before the last change, while it is not known to be of no matter.
     before: Option<f64>,
 }
 
-/// A scalar that every answer brings.
+/// A scalar that every answer brings, watched by a [`Detector`](crate::drift::Detector).
+///
+/// A change raises an alert where it is for the worse and large enough for somebody to care: a confidence that fell by
+/// 0.05, 1 % more errors, answers that take half as long again and a millisecond longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stream {
@@ -42,13 +46,22 @@ impl Stream {
         }
     }
 
-    /// From the scale that ADWIN sees to the unit of the stream.
+    /// The least deviation of the values that a detector sees: a point of confidence, one failure in a hundred requests, a
+    /// twentieth of the latency. What is less matters to nobody.
+    fn least_deviation(self) -> f64 {
+        match self {
+            Stream::Confidence => 0.01,
+            Stream::Errors => 0.1,
+            Stream::Latency => 0.05,
+        }
+    }
+
+    /// From the scale that the detector sees to the unit of the stream.
     fn told(self, mean: f64) -> f64 {
         if self == Stream::Latency { mean.exp() } else { mean }
     }
 
-    /// Whether a change is large enough for somebody to care: a confidence that fell by 0.05, 1 % more errors, answers
-    /// that take half as long again and a millisecond longer. A change for the better is no cause.
+    /// Whether a change is large enough for somebody to care. One for the better is no cause.
     fn matters(self, before: f64, after: f64) -> bool {
         match self {
             Stream::Confidence => before - after >= 0.05,
@@ -58,7 +71,7 @@ impl Stream {
     }
 }
 
-/// A change that ADWIN has found in a stream.
+/// A change that a detector has found in a stream.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Shift {
@@ -75,9 +88,10 @@ const TOLD: u64 = 32;
 const SETTLED: u64 = 128;
 
 impl Streams {
-    pub(super) fn new() -> Self {
-        let watched = |stream| Watched { stream, adwin: Adwin::new(), before: None };
-        Self { streams: Stream::ALL.map(watched) }
+    /// A detector per stream, in the order of [`Stream::ALL`].
+    pub(super) fn new(detectors: &[Detector; 3]) -> Result<Self> {
+        let [confidence, errors, latency] = Stream::ALL.map(|stream| Watched::new(stream, detectors[stream as usize]));
+        Ok(Self { streams: [confidence?, errors?, latency?] })
     }
 
     /// Takes a record; gives the changes found.
@@ -98,7 +112,7 @@ impl Streams {
 
     /// The streams that are worse than before their last change, by enough to matter.
     pub(super) fn worse(&self) -> impl Iterator<Item = Shift> {
-        self.streams.iter().filter(|watched| watched.adwin.width() >= TOLD).filter_map(|watched| {
+        self.streams.iter().filter(|watched| watched.watcher.width() >= TOLD).filter_map(|watched| {
             let (stream, before, after) = (watched.stream, watched.before?, watched.mean());
             stream.matters(before, after).then_some(Shift { stream, before, after })
         })
@@ -106,17 +120,28 @@ impl Streams {
 }
 
 impl Watched {
+    fn new(stream: Stream, detector: Detector) -> Result<Self> {
+        let name = stream.name();
+        if detector == Detector::Ddm && stream != Stream::Errors {
+            return Err(Error::invalid(format!("detector of {name}: expected one for numbers, got DDM, for failures")));
+        }
+        let watcher = detector
+            .watch(stream.least_deviation())
+            .map_err(|e| Error::invalid(format!("detector of {name}: {}", e.message())))?;
+        Ok(Self { stream, watcher, before: None })
+    }
+
     fn update(&mut self, value: f64) -> Option<Shift> {
         let before = self.mean();
-        let changed = self.adwin.update(value);
+        let changed = self.watcher.update(value);
         let (stream, after) = (self.stream, self.mean());
         if changed {
             self.before.get_or_insert(before);
         }
-        // At the change itself the window still holds values from before it; it begins anew with the next one.
+        // At the change itself the mean may still hold values from before it; it begins anew with the next one.
         if let Some(before) = self.before
             && !changed
-            && self.adwin.width() >= SETTLED
+            && self.watcher.width() >= SETTLED
             && !stream.matters(before, after)
         {
             self.before = None;
@@ -125,6 +150,6 @@ impl Watched {
     }
 
     fn mean(&self) -> f64 {
-        self.stream.told(self.adwin.mean())
+        self.stream.told(self.watcher.mean())
     }
 }

@@ -57,7 +57,7 @@ impl Watch {
             given_way: 0,
             open,
             index: 0,
-            streams: Streams::new(),
+            streams: Streams::new(&settings.detectors)?,
             concept: Concept::new(settings.unlabelled),
             accuracy_before: None,
             estimated: None,
@@ -82,6 +82,9 @@ impl Watch {
                 let mut counts = Counts::new(judge.profile());
                 let fits = counts.features.len() == window.features.len();
                 (counts.rows, counts.features) = (window.rows, window.features.clone());
+                if window.embedding.len() == counts.embedding.len() {
+                    (counts.embedded, counts.embedding) = (window.embedded, window.embedding.clone());
+                }
                 fits.then_some(counts)
             });
             let health = Outcome::health_of(&window);
@@ -102,7 +105,9 @@ impl Watch {
     pub(super) fn inherit(&mut self, earlier: Watch) {
         self.open = earlier.open;
         self.index = earlier.index;
-        self.streams = earlier.streams;
+        if self.settings.detectors == earlier.settings.detectors {
+            self.streams = earlier.streams;
+        }
         self.concept = earlier.concept;
         self.accuracy_before = earlier.accuracy_before;
         self.board = earlier.board;
@@ -201,9 +206,8 @@ impl Watch {
         if let Some(counts) = &mut counts {
             window.features.clone_from(&counts.features);
             counts.rows = window.rows;
-            let (sum, rows) = self.seen.sums.take();
-            if sum.len() == counts.embedding.len() {
-                (counts.embedding, counts.embedded) = (sum, rows);
+            if counts.embedded > 0 {
+                (window.embedded, window.embedding) = (counts.embedded, counts.embedding.clone());
             }
         }
         self.introduce(telemetry);
@@ -226,7 +230,7 @@ impl Watch {
         Summary { window, verdict, health, breaches, shifts }
     }
 
-    /// ADWIN takes values to be independent. Where the profile says that rows depend on those before them, a fall in
+    /// The detectors take values to be independent. Where the profile says that rows depend on those before them, a fall in
     /// confidence may be a season, and is left to the judge.
     fn worse_streams(&self) -> Vec<Shift> {
         let dependent = self.judge.as_ref().is_some_and(|judge| judge.profile().block > 1);

@@ -6,7 +6,9 @@ use crate::engine::{Answer, Embed, Request};
 
 /// The vectors of an output of shape `[rows, numbers]`, for the comparison of embeddings as a whole (MMD²).
 ///
-/// It has no features. Each vector becomes 128 random Fourier features, of which only the sum over a window is kept.
+/// It has no features. Each vector becomes the signs of 128 random Fourier features (see
+/// [`Fourier`](crate::drift::Fourier)): 128 bits, which lie in the telemetry's lanes as the bins of a feature do, until
+/// they are overwritten. A window keeps how many rows each sign was positive in, and nothing else leaves the device.
 ///
 /// ```
 /// use selvedge::layer::probe::{Embeddings, Probe};

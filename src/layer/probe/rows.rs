@@ -49,17 +49,23 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Adds the embedding of a row. All of one monitor have the same width; another one is ignored.
+    /// Adds the embedding of a row; a second one replaces the first. All of one monitor have the same width; another one
+    /// is ignored.
     pub fn embedding(&mut self, row: usize, numbers: impl ExactSizeIterator<Item = f32>) {
         if self.sheet.grow(row).is_none() || numbers.len() == 0 {
             return;
         }
         let sheet = &mut *self.sheet;
-        if sheet.embedded.is_empty() {
+        if sheet.embeddings.is_empty() {
             sheet.embedding_width = numbers.len();
         }
-        if sheet.embedding_width == numbers.len() {
-            sheet.embedded.push(row);
+        if sheet.embedding_width != numbers.len() {
+            return;
+        }
+        if let Some(begin) = sheet.embedding_at(row) {
+            sheet.embeddings[begin..].iter_mut().zip(numbers).for_each(|(place, number)| *place = number);
+        } else {
+            sheet.embedded[row] = (sheet.embeddings.len() / numbers.len()) as u32 + 1;
             sheet.embeddings.extend(numbers);
         }
     }
@@ -123,7 +129,8 @@ pub(in crate::layer) struct Sheet {
     values: Vec<f32>,
     marks: Vec<Decision>,
     embedding_width: usize,
-    embedded: Vec<usize>,
+    /// Per row, the number of its embedding, from 1; 0 where it has none.
+    embedded: Vec<u32>,
     embeddings: Vec<f32>,
     /// Rows that did not fit.
     pub(in crate::layer) missed: u64,
@@ -149,6 +156,7 @@ impl Sheet {
         }
         if row >= self.marks.len() {
             self.marks.resize(row + 1, Decision::default());
+            self.embedded.resize(row + 1, 0);
             self.values.resize((row + 1) * self.width, f32::NAN);
         }
         Some(())
@@ -162,13 +170,19 @@ impl Sheet {
         (&self.values[row * self.width..(row + 1) * self.width], &self.marks[row])
     }
 
-    /// Rows and their embeddings.
-    pub(in crate::layer) fn embeddings(&self) -> impl Iterator<Item = (usize, &[f32])> {
-        self.embedded.iter().copied().zip(self.embeddings.chunks_exact(self.embedding_width.max(1)))
+    /// The embedding of a row; empty where it has none.
+    pub(in crate::layer) fn embedding(&self, row: usize) -> &[f32] {
+        self.embedding_at(row).map_or(&[], |begin| &self.embeddings[begin..begin + self.embedding_width])
+    }
+
+    fn embedding_at(&self, row: usize) -> Option<usize> {
+        let number = self.embedded.get(row).copied().unwrap_or(0);
+        Some(number.checked_sub(1)? as usize * self.embedding_width)
     }
 
     /// Bytes that the sheet holds on to.
     pub(in crate::layer) fn bytes(&self) -> usize {
-        self.values.capacity() * 4 + self.marks.capacity() * size_of::<Decision>() + self.embeddings.capacity() * 4
+        let numbers = self.values.capacity() + self.embedded.capacity() + self.embeddings.capacity();
+        4 * numbers + self.marks.capacity() * size_of::<Decision>()
     }
 }

@@ -154,12 +154,14 @@ fn embeddings_are_held_row_by_row() {
     let mut sheet = Sheet::new(0);
     let vectors = tensor(&[2, 3], &[1., 2., 3., 4., 5., 6.]);
     Embeddings::default().answer(&answer(vec![(Embed::OUTPUT, vectors)]), &mut Rows::new(&mut sheet));
-    let held: Vec<_> = sheet.embeddings().map(|(row, e)| (row, e.to_vec())).collect();
-    assert_eq!(held, [(0, vec![1., 2., 3.]), (1, vec![4., 5., 6.])]);
-    Rows::new(&mut sheet).embedding(2, [1.0f32].into_iter());
-    assert_eq!(sheet.embeddings().count(), 2, "of another width");
+    assert_eq!([0, 1].map(|row| sheet.embedding(row).to_vec()), [[1., 2., 3.], [4., 5., 6.]]);
+    Rows::new(&mut sheet).embedding(0, [7.0f32, 8.0, 9.0].into_iter());
+    Rows::new(&mut sheet).embedding(3, [1.0f32].into_iter());
+    let held = [0, 1, 2, 3, 4].map(|row| sheet.embedding(row).first().copied());
+    assert_eq!(held, [Some(7.), Some(4.), None, None, None], "replaced, of no embedding, of another width, of no row");
+    assert_eq!(sheet.rows(), 4);
     sheet.clear();
-    assert_eq!((sheet.embeddings().count(), sheet.rows()), (0, 0));
+    assert_eq!((sheet.embedding(0), sheet.rows()), (&[][..], 0));
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use super::made::{Log, SECOND, T0, plain, rows, sums};
-use crate::drift::{Bins, Feature, Profile, Source};
+use crate::drift::{self, Bins, Feature, Profile, Source};
 use crate::sync::ledger::Ledger;
 use crate::sync::otlp::{Data, ExportMetricsServiceRequest, HistogramDataPoint, Number};
 use crate::sync::privacy::Noise;
@@ -101,6 +101,61 @@ fn features_have_the_bounds_of_the_profile() {
     assert_eq!(confidence[1].explicit_bounds, [0.25, 0.5, 0.75]);
     assert_eq!(confidence[1].bucket_counts, [0, 20, 40, 60]);
     assert!(sums(&requests.metrics, "selvedge.dropped").is_empty());
+}
+
+/// The counts of the embeddings are those of bins: what a fleet adds up is what the judge makes of all rows.
+#[test]
+fn embeddings_are_told_by_counts_that_a_fleet_adds_up() {
+    let mut random = 9u64;
+    let mut unit = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 40) as f32 / (1u64 << 24) as f32
+    };
+    let home: Vec<[f32; 2]> = (0..500).map(|_| [unit(), unit()]).collect();
+    let fit = Profile::fit().embedding(2);
+    let profile = fit.stream(|sink| home.iter().try_for_each(|r| sink(&drift::Row::default().embedding(r)))).unwrap();
+    let reference = profile.embedding.clone().unwrap();
+    let mut pooled = drift::Counts::new(&profile);
+    let mut added = [0u64; 129];
+    for device in 0..2 {
+        let mut log = Log::new();
+        log.anchor(T0);
+        log.model(1, "meaning", Some(&profile));
+        for second in [60, 120] {
+            let mut counts = drift::Counts::new(&profile);
+            for _ in 0..100 + 10 * device {
+                counts.add_embedding(&reference.fourier.signs(&[0.2 + unit(), unit()]).unwrap());
+            }
+            log.now = second * SECOND;
+            let (embedded, embedding) = (counts.embedded, counts.embedding.clone());
+            log.window(60, Window { embedded, embedding, ..rows(counts.embedded) });
+            pooled.merge(&counts);
+        }
+        let requests = told(&plain(), &mut log);
+        let signs = histograms(&requests.metrics, "selvedge.embedding").pop().unwrap();
+        assert_eq!((signs.explicit_bounds.len(), &signs.explicit_bounds[..3]), (127, &[0.0, 1.0, 2.0][..]));
+        assert_eq!(signs.count, signs.bucket_counts.iter().sum::<u64>());
+        added.iter_mut().zip(&signs.bucket_counts).for_each(|(a, b)| *a += b);
+        let (start, _, embedded) = *sums(&requests.metrics, "selvedge.embedding.rows").last().unwrap();
+        assert_eq!(start, T0);
+        added[128] += embedded as u64;
+    }
+    assert_eq!((&added[..128], added[128]), (&pooled.embedding[..], pooled.embedded));
+    let apart = |(w, r): (&u64, &u64)| *w as f64 / added[128] as f64 - *r as f64 / reference.rows as f64;
+    let mmd2 = 4.0 / 128.0 * added.iter().zip(&reference.positive).map(apart).map(|d| d * d).sum::<f64>();
+    let mut judge = drift::Judge::new(std::sync::Arc::new(profile), drift::Policy::default()).unwrap();
+    let judged = judge.judge(&pooled).unwrap().embedding.unwrap();
+    assert!((mmd2 - judged.mmd2).abs() < 1e-15 && judged.p < 1e-6, "{mmd2} {judged:?}");
+
+    // Signs of another profile are not added up.
+    let mut log = Log::new();
+    log.anchor(T0);
+    log.model(1, "meaning", Some(&self::profile()));
+    let features = vec![vec![1, 20, 30, 4, 5], vec![10, 0, 3, 47]];
+    log.window(60, Window { features, embedded: 60, embedding: vec![1; 128], ..rows(60) });
+    let requests = told(&plain(), &mut log);
+    assert!(histograms(&requests.metrics, "selvedge.embedding").is_empty());
+    assert_eq!(sums(&requests.metrics, "selvedge.dropped").last().map(|(_, _, n)| *n), Some(1));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use super::super::Exponential;
 use super::super::record::*;
 use super::super::tests::examples;
-use super::{decode, encode, put_number, take_number};
+use super::{decode, decode_payload, encode, encode_payload, put_number, take_number};
 
 const BOOT: [u8; 16] = [7; 16];
 
@@ -85,6 +85,8 @@ fn a_window_of_ten_features_takes_a_kilobyte() {
         features: vec![vec![4096 / 19; 19]; 10],
         outcomes: (0..8).map(|o| (o, 500)).collect(),
         classes: (0..10).map(|c| (c, 409)).collect(),
+        embedded: 0,
+        embedding: vec![],
         confidence: vec![204; 20],
         entropy: vec![204; 20],
         first_token: latency.clone(),
@@ -92,10 +94,56 @@ fn a_window_of_ten_features_takes_a_kilobyte() {
         tokens_in: 1 << 30,
         tokens_out: 1 << 30,
     };
-    let mut bytes = Vec::new();
-    encode(&Record::Window(window), &stamp(1 << 30), &mut bytes);
-    // Beside it: the lanes' numbers and the frame.
-    let beside = 1 + 16 * 5 + 12;
-    println!("a window of 10 features × 19 bins: {} bytes, at most {beside} beside it", bytes.len());
-    assert!(bytes.len() + beside <= 1024, "{} bytes", bytes.len());
+    let sealed = |window: &Window| {
+        let (mut bytes, next) = (Vec::new(), [1 << 34; 16]);
+        encode_payload(&Record::Window(window.clone()), &stamp(1 << 30), &next, &mut bytes);
+        bytes.len() + 12
+    };
+    let bare = sealed(&window);
+    println!("a window of 10 features × 19 bins: {bare} bytes");
+    assert!(bare <= 1024, "{bare} bytes");
+    // With embeddings: two bytes each for 128 counts, and five for the section. Three each from 16,384 rows on.
+    for (rows, most) in [(4096, 261), (16_383, 261), (65_536, 390)] {
+        let full = Window { embedded: rows, embedding: vec![rows; 128], ..window.clone() };
+        let more = sealed(&full) - bare;
+        println!("embeddings of {rows} rows: {more} bytes more");
+        assert!(more <= most, "{more} bytes");
+    }
+}
+
+#[test]
+fn a_window_has_sections_behind_its_lanes() {
+    let window =
+        Window { stamp: stamp(4), rows: 300, embedded: 299, embedding: vec![0, 299, 128, 1], ..Window::default() };
+    let (mut bytes, next) = (Vec::new(), [7, 0, 300]);
+    encode_payload(&Record::Window(window.clone()), &stamp(4), &next, &mut bytes);
+    let whole = bytes.clone();
+    let back = |bytes: &[u8]| decode_payload(bytes, BOOT, 9).unwrap();
+    assert_eq!(back(&bytes), (Record::Window(window.clone()), next.to_vec()));
+    // A section of a later version is passed over, wherever it stands.
+    bytes.extend([99, 2, 1, 1]);
+    assert_eq!(back(&bytes), (Record::Window(window.clone()), next.to_vec()));
+    let bare = Window { embedded: 0, embedding: vec![], ..window.clone() };
+    let mut later = Vec::new();
+    encode_payload(&Record::Window(bare.clone()), &stamp(4), &next, &mut later);
+    let section = &whole[later.len()..];
+    assert_eq!(section, [1, 8, 0xab, 2, 0, 0xab, 2, 0x80, 1, 1]);
+    later.extend([&[99, 2, 1, 1], section].concat());
+    assert_eq!(back(&later), (Record::Window(window.clone()), next.to_vec()));
+    // What the first readers see of it is the record and, behind it, the lanes.
+    let (record, mut rest) = decode(&whole, BOOT, 9).unwrap();
+    assert_eq!((record, super::take_numbers(&mut rest)), (Record::Window(bare), Some(next.to_vec())));
+    // One that ends early costs itself and no more.
+    for len in whole.len() - section.len()..whole.len() {
+        let (Record::Window(cut), lanes) = back(&whole[..len]) else { panic!() };
+        assert_eq!((cut.rows, cut.embedded, lanes), (300, 0, next.to_vec()), "{len}");
+    }
+    for i in 0..section.len() {
+        for value in [0, 1, 0x7f, 0x80, 0xff] {
+            let mut changed = whole.clone();
+            changed[later.len() - section.len() - 4 + i] = value;
+            let (Record::Window(read), lanes) = back(&changed) else { panic!() };
+            assert!(read.rows == 300 && read.embedding.len() < 16 && lanes == next, "{i} {value}");
+        }
+    }
 }

@@ -194,7 +194,9 @@ impl Log {
             let Some(header) = Header::decode(&file) else { continue };
             for payload in segment::frames(&file, self.rules.checksums).0 {
                 let len = payload.len() + FRAME_BYTES;
-                let Some((record, _)) = codec::decode(&file[payload], header.boot, header.epoch) else { continue };
+                let Some((record, _)) = codec::decode_payload(&file[payload], header.boot, header.epoch) else {
+                    continue;
+                };
                 let position = record.stamp().position();
                 // What an error left half done was counted as lost, and cannot be acknowledged.
                 let is_sealed = self.files[i].seqs.binary_search(&position.seq).is_ok();
@@ -254,13 +256,7 @@ impl Log {
             let seq = self.last_seq + 1 + batch.seqs.len() as u64;
             let monotonic_ns = moment.now.monotonic_ns;
             let stamp = Stamp { boot: self.boot, epoch: self.epoch, seq, monotonic_ns };
-            segment::put_frame(&mut batch.bytes, |out| {
-                codec::encode(record, &stamp, out);
-                if matches!(record, Record::Window(_)) {
-                    codec::put_number(out, next.len() as u64);
-                    next.iter().for_each(|n| codec::put_number(out, *n));
-                }
-            });
+            segment::put_frame(&mut batch.bytes, |out| codec::encode_payload(record, &stamp, next, out));
             batch.seqs.push(seq);
         };
         if let Some(boot) = self.boot_record {

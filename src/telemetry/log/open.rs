@@ -122,7 +122,7 @@ impl Found {
             return;
         }
         // A kind of a later version is passed over.
-        let Some((record, mut rest)) = codec::decode(payload, header.boot, header.epoch) else { return };
+        let Some((record, next)) = codec::decode_payload(payload, header.boot, header.epoch) else { return };
         let position = record.stamp().position();
         // A record that was written again after an error stands in two files.
         if position <= self.log.last {
@@ -131,10 +131,8 @@ impl Found {
         self.log.last = position;
         segment.seqs.push(position.seq);
         match record {
-            Record::Window(window) => {
-                if let Some(next) = numbers(&mut rest) {
-                    self.windows.insert((window.model, header.epoch), next);
-                }
+            Record::Window(window) if !next.is_empty() => {
+                self.windows.insert((window.model, header.epoch), next);
             }
             Record::Drops(drops) => self.log.sealed_losses = Losses::of(&drops.totals),
             _ => {}
@@ -186,11 +184,6 @@ impl Found {
 fn floor(payload: &[u8]) -> Option<Position> {
     let mut left = payload.strip_prefix(&[FLOOR])?;
     Some(Position { epoch: codec::take_number(&mut left)?, seq: codec::take_number(&mut left)? })
-}
-
-fn numbers(left: &mut &[u8]) -> Option<Vec<u64>> {
-    let len = codec::take_number(left)?;
-    (0..len.min(left.len() as u64)).map(|_| codec::take_number(left)).collect()
 }
 
 /// Too large to be ours, or on a part of the disk that cannot be read.

@@ -22,7 +22,7 @@ pub(in crate::telemetry) fn peek(disk: &mut dyn Disk) -> io::Result<Vec<(Positio
         };
         let Some(header) = Header::decode(&file) else { continue };
         for payload in segment::frames(&file, true).0 {
-            if let Some((record, _)) = codec::decode(&file[payload], header.boot, header.epoch) {
+            if let Some((record, _)) = codec::decode_payload(&file[payload], header.boot, header.epoch) {
                 records.insert(record.stamp().position(), record);
             }
         }

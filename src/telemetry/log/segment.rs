@@ -11,9 +11,8 @@
 //!            ┌────────┬────────┬────────┬───────────────────────────────┐
 //!            │ mark   │ length │ CRC-32C│ payload, of that length       │
 //!            └────────┴────────┴────────┴───────────────────────────────┘
-//!   payload  a record (see `codec`); after that of a window: how many lanes, then per lane the first record that is in no
-//!            window. Or 0, epoch, seq: a floor. What is not above the highest floor is acknowledged, or was dropped and
-//!            counted.
+//!   payload  a record and what goes with it (see `codec`). Or 0, epoch, seq: a floor. What is not above the highest
+//!            floor is acknowledged, or was dropped and counted.
 //! ```
 //!
 //! The header's checksum is over the bytes after it and then those before it; a frame's over length and payload. Where a

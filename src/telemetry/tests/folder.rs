@@ -245,6 +245,24 @@ fn the_log_stays_within_its_limit_and_counts_what_gave_way() {
 }
 
 #[test]
+fn a_window_keeps_what_its_embeddings_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = Window {
+        model: 1,
+        rows: 300,
+        embedded: 299,
+        embedding: (0..128).map(|i| i * 2).collect(),
+        ..Window::default()
+    };
+    let position = Telemetry::open(dir.path(), small()).seal(&Record::Window(told.clone())).unwrap();
+    let read = Telemetry::open(dir.path(), small()).read(Cursor::start(), usize::MAX);
+    for records in [read, peek(dir.path()).unwrap()] {
+        let (_, record) = records.iter().find(|(at, _)| *at == position).unwrap();
+        assert_eq!(*record, Record::Window(Window { stamp: *record.stamp(), ..told.clone() }));
+    }
+}
+
+#[test]
 fn an_inference_is_kept_until_its_window_is_sealed() {
     let dir = tempfile::tempdir().unwrap();
     let limits = Limits { slots: 1024, ..small() };

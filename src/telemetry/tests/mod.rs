@@ -42,6 +42,8 @@ pub(super) fn examples(stamp: Stamp) -> Vec<Record> {
             first_token: Exponential::default(),
             tokens_in: 1,
             tokens_out: u64::MAX,
+            embedded: 0,
+            embedding: vec![],
         }),
         Record::Window(Window { stamp, ..Window::default() }),
         Record::Alert(AlertRecord {

@@ -123,7 +123,16 @@ impl Driver {
 fn record(i: u64, bytes: usize) -> Record {
     if i.is_multiple_of(3) {
         let features = (0..bytes / 40).map(|f| (0..19).map(|b| (i + f as u64) * b % 300).collect()).collect();
-        return Record::Window(Window { model: 1, index: i, rows: 256, features, ..Window::default() });
+        let (embedded, embedding) = (i + 1, vec![i, 0, 1]);
+        return Record::Window(Window {
+            model: 1,
+            index: i,
+            rows: 256,
+            features,
+            embedded,
+            embedding,
+            ..Window::default()
+        });
     }
     let profile = (0..bytes).map(|b| (b as u64 * 31 + i) as u8).collect();
     Record::Model(ModelInfo { slot: i as u32, name: format!("model {i}"), profile, ..ModelInfo::default() })
