@@ -11,9 +11,9 @@
 //!                              │ seal
 //!                              ▼
 //!                         <epoch>-<file>.seg    append-only segments, the oldest gives way
-//!                              │ read, ack
-//!                              ▼
-//!                         whoever posts batches
+//!                              │ read, ack                      │ recall
+//!                              ▼                                ▼
+//!                         whoever posts batches            whoever remembers what was acknowledged, too
 //! ```
 //!
 //! No record has room for an input or an output: numbers, counts, bin ids and names of models and features only.
@@ -68,6 +68,8 @@
 //! assert_eq!(records.last().unwrap().0, position);
 //! telemetry.ack(position)?; // once they have arrived
 //! assert_eq!(telemetry.status().unacked, 0);
+//! assert!(telemetry.read(Cursor::start(), 64 << 10).is_empty()); // never sent again
+//! assert_eq!(telemetry.recall(Cursor::start(), 64 << 10), records); // and not forgotten
 //! # drop(telemetry);
 //! # std::fs::remove_dir_all(dir).unwrap();
 //! # Ok::<(), selvedge::Error>(())
@@ -236,8 +238,16 @@ impl Telemetry {
         self.shared.log().map(|mut log| log.read(from, max_bytes)).unwrap_or_default()
     }
 
-    /// Says that all records up to this one have arrived. Once that is durable they are never read again, and deleted
-    /// with their segment. Saying it twice, or for an older record, changes nothing.
+    /// As [`Telemetry::read`], with the acknowledged records that are still kept: what a segment holds that is not wholly
+    /// acknowledged, and history up to [`Limits::history_bytes`]. For remembering, never for sending. What of history cannot
+    /// be read is passed over.
+    pub fn recall(&self, from: Cursor, max_bytes: usize) -> Vec<(Position, Record)> {
+        self.shared.log().map(|mut log| log.recall(from, max_bytes)).unwrap_or_default()
+    }
+
+    /// Says that all records up to this one have arrived. Once that is durable, [`read`](Telemetry::read) never gives them
+    /// again. A segment of which all is acknowledged becomes history, and is deleted when [`Limits::history_bytes`] or
+    /// [`Limits::bytes`] ask for it. Saying it twice, or for an older record, changes nothing.
     ///
     /// Errors: `InvalidArgument` for a position that was never sealed; `Busy` where another process has the folder; `Io`:
     /// then nothing is deleted.
@@ -256,6 +266,7 @@ impl Telemetry {
         Status {
             mode: why.map_or(Mode::Durable, |why| Mode::Counting { why }),
             bytes: log.map_or(0, Log::bytes),
+            history_bytes: log.map_or(0, Log::history_bytes),
             segments: log.map_or(0, Log::segments),
             dropped: losses.occurred(),
             quarantined: found.quarantined,

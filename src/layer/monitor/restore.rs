@@ -5,16 +5,17 @@ use std::sync::Arc;
 use super::board::what_of;
 use crate::drift::{Profile, What};
 use crate::engine::Digest;
-use crate::telemetry::{AlertRecord, Cursor, Record, Stamp, Telemetry, Window};
+use crate::telemetry::{AlertRecord, Cursor, Position, Record, Stamp, Telemetry, Window};
 
-/// What earlier processes have sealed, and nobody has acknowledged.
+/// What earlier processes have sealed, as far as the log remembers it.
 #[derive(Default)]
 pub(super) struct Past {
     /// The windows of a slot, oldest first.
     pub(super) windows: Vec<Window>,
     /// The alerts that were raised and not cleared.
     pub(super) standing: Vec<Standing>,
-    /// The log has told who the slot is.
+    /// The log tells who the slot is, and has it to send still. One that was acknowledged does not count: whoever took it may
+    /// have forgotten it, and it gives way in time.
     pub(super) introduced: bool,
 }
 
@@ -23,6 +24,8 @@ pub(super) struct Standing {
     pub(super) feature: String,
     pub(super) since: Stamp,
     pub(super) evidence: Vec<(String, f64)>,
+    /// How many of the windows were closed when it was raised.
+    pub(super) after: usize,
 }
 
 /// Bytes that are read at once.
@@ -30,10 +33,11 @@ const CHUNK: usize = 256 << 10;
 
 pub(super) fn past(telemetry: &Telemetry, slot: u32) -> Past {
     let mut past = Past::default();
-    each(telemetry, |record| match record {
+    let unsent = telemetry.status().oldest;
+    each(telemetry, |position, record| match record {
         Record::Window(window) if window.model == slot => past.windows.push(window),
         Record::Alert(alert) if alert.model == slot => past.alert(alert),
-        Record::Model(info) => past.introduced |= info.slot == slot,
+        Record::Model(info) if info.slot == slot => past.introduced |= unsent.is_some_and(|oldest| position >= oldest),
         _ => {}
     });
     past
@@ -46,7 +50,8 @@ impl Past {
         // A feature's finding may have changed while the alert stood.
         self.standing.retain(|s| s.feature != feature || std::mem::discriminant(&s.what) != kind);
         if alert.raised {
-            self.standing.push(Standing { what, feature, since: alert.since, evidence: alert.evidence });
+            let (since, evidence, after) = (alert.since, alert.evidence, self.windows.len());
+            self.standing.push(Standing { what, feature, since, evidence, after });
         }
     }
 }
@@ -54,7 +59,7 @@ impl Past {
 /// The profile that an earlier process has learned of this model, if it can still be read.
 pub(super) fn learned(telemetry: &Telemetry, model: Digest) -> Option<Arc<Profile>> {
     let mut found = None;
-    each(telemetry, |record| {
+    each(telemetry, |_, record| {
         if let Record::Model(info) = record
             && info.digest == model.0
             && let Ok(profile) = Profile::decode(&info.profile)
@@ -66,12 +71,12 @@ pub(super) fn learned(telemetry: &Telemetry, model: Digest) -> Option<Arc<Profil
     found
 }
 
-fn each(telemetry: &Telemetry, mut look: impl FnMut(Record)) {
+fn each(telemetry: &Telemetry, mut look: impl FnMut(Position, Record)) {
     let mut from = Cursor::start();
     loop {
-        let records = telemetry.read(from, CHUNK);
+        let records = telemetry.recall(from, CHUNK);
         let Some((last, _)) = records.last() else { return };
         from = Cursor::after(*last);
-        records.into_iter().for_each(|(_, record)| look(record));
+        records.into_iter().for_each(|(position, record)| look(position, record));
     }
 }

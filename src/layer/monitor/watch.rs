@@ -68,7 +68,11 @@ impl Watch {
     pub(super) fn resume(&mut self, past: Past) {
         // The judge remembers a few windows, a report some more.
         let told = past.windows.len().saturating_sub(Report::WINDOWS);
+        let mut standing = past.standing.into_iter().peekable();
         for (i, window) in past.windows.into_iter().enumerate() {
+            while let Some(alert) = standing.next_if(|alert| alert.after <= i) {
+                self.board.restore(alert, self.index.saturating_sub(1));
+            }
             self.index = self.index.max(window.index + 1);
             let counts = self.judge.as_ref().filter(|_| i >= told).and_then(|judge| {
                 let mut counts = Counts::new(judge.profile());
@@ -82,10 +86,11 @@ impl Watch {
             let health = Outcome::health_of(&window);
             // What came of it was told, and sealed, at the time.
             let summary = self.summarize(window, counts, health, Vec::new());
+            self.board.see_again(&summary);
             self.keep(summary);
         }
-        for standing in &past.standing {
-            self.board.restore(standing, self.index);
+        for alert in standing {
+            self.board.restore(alert, self.index.saturating_sub(1));
         }
         self.open.window.index = self.index;
     }
