@@ -4,6 +4,7 @@ mod allocating;
 mod drifting;
 mod learning;
 mod passing;
+mod remembering;
 mod sharing;
 mod streams;
 mod surviving;
