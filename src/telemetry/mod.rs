@@ -38,7 +38,7 @@
 //! | fault | how | seen |
 //! |---|---|---|
 //! | SIGKILL at any moment, four threads that record | `SELVEDGE_LONG=1 cargo test --test telemetry_kill` | 2,000 kills, 6.3 million records: none lost, no more than those in flight beside those that were told, no bad one believed |
-//! | loss of power at every call: writes dropped, reordered, torn at 512 and 4096 bytes | `cargo test --lib telemetry::log::tests::crash` | 25,762 different disks: all open, no promise broken |
+//! | loss of power at every call: writes dropped, reordered, torn at 512 and 4096 bytes | `cargo test --lib telemetry::log::tests::crash` | 29,115 different disks: all open, no promise broken |
 //! | every call of the disk fails, once or for good: full, read-only, broken | `cargo test --lib telemetry::log::tests::errors` | the host goes on, all that was sealed is there |
 //! | every bit of a record in a lane flipped | `cargo test --lib a_damaged_slot` | 1,024 files: never believed, always counted |
 //! | a lane's hand-over in all interleavings of up to 3 preemptions | `RUSTFLAGS="--cfg loom" cargo test --lib lane::model` | each record there once |

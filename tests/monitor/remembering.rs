@@ -59,6 +59,11 @@ fn a_restart_after_a_sync_goes_on_where_it_was() {
     assert_eq!((before.alerts.len(), before.totals.windows), (1, 5), "{before}");
     assert_eq!(sync(&telemetry, &folder).len(), 1);
     drop(telemetry);
+    // A life in which nothing happens, and what it says is posted too.
+    let telemetry = open(&folder);
+    drop(monitor(&telemetry));
+    assert_eq!(sync(&telemetry, &folder), []);
+    drop(telemetry);
 
     let telemetry = open(&folder);
     let monitor = monitor(&telemetry);
