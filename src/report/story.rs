@@ -53,7 +53,8 @@ pub struct Seen {
 
 impl Story {
     /// Reads what lies in the folder, whether or not an app has it open. Nothing is changed. Records that were
-    /// acknowledged leave the folder, and so the story.
+    /// acknowledged stay in it up to [`Limits::history_bytes`](crate::telemetry::Limits::history_bytes), so the story
+    /// begins with the oldest that is kept.
     ///
     /// Errors: `NotFound`, `Io`. What is damaged is passed over.
     pub fn read(folder: &Path) -> Result<Self> {

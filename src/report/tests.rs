@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::Story;
 use crate::drift::Profile;
-use crate::telemetry::{AlertRecord, Exponential, Limits, ModelInfo, Record, Telemetry, Window};
+use crate::telemetry::{AlertRecord, Cursor, Exponential, Limits, ModelInfo, Record, Telemetry, Window};
 
 /// A folder of a model with one feature: so many windows like the reference, then one in which the feature is dead.
 fn folder(calm: u64, dead: u64) -> (tempfile::TempDir, Arc<Profile>) {
@@ -62,6 +62,25 @@ fn alerts_stand_until_they_are_cleared() {
     assert_eq!(standing, ["concept"]);
     assert_eq!(story.standing(8).len(), 0);
     assert_eq!(story.alerts.len(), 3);
+}
+
+#[test]
+fn what_was_posted_is_still_told() {
+    let (folder, profile) = folder(5, 1);
+    for _ in 0..2 {
+        let telemetry = Telemetry::open(folder.path(), Limits::default());
+        let records = telemetry.read(Cursor::start(), usize::MAX);
+        alert(&telemetry, "shift", true);
+        telemetry.ack(records.last().map_or(telemetry.now().position(), |(last, _)| *last)).unwrap();
+    }
+    let telemetry = Telemetry::open(folder.path(), Limits::default());
+    alert(&telemetry, "shift", true);
+    telemetry.ack(telemetry.now().position()).unwrap();
+    assert_eq!(telemetry.status().unacked, 0);
+    let story = Story::read(folder.path()).unwrap();
+    let [model] = &story.models[..] else { panic!("{story:?}") };
+    assert_eq!((model.profile.as_deref(), model.windows.len()), (Some(&*profile), 6));
+    assert_eq!((story.alerts.len(), story.standing(7).len()), (3, 1));
 }
 
 #[test]

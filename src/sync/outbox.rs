@@ -123,8 +123,10 @@ impl fmt::Debug for Batch {
 
 /// Makes batches of what the telemetry sealed, and keeps each until it is acknowledged.
 ///
-/// A batch is made durable, with the totals up to its end, before it is handed out; only then do its records leave the
-/// log. So what was handed out once is handed out again byte for byte after a crash, a full log, a corrected clock or an
+/// A batch is made durable, with the totals up to its end, before it is handed out; only then are its records
+/// acknowledged. The log keeps the latest of them up to
+/// [`Limits::history_bytes`](crate::telemetry::Limits::history_bytes), for the device's own memory, and never gives them
+/// out to be sent again. So what was handed out once is handed out again byte for byte after a crash, a full log, a corrected clock or an
 /// update of the app, until [`ack`](Outbox::ack) or [`refuse`](Outbox::refuse). All points are cumulative: a point that
 /// arrives twice says the same twice, and a batch that never arrives takes resolution but no count.
 ///
@@ -265,7 +267,7 @@ impl Outbox {
     }
 
     /// Draws a new install id, begins all counting anew and forgets the batch on its way, so that nothing ties what comes
-    /// to what was. Gives the new id.
+    /// to what was. What was acknowledged stays on the device as far as the log keeps it, and is not sent. Gives the new id.
     ///
     /// Errors: `Io`; then the old id stays.
     pub fn reset_install_id(&mut self) -> Result<String> {
@@ -330,8 +332,8 @@ impl Outbox {
         }
     }
 
-    /// First the state, with the totals and the batch, is durable; then the records that are in it leave the log. Should
-    /// the second step not happen, they are passed over by their position, and leave with the next step.
+    /// First the state, with the totals and the batch, is durable; then the records that are in it are acknowledged. Should
+    /// the second step not happen, they are passed over by their position, and acknowledged with the next step.
     fn keep(&mut self, state: State) -> Result<()> {
         #[cfg(test)]
         self.faults.before_store(&self.telemetry, state.position())?;

@@ -11,9 +11,9 @@
 //!                              │ seal
 //!                              ▼
 //!                         <epoch>-<file>.seg    append-only segments, the oldest gives way
-//!                              │ read, ack
-//!                              ▼
-//!                         whoever posts batches
+//!                              │ read, ack                      │ recall
+//!                              ▼                                ▼
+//!                         whoever posts batches            whoever remembers what was acknowledged, too
 //! ```
 //!
 //! No record has room for an input or an output: numbers, counts, bin ids and names of models and features only.
@@ -38,7 +38,7 @@
 //! | fault | how | seen |
 //! |---|---|---|
 //! | SIGKILL at any moment, four threads that record | `SELVEDGE_LONG=1 cargo test --test telemetry_kill` | 2,000 kills, 6.3 million records: none lost, no more than those in flight beside those that were told, no bad one believed |
-//! | loss of power at every call: writes dropped, reordered, torn at 512 and 4096 bytes | `cargo test --lib telemetry::log::tests::crash` | 25,762 different disks: all open, no promise broken |
+//! | loss of power at every call: writes dropped, reordered, torn at 512 and 4096 bytes | `cargo test --lib telemetry::log::tests::crash` | 29,115 different disks: all open, no promise broken |
 //! | every call of the disk fails, once or for good: full, read-only, broken | `cargo test --lib telemetry::log::tests::errors` | the host goes on, all that was sealed is there |
 //! | every bit of a record in a lane flipped | `cargo test --lib a_damaged_slot` | 1,024 files: never believed, always counted |
 //! | a lane's hand-over in all interleavings of up to 3 preemptions | `RUSTFLAGS="--cfg loom" cargo test --lib lane::model` | each record there once |
@@ -68,6 +68,8 @@
 //! assert_eq!(records.last().unwrap().0, position);
 //! telemetry.ack(position)?; // once they have arrived
 //! assert_eq!(telemetry.status().unacked, 0);
+//! assert!(telemetry.read(Cursor::start(), 64 << 10).is_empty()); // never sent again
+//! assert_eq!(telemetry.recall(Cursor::start(), 64 << 10), records); // and not forgotten
 //! # drop(telemetry);
 //! # std::fs::remove_dir_all(dir).unwrap();
 //! # Ok::<(), selvedge::Error>(())
@@ -240,8 +242,16 @@ impl Telemetry {
         self.shared.log().map(|mut log| log.read(from, max_bytes)).unwrap_or_default()
     }
 
-    /// Says that all records up to this one have arrived. Once that is durable they are never read again, and deleted
-    /// with their segment. Saying it twice, or for an older record, changes nothing.
+    /// As [`Telemetry::read`], with the acknowledged records that are still kept: what a segment holds that is not wholly
+    /// acknowledged, and history up to [`Limits::history_bytes`]. For remembering, never for sending. What of history cannot
+    /// be read is passed over.
+    pub fn recall(&self, from: Cursor, max_bytes: usize) -> Vec<(Position, Record)> {
+        self.shared.log().map(|mut log| log.recall(from, max_bytes)).unwrap_or_default()
+    }
+
+    /// Says that all records up to this one have arrived. Once that is durable, [`read`](Telemetry::read) never gives them
+    /// again. A segment of which all is acknowledged becomes history, and is deleted when [`Limits::history_bytes`] or
+    /// [`Limits::bytes`] ask for it. Saying it twice, or for an older record, changes nothing.
     ///
     /// Errors: `InvalidArgument` for a position that was never sealed; `Busy` where another process has the folder; `Io`:
     /// then nothing is deleted.
@@ -260,6 +270,7 @@ impl Telemetry {
         Status {
             mode: why.map_or(Mode::Durable, |why| Mode::Counting { why }),
             bytes: log.map_or(0, Log::bytes),
+            history_bytes: log.map_or(0, Log::history_bytes),
             segments: log.map_or(0, Log::segments),
             dropped: losses.occurred(),
             quarantined: found.quarantined,

@@ -41,7 +41,8 @@ pub struct Position {
 pub struct Cursor(Option<Position>);
 
 impl Cursor {
-    /// From the oldest record that was not acknowledged.
+    /// From the oldest record that was not acknowledged; for [`recall`](super::Telemetry::recall), from the oldest that is
+    /// kept.
     #[must_use]
     pub fn start() -> Self {
         Self(None)

@@ -14,6 +14,11 @@ pub struct Limits {
     /// The most bytes that the segment log takes, each file rounded up to 4 KiB; the oldest sealed records give way.
     /// Default 2 MiB, at least 16 KiB.
     pub bytes: u64,
+    /// Of `bytes`, how much may hold records that were acknowledged: whole segments, which are never read again for
+    /// sending and give way before anything else does. A [`Monitor`](crate::layer::Monitor) remembers through a restart,
+    /// and a [`Story`](crate::report::Story) tells, what is not older than that. Default 1 MiB, at most `bytes`; 0 deletes
+    /// a segment as soon as all of it is acknowledged.
+    pub history_bytes: u64,
     /// A segment is closed at this size. Default 64 KiB; at most a quarter of `bytes`.
     pub segment_bytes: u64,
     /// Lanes of `telemetry.live`: threads that record at once. The first two are shared by the threads that find no lane
@@ -27,7 +32,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 2 << 20, segment_bytes: 64 << 10, lanes: 16, slots: 1024, durability: Durability::Power }
+        Self {
+            bytes: 2 << 20,
+            history_bytes: 1 << 20,
+            segment_bytes: 64 << 10,
+            lanes: 16,
+            slots: 1024,
+            durability: Durability::Power,
+        }
     }
 }
 
@@ -37,6 +49,7 @@ impl Limits {
         let bytes = self.bytes.max(16 << 10);
         Self {
             bytes,
+            history_bytes: self.history_bytes.min(bytes),
             segment_bytes: self.segment_bytes.clamp(4 << 10, bytes / 4),
             lanes: self.lanes.clamp(3, 64),
             slots: self.slots.clamp(64, 1 << 16).next_power_of_two(),
@@ -158,8 +171,10 @@ pub enum Mode {
 pub struct Status {
     /// Whether all is kept.
     pub mode: Mode,
-    /// Bytes of the segment log.
+    /// Bytes of the segment log, history included.
     pub bytes: u64,
+    /// Of them, bytes of segments in which all is acknowledged: see [`Limits::history_bytes`].
+    pub history_bytes: u64,
     /// Files of the segment log.
     pub segments: usize,
     /// What was lost over the life of the folder, for the reasons that occurred.

@@ -5,6 +5,7 @@ mod drifting;
 mod learning;
 mod passing;
 mod posting;
+mod remembering;
 mod sharing;
 mod streams;
 mod surviving;

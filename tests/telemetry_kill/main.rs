@@ -140,7 +140,9 @@ struct Memory {
     window: u64,
     overwritten: u64,
     cursor: Cursor,
+    /// What the next look acknowledges, and what the last one did.
     acked: Position,
+    gone: Position,
 }
 
 /// The last number that each thread told, and the last window.
@@ -190,6 +192,12 @@ fn look(folder: &Path, way: Way, told: &BTreeMap<u8, u64>, memory: &mut Memory, 
         rows += 1;
     });
     let first_window = memory.window;
+    // What was acknowledged before the kill is remembered, and does not come again.
+    let read = telemetry.read(Cursor::start(), usize::MAX);
+    assert!(read.iter().all(|(position, _)| *position > memory.gone), "{:?} came again", memory.gone);
+    let recalled = telemetry.recall(Cursor::start(), usize::MAX);
+    let old = recalled.iter().filter(|(position, _)| *position <= memory.gone).count();
+    assert!(recalled.ends_with(&read) && (old > 0 || memory.gone == Position::default()), "{:?}", telemetry.status());
     for (position, record) in telemetry.read(memory.cursor, usize::MAX) {
         memory.cursor = position.into();
         if let Record::Window(window) = record
@@ -228,6 +236,7 @@ fn look(folder: &Path, way: Way, told: &BTreeMap<u8, u64>, memory: &mut Memory, 
     // The rest goes into a window of its own, so that the next child begins afresh; the child of after next finds this
     // acknowledged.
     telemetry.ack(memory.acked).unwrap();
+    memory.gone = memory.acked;
     memory.acked = telemetry.read(Cursor::start(), usize::MAX).last().map_or(memory.acked, |(position, _)| *position);
     let rest = Window { model: 1, index: u64::MAX, rows: 1000 + rows, ..Window::default() };
     memory.cursor = telemetry.seal(&Record::Window(rest)).unwrap().into();

@@ -11,8 +11,8 @@ use crate::{NO, Outcome};
 
 /// Writes one HTML page of what a telemetry folder holds: health, drift, alerts and losses.
 ///
-/// The page stands alone: it loads nothing and runs no script. The folder is only read, and may be open in an app. Records
-/// that were posted and acknowledged leave the folder, and the report with it.
+/// The page stands alone: it loads nothing and runs no script. The folder is only read, and may be open in an app. It
+/// holds the latest records, whether or not they were posted: how many, the app's limits say.
 #[derive(Args)]
 pub(crate) struct Report {
     /// The telemetry folder.

@@ -15,7 +15,7 @@ use crate::print::{line, table, thousands};
 
 /// Shows health, drift and alerts of a telemetry folder, again and again, until Ctrl-C.
 ///
-/// The folder is only read, and may be open in an app. Where the output is no terminal, it is shown once.
+/// The folder is only read, and may be open in an app; records that were posted stay in it for a while. Where the output is no terminal, it is shown once.
 #[derive(Args)]
 pub(crate) struct Watch {
     /// The telemetry folder.

@@ -3,7 +3,7 @@
 use super::report::Summary;
 use super::restore::Standing;
 use super::streams::Shift;
-use crate::drift::{Action, Alert, Alerts, Change, Severity, Share, Signal, What};
+use crate::drift::{Action, Alert, Alerts, Breach, Change, Finding, Severity, Share, Signal, What};
 use crate::telemetry::{AlertRecord, Stamp};
 
 pub(super) struct Board {
@@ -35,13 +35,35 @@ impl Board {
         self.alerts.standing()
     }
 
-    /// An alert that stood when an earlier process ended, and the number of the window that raised it.
-    pub(super) fn restore(&mut self, standing: &Standing, at: u64) {
+    /// An alert that stood when an earlier process ended, raised at the window `at`.
+    pub(super) fn restore(&mut self, standing: Standing, at: u64) {
         let evidence: Vec<String> = standing.evidence.iter().map(|(name, n)| format!("{name} {n}")).collect();
         let signal = Signal::Firing(evidence.join(", "));
         if self.alerts.observe(standing.what, &standing.feature, signal, at).is_some() {
             self.since.push((standing.what, standing.feature.clone(), standing.since));
         }
+    }
+
+    /// Looks again at a window that an earlier process closed, so that its calm counts towards the end of an alert:
+    /// otherwise none would end where each process lives for less than [`Alerts`] asks for. Says nothing and ends nothing,
+    /// as that was said then; if the process was killed before it could, the next calm windows say it.
+    pub(super) fn see_again(&mut self, summary: &Summary) {
+        let mut alerts = self.alerts.clone();
+        let stands = |what: What, name: &str| self.standing().iter().any(|a| a.what.same(what) && a.feature == name);
+        let mut changes = Vec::new();
+        if let Some(mut verdict) = summary.verdict.clone() {
+            verdict.features.retain(|f| stands(What::Feature(Finding::Shift), &f.name));
+            verdict.embedding = verdict.embedding.filter(|_| stands(What::Embedding, EMBEDDING));
+            changes.extend(alerts.judged(&verdict, summary.window.index));
+        }
+        let broken: Vec<Breach> = summary.breaches.iter().filter(|b| stands(What::Health, b.slo)).cloned().collect();
+        changes.extend(alerts.health(&broken, summary.window.index));
+        for change in changes {
+            if let Change::Cleared { alert, .. } = change {
+                alerts.observe(alert.what, &alert.feature, Signal::Firing(alert.evidence), alert.since);
+            }
+        }
+        self.alerts = alerts;
     }
 
     /// Looks at a closed window.
@@ -113,6 +135,8 @@ impl Board {
 
 /// What concept drift is about.
 const LABEL: &str = "label";
+/// What drift of the embeddings is about.
+const EMBEDDING: &str = "embedding";
 
 /// The numbers behind an alert.
 fn numbers(alert: &Alert, sight: &Sight<'_>) -> Vec<(String, f64)> {

@@ -47,6 +47,10 @@ use watch::Truth;
 /// survive a kill as the bins do. A window has the exact counts of the rows whose signs are positive, in
 /// [`Window::embedding`](crate::telemetry::Window::embedding).
 ///
+/// After a restart it goes on with the windows, the alerts that stand and the learned profile that the log still holds,
+/// sent or not: [`Limits::history_bytes`](crate::telemetry::Limits::history_bytes) says how far back that is. An alert that
+/// has stood for longer is raised again.
+///
 /// The confidence, errors and latency of answers are watched by a detector each, which [`Builder::detector`] chooses.
 ///
 /// Clones are the same monitor. Monitors of several models may share one telemetry folder.

@@ -6,14 +6,15 @@ use crate::drift::{Profile, What};
 use crate::engine::Digest;
 use crate::telemetry::{AlertRecord, Cursor, Position, Record, Stamp, Telemetry, Window};
 
-/// What earlier processes have sealed, and nobody has acknowledged.
+/// What earlier processes have sealed, as far as the log remembers it.
 #[derive(Default)]
 pub(super) struct Past {
     /// The windows of a slot, oldest first.
     pub(super) windows: Vec<Window>,
     /// The alerts that were raised and not cleared.
     pub(super) standing: Vec<Standing>,
-    /// The record that tells who the slot is.
+    /// The record that tells who the slot is, if it is still to be sent. One that was acknowledged does not count: whoever
+    /// took it may have forgotten it, and it gives way in time.
     pub(super) introduced: Option<Position>,
 }
 
@@ -22,6 +23,8 @@ pub(super) struct Standing {
     pub(super) feature: String,
     pub(super) since: Stamp,
     pub(super) evidence: Vec<(String, f64)>,
+    /// How many of the windows were closed when it was raised.
+    pub(super) after: usize,
 }
 
 /// Bytes that are read at once.
@@ -29,29 +32,26 @@ const CHUNK: usize = 256 << 10;
 
 pub(super) fn past(telemetry: &Telemetry, slot: u32) -> Past {
     let mut past = Past::default();
-    each(telemetry, |record| match record {
+    let unsent = telemetry.status().oldest;
+    each(telemetry, |position, record| match record {
         Record::Window(window) if window.model == slot => past.windows.push(window),
         Record::Alert(alert) if alert.model == slot => past.alert(alert),
-        Record::Model(info) if info.slot == slot => past.introduced = Some(info.stamp.position()),
+        Record::Model(info) if info.slot == slot && unsent.is_some_and(|oldest| position >= oldest) => {
+            past.introduced = Some(position);
+        }
         _ => {}
     });
     past
 }
 
 impl Past {
-    /// The number of the last window that was closed by then.
-    pub(super) fn number_at(&self, moment: &Stamp) -> u64 {
-        let until = (moment.epoch, moment.monotonic_ns);
-        let closed = self.windows.iter().rev().find(|w| (w.closed.epoch, w.closed.monotonic_ns) <= until);
-        closed.or(self.windows.first()).map_or(0, |window| window.index)
-    }
-
     fn alert(&mut self, alert: AlertRecord) {
         let (Some(what), feature) = (What::of_log(&alert.what), alert.feature.unwrap_or_default()) else { return };
         // A feature's finding may have changed while the alert stood.
         self.standing.retain(|s| s.feature != feature || !s.what.same(what));
         if alert.raised {
-            self.standing.push(Standing { what, feature, since: alert.since, evidence: alert.evidence });
+            let (since, evidence, after) = (alert.since, alert.evidence, self.windows.len());
+            self.standing.push(Standing { what, feature, since, evidence, after });
         }
     }
 }
@@ -59,7 +59,7 @@ impl Past {
 /// The profile that an earlier process has learned of this model, if it can still be read.
 pub(super) fn learned(telemetry: &Telemetry, model: Digest) -> Option<Arc<Profile>> {
     let mut found = None;
-    each(telemetry, |record| {
+    each(telemetry, |_, record| {
         if let Record::Model(info) = record
             && info.digest == model.0
             && let Ok(profile) = Profile::decode(&info.profile)
@@ -71,12 +71,12 @@ pub(super) fn learned(telemetry: &Telemetry, model: Digest) -> Option<Arc<Profil
     found
 }
 
-fn each(telemetry: &Telemetry, mut look: impl FnMut(Record)) {
+fn each(telemetry: &Telemetry, mut look: impl FnMut(Position, Record)) {
     let mut from = Cursor::start();
     loop {
-        let records = telemetry.read(from, CHUNK);
+        let records = telemetry.recall(from, CHUNK);
         let Some((last, _)) = records.last() else { return };
         from = Cursor::after(*last);
-        records.into_iter().for_each(|(_, record)| look(record));
+        records.into_iter().for_each(|(position, record)| look(position, record));
     }
 }

@@ -121,9 +121,14 @@ fn an_alert_of_an_earlier_process_keeps_its_time() {
     let mut board = Board::new(1);
     let stamp = |seconds: u64| Stamp { epoch: 1, monotonic_ns: seconds, ..Stamp::default() };
     for (feature, second) in [("errors", 10), ("p99_ms", 20)] {
-        let standing =
-            Standing { what: What::Health, feature: feature.into(), since: stamp(second), evidence: Vec::new() };
-        board.restore(&standing, 7);
+        let standing = Standing {
+            what: What::Health,
+            feature: feature.into(),
+            since: stamp(second),
+            evidence: Vec::new(),
+            after: 0,
+        };
+        board.restore(standing, 7);
     }
     let summary = Summary {
         window: Window { index: 7, closed: stamp(30), ..Window::default() },

@@ -73,10 +73,16 @@ impl Watch {
     /// Goes on where the log ends: with the numbers and sums of its windows, the judge's memory and the alerts.
     pub(super) fn resume(&mut self, past: Past) {
         self.introduced = past.introduced;
-        let raised_by: Vec<u64> = past.standing.iter().map(|standing| past.number_at(&standing.since)).collect();
+        let concept = past.standing.iter().find(|alert| alert.what == What::Concept);
+        let before = concept.and_then(|alert| alert.evidence.iter().find(|(name, _)| name == "before"));
+        self.accuracy_before = before.map(|(_, n)| *n);
         // The judge remembers a few windows, a report some more.
         let told = past.windows.len().saturating_sub(Report::WINDOWS);
+        let mut standing = past.standing.into_iter().peekable();
         for (i, window) in past.windows.into_iter().enumerate() {
+            while let Some(alert) = standing.next_if(|alert| alert.after <= i) {
+                self.board.restore(alert, self.index.saturating_sub(1));
+            }
             self.index = self.index.max(window.index + 1);
             let counts = self.judge.as_ref().filter(|_| i >= told).and_then(|judge| {
                 let mut counts = Counts::new(judge.profile());
@@ -90,13 +96,11 @@ impl Watch {
             let health = Outcome::health_of(&window);
             // What came of it was told, and sealed, at the time.
             let summary = self.summarize(window, counts, health, Vec::new());
+            self.board.see_again(&summary);
             self.keep(summary);
         }
-        for (standing, number) in past.standing.iter().zip(raised_by) {
-            self.board.restore(standing, number);
-            if standing.what == What::Concept {
-                self.accuracy_before = standing.evidence.iter().find(|(name, _)| name == "before").map(|(_, n)| *n);
-            }
+        for alert in standing {
+            self.board.restore(alert, self.index.saturating_sub(1));
         }
         self.open.window.index = self.index;
     }

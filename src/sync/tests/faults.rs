@@ -89,7 +89,10 @@ fn run(seed: u64, swapped: bool) -> Outcome {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0xda94_2042_e4dd_58b5);
     // In one run of four the log is too small for what is sealed.
     let bytes = if random.chance(25) { 16 << 10 } else { 2 << 20 };
-    let limits = Limits { bytes, segment_bytes: 4 << 10, lanes: 3, slots: 64, durability: Durability::Process };
+    // And in one of two, what was acknowledged stays.
+    let history_bytes = if random.chance(50) { bytes } else { 0 };
+    let durability = Durability::Process;
+    let limits = Limits { bytes, history_bytes, segment_bytes: 4 << 10, lanes: 3, slots: 64, durability };
     let mut world = World {
         random,
         folder,

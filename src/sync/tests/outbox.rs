@@ -6,7 +6,7 @@ use super::made::{plain, rows, sums};
 use crate::Code;
 use crate::sync::otlp::{ExportMetricsServiceRequest, ExportMetricsServiceResponse, Resource};
 use crate::sync::{Batch, Encoding, Options, Outbox, Privacy, partial_success};
-use crate::telemetry::{Durability, Limits, ModelInfo, Position, Record, Telemetry, Window};
+use crate::telemetry::{Cursor, Durability, Limits, ModelInfo, Position, Record, Telemetry, Window};
 use prost::Message;
 
 fn telemetry(folder: &Path) -> Telemetry {
@@ -150,6 +150,35 @@ fn a_damaged_state_is_set_aside_and_counting_begins_anew() {
     fs::write(&file, b"SLVSYNC2 and more than the head").unwrap();
     let error = Outbox::open(&log, folder.path(), plain()).unwrap_err();
     assert_eq!(error.code(), Code::Unsupported, "a later version is nobody's to throw away: {error}");
+}
+
+/// Neither the next process, nor one that has lost all that the outbox knew, gets what has arrived.
+#[test]
+fn what_is_remembered_is_never_sent_again() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let log = telemetry(folder.path());
+        let mut outbox = open(&log, folder.path());
+        for _ in 0..5 {
+            window(&log);
+        }
+        let batch = next(&mut outbox);
+        outbox.ack(&batch).unwrap();
+    }
+    for is_lost in [false, true] {
+        if is_lost {
+            fs::remove_file(folder.path().join("sync.state")).unwrap();
+        }
+        let log = telemetry(folder.path());
+        let windows = log.recall(Cursor::start(), usize::MAX).into_iter();
+        assert_eq!(windows.filter(|(_, r)| matches!(r, Record::Window(_))).count(), 5 + usize::from(is_lost));
+        let mut outbox = open(&log, folder.path());
+        assert_eq!(outbox.next_batch(1 << 20).unwrap(), None);
+        window(&log);
+        let batch = next(&mut outbox);
+        assert_eq!(totals(&batch), [if is_lost { 10 } else { 60 }]);
+        outbox.ack(&batch).unwrap();
+    }
 }
 
 #[test]

@@ -2,8 +2,9 @@
 //!
 //! A file is only ever appended to, and only by the open that made it; after an error it is left as it is and the next
 //! one begun, for nobody knows what of it a disk that failed has kept. Nothing is renamed into place and nothing is
-//! rewritten, so that each record depends on its own file alone. An acknowledgement is one more frame, a floor; files
-//! below it are deleted after it is durable, and a file that is already gone is no error.
+//! rewritten, so that each record depends on its own file alone. An acknowledgement is one more frame, a floor. Files
+//! below it are history: once it is durable, the oldest of them are deleted where there are more than is kept, and where a
+//! new file needs the room. A file that is already gone is no error.
 
 pub(super) mod disk;
 mod open;
@@ -146,7 +147,7 @@ impl Log {
         Ok(self.last)
     }
 
-    /// Puts the floor here, then deletes what is below it.
+    /// Puts the floor here. What is below it is history from then on.
     pub(super) fn ack(&mut self, position: Position) -> Result<()> {
         if position > self.last {
             let (last, got) = (self.last, position);
@@ -171,20 +172,30 @@ impl Log {
 
     /// Records after `from` and above the floor.
     pub(super) fn read(&mut self, from: Cursor, max_bytes: usize) -> Vec<(Position, Record)> {
-        let mut records = Vec::new();
-        let (mut last, mut bytes) = (from.last().max(self.floor), 0);
+        self.records_after(from.last().max(self.floor), max_bytes)
+    }
+
+    /// Records after `from`, those of history too.
+    pub(super) fn recall(&mut self, from: Cursor, max_bytes: usize) -> Vec<(Position, Record)> {
+        self.records_after(from.last(), max_bytes)
+    }
+
+    fn records_after(&mut self, mut last: Position, max_bytes: usize) -> Vec<(Position, Record)> {
+        let (mut records, mut bytes) = (Vec::new(), 0);
         for i in 0..self.files.len() {
             if self.files[i].last() <= last {
                 continue;
             }
-            let name = &self.files[i].name;
+            let (name, is_history) = (&self.files[i].name, self.files[i].last() <= self.floor);
             let file = match self.disk.read(name, self.most_file_bytes()) {
                 Ok(file) => file,
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                    let lost = std::mem::take(&mut self.files[i].seqs).len();
-                    self.new_losses.add(Reason::Torn, lost as u64);
+                    self.new_losses.add(Reason::Torn, self.files[i].above(self.floor));
+                    self.files[i].seqs.clear();
                     continue;
                 }
+                // Nobody waits for what is in it.
+                Err(_) if is_history => continue,
                 // What comes after must not be acknowledged before this can be read.
                 Err(e) => {
                     self.troubled("reading records", e);
@@ -235,6 +246,10 @@ impl Log {
         self.files.iter().map(|f| f.bytes).sum()
     }
 
+    pub(super) fn history_bytes(&self) -> u64 {
+        self.history().map(|f| f.bytes).sum()
+    }
+
     pub(super) fn segments(&self) -> usize {
         self.files.len()
     }
@@ -245,6 +260,15 @@ impl Log {
 
     pub(super) fn oldest(&self) -> Option<Position> {
         self.files.iter().flat_map(Segment::positions).find(|p| *p > self.floor)
+    }
+
+    /// The files before the last one that hold nothing above the floor: the oldest ones, up to the first that does.
+    fn history(&self) -> impl Iterator<Item = &Segment> {
+        self.closed().take_while(|file| file.last() <= self.floor)
+    }
+
+    fn closed(&self) -> impl Iterator<Item = &Segment> {
+        self.files.iter().take(self.files.len().saturating_sub(1))
     }
 
     // --- Building -----------------------------------------------------------------------------------------------------
@@ -290,11 +314,10 @@ impl Log {
     /// How many files give way to a new one, and how many records that are still wanted go with them. One segment of room
     /// stays free, so that the new file is durable before the old ones go and the limit holds in between.
     fn doomed(&self) -> (usize, u64) {
-        let segment = self.limits.segment_bytes.next_multiple_of(BLOCK);
         let mut room: u64 = self.files.iter().map(Segment::room).sum();
         let (mut doomed, mut lost) = (0, 0);
         for file in &self.files {
-            if room + 2 * segment <= self.limits.bytes {
+            if self.fit_beside_next(room) {
                 break;
             }
             room -= file.room();
@@ -302,6 +325,11 @@ impl Log {
             lost += file.above(self.floor);
         }
         (doomed, lost)
+    }
+
+    /// Whether files of so much room leave enough for the one that is written to, and for the next one.
+    fn fit_beside_next(&self, room: u64) -> bool {
+        room + 2 * self.limits.segment_bytes.next_multiple_of(BLOCK) <= self.limits.bytes
     }
 
     // --- Writing ------------------------------------------------------------------------------------------------------
@@ -365,24 +393,33 @@ impl Log {
         written
     }
 
-    /// On a full disk the oldest file goes, whether or not it was acknowledged.
+    /// On a full disk history goes, as much as a segment takes. Where there is none, the oldest file goes, although it was
+    /// not acknowledged.
     fn give_way(&mut self, floor: Position) {
-        if self.files.len() > 1
+        let mut freed = 0;
+        while self.files.len() > 1
             && let Some(file) = self.files.front()
+            && (freed == 0 || freed < self.limits.segment_bytes && file.last() <= self.floor)
             && self.disk.remove(&file.name).is_ok()
         {
+            freed += file.room();
             self.new_losses.add(Reason::DiskFull, file.above(floor));
             self.floor = self.floor.max(file.last());
             self.files.pop_front();
         }
     }
 
-    /// Deletes the files that hold nothing above the floor, oldest first. The last one stays: it knows epoch and floor.
+    /// Deletes the oldest of the files that hold nothing above the floor, until what is left of them is within its bound
+    /// and in nobody's way. The last file stays: it knows epoch and floor.
     fn remove_below_floor(&mut self) {
+        let mut history: u64 = self.history().map(Segment::room).sum();
+        let mut closed: u64 = self.closed().map(Segment::room).sum();
         while self.files.len() > 1
             && let Some(file) = self.files.front()
             && file.last() <= self.floor
+            && (file.seqs.is_empty() || history > self.limits.history_bytes || !self.fit_beside_next(closed))
         {
+            (history, closed) = (history - file.room(), closed - file.room());
             match self.disk.remove(&file.name) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return,
                 _ => self.files.pop_front(),

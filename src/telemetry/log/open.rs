@@ -66,14 +66,18 @@ impl Found {
             trouble: None,
         };
         let mut found = Self { log, last_epoch: 0, windows: BTreeMap::new(), torn: 0, quarantined: 0 };
-        let mut headers = Vec::new();
+        let (mut headers, mut damaged) = (Vec::new(), Vec::new());
         for name in &names {
             if let Some(epoch) = epoch_of(name) {
                 found.last_epoch = found.last_epoch.max(epoch);
-                headers.extend(found.look_at(name)?);
+                if let Some((header, stretches)) = found.look_at(name)? {
+                    headers.push(header);
+                    damaged.push(stretches);
+                }
             }
         }
         found.forget_old_damage(names);
+        found.count_torn(&headers, &damaged);
         found.count_missing(&headers);
         found.log.remove_below_floor();
         Ok(found)
@@ -88,7 +92,8 @@ impl Found {
         &self.log.sealed_losses
     }
 
-    fn look_at(&mut self, name: &str) -> io::Result<Option<Header>> {
+    /// The header, and how many stretches of the file are damaged.
+    fn look_at(&mut self, name: &str) -> io::Result<Option<(Header, u64)>> {
         let file = match self.log.disk.read(name, self.log.most_file_bytes()) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -106,14 +111,13 @@ impl Found {
         self.last_epoch = self.last_epoch.max(header.epoch);
         self.log.floor = self.log.floor.max(header.floor);
         let (frames, damaged) = segment::frames(&file, self.log.rules.checksums);
-        self.torn += damaged;
         let bytes = file.len() as u64;
         let mut segment = Segment { name: name.into(), bytes, epoch: header.epoch, seqs: Vec::new() };
         for payload in frames {
             self.look_into(&file[payload], &header, &mut segment);
         }
         self.log.files.push_back(segment);
-        Ok(Some(header))
+        Ok(Some((header, damaged)))
     }
 
     fn look_into(&mut self, payload: &[u8], header: &Header, segment: &mut Segment) {
@@ -139,7 +143,7 @@ impl Found {
         }
     }
 
-    fn quarantine(&mut self, name: &str) -> io::Result<Option<Header>> {
+    fn quarantine<T>(&mut self, name: &str) -> io::Result<Option<T>> {
         self.quarantined += 1;
         let bad = format!("{}{BAD}", name.trim_end_matches(SUFFIX));
         self.log.disk.rename(name, &bad).map(|()| None)
@@ -157,6 +161,15 @@ impl Found {
             // The next open tries again.
             let _ = self.log.disk.remove(name);
         }
+    }
+
+    /// What is damaged, but for history: there it was told when it was found first, or takes what has arrived.
+    fn count_torn(&mut self, headers: &[Header], damaged: &[u64]) {
+        let last_epoch = headers.iter().map(|h| h.epoch).max();
+        let history = self.log.history().count();
+        let counted = headers.iter().zip(damaged).enumerate();
+        let counted = counted.filter(|(i, (header, _))| *i >= history || Some(header.epoch) == last_epoch);
+        self.torn += counted.map(|(_, (_, stretches))| stretches).sum::<u64>();
     }
 
     /// Records that were sealed, are above the floor and in no file. Only those of the last epoch that sealed anything:

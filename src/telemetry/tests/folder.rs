@@ -205,7 +205,15 @@ fn sealed_records_come_back_until_they_are_acknowledged() {
     let next = telemetry.seal(&told[0]).unwrap();
     assert_eq!(next.epoch, 2);
     telemetry.ack(next).unwrap();
-    assert_eq!((telemetry.status().unacked, telemetry.status().segments), (0, 1));
+    let status = telemetry.status();
+    assert_eq!((status.unacked, status.segments), (0, 2));
+    assert!(status.history_bytes > 0 && status.history_bytes < status.bytes, "{status:?}");
+    // What has arrived is remembered, and not given out again.
+    assert_eq!(telemetry.read(Cursor::start(), usize::MAX), []);
+    let recalled = telemetry.recall(Cursor::start(), usize::MAX);
+    assert!(recalled.starts_with(&read) && recalled.last().is_some_and(|(last, _)| *last == next));
+    assert_eq!(telemetry.recall(read[6].0.into(), usize::MAX), recalled[7..]);
+    assert_eq!(telemetry.recall(Cursor::start(), 1), recalled[..1]);
     assert!(telemetry.status().dropped.is_empty(), "{:?}", telemetry.status());
 }
 
@@ -242,6 +250,22 @@ fn the_log_stays_within_its_limit_and_counts_what_gave_way() {
     let large = Record::Model(ModelInfo { profile: vec![7; 9000], ..ModelInfo::default() });
     assert_eq!(telemetry.seal(&large).unwrap_err().code(), Code::InvalidArgument);
     assert_eq!(dropped(&telemetry, Reason::TooLarge), 1);
+}
+
+#[test]
+fn what_is_kept_of_history_is_within_the_limit() {
+    let kept = |bytes, history_bytes| Limits { bytes, history_bytes, ..small() }.within_ranges().history_bytes;
+    assert_eq!([kept(1 << 20, u64::MAX), kept(0, 1 << 20), kept(1 << 20, 0)], [1 << 20, 16 << 10, 0]);
+    // With none, a segment goes with its last acknowledgement.
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { history_bytes: 0, segment_bytes: 4 << 10, ..small() };
+    let telemetry = Telemetry::open(dir.path(), limits);
+    let model = Record::Model(ModelInfo { profile: vec![7; 1000], ..ModelInfo::default() });
+    for _ in 0..20 {
+        telemetry.seal(&model).unwrap();
+    }
+    telemetry.ack(telemetry.now().position()).unwrap();
+    assert_eq!((telemetry.status().segments, telemetry.status().history_bytes), (1, 0));
 }
 
 #[test]

@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 
 use super::super::super::record::*;
-use super::super::super::status::{Durability, Losses, Reason};
+use super::super::super::status::{Durability, Limits, Losses, Reason};
 use super::super::open::Found;
-use super::super::{Moment, Rules};
+use super::super::{Moment, Rules, Segment};
 use super::sim::SimDisk;
 use super::{Driver, History, Known, limits, record};
 
 /// Runs the workload, crashes it everywhere, and returns how many different disks there were and what was broken.
-fn crash_everywhere(durability: Durability, rules: Rules, ignores_sync: bool, steps: u64) -> (usize, Vec<String>) {
+fn crash_everywhere(limits: Limits, rules: Rules, ignores_sync: bool, steps: u64) -> (usize, Vec<String>) {
     let disk = SimDisk::default();
     disk.sim().ignores_sync = ignores_sync;
-    let mut driver = Driver::new(disk.clone(), limits(durability), rules);
+    let mut driver = Driver::new(disk.clone(), limits, rules);
     driver.run(steps);
     let moments = std::mem::take(&mut disk.sim().moments);
     let (mut seen, mut broken) = (BTreeSet::new(), Vec::new());
@@ -28,7 +28,7 @@ fn crash_everywhere(durability: Durability, rules: Rules, ignores_sync: bool, st
             if !seen.insert(hasher.finish()) {
                 continue;
             }
-            let checked = check(image, durability, rules, &driver.history, before, after);
+            let checked = check(image, limits, rules, &driver.history, before, after);
             broken.extend(checked.err().map(|e| format!("after {} steps: {e}", moment.steps)));
             // A control needs no more.
             if broken.len() > 20 {
@@ -42,16 +42,16 @@ fn crash_everywhere(durability: Durability, rules: Rules, ignores_sync: bool, st
 /// What must hold of a disk that a crash left between two steps.
 fn check(
     image: BTreeMap<String, Vec<u8>>,
-    durability: Durability,
+    limits: Limits,
     rules: Rules,
     history: &History,
     before: Known,
     after: Known,
 ) -> Result<(), String> {
     let disk = SimDisk::holding(image);
-    let found = Found::look_by(Box::new(disk.clone()), limits(durability), rules).map_err(|e| format!("open: {e}"))?;
+    let found = Found::look_by(Box::new(disk.clone()), limits, rules).map_err(|e| format!("open: {e}"))?;
     let missing: Vec<(Reason, u64)> = found.log.losses().occurred();
-    if durability == Durability::Power && !missing.is_empty() {
+    if limits.durability == Durability::Power && !missing.is_empty() {
         return Err(format!("told as lost: {missing:?}"));
     }
     let (epoch, quarantined) = (found.last_epoch + 1, found.quarantined);
@@ -64,6 +64,18 @@ fn check(
         if *position <= before.floor {
             return Err(format!("{position:?}: came back from below {:?}", before.floor));
         }
+    }
+    // What is remembered was sealed too, in its order, and is what is read from the floor on.
+    let recalled = log.recall(Cursor::start(), usize::MAX);
+    if let Some((position, _)) = recalled.iter().find(|(p, record)| history.records.get(p) != Some(record)) {
+        return Err(format!("{position:?}: recalled, and not what was sealed"));
+    }
+    if !recalled.ends_with(&read) || !recalled.is_sorted_by_key(|(position, _)| *position) {
+        return Err("what is recalled does not end with what is read".into());
+    }
+    let room: u64 = log.history().map(Segment::room).sum();
+    if room > limits.history_bytes {
+        return Err(format!("{room} bytes of history"));
     }
     let read: BTreeSet<Position> = read.into_iter().map(|(position, _)| position).collect();
     let must = history.records.keys().filter(|p| **p <= before.durable && **p > after.floor);
@@ -83,9 +95,12 @@ fn check(
 
 #[test]
 fn no_crash_breaks_a_promise() {
-    let (power, broken) = crash_everywhere(Durability::Power, Rules::ALL, false, 300);
+    let (power, broken) = crash_everywhere(limits(Durability::Power), Rules::ALL, false, 300);
     assert!(broken.is_empty(), "{broken:#?}");
-    let (process, broken) = crash_everywhere(Durability::Process, Rules::ALL, false, 50);
+    let (process, broken) = crash_everywhere(limits(Durability::Process), Rules::ALL, false, 50);
+    assert!(broken.is_empty(), "{broken:#?}");
+    let forgetful = Limits { history_bytes: 0, ..limits(Durability::Power) };
+    let (_, broken) = crash_everywhere(forgetful, Rules::ALL, false, 100);
     assert!(broken.is_empty(), "{broken:#?}");
     println!("{power} disks with a sync per record, {process} without");
     assert!(power >= 10_000 && process >= 10_000, "{power} and {process} disks");
@@ -94,19 +109,20 @@ fn no_crash_breaks_a_promise() {
 #[test]
 fn without_checksums_the_crashes_are_noticed() {
     let rules = Rules { checksums: false, ..Rules::ALL };
-    let (_, broken) = crash_everywhere(Durability::Power, rules, false, 92);
+    let (_, broken) = crash_everywhere(limits(Durability::Power), rules, false, 92);
     assert!(broken.iter().any(|b| b.contains("not what was sealed")), "{broken:#?}");
 }
 
 #[test]
 fn without_syncs_the_crashes_are_noticed() {
-    let (_, broken) = crash_everywhere(Durability::Power, Rules::ALL, true, 12);
+    let (_, broken) = crash_everywhere(limits(Durability::Power), Rules::ALL, true, 12);
     assert!(broken.iter().any(|b| b.contains(": lost;")), "{broken:#?}");
 }
 
 #[test]
 fn without_a_floor_before_the_removal_the_crashes_are_noticed() {
     let rules = Rules { floor_before_removal: false, ..Rules::ALL };
-    let (_, broken) = crash_everywhere(Durability::Power, rules, false, 92);
+    let limits = Limits { history_bytes: 0, ..limits(Durability::Power) };
+    let (_, broken) = crash_everywhere(limits, rules, false, 92);
     assert!(broken.iter().any(|b| b.contains("told as lost")), "{broken:#?}");
 }

@@ -2,6 +2,7 @@
 
 mod crash;
 mod errors;
+mod history;
 mod sim;
 
 use std::collections::BTreeMap;
@@ -43,7 +44,7 @@ struct Driver {
 }
 
 fn limits(durability: Durability) -> Limits {
-    Limits { bytes: 48 << 10, segment_bytes: 8 << 10, durability, ..Limits::default() }
+    Limits { bytes: 48 << 10, history_bytes: 16 << 10, segment_bytes: 8 << 10, durability, ..Limits::default() }
 }
 
 impl Driver {

@@ -52,6 +52,8 @@ pub(super) struct Sim {
     pub(super) ignores_sync: bool,
     pub(super) fault: Option<Fault>,
     pub(super) calls: usize,
+    /// What all files took at most, each rounded up to a block.
+    pub(super) most_room: u64,
 }
 
 #[derive(Clone, Default)]
@@ -73,6 +75,13 @@ impl SimDisk {
     pub(super) fn has_unsynced_data(&self) -> bool {
         let is_data = |op: &Pending| matches!(op, Pending::Data { .. } | Pending::Link { .. });
         self.sim().durable.pending.iter().any(is_data)
+    }
+
+    /// Turns the bits of one byte of a file.
+    pub(super) fn flip(&self, name: &str, at: usize) {
+        let mut sim = self.sim();
+        let inode = sim.inode(name).unwrap();
+        sim.inodes[inode][at] ^= 0xff;
     }
 
     /// `Ok(false)`: the call is to do nothing and say that it went well.
@@ -246,6 +255,8 @@ impl Disk for SimDisk {
         // A write that fails may have got half way.
         let bytes = if called.is_err() { &bytes[..bytes.len() / 2] } else { bytes };
         sim.inodes[inode].extend_from_slice(bytes);
+        let room = sim.names.values().map(|inode| (sim.inodes[*inode].len() as u64).next_multiple_of(4096)).sum();
+        sim.most_room = sim.most_room.max(room);
         sim.push(Pending::Data { inode, offset, bytes: bytes.into() });
         called.map(drop)
     }
