@@ -45,6 +45,40 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code.
+    pub const ALL: [Code; 14] = [
+        Code::InvalidArgument,
+        Code::NotFound,
+        Code::Unsupported,
+        Code::OutOfMemory,
+        Code::Cancelled,
+        Code::Busy,
+        Code::Io,
+        Code::Corrupt,
+        Code::Backend,
+        Code::DeadlineExceeded,
+        Code::ContextFull,
+        Code::MissingRuntime,
+        Code::BadHandle,
+        Code::Panic,
+    ];
+
+    /// The code of a number, as C and telemetry have it; `None` for 0 and for codes of a later version.
+    pub fn from_number(number: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| *code as i32 == number)
+    }
+
+    /// Whether the failure says nothing of the engine: the request did not fit it, or whoever made it ended it.
+    ///
+    /// ```
+    /// use selvedge::Code;
+    /// assert!(Code::Cancelled.is_of_the_request() && !Code::DeadlineExceeded.is_of_the_request());
+    /// assert_eq!(Code::from_number(5), Some(Code::Cancelled));
+    /// ```
+    pub const fn is_of_the_request(self) -> bool {
+        matches!(self, Code::InvalidArgument | Code::NotFound | Code::Unsupported | Code::Cancelled | Code::ContextFull)
+    }
+
     /// The code's name as the C header spells it, without the `SELVEDGE_ERR_` prefix.
     pub const fn name(self) -> &'static str {
         match self {

@@ -44,7 +44,7 @@ fn the_statistics_tell_seattle_from_new_york() {
     let profile = home(&years, Block::Independent);
     let drift = |city: &str, y: u16| {
         let counts = year(&profile, &years[&(city.to_string(), y)]);
-        profile.features.iter().zip(&counts.features).map(|(f, c)| compare(f, c)).collect::<Vec<_>>()
+        profile.features.iter().zip(&counts.features).map(|(f, c)| compare(f, c).unwrap()).collect::<Vec<_>>()
     };
     let seattle = drift("Seattle", 2015);
     assert!((0.02..0.06).contains(&seattle[3].psi), "wind at home: {}", seattle[3].psi);

@@ -105,7 +105,7 @@ pub(crate) fn power(shift: f64, rows: usize, level: f64, trials: u32, seed: u64)
         for _ in 0..rows {
             window[usize::from(feature.bin((random.normal() + shift) as f32))] += 1;
         }
-        compare(feature, &window).p <= level
+        compare(feature, &window).unwrap().p <= level
     });
     rejected.count() as f64 / f64::from(trials)
 }

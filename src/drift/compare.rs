@@ -4,6 +4,7 @@ use super::judge::Finding;
 use super::profile::{Bins, Feature};
 use super::statistic::{chi2, hellinger, js, ks, psi, wasserstein};
 use super::tail::{ln_chi2, ln_hypergeometric, ln_weighted_chi2};
+use crate::{Error, Result};
 
 /// Bins are pooled until both samples may expect this many independent rows in each (Cochran, *Some methods for strengthening the
 /// common χ² tests*, 1954). Whether they do follows from reference and window length alone, never from the window's
@@ -61,9 +62,14 @@ pub struct FeatureDrift {
 /// Holds a feature's window against its reference.
 ///
 /// `window` has the feature's bins, in order; see [`Bins`].
-pub fn compare(feature: &Feature, window: &[u64]) -> FeatureDrift {
-    let reference = &feature.counts;
-    let last = reference.len().min(window.len()).saturating_sub(1);
+///
+/// Errors: `InvalidArgument` for another number of bins.
+pub fn compare(feature: &Feature, window: &[u64]) -> Result<FeatureDrift> {
+    let (reference, got) = (&feature.counts, window.len());
+    let Some(last) = reference.len().checked_sub(1).filter(|last| *last + 1 == got) else {
+        let (name, expected) = (&feature.name, reference.len());
+        return Err(Error::invalid(format!("window of '{name}': expected {expected} bins, got {got}")));
+    };
     let (r_all, w_all): (u64, u64) = (reference.iter().sum(), window.iter().sum());
     let (values_r, values_w) = (&reference[..last], &window[..last]);
     // Values that come in runs carry less evidence: as if each were counted once per run.
@@ -88,7 +94,7 @@ pub fn compare(feature: &Feature, window: &[u64]) -> FeatureDrift {
     let (folded_r, folded_w) = (fold(&feature.bins, reference), fold(&feature.bins, window));
     let share = |n: u64| if w_all == 0 { 0.0 } else { n as f64 / w_all as f64 };
     let numeric = matches!(feature.bins, Bins::Numeric { .. });
-    FeatureDrift {
+    Ok(FeatureDrift {
         name: feature.name.clone(),
         chi2: pooled.statistic,
         df: pooled.df,
@@ -106,7 +112,7 @@ pub fn compare(feature: &Feature, window: &[u64]) -> FeatureDrift {
         finding: None,
         drifted: false,
         evidence,
-    }
+    })
 }
 
 impl FeatureDrift {

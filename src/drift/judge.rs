@@ -186,7 +186,7 @@ impl Judge {
         self.check(window)?;
         let features = &self.profile.features;
         let mut compared: Vec<_> =
-            features.iter().zip(&window.features).map(|(f, counts)| compare(f, counts)).collect();
+            features.iter().zip(&window.features).map(|(f, counts)| compare(f, counts)).collect::<Result<_>>()?;
         let mmd = self.mmd(window);
         let mut ln_p: Vec<f64> = compared.iter().map(|f| f.ln_p).collect();
         ln_p.extend(self.profile.embedding.is_some().then_some(mmd.map_or(0.0, |(_, ln_p)| ln_p)));

@@ -25,7 +25,10 @@ const PUBLISHED: [(Code, i32, &str); 14] = [
 fn numbers_and_names_are_pinned() {
     for (code, number, name) in PUBLISHED {
         assert_eq!((code as i32, code.name()), (number, name));
+        assert_eq!(Code::from_number(number), Some(code));
     }
+    assert_eq!(Code::ALL, PUBLISHED.map(|(code, ..)| code));
+    assert_eq!((Code::from_number(0), Code::from_number(14)), (None, None));
 }
 
 #[test]

@@ -21,7 +21,8 @@ fn folder(calm: u64, dead: u64) -> (tempfile::TempDir, Arc<Profile>) {
         }
         let mut latency = Exponential::default();
         (0..1024).for_each(|row| latency.record(500 + row));
-        let outcomes = vec![(0, 1000), (9, 24), (1 << 15, 5000)];
+        // Answers, faults of the runtime, cancelled ones, and further rows.
+        let outcomes = vec![(0, 900), (9, 24), (5, 100), (1 << 15, 5000)];
         let features = vec![counts];
         let window = Window { model: 7, index, rows: 1024, features, latency, outcomes, ..Window::default() };
         telemetry.seal(&Record::Window(window)).unwrap();

@@ -396,6 +396,15 @@ impl<'a> Ledger<'a> {
     }
 }
 
+impl State {
+    /// All counting begins anew.
+    pub(super) fn restart(&mut self) {
+        self.models.iter_mut().for_each(state::Model::restart);
+        (self.device.start, self.device.last) = (0, 0);
+        self.device.lost.iter_mut().for_each(|loss| loss.before = loss.count);
+    }
+}
+
 impl state::Model {
     /// Counting begins anew; what was held back stays so.
     pub(super) fn restart(&mut self) {

@@ -261,31 +261,13 @@ fn outcome_attributes(outcome: u32) -> Vec<KeyValue> {
     if outcome >> 14 != 0 {
         attributes.push(KeyValue::new("selvedge.outcome.flags", i64::from(outcome >> 14)));
     }
-    if outcome & 0xff != 0 {
-        let name = code_name(outcome & 0xff).map_or_else(|| format!("{}", outcome & 0xff), str::to_ascii_lowercase);
+    let number = outcome & 0xff;
+    if number != 0 {
+        let code = Code::from_number(number as i32);
+        let name = code.map_or_else(|| number.to_string(), |code| code.name().to_ascii_lowercase());
         attributes.push(KeyValue::new("error.type", name.as_str()));
     }
     attributes
-}
-
-fn code_name(number: u32) -> Option<&'static str> {
-    const CODES: [Code; 14] = [
-        Code::InvalidArgument,
-        Code::NotFound,
-        Code::Unsupported,
-        Code::OutOfMemory,
-        Code::Cancelled,
-        Code::Busy,
-        Code::Io,
-        Code::Corrupt,
-        Code::Backend,
-        Code::DeadlineExceeded,
-        Code::ContextFull,
-        Code::MissingRuntime,
-        Code::BadHandle,
-        Code::Panic,
-    ];
-    CODES.iter().find(|code| **code as u32 == number).map(|code| code.name())
 }
 
 /// What the conventions require of their metrics.

@@ -37,8 +37,9 @@
 //!
 //! OTLP has no id by which a receiver could tell a copy of a request. So a copy must do no harm: points hold totals since
 //! a start time that stays, and say the same at the same time for the same series, however often they come.
-//! Where totals must begin anew (a new install id, a lost state, a clock set back by more than an hour), the start time
-//! moves with them, as the OpenTelemetry data model has it.
+//! Where totals must begin anew (a new install id, version or attribute of the app, a lost state, a clock set back by more
+//! than an hour), the start time moves with them, as the OpenTelemetry data model has it. A batch that is on its way when
+//! the app is updated is sent as it was made.
 //!
 //! # Who takes it
 //!

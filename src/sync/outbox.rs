@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::encoding::Encoding;
 use super::ledger::{Ledger, is_lasting};
 use super::privacy::{Noise, Privacy, fill};
-use super::request::{hex, uuid};
+use super::request::{self, hex, uuid};
 use super::state::{Pending, State};
 use crate::telemetry::{Anchor, Cursor, Position, Record, Telemetry};
 use crate::{Code, Error, Result};
@@ -207,7 +207,9 @@ impl Outbox {
             return Ok(Some(batch));
         }
         let present = self.present();
-        let mut ledger = Ledger::new(&self.options, self.state.clone(), &mut self.noise);
+        let mut state = self.state.clone();
+        follow_app(&mut state, &self.options);
+        let mut ledger = Ledger::new(&self.options, state, &mut self.noise);
         ledger.clocks.add(&present);
         loop {
             let after = ledger.state.position();
@@ -274,9 +276,7 @@ impl Outbox {
         let mut state = self.state.clone();
         state.install = vec![0; 16];
         fill(&mut state.install)?;
-        state.models.iter_mut().for_each(|m| m.restart());
-        (state.device.start, state.device.last) = (0, 0);
-        state.device.lost.iter_mut().for_each(|loss| loss.before = loss.count);
+        state.restart();
         state.pending = None;
         state.acked.clear();
         self.keep(state)?;
@@ -367,6 +367,16 @@ impl Outbox {
             self.release();
         }
     }
+}
+
+/// Another version of the app, or another attribute, is another stream to a receiver: it would add totals that went on to
+/// those that it has. All that was counted is in a batch by now, so nothing is lost where they begin anew.
+fn follow_app(state: &mut State, options: &Options) {
+    let app = Sha256::digest(request::resource(options, &[0; 16], None).encode_to_vec()).to_vec();
+    if !state.app.is_empty() && state.app != app {
+        state.restart();
+    }
+    state.app = app;
 }
 
 /// Where the record that told who a slot is gave way to the limit of the log, a later one may tell it again.

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// When to try again, and when not to.
 ///
 /// Follows the rules of OTLP/HTTP: only 429, 502, 503 and 504, and an attempt that got no answer, are tried again; a
-/// `Retry-After` is honoured. The wait is "full jitter": uniform between zero and a bound that doubles up to a cap, so
+/// `Retry-After` is honoured, one of more than an hour by leaving it for another day. The wait is "full jitter": uniform between zero and a bound that doubles up to a cap, so
 /// that a fleet that lost its server together does not return together.
 ///
 /// ```
@@ -63,6 +63,9 @@ pub struct Hints {
 }
 
 impl Retry {
+    /// No process waits longer than this for a receiver.
+    const LONGEST: Duration = Duration::from_secs(3600);
+
     /// Whether to begin at all: [`Decision::Later`] offline, and on a metered network unless the policy allows it.
     pub fn begin(&self, hints: Hints) -> Option<Decision> {
         (hints.offline || hints.metered && !self.on_metered).then_some(Decision::Later)
@@ -78,6 +81,7 @@ impl Retry {
         match status {
             200..=299 => Decision::Accepted,
             0 | 429 | 502 | 503 | 504 if attempt.saturating_add(1) >= self.attempts => Decision::Later,
+            429 | 502 | 503 | 504 if retry_after.is_some_and(|told| told > Self::LONGEST) => Decision::Later,
             0 | 429 | 502 | 503 | 504 => Decision::Wait(self.wait(attempt, retry_after, random)),
             _ => Decision::Drop,
         }

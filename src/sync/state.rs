@@ -55,6 +55,9 @@ pub(super) struct State {
     /// The last key that a model was given; 0 is the device's.
     #[prost(uint32, tag = "9")]
     pub last_key: u32,
+    /// SHA-256 of what the app says of itself: the totals are of a stream with these attributes.
+    #[prost(bytes = "vec", tag = "10")]
+    pub app: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -202,7 +202,7 @@ fn other_tools_see_the_same_in_the_same_samples() {
         let feature = &profile.features[0];
         let mut window = vec![0; feature.bins.len()];
         current.iter().for_each(|x| window[usize::from(feature.bin(*x))] += 1);
-        let drift = compare(feature, &window);
+        let drift = compare(feature, &window).unwrap();
         let (e, n) = (&other.evidently, &other.nannyml);
         let checks = [
             ("NannyML chi2", chi2(&feature.counts, &window).statistic, n.chi2, 1e-9),

@@ -129,10 +129,14 @@ fn empty_and_foreign_windows() {
 #[test]
 fn a_profile_of_one_row_judges_nothing_rashly() {
     let profile = Profile::fit().number("a").of_rows(&[[1.0f32]]).unwrap();
-    let drift = compare(&profile.features[0], &[0, 0, 1, 0]);
+    let drift = compare(&profile.features[0], &[0, 0, 1, 0]).unwrap();
     assert!(drift.p > 0.01, "{drift:?}");
-    let drift = compare(&profile.features[0], &[0, 0, 0, 0]);
+    let drift = compare(&profile.features[0], &[0, 0, 0, 0]).unwrap();
     assert!(drift.p == 1.0 && !drift.constant, "{drift:?}");
+    for wrong in [&[][..], &[1, 2, 3], &[0; 5]] {
+        let error = compare(&profile.features[0], wrong).unwrap_err();
+        assert_eq!(error.message(), format!("window of 'a': expected 4 bins, got {}", wrong.len()));
+    }
 }
 
 #[test]

@@ -56,9 +56,7 @@ impl Outcome {
 
     /// A failure that is the engine's own: not a request that did not fit, and not one that its caller ended.
     pub(super) fn is_fault(self) -> bool {
-        const CALLERS: [Code; 5] =
-            [Code::InvalidArgument, Code::NotFound, Code::Unsupported, Code::Cancelled, Code::ContextFull];
-        !self.is_answer() && !CALLERS.iter().any(|code| *code as i32 == i32::from(self.code()))
+        !self.is_answer() && !Code::from_number(self.code().into()).is_some_and(Code::is_of_the_request)
     }
 
     fn code(self) -> u8 {

@@ -202,6 +202,38 @@ fn a_new_install_id_has_no_tie_to_the_old_one() {
     assert_eq!(open(&log, folder.path()).install_id(), after, "it survives");
 }
 
+/// To a receiver an update of the app is another series: what it counted before must not be in both.
+#[test]
+fn totals_begin_anew_with_another_version_of_the_app() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = telemetry(folder.path());
+    let told = |options: Options, counts: &[i64]| {
+        let mut outbox = Outbox::open(&log, folder.path(), options).unwrap();
+        window(&log);
+        let batch = next(&mut outbox);
+        assert_eq!(totals(&batch), counts);
+        batch
+    };
+    let settle = |batch: &Batch, options: Options| {
+        Outbox::open(&log, folder.path(), options).unwrap().ack(batch).unwrap();
+    };
+    let of = |version: &str| Options { app_version: Some(version.into()), encoding: Encoding::Identity, ..plain() };
+    for (version, count) in [("1", 10), ("1", 20), ("2", 10), ("2", 20), ("1", 10)] {
+        settle(&told(of(version), &[count]), of(version));
+    }
+    // A batch on its way is the old version's, to the byte; the next one tells what came since.
+    let batch = told(of("1"), &[20]);
+    let mut outbox = Outbox::open(&log, folder.path(), of("3")).unwrap();
+    assert_eq!(next(&mut outbox), batch);
+    outbox.ack(&batch).unwrap();
+    window(&log);
+    let batch = next(&mut outbox);
+    assert_eq!(totals(&batch), [10]);
+    let request = ExportMetricsServiceRequest::decode(&batch.metrics[..]).unwrap();
+    let Resource { attributes } = request.resource_metrics[0].resource.clone().unwrap();
+    assert_eq!(super::made::attribute(&attributes, "service.version"), Some("3"));
+}
+
 #[test]
 fn a_log_begun_anew_is_read_from_its_start() {
     let folder = tempfile::tempdir().unwrap();

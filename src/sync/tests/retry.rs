@@ -60,6 +60,14 @@ fn hints_hold_a_batch_back() {
 }
 
 #[test]
+fn no_process_waits_for_hours() {
+    let retry = Retry::default();
+    for told in [3601, 86_400, u64::MAX] {
+        assert_eq!(retry.next(0, 503, Some(std::time::Duration::from_secs(told)), 0), Decision::Later, "{told} s");
+    }
+}
+
+#[test]
 fn a_retry_after_is_seconds_or_a_date() {
     let seconds = |n| Some(Duration::from_secs(n));
     assert_eq!(retry_after(" 120 ", 0), seconds(120));
