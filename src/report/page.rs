@@ -21,8 +21,10 @@ pub(super) fn page(story: &Story) -> String {
     let until = last.map(|stamp| story.when(&stamp)).unwrap_or_default();
     let _ = writeln!(
         html,
-        "<p class=\"soft\">Until {until} · {} records, {} starts of the app</p>",
-        story.records, story.boots
+        "<p class=\"soft\">Until {until} · {} records, {} {} of the app</p>",
+        story.records,
+        story.boots,
+        if story.boots == 1 { "start" } else { "starts" }
     );
     // The one that answers now comes first.
     story.models.iter().rev().for_each(|model| of_model(&mut html, story, model));
