@@ -249,6 +249,9 @@ impl Generator {
         let decoded = if shares.iter().all(|share| share.tokens == 1) {
             decode(state, &mut self.batch, &mut self.pace, &self.watched)
         } else {
+            // So many tokens are long work between two waits for each other: the pace of single ones, or a trial of it that
+            // was under way, says nothing of them.
+            state.context.use_threads(self.plan.threads);
             state.context.decode(&mut self.batch)
         };
         let took = begin.elapsed();
