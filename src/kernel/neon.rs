@@ -20,7 +20,7 @@ pub(super) fn table() -> Option<Table> {
         decode: by_format!(decode),
         stream: by_format!(stream),
         accumulate: by_format!(accumulate),
-        normalize,
+        normalize: to_length_1,
         narrow_f16,
         narrow_bf16,
         dot_q8_0,
@@ -43,7 +43,6 @@ macro_rules! entry {
 entry!(decode<B>(blocks: &[u8], out: &mut [f32]), generic::all::<Neon, B, _>(blocks, out, Store));
 entry!(stream<B>(blocks: &[u8], out: &mut [f32]), generic::stream::<Neon, B>(blocks, out));
 entry!(accumulate<B>(rows: &[(&[u8], f32)], sum: &mut [f32]), generic::accumulate::<Neon, B>(rows, sum));
-entry!(normalize(vector: &mut [f32]), to_length_1(vector));
 entry!(narrow_f16(from: &[f32], to: &mut [f16]), generic::narrow_f16::<Neon>(from, to));
 entry!(narrow_bf16(from: &[f32], to: &mut [bf16]), generic::narrow_bf16::<Neon>(from, to));
 entry!(dot_q8_0(row: &[u8], query: &Query) -> f32, generic::dot_q8_0::<Neon>(row, query));
