@@ -9,7 +9,7 @@ use tract_onnx::model::{OnnxOpRegister, ParsingContext};
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
-use super::operators::stock;
+use super::operators::{stands_for, stock};
 use crate::{Code, Error, Result};
 
 /// Those whose results may be larger than their inputs by any factor.
@@ -98,25 +98,7 @@ impl Bounded {
     }
 }
 
-impl PartialEq for Bounded {
-    fn eq(&self, _: &Self) -> bool {
-        false
-    }
-}
-
-impl Eq for Bounded {}
-
-impl Op for Bounded {
-    fn name(&self) -> StaticName {
-        self.inner.name()
-    }
-
-    not_a_typed_op!();
-}
-
-impl EvalOp for Bounded {
-    not_out_of_plan!();
-}
+stands_for!(Bounded, inner);
 
 impl InferenceOp for Bounded {
     fn infer(

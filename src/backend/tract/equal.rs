@@ -8,7 +8,7 @@ use tract_onnx::model::{OnnxOpRegister, ParsingContext};
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
-use super::operators::stock;
+use super::operators::{stands_for, stock};
 
 /// Puts ours in place of tract's.
 pub(super) fn register(operators: &mut OnnxOpRegister) {
@@ -46,25 +46,7 @@ fn decided(a: &Tensor, b: &Tensor) -> TractResult<bool> {
     Ok(pairs.into_iter().all(|(a, b)| a == b || differ(a, b)))
 }
 
-impl PartialEq for Equal {
-    fn eq(&self, _: &Self) -> bool {
-        false
-    }
-}
-
-impl Eq for Equal {}
-
-impl Op for Equal {
-    fn name(&self) -> StaticName {
-        self.0.name()
-    }
-
-    not_a_typed_op!();
-}
-
-impl EvalOp for Equal {
-    not_out_of_plan!();
-}
+stands_for!(Equal, 0);
 
 impl InferenceOp for Equal {
     fn infer(

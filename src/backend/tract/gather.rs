@@ -8,7 +8,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::ops::cast::cast;
 use tract_onnx::tract_hir::internal::*;
 
-use super::operators::stock;
+use super::operators::{stands_for, stock};
 
 /// Puts ours in place of tract's.
 pub(super) fn register(operators: &mut OnnxOpRegister) {
@@ -25,25 +25,7 @@ fn parse(ctx: &ParsingContext, node: &NodeProto) -> TractResult<(Box<dyn Inferen
 #[derive(Clone, Debug)]
 struct Gather(Box<dyn InferenceOp>);
 
-impl PartialEq for Gather {
-    fn eq(&self, _: &Self) -> bool {
-        false
-    }
-}
-
-impl Eq for Gather {}
-
-impl Op for Gather {
-    fn name(&self) -> StaticName {
-        self.0.name()
-    }
-
-    not_a_typed_op!();
-}
-
-impl EvalOp for Gather {
-    not_out_of_plan!();
-}
+stands_for!(Gather, 0);
 
 impl InferenceOp for Gather {
     fn infer(

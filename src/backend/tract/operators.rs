@@ -11,6 +11,33 @@ use super::{bounded, branch, equal, gather};
 use crate::backend::proto::Declared;
 use crate::{Error, Result};
 
+/// What an operator of ours shares with the one of tract's that it holds in a field, and stands for while a model is read:
+/// its name, and that no two are the same.
+macro_rules! stands_for {
+    ($ours:ident, $field:tt) => {
+        impl PartialEq for $ours {
+            fn eq(&self, _: &Self) -> bool {
+                false
+            }
+        }
+
+        impl Eq for $ours {}
+
+        impl Op for $ours {
+            fn name(&self) -> StaticName {
+                self.$field.name()
+            }
+
+            not_a_typed_op!();
+        }
+
+        impl EvalOp for $ours {
+            not_out_of_plan!();
+        }
+    };
+}
+pub(super) use stands_for;
+
 /// The contrib operators of ONNX Runtime that tract reads with their own meaning.
 const MICROSOFT: &[&str] = &[
     "BiasGelu",
