@@ -195,6 +195,11 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn two_halves(from: *const u8) -> [__m256; 2] {
+        [from, from.add(2)].map(|from| _mm256_cvtph_ps(_mm256_castsi256_si128(broadcast_16(from))))
+    }
+
+    #[inline(always)]
     unsafe fn splat(number: f32) -> [__m256; 2] {
         [_mm256_set1_ps(number); 2]
     }

@@ -196,6 +196,12 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn two_halves(from: *const u8) -> __m512 {
+        let two = _mm512_castps128_ps512(_mm_cvtph_ps(_mm_loadu_si32(from)));
+        _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1), two)
+    }
+
+    #[inline(always)]
     unsafe fn splat(number: f32) -> __m512 {
         _mm512_set1_ps(number)
     }

@@ -12,6 +12,10 @@ use super::row::{Query, sum_lanes};
 
 const LINE: usize = 64;
 
+/// Blocks between the scales of one and its weights: as many as keep the scales' way through memory from being waited
+/// for.
+const AHEAD: usize = 4;
+
 /// Weights decoded on the stack before they go to where they do not fit: behind the end, or unaligned.
 #[repr(align(64))]
 struct Tile<const N: usize>([f32; N]);
@@ -24,9 +28,22 @@ struct Tile<const N: usize>([f32; N]);
 pub(super) unsafe fn all<L: Lanes, B: Blocks, S: Sink<L>>(blocks: &[u8], out: &mut [f32], sink: S) {
     let whole = out.len() / B::ELEMENTS;
     assert!(blocks.len() / B::BYTES >= whole);
+    // SAFETY: the slice holds `whole` units; the CPU has `L`.
+    let head = |i: usize| unsafe { B::head::<L>(blocks.as_ptr().add(i * B::BYTES)) };
+    let mut heads = [const { MaybeUninit::uninit() }; 2 * AHEAD];
+    for (i, room) in heads.iter_mut().enumerate().take(whole.min(AHEAD)) {
+        room.write(head(i));
+    }
     for i in 0..whole {
-        // SAFETY: both slices hold `whole` of their units.
-        unsafe { B::decode::<L, S>(blocks.as_ptr().add(i * B::BYTES), out.as_mut_ptr().add(i * B::ELEMENTS), sink) };
+        if i + AHEAD < whole {
+            heads[(i + AHEAD) % heads.len()].write(head(i + AHEAD));
+        }
+        let (b, y) = (i * B::BYTES, i * B::ELEMENTS);
+        // SAFETY: both slices hold `whole` of their units, and the head was written `AHEAD` blocks before.
+        unsafe {
+            let head = heads[i % heads.len()].assume_init_ref();
+            B::decode::<L, S>(blocks.as_ptr().add(b), head, out.as_mut_ptr().add(y), sink);
+        }
     }
     if const { B::ELEMENTS == SINGLES } {
         let (blocks, out) = (&blocks[whole * B::BYTES..], &mut out[whole * B::ELEMENTS..]);
@@ -35,7 +52,7 @@ pub(super) unsafe fn all<L: Lanes, B: Blocks, S: Sink<L>>(blocks: &[u8], out: &m
             padded[..blocks.len()].copy_from_slice(blocks);
             tile.0[..out.len()].copy_from_slice(out);
             // SAFETY: so many weights, and no single weight has more than four bytes.
-            unsafe { B::decode::<L, S>(padded.as_ptr(), tile.0.as_mut_ptr(), sink) };
+            unsafe { B::decode::<L, S>(padded.as_ptr(), &B::head::<L>(padded.as_ptr()), tile.0.as_mut_ptr(), sink) };
             out.copy_from_slice(&tile.0[..out.len()]);
         }
     }
@@ -112,7 +129,8 @@ unsafe fn side_by_side<L: Lanes, B: Blocks, S: Sink<L>>(
                 L::store(tile.add(at), L::from_f32(sum.add(at).cast()));
             }
             for (row, weight) in rows {
-                B::decode::<L, S>(row.as_ptr().add(i * B::BYTES), tile, sink(*weight));
+                let b = row.as_ptr().add(i * B::BYTES);
+                B::decode::<L, S>(b, &B::head::<L>(b), tile, sink(*weight));
             }
             for at in (0..B::ELEMENTS).step_by(16) {
                 L::store(sum.add(at), L::from_f32(tile.add(at).cast()));

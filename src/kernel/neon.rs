@@ -194,6 +194,12 @@ impl Lanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn two_halves(from: *const u8) -> [float32x4_t; 4] {
+        let (first, second) = (vdupq_n_f32(Self::half(from)), vdupq_n_f32(Self::half(from.add(2))));
+        [first, first, second, second]
+    }
+
+    #[inline(always)]
     unsafe fn splat(number: f32) -> [float32x4_t; 4] {
         [vdupq_n_f32(number); 4]
     }
