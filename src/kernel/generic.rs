@@ -247,17 +247,20 @@ pub(super) unsafe fn affine_nibbles<L: Lanes>(codes: &[u8], flip: u8, zero: f32,
 /// Every CPU with kernels has had an instruction for it from the beginning.
 #[inline]
 pub(super) fn prefetch(row: &[u8]) {
-    for line in row.chunks(LINE) {
-        // SAFETY: an address of the row, and none would do harm.
+    // From the beginning of its first line, so that the last is among them wherever the row lies.
+    let before = row.as_ptr().addr() % LINE;
+    for at in (0..before + row.len()).step_by(LINE) {
+        let line = row.as_ptr().wrapping_sub(before).wrapping_add(at);
+        // SAFETY: a hint: no address does harm.
         #[cfg(target_arch = "x86_64")]
         unsafe {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+            _mm_prefetch::<_MM_HINT_T0>(line.cast());
         }
         // SAFETY: as above.
         #[cfg(target_arch = "aarch64")]
         unsafe {
-            std::arch::asm!("prfm pldl1keep, [{line}]", line = in(reg) line.as_ptr(), options(nostack, preserves_flags, readonly));
+            std::arch::asm!("prfm pldl1keep, [{line}]", line = in(reg) line, options(nostack, preserves_flags, readonly));
         }
     }
 }
