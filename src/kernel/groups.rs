@@ -1,4 +1,4 @@
-//! 4-bit groups of GPTQ and AWQ checkpoints, from the tensors of their safetensors files.
+//! 4-bit groups of GPTQ and AWQ checkpoints, from the bytes of their tensors; `weights::WeightFile` finds the tensors.
 
 use half::f16;
 use rayon::prelude::*;

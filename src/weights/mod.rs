@@ -8,6 +8,7 @@
 
 mod file;
 mod gguf;
+mod layers;
 mod metadata;
 mod opened;
 mod safetensors;

@@ -4,11 +4,11 @@ use super::{read, refused};
 use crate::Code::{Corrupt, Unsupported};
 use crate::weights::{FileFormat, TensorType};
 
-fn file(header: &str, data: usize) -> Vec<u8> {
+pub(super) fn file(header: &str, data: usize) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![7; data]].concat()
 }
 
-fn tensor(dtype: &str, shape: &str, from: u64, to: u64) -> String {
+pub(super) fn tensor(dtype: &str, shape: &str, from: u64, to: u64) -> String {
     format!(r#"{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{from},{to}]}}"#)
 }
 
