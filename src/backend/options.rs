@@ -31,8 +31,8 @@ pub struct Options {
     pub memory_limit: Option<u64>,
     /// How the file comes into memory.
     pub map: Map,
-    /// Whether a path that is a symbolic link is refused with `InvalidArgument`. External data of an ONNX model and the
-    /// tokenizer beside a table are never read through one.
+    /// Whether a path that is a symbolic link is refused with `InvalidArgument`; the same holds for the parts of a split
+    /// GGUF model. External data of an ONNX model and the tokenizer beside a table are never read through one.
     pub no_symlinks: bool,
     /// Refuse with `Corrupt` a file whose SHA-256 is another: see [`Provenance::digest`](crate::Provenance::digest) for
     /// what of a model in several files it covers. A GGUF model of another architecture than `bert`, `gemma`, `gemma2`,

@@ -1,6 +1,6 @@
 //! GGUF models through llama.cpp.
 //!
-//! Enters: a model's bytes. Leaves: an engine that generates, chats and embeds.
+//! Enters: a model's bytes, or a part of a split one with its path. Leaves: an engine that generates, chats and embeds.
 //!
 //! `weights` reads the file before native code does, `facts`, `tensors` and `vocabulary` say what is in it and refuse
 //! what llama.cpp would not survive, `estimate` says what it costs. `native`, `stream` and `context` are the only way to
@@ -39,7 +39,7 @@ use crate::engine::{
     Trim, Usage,
 };
 use crate::text::Template;
-use crate::weights::{Map, WeightFile};
+use crate::weights::{Map, TensorEntry, WeightFile};
 use crate::{Error, Result};
 use embedder::EmbedJob;
 use facts::{Facts, Pooling};
@@ -48,7 +48,7 @@ use native::Model;
 use prompt::Prompts;
 use run::{Link, Slot, TextRun};
 use state::Division;
-use stream::Stream;
+use stream::{Input, Parts, Stream};
 use worker::{Command, Plan};
 
 /// Token generation is bound by memory, and ggml's threads wait for each other after every operation: beyond this
@@ -79,12 +79,16 @@ const ENCODERS: &[&str] = &[
 const MAP_ALIGNMENT: u64 = 32;
 
 pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>> {
-    let file = WeightFile::of_bytes(source.bytes.clone())?;
+    let mut parts = Vec::new();
+    let file = WeightFile::of_opened(source, options.access(), &mut |part| parts.push(part))?;
     let facts = Facts::read(&file)?;
     admit(&facts, options)?;
     let metadata: BTreeMap<String, String> =
         file.metadata().iter().map(|(key, value)| (key.to_owned(), in_words(value))).collect();
-    let (data_start, alignment) = (file.data_start(), file.alignment());
+    let [first, further @ ..] = &*parts else { return Err(Error::backend("a model without a file")) };
+    let start = first.file.as_ref().map_or(0, |(_, start)| *start);
+    let aligned = |tensor: TensorEntry<'_>| (start + tensor.place().start).is_multiple_of(MAP_ALIGNMENT);
+    let in_place = file.tensors().all(aligned);
     drop(file);
     let mut plan = plan(&facts, options)?;
     let memory = memory(&facts, &plan);
@@ -92,11 +96,9 @@ pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>>
     let cache = if plan.generates { facts.cache_elements.saturating_mul(2) } else { 0 };
     plan.bytes_per_token = estimate::bytes_per_token(&facts).saturating_add(cache);
     afford(memory, options)?;
-    let digest = source.digest(options)?;
-    let file_name = source.name.clone();
-    let start = source.file.as_ref().map_or(0, |(_, start)| *start);
-    let in_place = alignment >= MAP_ALIGNMENT && (start + data_start).is_multiple_of(MAP_ALIGNMENT);
-    let model = Arc::new(load(source, options, in_place)?);
+    let digest = first.digest_with(further.iter().map(|part| part.bytes.as_slice()), options)?;
+    let file_name = name_of(first, parts.len());
+    let model = Arc::new(load(parts, options, in_place)?);
     if model.tokens() != facts.vocabulary.tokens {
         return Err(Error::backend("llama.cpp counts other tokens than the file has"));
     }
@@ -182,21 +184,34 @@ fn plan(facts: &Facts, options: &Options) -> Result<Plan> {
     })
 }
 
-/// Loads from the descriptor that was validated, or from the bytes that were.
-fn load(source: Source, options: &Options, in_place: bool) -> Result<Model> {
+/// The name of the file; of a split model, what all its parts' names begin with.
+fn name_of(first: &Source, parts: usize) -> String {
+    let name = first.name.strip_suffix(&format!("-00001-of-{parts:05}")).filter(|_| parts > 1);
+    name.unwrap_or(&first.name).to_owned()
+}
+
+/// Loads from the descriptors that were validated, or from the bytes that were.
+fn load(mut parts: Vec<Source>, options: &Options, in_place: bool) -> Result<Model> {
     let cancelled = || options.cancel.as_ref().is_some_and(crate::Cancel::is_cancelled);
     let mut go_on = |done: f32| {
         options.tell(OpenProgress::Load(done));
         !cancelled()
     };
+    let mapped = options.map == Map::Mapped && in_place;
+    if parts.len() > 1 {
+        // llama.cpp maps or reads for itself; two copies would be one too many.
+        let files = parts.into_iter().filter_map(|part| part.file.map(|(file, _)| file)).collect();
+        return Model::load(&Input::Parts(Parts::new(files)?), mapped, &mut go_on);
+    }
+    let Some(source) = parts.pop() else { return Err(Error::backend("a model without a file")) };
     match &source.file {
         Some((file, start)) => {
             let stream = Stream::of_file(file, *start)?;
-            // llama.cpp maps or reads for itself; two copies would be one too many.
+            // As above.
             drop(source.bytes);
-            Model::load(&stream, options.map == Map::Mapped && in_place, &mut go_on)
+            Model::load(&Input::One(stream), mapped, &mut go_on)
         }
-        None => Model::load(&Stream::of_bytes(source.bytes.as_slice())?, false, &mut go_on),
+        None => Model::load(&Input::One(Stream::of_bytes(source.bytes.as_slice())?), false, &mut go_on),
     }
 }
 
