@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::backend::{Options, open};
-use crate::engine::{Ask, Finish, Generate, Message};
+use crate::engine::{Ask, Embed, Finish, Generate, Message};
 use crate::weights::Map;
 
 fn opened(bytes: Vec<u8>) -> Error {
@@ -98,6 +98,26 @@ fn a_model_of_nonsense_serves_like_any_other() {
         assert_eq!(engine.run(Generate::text("some text").max_tokens(None)).unwrap().text, answer.text);
     }
     std::fs::remove_file(path).unwrap();
+}
+
+/// llama.cpp deals the tokens of a context out to its sequences, and would end the process for some numbers of them.
+#[test]
+fn a_model_that_generates_embeds_texts_of_any_length() {
+    for pooling in 1..=3 {
+        let file = File::complete(small).u32("llama.context_length", 601).u32("llama.pooling_type", pooling);
+        let engine = open(file.bytes(), Options::new().threads(1)).unwrap();
+        let abilities = engine.spec().abilities;
+        assert!(abilities.generate && abilities.embed && engine.spec().context_tokens == Some(601));
+        for tokens in [1, 511, 512, 513, 600, 601] {
+            let ids = engine.run(Embed::new(["x".repeat(tokens)]));
+            match ids {
+                Ok(answer) => assert_eq!(&**answer.outputs[0].1.shape(), &[1, 64]),
+                // What begins a text is a token, too.
+                Err(error) => assert!(tokens > 590 && error.code() == Code::ContextFull, "{tokens}: {error}"),
+            }
+        }
+        assert!(engine.run(Generate::text("some text").max_tokens(2)).is_ok());
+    }
 }
 
 #[test]
