@@ -88,7 +88,8 @@ pub struct Provenance {
     pub model: String,
     /// The model's version, if its metadata has one.
     pub version: Option<String>,
-    /// SHA-256 of the model file. With a tokenizer in a file beside it, of the two one after the other; of a packed
+    /// SHA-256 of the model file. Of a split GGUF model, of all its parts one after the other, the first part first,
+    /// whichever it was opened by. With a tokenizer in a file beside it, of the two one after the other; of a packed
     /// model, of its graph, which holds the weight file's. External data of an ONNX model is not covered.
     pub digest: Digest,
     /// `gguf`, `onnx`, `tract`, `table` or `fake`.

@@ -1,9 +1,9 @@
 //! A weight file, or several that are one.
 
 use std::fmt;
-use std::path::Path;
+use std::path::PathBuf;
 
-use super::gguf::{self, is_part, siblings};
+use super::gguf::{self, check_part, check_same_model, is_part, siblings};
 use super::metadata::{Entries, Metadata, push, sorted};
 use super::opened::Opened;
 use super::safetensors::{self, Index};
@@ -91,19 +91,18 @@ impl WeightFile {
     /// format's rules, among them a name that is there twice, a gap, an overlap or a tail; `Unsupported` for another
     /// format or version and for what exceeds the limits; `OutOfMemory`.
     pub fn open(source: impl Into<Source>, access: impl Into<Access>) -> Result<Self> {
-        let (source, access) = (source.into(), access.into());
-        let name = match &source {
-            Source::Path(path) => path.file_name().map(|name| name.to_string_lossy().into_owned()),
-            _ => None,
-        };
-        let opened = Opened::open(source, access)?;
-        let during = format!("opening weights '{}'", name.as_deref().unwrap_or(&opened.name));
-        let beside = name.zip(opened.folder);
-        let beside = beside.as_ref().map(|(name, folder)| Beside { name, folder, access });
-        Self::whole(opened.bytes, beside).map_err(|e| e.during(during))
+        let access = access.into();
+        let opened = Opened::open(source.into(), access)?;
+        let during = format!("opening weights '{}'", opened.file_name.as_deref().unwrap_or(&opened.name));
+        Self::of_opened(opened, access, &mut drop).map_err(|e| e.during(during))
     }
 
-    fn whole(bytes: Bytes, beside: Option<Beside<'_>>) -> Result<Self> {
+    /// What was opened, with the further files that it is one with. `keep` is given each file of a GGUF model in order,
+    /// as it was opened.
+    pub(crate) fn of_opened(opened: Opened, access: Access, keep: &mut dyn FnMut(Opened)) -> Result<Self> {
+        let beside = opened.file_name.clone().zip(opened.folder.clone());
+        let beside = beside.map(|(name, folder)| Beside { name, folder, access });
+        let bytes = opened.bytes.clone();
         if looks_like_an_index(bytes.as_slice()) {
             let index = Index::read(bytes.as_slice())?;
             let beside = beside.ok_or_else(|| Error::unsupported("an index of files: expected the path to it"))?;
@@ -111,8 +110,11 @@ impl WeightFile {
         }
         let file = Self::of_bytes(bytes)?;
         match (is_part(file.metadata())?, beside) {
-            (None, _) => Ok(file),
-            (Some((number, count)), Some(beside)) => beside.split(file, number, count),
+            (None, _) => {
+                keep(opened);
+                Ok(file)
+            }
+            (Some(place), Some(beside)) => beside.split((file, opened), place, keep),
             (Some((number, count)), None) => {
                 Err(Error::unsupported(format!("it is part {} of {count}: expected the path to it", number + 1)))
             }
@@ -188,6 +190,12 @@ impl WeightFile {
         TensorEntry::new(info, &self.files[info.part])
     }
 
+    /// How many parts the model has by its metadata, if it was split; they are all here if [`WeightFile::files`] are as
+    /// many.
+    pub(crate) fn parts(&self) -> Result<Option<u64>> {
+        Ok(is_part(self.metadata())?.map(|(_, count)| count))
+    }
+
     /// The bytes of the files, in order: one, unless several were opened as one.
     pub fn files(&self) -> &[Bytes] {
         &self.files
@@ -217,33 +225,42 @@ impl fmt::Debug for WeightFile {
 }
 
 /// Where further parts are found.
-struct Beside<'a> {
-    name: &'a str,
-    folder: &'a Path,
+struct Beside {
+    name: String,
+    folder: PathBuf,
     access: Access,
 }
 
-impl Beside<'_> {
-    fn open(&self, name: &str) -> Result<WeightFile> {
+impl Beside {
+    fn open(&self, name: &str) -> Result<(WeightFile, Opened)> {
         let opened = Opened::open(Source::Path(self.folder.join(name)), self.access)?;
-        WeightFile::of_bytes(opened.bytes).map_err(|e| e.during(format!("opening '{name}'")))
+        let file = WeightFile::of_bytes(opened.bytes.clone()).map_err(|e| e.during(format!("opening '{name}'")))?;
+        Ok((file, opened))
     }
 
-    fn split(&self, file: WeightFile, number: u64, count: u64) -> Result<WeightFile> {
-        let (mut opened, mut whole) = (Some(file), None);
-        for (i, name) in (0..count).zip(siblings(self.name, number, count)?) {
-            let part = match opened.take_if(|_| i == number) {
-                Some(file) => file,
+    /// All parts of a split model, one of which is open.
+    fn split(
+        &self,
+        one: (WeightFile, Opened),
+        (number, count): (u64, u64),
+        keep: &mut dyn FnMut(Opened),
+    ) -> Result<WeightFile> {
+        let (mut one, mut whole) = (Some(one), None::<WeightFile>);
+        for (i, name) in (0..count).zip(siblings(&self.name, number, count)?) {
+            let (part, opened) = match one.take_if(|_| i == number) {
+                Some(one) => one,
                 None => self.open(&name)?,
             };
-            let told = part.metadata().number("split.no")?.zip(part.metadata().number("split.count")?);
-            if told != Some((i, count)) {
-                return Err(Error::corrupt(format!("'{name}': expected part {i} of {count}, got {told:?}")));
-            }
+            let during = |e: Error| e.during(format!("opening '{name}'"));
+            check_part(part.metadata(), i, count).map_err(during)?;
             match &mut whole {
                 None => whole = Some(part),
-                Some(whole) => whole.add(part)?,
+                Some(whole) => {
+                    check_same_model(whole.metadata(), part.metadata()).map_err(during)?;
+                    whole.add(part)?;
+                }
             }
+            keep(opened);
         }
         let whole = whole.ok_or_else(|| Error::corrupt("split.count: expected at least 1, got 0"))?.in_order()?;
         let expected = whole.metadata().number("split.tensors.count")?;
@@ -265,7 +282,7 @@ impl Beside<'_> {
         }
         let mut whole: Option<WeightFile> = None;
         for name in files {
-            let part = self.open(name)?;
+            let (part, _) = self.open(name)?;
             if part.format != FileFormat::Safetensors {
                 return Err(Error::corrupt(format!("'{name}': expected a safetensors file, got {}", part.format)));
             }

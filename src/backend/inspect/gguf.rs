@@ -15,8 +15,7 @@ pub(super) fn inspect(model: &Model, file: &WeightFile, options: &Options) -> In
     if told.backends.is_empty() {
         told.backends.extend(llama(file, options));
     }
-    let aligned = file.alignment() >= ALIGNED && file.data_start().is_multiple_of(ALIGNED);
-    if !aligned && !told.tensors.is_empty() {
+    if !file.tensors().all(|tensor| tensor.place().start.is_multiple_of(ALIGNED)) {
         told.warn(format!("its tensors are not aligned to {ALIGNED} bytes, so llama.cpp reads them into memory"));
     }
     told

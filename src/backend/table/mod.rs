@@ -41,7 +41,7 @@ pub(super) fn open(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
     let tokenizer = parts::tokenizer(&file, &model, options)?;
     let memory = estimate(&rows, &tokenizer);
     afford(memory, options)?;
-    let digest = model.digest_with(tokenizer.beside(), options)?;
+    let digest = model.digest_with([tokenizer.beside()], options)?;
     options.tell(OpenProgress::Load(0.0));
     let tokens = rows.tokens(tokenizer.json())?;
     let pool = pool(options)?;

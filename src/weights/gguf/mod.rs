@@ -15,5 +15,5 @@ mod writer;
 
 pub(super) use header::Header;
 pub(super) use reader::Reader;
-pub(super) use split::{is_part, siblings};
+pub(super) use split::{check_part, check_same_model, is_part, siblings};
 pub use writer::{GgufData, GgufValue, GgufWriter};
