@@ -20,6 +20,68 @@ const AHEAD: usize = 4;
 #[repr(align(64))]
 struct Tile<const N: usize>([f32; N]);
 
+/// The kernels of this file in the lanes of one instruction set, as its table.
+///
+/// The functions are private to the table, which exists only where the CPU has the features: that makes them safe.
+macro_rules! kernels {
+    ($isa:expr, $lanes:ty, $features:literal) => {{
+        use crate::kernel::decode::{Blocks, by_format};
+        use crate::kernel::generic::{self, entry};
+        use crate::kernel::lanes::Store;
+        use crate::kernel::row::{Query, to_length_1};
+        use crate::kernel::table::Table;
+        use half::{bf16, f16};
+
+        entry!($features, decode<B>(blocks: &[u8], out: &mut [f32]), generic::all::<$lanes, B, _>(blocks, out, Store));
+        entry!($features, stream<B>(blocks: &[u8], out: &mut [f32]), generic::stream::<$lanes, B>(blocks, out));
+        entry!($features, accumulate<B>(rows: &[(&[u8], f32)], sum: &mut [f32]), generic::accumulate::<$lanes, B>(rows, sum));
+        entry!($features, normalize(vector: &mut [f32]), to_length_1(vector));
+        entry!($features, narrow_f16(from: &[f32], to: &mut [f16]), generic::narrow_f16::<$lanes>(from, to));
+        entry!($features, narrow_bf16(from: &[f32], to: &mut [bf16]), generic::narrow_bf16::<$lanes>(from, to));
+        entry!($features, dot_q8_0(row: &[u8], query: &Query) -> f32, generic::dot_q8_0::<$lanes>(row, query));
+        entry!($features, dot_q4_0(row: &[u8], query: &Query) -> f32, generic::dot_q4_0::<$lanes>(row, query));
+        entry!(
+            $features,
+            affine_bytes(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]),
+            generic::affine_bytes::<$lanes>(codes, flip, zero, scale, out)
+        );
+        entry!(
+            $features,
+            affine_nibbles(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]),
+            generic::affine_nibbles::<$lanes>(codes, flip, zero, scale, out)
+        );
+        Table {
+            isa: $isa,
+            decode: by_format!(decode),
+            stream: by_format!(stream),
+            accumulate: by_format!(accumulate),
+            normalize,
+            narrow_f16,
+            narrow_bf16,
+            dot_q8_0,
+            dot_q4_0,
+            affine_bytes,
+            affine_nibbles,
+        }
+    }};
+}
+pub(super) use kernels;
+
+/// A function that enables the features for what is inlined into it.
+macro_rules! entry {
+    ($features:literal, $name:ident $(<$blocks:ident>)? ($($arg:ident: $type:ty),*) $(-> $result:ty)?, $kernel:expr) => {
+        fn $name $(<$blocks: Blocks>)? ($($arg: $type),*) $(-> $result)? {
+            #[target_feature(enable = $features)]
+            unsafe fn run $(<$blocks: Blocks>)? ($($arg: $type),*) $(-> $result)? {
+                $kernel
+            }
+            // SAFETY: reached through the table only.
+            unsafe { run $(::<$blocks>)? ($($arg),*) }
+        }
+    };
+}
+pub(super) use entry;
+
 /// Decodes all blocks into the sink.
 ///
 /// # Safety

@@ -109,7 +109,7 @@ impl WeightFile {
             return beside.indexed(&index);
         }
         let file = Self::of_bytes(bytes)?;
-        match (is_part(file.metadata())?, beside) {
+        match (file.part()?, beside) {
             (None, _) => {
                 keep(opened);
                 Ok(file)
@@ -190,10 +190,10 @@ impl WeightFile {
         TensorEntry::new(info, &self.files[info.part])
     }
 
-    /// How many parts the model has by its metadata, if it was split; they are all here if [`WeightFile::files`] are as
-    /// many.
-    pub(crate) fn parts(&self) -> Result<Option<u64>> {
-        Ok(is_part(self.metadata())?.map(|(_, count)| count))
+    /// Which part of how many the first file is, by its metadata; `None` for a whole model. The parts are all here if
+    /// [`WeightFile::files`] are as many.
+    pub(crate) fn part(&self) -> Result<Option<(u64, u64)>> {
+        is_part(self.metadata())
     }
 
     /// The bytes of the files, in order: one, unless several were opened as one.

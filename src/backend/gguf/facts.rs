@@ -185,7 +185,7 @@ impl Facts {
         if file.tensors().len() == 0 {
             return Err(Error::unsupported("expected a model, got a GGUF file without weights"));
         }
-        if let Some(parts) = file.parts()?
+        if let Some((_, parts)) = file.part()?
             && parts != file.files().len() as u64
         {
             return Err(Error::unsupported(format!(

@@ -24,7 +24,7 @@ const TOKENIZER_KEY: &str = "tokenizer.huggingface.json";
 /// weights are missing.
 pub(in crate::backend) fn is_static(file: &WeightFile) -> bool {
     // A part of a split transformer may hold its word embeddings alone, and nothing that says so.
-    let is_whole = matches!(file.parts(), Ok(None));
+    let is_whole = matches!(file.part(), Ok(None));
     let has_layers = file.metadata().iter().any(|(key, _)| key.ends_with(".block_count"));
     let has_table = TABLES.iter().any(|name| file.get(name).is_some());
     is_whole && has_table && !has_layers && file.tensors().all(|tensor| is_known(tensor.name()))
@@ -63,7 +63,7 @@ impl Rows {
     /// Errors: `Unsupported` without a table, or with elements that cannot be read; `Corrupt` for parts that
     /// contradict each other.
     pub(super) fn read(file: &WeightFile) -> Result<Self> {
-        if let Some(parts) = file.parts()? {
+        if let Some((_, parts)) = file.part()? {
             return Err(Error::unsupported(format!("expected a table in one file, got a model split into {parts}")));
         }
         let Some(table) = TABLES.iter().find_map(|name| file.get(name)) else { return Err(not_static(file)) };
