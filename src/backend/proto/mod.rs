@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) use edit::Edit;
 pub(super) use external::External;
 pub(super) use graph::{Graph, Node};
+use prost::encoding::WireType;
 pub(super) use tensor::{FLOAT, FLOAT16, TensorHead, element_name};
 use wire::{Value, fields};
 pub(super) use write::{NewNode, external as external_tensor, inline as inline_tensor, unique};
@@ -106,6 +107,19 @@ pub(super) fn metadata<'a>(model: &'a [u8], key: &str) -> Result<Option<&'a str>
     Ok(found)
 }
 
+/// Whether a file may be an ONNX model, which has no magic: it begins with a field that a `ModelProto` has. Four bytes of
+/// zeros are no fields, but the upper half of a length.
+pub(super) fn looks_like_onnx(bytes: &[u8]) -> bool {
+    let has_fields =
+        bytes.get(4..bytes.len().min(8)).is_none_or(|upper| upper.is_empty() || upper != &[0; 4][..upper.len()]);
+    let known = match prost::encoding::decode_key(&mut &*bytes) {
+        Ok((tag, WireType::Varint)) => matches!(tag, 1 | 5),
+        Ok((tag, WireType::LengthDelimited)) => matches!(tag, 2..=4 | 6..=8 | 14 | 20 | 25 | 26),
+        _ => false,
+    };
+    has_fields && known
+}
+
 impl Declared {
     fn read(mut self, bytes: &[u8]) -> Result<Self> {
         let declared = &mut self;
@@ -124,7 +138,11 @@ impl Declared {
                 }
                 (25, v) => declared.function(v.bytes("functions")?)?,
                 // ModelProto's highest field is 26; anything far above is not one.
-                (tag, _) if tag > 1000 => return Err(Error::corrupt(format!("not an ONNX model: field {tag}"))),
+                (tag, _) if tag > 1000 => {
+                    return Err(Error::corrupt(format!(
+                        "not an ONNX model: expected fields up to 26, got field {tag}"
+                    )));
+                }
                 _ => {}
             }
         }
