@@ -23,7 +23,9 @@ pub struct Options {
     /// them for `gguf`, one for `tract` and `table`.
     pub threads: Option<u32>,
     /// Tokens that all runs of a text engine may hold together; `None` takes the model's own context length, but
-    /// at most [`Options::DEFAULT_CONTEXT_TOKENS`].
+    /// at most [`Options::DEFAULT_CONTEXT_TOKENS`]. Embedding a text with a language model takes memory for the logits of
+    /// each of its tokens, a megabyte a token where the vocabulary is large, and the estimate counts the longest text
+    /// that fits: an app that embeds short ones sets less.
     pub context_tokens: Option<u32>,
     /// Runs that a text engine computes side by side; more wait. `None` is [`Options::DEFAULT_PARALLEL`].
     pub parallel: Option<u32>,

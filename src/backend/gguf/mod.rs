@@ -42,12 +42,12 @@ use crate::text::Template;
 use crate::weights::{Map, TensorEntry, WeightFile};
 use crate::{Error, Result};
 use embedder::EmbedJob;
+use estimate::{Embedding, Needs};
 use facts::{Facts, Pooling};
 use lane::Lane;
 use native::Model;
 use prompt::Prompts;
 use run::{Link, Slot, TextRun};
-use state::Division;
 use stream::{Input, Parts, Stream};
 use worker::{Command, Plan};
 
@@ -91,10 +91,7 @@ pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>>
     let in_place = file.tensors().all(aligned);
     drop(file);
     let mut plan = plan(&facts, options)?;
-    let memory = memory(&facts, &plan);
-    plan.context_bytes = memory.context.saturating_add(memory.scratch);
-    let cache = if plan.generates { facts.cache_elements.saturating_mul(2) } else { 0 };
-    plan.bytes_per_token = estimate::bytes_per_token(&facts).saturating_add(cache);
+    let memory = estimate::estimate(&facts, &plan);
     afford(memory, options)?;
     let digest = first.digest_with(further.iter().map(|part| part.bytes.as_slice()), options)?;
     let file_name = name_of(first, parts.len());
@@ -114,17 +111,16 @@ pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>>
     let name = metadata.get("general.name").filter(|name| !name.is_empty()).unwrap_or(&file_name);
     let mut provenance = Provenance::new(name.clone(), digest, "gguf", native::version());
     provenance.version = metadata.get("general.version").cloned();
-    let embeds = facts.pooling == Pooling::PerText;
     let mut spec = Spec::new(provenance);
     spec.abilities = Abilities {
         tensors: false,
         generate: plan.generates,
         chat: plan.generates && template.is_ok(),
-        embed: embeds,
+        embed: plan.embeds,
         interrupt: true,
     };
     spec.context_tokens = Some(plan.context);
-    spec.embedding_size = embeds.then(|| u32::try_from(model.embedding_size()).unwrap_or(0));
+    spec.embedding_size = plan.embeds.then(|| u32::try_from(model.embedding_size()).unwrap_or(0));
     spec.memory = memory;
     spec.metadata = metadata;
     let link = Arc::new(worker::start(model.clone(), plan)?);
@@ -135,7 +131,7 @@ pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>>
 pub(super) fn foresee(file: &WeightFile, options: &Options) -> Result<MemoryEstimate> {
     admit(file, options)?;
     let facts = Facts::read(file)?;
-    Ok(memory(&facts, &plan(&facts, options)?))
+    Ok(estimate::estimate(&facts, &plan(&facts, options)?))
 }
 
 /// llama.cpp asserts what it needs of a model's tensors, and an assertion that fails ends the process. Of these
@@ -154,11 +150,6 @@ fn admit(file: &WeightFile, options: &Options) -> Result<()> {
     }
 }
 
-fn memory(facts: &Facts, plan: &Plan) -> MemoryEstimate {
-    let cells = u64::from(Division::most_cells(plan));
-    estimate::estimate(facts, cells, plan.parallel.into(), plan.generates)
-}
-
 /// How the model will be served.
 fn plan(facts: &Facts, options: &Options) -> Result<Plan> {
     let within = |name: &str, value: Option<u32>, least: u32, most: u32| match value {
@@ -175,16 +166,19 @@ fn plan(facts: &Facts, options: &Options) -> Result<Plan> {
     let context = within("context_tokens", options.context_tokens, LEAST_CONTEXT.min(most), most)?
         .unwrap_or(most.min(Options::DEFAULT_CONTEXT_TOKENS));
     let generates = !ENCODERS.contains(&&*facts.architecture);
-    Ok(Plan {
+    let mut plan = Plan {
         context,
         parallel,
         threads,
         text: context,
         generates,
+        embeds: facts.pooling == Pooling::PerText,
         reuses: true,
-        context_bytes: 0,
-        bytes_per_token: 0,
-    })
+        generation: Needs::default(),
+        embedding: Embedding::new(facts, generates),
+    };
+    plan.generation = estimate::generation(facts, &plan);
+    Ok(plan)
 }
 
 /// The name of the file; of a split model, what all its parts' names begin with.

@@ -258,8 +258,8 @@ fn parts_that_do_not_belong_together_are_typed_errors() {
         assert!(open(path(at, place), options()).is_err() || wrong.tensors().len() == 20, "{message}");
     }
     write(at, &good);
-    for i in 0..3 {
-        let bytes = good[i].bytes();
+    for (i, part) in good.iter().enumerate() {
+        let bytes = part.bytes();
         for len in [0, 3, 24, bytes.len() / 2, bytes.len() - 1] {
             std::fs::write(path(at, i), &bytes[..len]).unwrap();
             for by in 0..3 {
