@@ -130,3 +130,12 @@ fn an_onnx_file_is_one_whatever_its_ninth_byte_is() {
     assert_eq!(bytes[8], b'{');
     assert_eq!(inspect(bytes, &Options::new()).unwrap().format, Format::Onnx);
 }
+
+/// Fields may come in any order, and some are of a later version.
+#[test]
+fn an_onnx_file_may_begin_with_any_field() {
+    let model = fs::read(data("linear.onnx")).unwrap();
+    for field in [&b"\xea\x04\x05later"[..], b"\x72\x06\x0a\x01k\x12\x01v", b"\x42\x02\x10\x11"] {
+        assert_eq!(inspect([field, &model].concat(), &Options::new()).unwrap().parameters(), 15, "{field:?}");
+    }
+}

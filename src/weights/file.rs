@@ -342,7 +342,8 @@ fn format(file: &[u8]) -> Result<FileFormat> {
             Err(Error::unsupported("expected a GGUF or safetensors file, got a big-endian GGUF file"))
         }
         Beginning::Safetensors => Ok(FileFormat::Safetensors),
-        Beginning::Index => Err(Error::unsupported("expected a GGUF or safetensors file, got JSON")),
-        Beginning::Other => Err(Error::unsupported("expected a GGUF or safetensors file, got neither")),
+        Beginning::Index | Beginning::Other => {
+            Err(Error::unsupported("expected a GGUF or safetensors file, got neither"))
+        }
     }
 }
