@@ -103,9 +103,11 @@ impl WeightFile {
         let beside = opened.file_name.clone().zip(opened.folder.clone());
         let beside = beside.map(|(name, folder)| Beside { name, folder, access });
         let bytes = opened.bytes.clone();
-        if looks_like_an_index(bytes.as_slice()) {
+        if Beginning::of(bytes.as_slice()) == Beginning::Index {
             let index = Index::read(bytes.as_slice())?;
-            let beside = beside.ok_or_else(|| Error::unsupported("an index of files: expected the path to it"))?;
+            let beside = beside.ok_or_else(|| {
+                Error::unsupported("it is the index of several safetensors files: expected the path to it")
+            })?;
             return beside.indexed(&index);
         }
         let file = Self::of_bytes(bytes)?;
@@ -302,25 +304,45 @@ impl Beside {
     }
 }
 
-/// JSON by itself: a safetensors file has a length before it.
-fn looks_like_an_index(file: &[u8]) -> bool {
-    file.first() == Some(&b'{') && !looks_like_safetensors(file)
+/// What a file is by its first bytes, for all who ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    Empty,
+    Gguf,
+    BigEndianGguf,
+    Safetensors,
+    /// JSON by itself: a safetensors file has a length before it.
+    Index,
+    Other,
 }
 
-/// A length and a brace. Both are not asked for, so that the reader can tell which is wrong; what is too short for
-/// either may still be the beginning of one.
-fn looks_like_safetensors(file: &[u8]) -> bool {
-    file.len() < 9 && file.first() != Some(&b'{') || file.get(4..8) == Some(&[0; 4]) || file.get(8) == Some(&b'{')
+impl Beginning {
+    pub(crate) fn of(file: &[u8]) -> Self {
+        match file {
+            [] => Beginning::Empty,
+            _ if b"GGUF".starts_with(&file[..file.len().min(4)]) => Beginning::Gguf,
+            [b'F', b'U', b'G', b'G', ..] => Beginning::BigEndianGguf,
+            // A length and a brace. Both are not asked for, so that the reader can tell which is wrong.
+            _ if file.get(4..8) == Some(&[0; 4]) => Beginning::Safetensors,
+            [b'{', ..] => Beginning::Index,
+            _ if file.get(8) == Some(&b'{') => Beginning::Safetensors,
+            // Too short for either, it may still be the beginning of one.
+            _ if file.len() < 9 => Beginning::Safetensors,
+            _ => Beginning::Other,
+        }
+    }
 }
 
 fn format(file: &[u8]) -> Result<FileFormat> {
-    match file {
-        [] => Err(Error::corrupt("expected a GGUF or safetensors file, got an empty one")),
-        _ if b"GGUF".starts_with(&file[..file.len().min(4)]) => Ok(FileFormat::Gguf),
-        [b'F', b'U', b'G', b'G', ..] => {
+    match Beginning::of(file) {
+        Beginning::Empty => Err(Error::corrupt("expected a GGUF or safetensors file, got an empty one")),
+        Beginning::Gguf => Ok(FileFormat::Gguf),
+        Beginning::BigEndianGguf => {
             Err(Error::unsupported("expected a GGUF or safetensors file, got a big-endian GGUF file"))
         }
-        _ if looks_like_safetensors(file) => Ok(FileFormat::Safetensors),
-        _ => Err(Error::unsupported("expected a GGUF or safetensors file, got neither")),
+        Beginning::Safetensors => Ok(FileFormat::Safetensors),
+        Beginning::Index | Beginning::Other => {
+            Err(Error::unsupported("expected a GGUF or safetensors file, got neither"))
+        }
     }
 }

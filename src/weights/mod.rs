@@ -20,6 +20,7 @@ mod tensors;
 pub(crate) mod tests;
 mod value;
 
+pub(crate) use file::Beginning;
 pub use file::{FileFormat, WeightFile};
 pub use gguf::{GgufData, GgufValue, GgufWriter};
 pub use metadata::Metadata;

@@ -9,6 +9,7 @@ mod corpus;
 mod craft;
 mod real;
 mod refused;
+mod told;
 mod values;
 
 use std::path::{Path, PathBuf};

@@ -81,8 +81,8 @@ const MAP_ALIGNMENT: u64 = 32;
 pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>> {
     let mut parts = Vec::new();
     let file = WeightFile::of_opened(source, options.access(), &mut |part| parts.push(part))?;
+    admit(&file, options)?;
     let facts = Facts::read(&file)?;
-    admit(&facts, options)?;
     let metadata: BTreeMap<String, String> =
         file.metadata().iter().map(|(key, value)| (key.to_owned(), in_words(value))).collect();
     let [first, further @ ..] = &*parts else { return Err(Error::backend("a model without a file")) };
@@ -129,22 +129,25 @@ pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>>
 
 /// What [`open`] would estimate, or refuse the file for.
 pub(super) fn foresee(file: &WeightFile, options: &Options) -> Result<MemoryEstimate> {
+    admit(file, options)?;
     let facts = Facts::read(file)?;
-    admit(&facts, options)?;
     Ok(estimate::estimate(&facts, &plan(&facts, options)?))
 }
 
 /// llama.cpp asserts what it needs of a model's tensors, and an assertion that fails ends the process. Of these
-/// architectures all of it is checked here; another one takes an app that knows which file it means.
-fn admit(facts: &Facts, options: &Options) -> Result<()> {
-    if tensors::is_usual(&facts.architecture) || options.digest.is_some() {
-        return Ok(());
+/// architectures all of it is checked here; another one takes an app that knows which file it means. Comes before the
+/// keys are judged, which another one may spell in another way.
+fn admit(file: &WeightFile, options: &Options) -> Result<()> {
+    match file.metadata().text("general.architecture")? {
+        Some(architecture) if !tensors::is_usual(architecture) && options.digest.is_none() => {
+            Err(Error::unsupported(format!(
+                "architecture '{architecture}': expected one of {}; a file of another one opens if its digest is given",
+                tensors::USUAL.join(", ")
+            )))
+        }
+        // Its absence is for `Facts` to tell.
+        _ => Ok(()),
     }
-    Err(Error::unsupported(format!(
-        "architecture '{}': expected one of {}; a file of another one opens if its digest is given",
-        facts.architecture,
-        tensors::USUAL.join(", ")
-    )))
 }
 
 /// How the model will be served.

@@ -11,14 +11,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::mix::mix;
 use super::slim::Slim;
-use super::survey::{Plan, Stays, survey};
+use super::survey::{Plan, Stays, survey, unmatched};
 use super::{GRAPH, KeptTensor, PackProgress, PackedTensor, Packing, Report, Scheme, WEIGHTS, blocks};
 use crate::backend::proto::{Graph, TensorHead, unique};
 use crate::engine::{Call, Digest};
 use crate::kernel::Format;
 use crate::tensor::Bytes;
 use crate::weights::{GgufWriter, Map, TensorType, WeightFile};
-use crate::{Error, Result};
+use crate::{Code, Error, Result};
 
 /// Of every tensor in the weight file: what kernels, and runtimes that use it in place, like best.
 const ALIGNMENT: u32 = 64;
@@ -63,7 +63,8 @@ impl<'a> Model<'a> {
             bytes: tensor.check().unwrap_or(0),
             reason: why,
         });
-        Ok(Report { scheme: packing.scheme, before: 0, after, packed, kept: kept.collect() })
+        let unmatched = unmatched(&self.graph, packing)?;
+        Ok(Report { scheme: packing.scheme, before: 0, after, packed, kept: kept.collect(), unmatched })
     }
 
     fn plan(&self, packing: &Packing) -> Result<(Vec<Plan<'a>>, Vec<Stays<'a>>)> {
@@ -82,6 +83,8 @@ impl<'a> Model<'a> {
             stays.push(Stays { tensor: plans.remove(i).tensor, why });
         }
         if plans.is_empty() {
+            // What would have been worth it stands first.
+            stays.sort_by_key(|s| std::cmp::Reverse(s.tensor.check().unwrap_or(0)));
             let mut why: Vec<String> = stays.iter().map(|s| format!("'{}': {}", s.tensor.name, s.why)).collect();
             if why.len() > 5 {
                 let more = why.len() - 5;
@@ -239,6 +242,14 @@ struct Folder {
 impl Folder {
     fn beside(to: &Path) -> Result<Self> {
         let path = hidden(to, "part")?;
+        let parent = parent(to);
+        if !parent.is_dir() {
+            let (parent, name) = (parent.display(), to.file_name().unwrap_or_default().to_string_lossy());
+            return Err(Error::new(
+                Code::NotFound,
+                format!("{parent}: expected a folder to make '{name}' in, got none"),
+            ));
+        }
         fs::create_dir(&path).map_err(|e| Error::io(path.display(), e))?;
         Ok(Self { path })
     }
@@ -260,8 +271,7 @@ impl Folder {
         }
         #[cfg(unix)]
         {
-            let parent = to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            fs::File::open(parent).and_then(|folder| folder.sync_all()).map_err(io)?;
+            fs::File::open(parent(to)).and_then(|folder| folder.sync_all()).map_err(io)?;
         }
         if replaces {
             fs::remove_dir_all(&old).map_err(|e| Error::io(old.display(), e))?;
@@ -275,6 +285,10 @@ impl Drop for Folder {
         // After the move there is nothing of this name.
         let _ = fs::remove_dir_all(&self.path);
     }
+}
+
+fn parent(to: &Path) -> &Path {
+    to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn hidden(to: &Path, what: &str) -> Result<PathBuf> {

@@ -28,8 +28,8 @@ impl Index {
             let got = json.len();
             return Err(Error::unsupported(format!("expected an index of at most {MAX_HEADER} bytes, got {got}")));
         }
-        let index: Self =
-            serde_json::from_slice(json).map_err(|e| Error::corrupt(format!("safetensors index: {e}")))?;
+        let index: Self = serde_json::from_slice(json)
+            .map_err(|e| Error::corrupt(format!("expected JSON to be the index of several safetensors files: {e}")))?;
         if index.count as u64 > MAX_TENSORS {
             let got = index.count;
             return Err(Error::unsupported(format!("expected an index of at most {MAX_TENSORS} tensors, got {got}")));
@@ -83,7 +83,13 @@ impl<'de> Visitor<'de> for IndexVisitor {
             let twice = match &*field {
                 "weight_map" => files.replace(map.next_value::<Files>()?).is_some(),
                 "metadata" => metadata.replace(map.next_value::<IgnoredAny>()?).is_some(),
-                _ => return Err(A::Error::unknown_field(&field, &["metadata", "weight_map"])),
+                other => {
+                    let got: String = other.chars().take(64).collect();
+                    return Err(A::Error::custom(format!(
+                        "expected the fields weight_map and metadata, got '{}'",
+                        got.escape_debug()
+                    )));
+                }
             };
             if twice {
                 return Err(A::Error::custom(format!("field '{field}' is there twice")));
