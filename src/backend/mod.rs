@@ -51,7 +51,9 @@ use crate::{Code, Error, Result};
 ///
 /// Blocks until the model is loaded. Errors: `NotFound`, `Io`, `Corrupt` for bytes that break the
 /// format, `Unsupported` for a format or model that no backend of this build takes, `OutOfMemory`
-/// above [`Options::memory_limit`], `MissingRuntime` without ONNX Runtime, `Cancelled`.
+/// above [`Options::memory_limit`], `MissingRuntime` without ONNX Runtime, `Cancelled`. Weights are not looked at one by
+/// one: a GGUF model with NaN or infinite ones opens, and what it then cannot answer, for want of scores or numbers that
+/// are finite, is an error of the run, `Backend`.
 ///
 /// ```no_run
 /// use selvedge::{Ask, Options, Tensor, Tensors, open};

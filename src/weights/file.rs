@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::gguf::{self, check_part, check_same_model, is_part, siblings};
-use super::metadata::{Entries, Metadata, push, sorted};
+use super::metadata::{Entries, Metadata, owned, push, sorted};
 use super::opened::Opened;
 use super::safetensors::{self, Index};
 use super::source::{Access, Source};
@@ -40,9 +40,12 @@ impl fmt::Display for FileFormat {
 
 /// An open weight file whose header has been checked.
 ///
-/// Opening touches the header only; the tensors stay where they are until someone reads them. Every place that a view
-/// gives out was checked against the file's size at opening. Limits: 65,536 keys and 65,536 tensors; GGUF: 4
-/// dimensions, names of 63 bytes, arrays nested 4 deep, alignment up to 4096; safetensors: a header of 16 MiB, 8
+/// Opening touches the header, and in GGUF the padding behind tensors that do not end at a multiple of the alignment; the
+/// tensors stay where they are until someone reads them. Every place that a view gives out was checked against the
+/// file's size at opening, and every byte of the file is one of the header, of a tensor, or padding: zeros, or blanks
+/// after the header of safetensors. What a tensor's own bytes are is not looked at: NaN and infinite weights and scales
+/// open, and are dequantized to what they are. Limits: 65,536 keys and 65,536 tensors; GGUF: 4
+/// dimensions, names of 63 bytes, arrays nested 4 deep, alignment up to 4096; safetensors: a header of 16 MiB, texts of 2 MiB, 8
 /// dimensions, names of 256 printable ASCII characters; 1,024 files that are opened as one.
 ///
 /// A file that is truncated while it is mapped ends the process when a page that is gone is touched ([`Map`](super::Map)):
@@ -87,14 +90,16 @@ impl WeightFile {
     /// A path to one part of a split GGUF model, or to a `.safetensors.index.json`, opens all parts as one; they lie
     /// in the same folder.
     ///
-    /// Errors: `NotFound`, `Io`; `InvalidArgument` for what is no regular file; `Corrupt` for bytes that break the
-    /// format's rules, among them a name that is there twice, a gap, an overlap or a tail; `Unsupported` for another
-    /// format or version and for what exceeds the limits; `OutOfMemory`.
+    /// Errors: `NotFound`, `Io`; `InvalidArgument` for what is no regular file, for a symbolic link where [`Access`]
+    /// refuses them, and for a range that is not within its file; `Busy` for a file that was replaced while it was opened,
+    /// where links are refused; `Corrupt` for bytes that break the format's rules, among them a name that is there twice,
+    /// a gap, an overlap, a tail, or padding that is none; `Unsupported` for another format or version, for what exceeds
+    /// the limits, and for a part of a model whose other parts cannot be found, since no path was given; `OutOfMemory`.
     pub fn open(source: impl Into<Source>, access: impl Into<Access>) -> Result<Self> {
         let access = access.into();
         let opened = Opened::open(source.into(), access)?;
-        let during = format!("opening weights '{}'", opened.file_name.as_deref().unwrap_or(&opened.name));
-        Self::of_opened(opened, access, &mut drop).map_err(|e| e.during(during))
+        let name = owned(opened.file_name.as_deref().unwrap_or(&opened.name))?;
+        Self::of_opened(opened, access, &mut drop).map_err(|e| e.during(format!("opening weights '{name}'")))
     }
 
     /// What was opened, with the further files that it is one with. `keep` is given each file of a GGUF model in order,
@@ -136,7 +141,9 @@ impl WeightFile {
                 (FileFormat::Safetensors, h.entries, h.tensors, 1, h.data_start)
             }
         };
-        Self { format, files: vec![bytes], entries, tensors, order: Vec::new(), alignment, data_start }.in_order()
+        let mut files = Vec::new();
+        push(&mut files, bytes)?;
+        Self { format, files, entries, tensors, order: Vec::new(), alignment, data_start }.in_order()
     }
 
     fn in_order(mut self) -> Result<Self> {
@@ -155,8 +162,7 @@ impl WeightFile {
             tensor.part = part;
             push(&mut self.tensors, tensor)?;
         }
-        self.files.extend(other.files);
-        Ok(())
+        other.files.into_iter().try_for_each(|file| push(&mut self.files, file))
     }
 
     /// The format.
@@ -273,8 +279,8 @@ impl Beside {
         Ok(whole)
     }
 
-    fn indexed(&self, index: &Index) -> Result<WeightFile> {
-        let files = index.files();
+    fn indexed(&self, index: &Index<'_>) -> Result<WeightFile> {
+        let files = index.files()?;
         if files.len() as u64 > super::MAX_PARTS {
             return Err(Error::unsupported(format!(
                 "expected at most {} files, got {}",

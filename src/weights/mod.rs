@@ -3,8 +3,9 @@
 //! Enters: a [`Source`] of GGUF or safetensors. Leaves: a [`WeightFile`] of typed views that borrow the map. May
 //! import: kernel, tensor.
 //!
-//! `opened` brings the bytes into memory, and is used by every backend. `gguf` and `safetensors` read headers; `file`
-//! joins them, `metadata`, `value` and `tensors` are what is seen of it.
+//! `source` says where bytes are; `opened` brings them into memory, and is used by every backend. `gguf` and
+//! `safetensors` read headers, in the words of `tensor_type`; `file` joins them; `metadata`, `value` and `tensors` are
+//! what is seen of it. `table` reads and searches the rows of one tensor.
 
 mod file;
 mod gguf;

@@ -7,6 +7,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::metadata::owned;
 use super::source::{Access, Map, Source};
 use crate::tensor::Bytes;
 use crate::{Code, Error, Result};
@@ -32,7 +33,9 @@ impl Opened {
         match source {
             Source::Path(path) => Self::of_path(&path, access),
             Source::File { file, range } => Self::of_file(file, range, access.map),
-            Source::Bytes(bytes) => Ok(Self { name: "model".into(), bytes, file: None, folder: None, file_name: None }),
+            Source::Bytes(bytes) => {
+                Ok(Self { name: owned("model")?.into(), bytes, file: None, folder: None, file_name: None })
+            }
         }
     }
 

@@ -95,9 +95,6 @@ fn header_lengths() {
     ] {
         refused(&bytes, Corrupt, message);
     }
-    for end in 0..good.len() {
-        assert_eq!(read(&good[..end]).unwrap_err().code(), Corrupt, "{end} bytes");
-    }
     let mut long = with((16 << 20) + 1);
     long.resize(32 << 20, b' ');
     refused(&long, Unsupported, "at most 16777216 bytes");
