@@ -5,6 +5,8 @@ pub(crate) mod craft;
 mod format;
 mod opening;
 mod parts;
+#[cfg(target_os = "linux")]
+mod resident;
 mod safetensors;
 mod views;
 mod writing;
