@@ -9,8 +9,8 @@ use std::time::Instant;
 use selvedge::backend::pack::{Packing, Scheme, pack};
 use selvedge::{Backend, Engine, Options, open};
 
-use crate::corpus;
 use crate::models::{MINILM, MOBILENET, cosine, pooled, scores, sentences, states, views};
+use crate::{corpus, product};
 
 /// Asks a process of this benchmark for one figure: the backend, the model's file, whose model it is, what it has to
 /// answer and how near.
@@ -74,21 +74,38 @@ pub(crate) fn bench() {
             println!("RATIO packed/{}/{}/bytes_over_f32 {share:.3} <={}", real.name, case.scheme.name(), case.bytes);
         }
         for (i, backend) in BACKENDS.into_iter().enumerate().filter(|(_, backend)| backend.is_built()) {
-            let answer = folder.path().join("answer");
-            let of_whole = answer_of(real.name, &*opened(&whole, backend));
-            std::fs::write(&answer, bytemuck::cast_slice::<f32, u8>(&of_whole)).expect("room");
-            let told = |file: &Path, form: &str, cosine: f64| {
-                let held = Held::median(real.name, backend, file, &answer, cosine);
-                println!("{} {} {form}: {held}", real.name, backend.name());
-                held.memory()
-            };
-            let f32 = told(&whole, "f32", 1.0 - 1e-9);
-            for case in real.packed {
-                let share = told(&to(case), case.scheme.name(), case.cosine) / f32;
-                let name = format!("{}/{}/{}", real.name, backend.name(), case.scheme.name());
-                println!("RATIO packed/{name}/memory_over_f32 {share:.3} <={}", case.memory[i]);
-            }
+            let packed: Vec<_> = real
+                .packed
+                .iter()
+                .map(|case| (case.scheme, to(case), Bars { cosine: case.cosine, memory: case.memory[i] }))
+                .collect();
+            compare(real.name, backend, &whole, &packed);
         }
+    }
+}
+
+/// The least cosine of an answer, and the most memory.
+pub(crate) struct Bars {
+    pub(crate) cosine: f64,
+    pub(crate) memory: f64,
+}
+
+/// Tells what a model holds, and its packed forms in relation to it.
+pub(crate) fn compare(model: &str, backend: Backend, whole: &Path, packed: &[(Scheme, PathBuf, Bars)]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let answer = folder.path().join("answer");
+    let of_whole = answer_of(model, &*opened(whole, backend));
+    std::fs::write(&answer, bytemuck::cast_slice::<f32, u8>(&of_whole)).expect("room");
+    let told = |file: &Path, form: &str, cosine: f64| {
+        let held = Held::median(model, backend, file, &answer, cosine);
+        println!("{model} {} {form}: {held}", backend.name());
+        held.own + held.files
+    };
+    let f32 = told(whole, "f32", 1.0 - 1e-9);
+    for (scheme, file, bars) in packed {
+        let share = told(file, scheme.name(), bars.cosine) / f32;
+        let name = format!("{model}/{}/{}", backend.name(), scheme.name());
+        println!("RATIO packed/{name}/memory_over_f32 {share:.3} <={}", bars.memory);
     }
 }
 
@@ -112,10 +129,6 @@ impl std::fmt::Display for Held {
 }
 
 impl Held {
-    fn memory(&self) -> f64 {
-        self.own + self.files
-    }
-
     /// Of some processes, each figure's median.
     fn median(model: &str, backend: Backend, file: &Path, answer: &Path, cosine: f64) -> Self {
         let all: Vec<[f64; 4]> = (0..CHILDREN)
@@ -176,18 +189,20 @@ fn opened(file: &Path, backend: Backend) -> std::sync::Arc<dyn Engine> {
     open(file, Options::new().backend(backend).threads(1)).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
 }
 
-/// One sentence's embedding, or one photo's scores.
+/// One sentence's embedding, the product of one row, or one photo's scores.
 fn answer_of(model: &str, engine: &dyn Engine) -> Vec<f32> {
     match model {
         "minilm" => pooled(&states(engine, &[sentences()[3].1.clone()])[0]),
+        product::MODEL => product::answer(engine),
         _ => scores(engine, &views("photos/chelsea.ppm").expect("lies beside the model")[0]),
     }
 }
 
-/// Resident MiB of this process: anonymous ones, and those of a model's file or of a folder's files. Zero where the system
-/// does not tell.
+/// Resident MiB of this process: anonymous ones, and those of files in the model's folder. Zero where the system does not
+/// tell.
 fn resident(file: &Path) -> (f64, f64) {
     let file = file.canonicalize().unwrap_or_else(|_| file.into());
+    let folder = if file.is_dir() { &file } else { file.parent().unwrap_or(&file) };
     let maps = std::fs::read_to_string("/proc/self/smaps").unwrap_or_default();
     let (mut own, mut files, mut is_of_file) = (0.0, 0.0, false);
     for line in maps.lines() {
@@ -197,7 +212,7 @@ fn resident(file: &Path) -> (f64, f64) {
         } else if let Some(all) = kib("Rss:").filter(|_| is_of_file) {
             files += all / 1024.0;
         } else if let Some((_, path)) = line.split_once(" /") {
-            is_of_file = Path::new(&format!("/{path}")).starts_with(&file);
+            is_of_file = Path::new(&format!("/{path}")).starts_with(folder);
         } else if line.split_whitespace().nth(4).is_some_and(|inode| inode == "0") {
             is_of_file = false;
         }

@@ -12,6 +12,9 @@ use selvedge::kernel::dequantize_into;
 use selvedge::weights::WeightFile;
 use selvedge::{Ask, Backend, Engine, Map, Options, Tensor, Tensors};
 
+use crate::memory::{Bars, compare};
+
+pub(crate) const MODEL: &str = "product";
 const K: usize = 4096;
 const N: usize = 16384;
 
@@ -26,6 +29,9 @@ pub(crate) fn bench() {
         let (before, after) = (report.before >> 20, report.after >> 20);
         println!("packed in {:.2} s: {before} MiB f32, {after} MiB {}", begun.elapsed().as_secs_f64(), scheme.name());
     }
+    let bars = |cosine, memory| Bars { cosine, memory };
+    let packed = [(Scheme::Int4, int4.clone(), bars(0.99, 0.20)), (Scheme::Int8, int8.clone(), bars(0.9999, 0.35))];
+    compare(MODEL, Backend::Onnx, &whole, &packed);
     let engines = [&whole, &int4, &int8].map(|model| open(model));
     assert_blocks(&*engines[1], &int4);
     let x = Tensor::new(&[1, K], noise(K, 7)).expect("a row");
@@ -44,6 +50,11 @@ pub(crate) fn bench() {
     println!("M=1, one thread: f32 {:.2} ms, int4 {:.2} ms, int8 {:.2} ms", f32 * 1e3, int4 * 1e3, int8 * 1e3);
     println!("RATIO packed_int4_vs_f32_file_m1 {:.2} >=4", f32 / int4);
     println!("RATIO packed_int8_vs_f32_file_m1 {:.2} >=1", f32 / int8);
+}
+
+/// What the memory's processes ask this model.
+pub(crate) fn answer(engine: &dyn Engine) -> Vec<f32> {
+    product(engine, Tensor::new(&[1, K], noise(K, 7)).expect("a row"))
 }
 
 fn open(model: &Path) -> Arc<dyn Engine> {

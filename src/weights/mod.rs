@@ -10,7 +10,10 @@ mod file;
 mod gguf;
 mod metadata;
 mod opened;
-#[cfg_attr(not(any(feature = "onnx", feature = "tract")), allow(dead_code, reason = "only what loads a model leaves much"))]
+#[cfg_attr(
+    not(any(feature = "onnx", feature = "tract")),
+    allow(dead_code, reason = "only what loads a model leaves much")
+)]
 mod resident;
 mod safetensors;
 mod source;

@@ -7,6 +7,8 @@ mod command;
 #[path = "../corpus/mod.rs"]
 mod corpus;
 mod craft;
+#[cfg(all(feature = "cli", target_os = "linux", target_env = "gnu"))]
+mod faults;
 mod models;
 mod real;
 mod refused;
