@@ -48,11 +48,11 @@ fn minilm_says_the_same_in_fewer_bytes() {
     let Some(model) = corpus::path(MINILM) else { return };
     let int4 = || Packing::new(Scheme::Int4);
     let cases = [
-        Case { label: "int4", packing: int4(), size: 0.20, mean: 0.99, least: 0.99 },
-        Case { label: "int4 of 6 bits", packing: int4().mean_bits(6.0), size: 0.19, mean: 0.99, least: 0.98 },
+        Case { label: "int4", packing: int4(), size: 0.20, mean: 0.997, least: 0.99 },
+        Case { label: "int4 of 6 bits", packing: int4().mean_bits(6.0), size: 0.19, mean: 0.995, least: 0.99 },
         // What the mixture is for.
-        Case { label: "int4 of 4.5 bits", packing: int4().mean_bits(4.5), size: 0.145, mean: 0.9, least: 0.8 },
-        Case { label: "int8", packing: Packing::new(Scheme::Int8), size: 0.27, mean: 0.999, least: 0.998 },
+        Case { label: "int4 of 4.5 bits", packing: int4().mean_bits(4.5), size: 0.145, mean: 0.97, least: 0.89 },
+        Case { label: "int8", packing: Packing::new(Scheme::Int8), size: 0.27, mean: 0.9995, least: 0.998 },
         Case { label: "f16", packing: Packing::new(Scheme::F16), size: 0.51, mean: 0.99999, least: 0.99999 },
     ];
     let sentences: Vec<Vec<i64>> = sentences().into_iter().map(|(_, ids)| ids).collect();
@@ -98,7 +98,7 @@ fn the_sentences_have_the_tokens_of_the_models_own_tokenizer() {
     }
 }
 
-/// Photos of what ImageNet has classes for, and that class; then scans of text, which are nothing like its photos.
+/// Two photos of what ImageNet has classes for, with that class; then two scans of text, which its photos are nothing like.
 const PICTURES: [(&str, Option<usize>); 4] = [
     // An Egyptian cat, and espresso.
     ("photos/chelsea.ppm", Some(285)),
@@ -114,37 +114,37 @@ fn mobilenet_names_the_same_photos() {
     let best = |v: &[f32]| v.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(i, _)| i);
     let run = |engine: &dyn Engine| drop(scores(engine, &pictures[0].2[0]));
     for backend in backends() {
+        let name = backend.name();
         let engine = open(&model, backend);
         let (opened, latency) = timed(&model, backend, run);
-        println!("{} MobileNetV2 f32: opens in {opened:.0} ms, answers in {latency:.1} ms", backend.name());
-        for (scheme, size, least) in [(Scheme::Int8, 0.30, 0.999), (Scheme::F16, 0.52, 0.99999)] {
+        println!("{name} MobileNetV2 f32: opens in {opened:.0} ms, answers in {latency:.1} ms");
+        // Bytes, the mean of the photos, and the least of any picture.
+        for (scheme, size, mean, least) in [(Scheme::Int8, 0.30, 0.999, 0.998), (Scheme::F16, 0.52, 0.99999, 0.99999)] {
             let packed = packed(&model, &Packing::new(scheme));
             let ratio = packed.report.after as f64 / packed.report.before as f64;
-            assert!(ratio <= size, "{}: {ratio} of the bytes", scheme.name());
             let (opened, latency) = timed(&packed.path, backend, run);
+            let small = open(&packed.path, backend);
+            let (mut photos, mut scans) = (Vec::new(), Vec::new());
+            for (file, class, views) in &pictures {
+                for (i, view) in views.iter().enumerate() {
+                    let (whole, got) = (scores(&*engine, view), scores(&*small, view));
+                    assert!(i > 0 || class.is_none() || best(&whole) == *class, "{file}: {:?}", best(&whole));
+                    assert_eq!(best(&got), best(&whole), "{name} {} {file}, view {i}", scheme.name());
+                    if class.is_some() { &mut photos } else { &mut scans }.push(cosine(&whole, &got));
+                }
+            }
+            let ((photos, least_photo), (scans, least_scan)) =
+                (summary(photos.into_iter()), summary(scans.into_iter()));
             println!(
-                "{} MobileNetV2 {}: {:.1} % of the bytes, opens in {opened:.0} ms, answers in {latency:.1} ms",
-                backend.name(),
+                "{name} MobileNetV2 {}: {:.1} % of the bytes, opens in {opened:.0} ms, answers in {latency:.1} ms, cosine \
+                 of photos {photos:.6}, at least {least_photo:.6}, of scans of text {scans:.6}, at least {least_scan:.6}",
                 scheme.name(),
                 ratio * 100.0
             );
-            let small = open(&packed.path, backend);
-            for (file, class, views) in &pictures {
-                for (view, name) in views.iter().zip(["whole", "mirrored", "middle"]) {
-                    let (whole, got) = (scores(&*engine, view), scores(&*small, view));
-                    let cosine = cosine(&whole, &got);
-                    let (a, b) = (best(&whole), best(&got));
-                    println!("{} {} {file} {name}: cosine {cosine:.6} {a:?} {b:?}", backend.name(), scheme.name());
-                    if std::env::var_os("X").is_none() {
-                        continue;
-                    }
-                    if class.is_some() {
-                        assert_eq!(a, *class, "{file} {name}");
-                    }
-                    assert_eq!(a, b, "{file} {name}");
-                    assert!(cosine >= least, "{} {} {file} {name}: {cosine}", backend.name(), scheme.name());
-                }
-            }
+            assert!(ratio <= size, "{}: {ratio} of the bytes", scheme.name());
+            assert!(photos >= mean, "{name} {}: expected a mean of {mean}, got {photos}", scheme.name());
+            let worst = least_photo.min(least_scan);
+            assert!(worst >= least, "{name} {}: expected {least}, got {worst}", scheme.name());
         }
     }
 }

@@ -24,8 +24,7 @@
 //! Int4 is a mixture: 4 bits throughout lose too much for a small model. Tables of Gather and the first matrices take 4
 //! bits, the last matrices 8, up to [`Packing::mean_bits`] for a weight. Of all-MiniLM-L6-v2 under ONNX Runtime, over the
 //! 250 sentences of everyday speech, prose and manuals in `tests/packed/sentences.tsv`, on which nothing was chosen, cosine
-//! of the sentence embeddings with those of the f32 model (`tests/packed/real.rs` measures them, also under tract, and of
-//! photos for MobileNetV2):
+//! of the sentence embeddings with those of the f32 model (`tests/packed/real.rs` measures it, and under tract, too):
 //!
 //! | packing | of the bytes | mean | least |
 //! |---|---|---|---|
@@ -34,6 +33,10 @@
 //! | int4, `mean_bits` 4.5 | 14.2 % | 0.971 | 0.898 |
 //! | int8 | 26.7 % | 0.9996 | 0.998 |
 //! | f16 | 50.1 % | 1.0000 | 1.0000 |
+//!
+//! Of MobileNetV2 int8 leaves 29.8 % of the bytes. The cosine of its scores is 0.9992 over three views each of two photos
+//! of what it has classes for, 0.9985 at least, and 0.998 at least for scans of text, which are nothing like it; the
+//! best class stays the same for all of them.
 //!
 //! MEMORY
 //!
