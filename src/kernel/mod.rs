@@ -52,6 +52,7 @@ mod tiles;
 pub use dequantize::{Stores, dequantize_bf16_into, dequantize_f16_into, dequantize_into, dequantize_with};
 pub use format::Format;
 pub use quantize::quantize_into;
+pub(crate) use quantize::quantize_q4_0_closely;
 pub use row::{Query, accumulate, accumulate_rows, dot_i8, dot_i8_rows, normalize, prefetch};
 pub use table::{Isa, active};
 pub use tiles::{Tile, Tiles, tiles};

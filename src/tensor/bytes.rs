@@ -7,6 +7,7 @@
 #![expect(unsafe_code, reason = "memory of three kinds of owners behind one pointer")]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::any::Any;
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::{Code, Error, Result};
 pub struct Bytes {
     ptr: NonNull<u8>,
     len: usize,
-    owner: Arc<dyn Send + Sync>,
+    owner: Arc<dyn Any + Send + Sync>,
     /// Only our own allocations may be written, and only while no clone exists.
     aligned: bool,
 }
@@ -73,6 +74,11 @@ impl Bytes {
     pub fn as_slice(&self) -> &[u8] {
         // SAFETY: each constructor made sure that `ptr` is readable for `len` bytes while `owner` lives.
         unsafe { std::slice::from_raw_parts(self.ptr.as_ptr(), self.len) }
+    }
+
+    /// What keeps the bytes alive, if it is an `O`.
+    pub(crate) fn owner<O: 'static>(&self) -> Option<&O> {
+        (*self.owner).downcast_ref()
     }
 
     /// The bytes for writing, if they are Selvedge's own allocation and no clone of them exists.

@@ -12,6 +12,11 @@ mod gguf;
 mod layers;
 mod metadata;
 mod opened;
+#[cfg_attr(
+    not(any(feature = "onnx", feature = "tract")),
+    allow(dead_code, reason = "only what loads a model leaves much")
+)]
+mod resident;
 mod safetensors;
 mod source;
 mod table;
@@ -26,6 +31,8 @@ pub use file::{FileFormat, WeightFile};
 pub use gguf::{GgufData, GgufValue, GgufWriter};
 pub use metadata::Metadata;
 pub(crate) use opened::{Opened, bytes_of, is_same};
+#[cfg(any(feature = "onnx", feature = "tract"))]
+pub(crate) use resident::{release_pages, trim_heap};
 pub use source::{Access, Map, Source};
 pub use table::{Hit, Pool, Table};
 pub use tensor_type::TensorType;

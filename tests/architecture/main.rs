@@ -62,6 +62,7 @@ const UNSAFE: &[&str] = &[
     "src/tensor/bytes.rs",
     "src/tensor/tests.rs",
     "src/weights/opened.rs",
+    "src/weights/resident.rs",
     "tests/monitor/allocating.rs",
     "tests/telemetry_alloc/counting.rs",
     "tests/weights_hostile/counting.rs",

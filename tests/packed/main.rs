@@ -7,6 +7,9 @@ mod command;
 #[path = "../corpus/mod.rs"]
 mod corpus;
 mod craft;
+#[cfg(all(feature = "cli", target_os = "linux", target_env = "gnu"))]
+mod faults;
+mod models;
 mod real;
 mod refused;
 mod told;
@@ -75,10 +78,4 @@ fn ask(engine: &dyn Engine, inputs: &[(&str, Tensor)]) -> Answer {
 
 fn f32s<'a>(answer: &'a Answer, output: &str) -> &'a [f32] {
     answer.output(output).and_then(|t| t.as_slice()).unwrap_or_else(|e| panic!("{e}"))
-}
-
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
-    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }

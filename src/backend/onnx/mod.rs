@@ -27,6 +27,7 @@ use crate::engine::{
     Usage,
 };
 use crate::tensor::Bytes;
+use crate::weights::trim_heap;
 use crate::{Error, Result};
 use interrupt::Interrupt;
 use runtime::Runtime;
@@ -61,7 +62,7 @@ pub(super) fn open(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
     let loading = Loading { threads, external, borrow, cancel: options.cancel.as_ref() };
     let mut session = Session::load(runtime, graph.as_slice(), loading)?;
     if declared.weight_bytes > 1 << 20 {
-        runtime::trim_heap();
+        trim_heap();
     }
     options.tell(OpenProgress::Load(1.0));
     reconcile(&mut declared, &session)?;

@@ -273,19 +273,6 @@ unsafe extern "system" fn log(
     }));
 }
 
-/// Gives back what a load freed: glibc keeps it otherwise, twice the weights of a model (44 MB for MobileNetV2, 15
-/// after this, which took 1.5 ms).
-pub(super) fn trim_heap() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
-        unsafe extern "C" {
-            fn malloc_trim(pad: usize) -> std::ffi::c_int;
-        }
-        // SAFETY: glibc's own function; it may be called at any time.
-        unsafe { malloc_trim(0) };
-    }
-}
-
 /// The shared library, or executable, that this code is in.
 fn own_library() -> Option<PathBuf> {
     file_of(own_library as *const c_void)

@@ -21,6 +21,7 @@ use super::runtime::{Runtime, severity, some, text};
 use super::value::{self, Input, Value};
 use crate::engine::Cancel;
 use crate::tensor::Bytes;
+use crate::weights::release_pages;
 use crate::{Error, Result, Tensor};
 
 /// A loaded model.
@@ -78,6 +79,8 @@ impl Session {
         let external = !loading.external.is_empty();
         runtime.check(status).map_err(|failure| failure.on_load(external, &NOWHERE.to_string_lossy()))?;
         let _borrowed = if borrow { loading.external } else { BTreeMap::new() };
+        // A run reads few of them: rows of tables, not what the runtime has made its own form of.
+        _borrowed.values().for_each(release_pages);
         Ok(Self { ptr: some(session, "session")?, runtime, inputs: Vec::new(), outputs: Vec::new(), _borrowed })
     }
 

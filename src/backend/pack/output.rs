@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::mix::mix;
 use super::slim::Slim;
 use super::survey::{Plan, Stays, survey, unmatched};
-use super::{GRAPH, KeptTensor, PackProgress, PackedTensor, Packing, Report, Scheme, WEIGHTS, blocks};
+use super::{GRAPH, KeptTensor, PackProgress, PackedTensor, Packing, Report, Scheme, WEIGHTS, encode};
 use crate::backend::proto::{Graph, TensorHead, unique};
 use crate::engine::{Call, Digest};
 use crate::kernel::Format;
@@ -24,11 +24,15 @@ use crate::{Code, Error, Result};
 const ALIGNMENT: u32 = 64;
 /// The most bytes of a tensor's name in GGUF.
 const LONGEST_NAME: usize = 63;
+/// How many killed processes of one number may have left a folder beside the same model.
+const MOST_LEFT: u32 = 1000;
 
 /// A model that is being packed.
 pub(super) struct Model<'a> {
     pub bytes: &'a [u8],
     pub name: &'a str,
+    /// Bytes of all of it, external data too.
+    pub before: u64,
     pub graph: Graph<'a>,
     /// The files of its external data by location.
     pub external: BTreeMap<String, Bytes>,
@@ -37,7 +41,7 @@ pub(super) struct Model<'a> {
 }
 
 impl<'a> Model<'a> {
-    /// Packs it into the folder `to`. The report's `before` is left at 0.
+    /// Packs it into the folder `to`.
     pub(super) fn pack(
         &self,
         to: &Path,
@@ -64,23 +68,26 @@ impl<'a> Model<'a> {
             reason: why,
         });
         let unmatched = unmatched(&self.graph, packing)?;
-        Ok(Report { scheme: packing.scheme, before: 0, after, packed, kept: kept.collect(), unmatched })
+        Ok(Report { scheme: packing.scheme, before: self.before, after, packed, kept: kept.collect(), unmatched })
     }
 
     fn plan(&self, packing: &Packing) -> Result<(Vec<Plan<'a>>, Vec<Stays<'a>>)> {
-        let (mut plans, mut stays) = survey(&self.graph, packing)?;
-        let outside = plans.iter().map(|p| &p.tensor).chain(stays.iter().map(|s| &s.tensor)).filter(|t| t.is_external);
+        let (planned, mut stays) = survey(&self.graph, packing)?;
+        let outside =
+            planned.iter().map(|p| &p.tensor).chain(stays.iter().map(|s| &s.tensor)).filter(|t| t.is_external);
         if outside.count() != self.outside {
             return Err(Error::unsupported("expected external data in the outermost graph only"));
         }
-        let mut i = 0;
-        while i < plans.len() {
-            if blocks::fits(&self.data(&plans[i].tensor)?) {
-                i += 1;
-                continue;
+        // Every weight is read here and again when it is encoded: the mixture, and the head of the weight file, have to
+        // know all that is packed before the first block is written.
+        let mut plans = Vec::with_capacity(planned.len());
+        for plan in planned {
+            if encode::fits(&self.data(&plan.tensor)?) {
+                plans.push(plan);
+            } else {
+                let why = "expected finite weights within ±65504, the range of f16".into();
+                stays.push(Stays { tensor: plan.tensor, why });
             }
-            let why = "expected finite weights within ±65504, the range of f16".into();
-            stays.push(Stays { tensor: plans.remove(i).tensor, why });
         }
         if plans.is_empty() {
             // What would have been worth it stands first.
@@ -151,7 +158,7 @@ impl<'a> Model<'a> {
             progress(PackProgress { tensor: Some(name), done, total });
             let weights = self.data(&plan.tensor)?;
             let (blocks, loss) =
-                blocks::encode(plan, &weights).map_err(|e| e.during(format!("packing tensor '{name}'")))?;
+                encode::encode(plan, &weights).map_err(|e| e.during(format!("packing tensor '{name}'")))?;
             data.write(&blocks)?;
             done += weights.len() as u64;
             let operators: BTreeSet<&str> = plan.uses.iter().map(|(i, _)| self.graph.nodes[*i].op).collect();
@@ -234,14 +241,14 @@ pub(super) fn refuse(to: &Path, overwrite: bool) -> Result<()> {
     Ok(())
 }
 
-/// A folder under another name, until it is complete. Removed if it never is.
+/// A folder under another name, until it is complete. Removed if it never is; a process that is killed leaves it there,
+/// and the next one takes another name.
 struct Folder {
     path: PathBuf,
 }
 
 impl Folder {
     fn beside(to: &Path) -> Result<Self> {
-        let path = hidden(to, "part")?;
         let parent = parent(to);
         if !parent.is_dir() {
             let (parent, name) = (parent.display(), to.file_name().unwrap_or_default().to_string_lossy());
@@ -250,14 +257,17 @@ impl Folder {
                 format!("{parent}: expected a folder to make '{name}' in, got none"),
             ));
         }
+        let path = unused(to, "part")?;
         fs::create_dir(&path).map_err(|e| Error::io(path.display(), e))?;
         Ok(Self { path })
     }
 
     fn publish(self, to: &Path, overwrite: bool) -> Result<()> {
         let io = |e| Error::io(to.display(), e);
+        // Whoever sees the folder under its new name finds both files in it.
+        sync(&self.path).map_err(|e| Error::io(self.path.display(), e))?;
         refuse(to, overwrite)?;
-        let old = hidden(to, "old")?;
+        let old = unused(to, "old")?;
         let replaces = to.exists();
         if replaces {
             fs::rename(to, &old).map_err(io)?;
@@ -269,15 +279,21 @@ impl Folder {
             }
             return Err(io(e));
         }
-        #[cfg(unix)]
-        {
-            fs::File::open(parent(to)).and_then(|folder| folder.sync_all()).map_err(io)?;
-        }
+        sync(parent(to)).map_err(io)?;
         if replaces {
             fs::remove_dir_all(&old).map_err(|e| Error::io(old.display(), e))?;
         }
         Ok(())
     }
+}
+
+/// Makes the names in a folder durable. Windows has no such thing to sync.
+fn sync(folder: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    fs::File::open(folder)?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = folder;
+    Ok(())
 }
 
 impl Drop for Folder {
@@ -291,12 +307,25 @@ fn parent(to: &Path) -> &Path {
     to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn hidden(to: &Path, what: &str) -> Result<PathBuf> {
+/// A hidden name beside `to` that nothing has.
+fn unused(to: &Path, what: &str) -> Result<PathBuf> {
+    for attempt in 0..=MOST_LEFT {
+        let path = hidden(to, what, attempt)?;
+        if path.symlink_metadata().is_err() {
+            return Ok(path);
+        }
+    }
+    Err(Error::new(Code::Busy, format!("{}: expected a name beside it that is free", to.display())))
+}
+
+/// A name beside `to` for this process, and for what processes of the same number have left.
+fn hidden(to: &Path, what: &str, attempt: u32) -> Result<PathBuf> {
     let Some(name) = to.file_name() else {
         return Err(Error::invalid(format!("{}: expected the path of a new folder", to.display())));
     };
     let mut hidden = OsString::from(".");
     hidden.push(name);
-    hidden.push(format!(".{}.{what}", std::process::id()));
+    let again = if attempt == 0 { String::new() } else { format!("-{attempt}") };
+    hidden.push(format!(".{}{again}.{what}", std::process::id()));
     Ok(to.with_file_name(hidden))
 }

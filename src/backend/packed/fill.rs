@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Form, Packed, Source};
+use super::{Form, Packed, Stored};
 use crate::engine::Call;
 use crate::kernel::ints::NBits;
 use crate::kernel::{Format, dequantize_into};
@@ -35,14 +35,14 @@ impl Packed {
     pub(in crate::backend) fn fill(&self, begin: u64, room: &mut [u8]) -> Result<()> {
         let piece = self.pieces.get(&begin).filter(|piece| piece.len == room.len() as u64);
         let piece = piece.ok_or_else(|| Error::corrupt(format!("packed model: no such tensor at {begin}")))?;
-        let source = &self.sources[piece.tensor];
-        let blocks = self.weights.as_slice().get(source.place.clone());
+        let stored = &self.stored[piece.tensor];
+        let blocks = self.weights.as_slice().get(stored.place.clone());
         let blocks = blocks.ok_or_else(|| Error::corrupt("packed model: its blocks exceed the weight file"))?;
-        source.fill(piece.form, blocks, room)
+        stored.fill(piece.form, blocks, room)
     }
 }
 
-impl Source {
+impl Stored {
     fn fill(&self, form: Form, blocks: &[u8], room: &mut [u8]) -> Result<()> {
         let row_blocks = self.columns.div_ceil(self.format.block_elements());
         let row_bytes = row_blocks * self.format.block_bytes();
@@ -64,28 +64,32 @@ impl Source {
                 let mut rows = blocks.chunks_exact(row_bytes).zip(room.chunks_exact_mut(room_bytes));
                 return rows.try_for_each(|(blocks, room)| floats_into(self.format, blocks, room));
             }
-            let (values, scales) = repacked(self.format, blocks, row_blocks)?;
-            if form == Form::Scales {
-                room.copy_from_slice(bytemuck::cast_slice(&scales));
-                return Ok(());
+            let shape = self.shape(blocks, row_bytes)?;
+            match form {
+                Form::Scales => {
+                    let mut scales = vec![0.0; shape.scales()];
+                    shape.repack_scales_into(self.format, blocks, &mut scales)?;
+                    room.copy_from_slice(bytemuck::cast_slice(&scales));
+                }
+                _ if room.len() == shape.value_bytes() => shape.repack_values_into(self.format, blocks, room)?,
+                // A table has no padding at the end of a row.
+                _ => {
+                    let mut values = vec![0; shape.value_bytes()];
+                    shape.repack_values_into(self.format, blocks, &mut values)?;
+                    let padded = values.len() / (blocks.len() / row_bytes);
+                    let rows = values.chunks_exact(padded).zip(room.chunks_exact_mut(room_bytes));
+                    rows.for_each(|(values, room)| room.copy_from_slice(&values[..room.len()]));
+                }
             }
-            // A table has no padding at the end of a row.
-            let rows =
-                values.chunks_exact(values.len() / scales.len() * row_blocks).zip(room.chunks_exact_mut(room_bytes));
-            rows.for_each(|(values, room)| room.copy_from_slice(&values[..room.len()]));
             Ok(())
         })
     }
-}
 
-/// Rows of blocks as the values and scales of `MatMulNBits`.
-fn repacked(format: Format, blocks: &[u8], row_blocks: usize) -> Result<(Vec<u8>, Vec<f32>)> {
-    let bits = if format == Format::Q4_0 { 4 } else { 8 };
-    let (block, rows) = (format.block_elements(), blocks.len() / (row_blocks * format.block_bytes()));
-    let shape = NBits::new(bits, block, rows, row_blocks * block)?;
-    let (mut values, mut scales) = (vec![0; shape.value_bytes()], vec![0.0; shape.scales()]);
-    shape.repack_into(format, blocks, &mut values, &mut scales)?;
-    Ok((values, scales))
+    /// Some of the rows, as `MatMulNBits` has them.
+    fn shape(&self, blocks: &[u8], row_bytes: usize) -> Result<NBits> {
+        let (block, bits) = (self.format.block_elements(), if self.format == Format::Q4_0 { 4 } else { 8 });
+        NBits::new(bits, block, blocks.len() / row_bytes, row_bytes / self.format.block_bytes() * block)
+    }
 }
 
 /// Dequantizes blocks into the bytes of f32; of a last block only what there is room for.

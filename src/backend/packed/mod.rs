@@ -4,6 +4,9 @@
 //! of its tensors: the map itself for f16, and for blocks an arena in which quants and scales lie as the runtime's
 //! operators want them. May import: engine, kernel, tensor, weights.
 //!
+//! Why the arena is made although the file is mapped: a block of GGUF has its scale, in f16, before its quants, and
+//! `MatMulNBits` reads all quants of a matrix and all scales, in f32, as two tensors. ARENA
+//!
 //! Nothing that the two files say of each other is believed: digest, types and dimensions are checked first, and the
 //! rewritten graph is read by `proto` like any other.
 
@@ -50,7 +53,7 @@ pub(super) struct Packed {
     pieces: BTreeMap<u64, Piece>,
     /// Bytes of the arena.
     pub arena_len: u64,
-    sources: Vec<Source>,
+    stored: Vec<Stored>,
 }
 
 /// A tensor of the arena.
@@ -75,9 +78,9 @@ enum Form {
     Numbers,
 }
 
-/// Blocks in the weight file.
+/// A tensor of blocks in the weight file.
 #[derive(Clone, Debug)]
-struct Source {
+struct Stored {
     place: Range<usize>,
     format: Format,
     rows: usize,
@@ -151,10 +154,10 @@ impl Packed {
         let (tensors, file, weights) = (weights.blocks(&graph)?, &weights.file, weights.bytes.clone());
         if tensors.is_empty() {
             let (graph, pieces) = (model.bytes.clone(), BTreeMap::new());
-            return Ok(Self { graph, weights, pieces, arena_len: 0, sources: Vec::new() });
+            return Ok(Self { graph, weights, pieces, arena_len: 0, stored: Vec::new() });
         }
         let rewritten = rewrite::rewrite(bytes, &graph, &tensors, runtime)?;
-        let mut sources = Vec::with_capacity(tensors.len());
+        let mut stored = Vec::with_capacity(tensors.len());
         for blocks in &tensors {
             let place = file.tensor(blocks.stored)?.place();
             let place = usize::try_from(place.start).ok().zip(usize::try_from(place.end).ok());
@@ -162,10 +165,10 @@ impl Packed {
             // They lie within a file that is in memory.
             let ((start, end), (rows, columns)) =
                 place.zip(size).ok_or_else(|| Error::corrupt("packed model: it exceeds the address space"))?;
-            sources.push(Source { place: start..end, format: blocks.format, rows, columns });
+            stored.push(Stored { place: start..end, format: blocks.format, rows, columns });
         }
         let graph = Bytes::shared(rewritten.bytes);
-        Ok(Self { graph, weights, pieces: rewritten.pieces, arena_len: rewritten.len, sources })
+        Ok(Self { graph, weights, pieces: rewritten.pieces, arena_len: rewritten.len, stored })
     }
 
     /// The files of external data that are in memory before any is looked for.

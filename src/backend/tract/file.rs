@@ -18,6 +18,7 @@ use super::guard::contained;
 use super::{operators, weights};
 use crate::backend::packed::Packed;
 use crate::tensor::Bytes;
+use crate::weights::{release_pages, trim_heap};
 use crate::{Code, Error, Result};
 
 /// A model's bytes, with those of the files beside it.
@@ -33,6 +34,17 @@ pub(super) struct OnnxFile {
 }
 
 impl OnnxFile {
+    /// Gives back what planning took and no run needs: pages of the files, and what the heap keeps of memory that was
+    /// freed, which is more than the weights.
+    pub(super) fn give_back(&self) {
+        let packed = self.packed.iter().map(|packed| &packed.weights);
+        let files = || std::iter::once(&self.bytes).chain(self.external.values()).chain(packed.clone());
+        files().for_each(release_pages);
+        if files().map(|bytes| bytes.as_slice().len()).sum::<usize>() > 1 << 20 {
+            trim_heap();
+        }
+    }
+
     /// tract's graph. The initializers of `given` inputs, which are their defaults, are left out.
     pub(super) fn parse(&self, given: &[&str]) -> Result<ParseResult> {
         let mut model = ModelProto::decode(self.bytes.as_slice()).map_err(|e| {

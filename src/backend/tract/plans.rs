@@ -76,17 +76,14 @@ impl Plans {
             })
             .collect();
         let may_need_values = planner.inputs.iter().any(|port| may_be_constant(&port.kind));
-        let parse = || on_large_stack(|| planner.file.parse(&[]).map(drop));
-        match fixed {
+        let parse = || on_large_stack(|| planner.file.parse(&[]).map(|_| false));
+        let proven = match fixed {
             Some(given) if self.switches.is_empty() => {
                 let only = !may_need_values && !planner.inputs.iter().any(|port| port.optional);
                 match on_large_stack(|| planner.plan(given, &[])) {
                     Ok(plan) => {
                         self.add(plan);
-                        if forget && only {
-                            maker.planner = None;
-                        }
-                        Ok(())
+                        Ok(only)
                     }
                     // It may need the value of an input, which only a run knows.
                     Err(_) if may_need_values => parse(),
@@ -94,7 +91,12 @@ impl Plans {
                 }
             }
             _ => parse(),
+        };
+        planner.file.give_back();
+        if proven? && forget {
+            maker.planner = None;
         }
+        Ok(())
     }
 
     /// The plan for these inputs, made now if there is none.
@@ -108,7 +110,9 @@ impl Plans {
             return Ok(plan);
         }
         let maker = &mut *maker;
-        on_large_stack(move || self.make(maker, inputs))
+        let made = on_large_stack(|| self.make(maker, inputs));
+        maker.planner.iter().for_each(|planner| planner.file.give_back());
+        made
     }
 
     /// Another plan for these inputs, in place of `failed`: of their exact shapes if that one was symbolic,

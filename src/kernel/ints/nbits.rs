@@ -274,18 +274,10 @@ impl NBits {
     /// `InvalidArgument` where a length, or the shape (`bits`, `block`, `K` a multiple of 32), is not that of the format;
     /// `Unsupported` for other formats.
     pub fn repack_into(&self, format: Format, blocks: &[u8], values: &mut [u8], scales: &mut [f32]) -> Result<()> {
-        let bits = match format {
-            Format::Q4_0 => 4,
-            Format::Q8_0 => 8,
-            _ => return Err(Error::unsupported(format!("MatMulNBits from {format}: expected q4_0 or q8_0"))),
-        };
-        expect("bits", bits, self.bits)?;
-        expect("block", block::SMALL, self.block)?;
-        expect("columns beyond a block", 0, self.columns % self.block)?;
+        self.check_blocks(format, blocks)?;
         self.check(self.rows * self.columns, values.len(), scales.len(), None)?;
-        expect("bytes of blocks", self.scales() * format.block_bytes(), blocks.len())?;
         let least = 1 << 12;
-        if bits == 4 {
+        if self.bits == 4 {
             let all = blocks.as_chunks().0.par_iter().zip(values.as_chunks_mut().0).zip(scales).with_min_len(least);
             all.for_each(|((block, values), scale)| *scale = from_q4_0(block, values));
         } else {
@@ -294,6 +286,59 @@ impl NBits {
         }
         Ok(())
     }
+
+    /// The values of [`NBits::repack_into`] alone.
+    #[cfg_attr(
+        not(any(feature = "onnx", feature = "tract")),
+        allow(dead_code, reason = "what opens packed models asks")
+    )]
+    pub(crate) fn repack_values_into(&self, format: Format, blocks: &[u8], values: &mut [u8]) -> Result<()> {
+        self.check_blocks(format, blocks)?;
+        expect("bytes of values", self.value_bytes(), values.len())?;
+        if self.bits == 4 {
+            let all = blocks.as_chunks().0.iter().zip(values.as_chunks_mut().0);
+            all.for_each(|(block, values)| {
+                from_q4_0(block, values);
+            });
+        } else {
+            let all = blocks.as_chunks().0.iter().zip(values.as_chunks_mut().0);
+            all.for_each(|(block, values)| {
+                from_q8_0(block, values);
+            });
+        }
+        Ok(())
+    }
+
+    /// The scales of [`NBits::repack_into`] alone.
+    #[cfg_attr(
+        not(any(feature = "onnx", feature = "tract")),
+        allow(dead_code, reason = "what opens packed models asks")
+    )]
+    pub(crate) fn repack_scales_into(&self, format: Format, blocks: &[u8], scales: &mut [f32]) -> Result<()> {
+        self.check_blocks(format, blocks)?;
+        expect("scales", self.scales(), scales.len())?;
+        let all = blocks.chunks_exact(format.block_bytes()).zip(scales);
+        all.for_each(|(block, scale)| *scale = scale_of(block));
+        Ok(())
+    }
+
+    fn check_blocks(&self, format: Format, blocks: &[u8]) -> Result<()> {
+        let bits = match format {
+            Format::Q4_0 => 4,
+            Format::Q8_0 => 8,
+            _ => return Err(Error::unsupported(format!("MatMulNBits from {format}: expected q4_0 or q8_0"))),
+        };
+        expect("bits", bits, self.bits)?;
+        expect("block", block::SMALL, self.block)?;
+        expect("columns beyond a block", 0, self.columns % self.block)?;
+        expect("bytes of blocks", self.scales() * format.block_bytes(), blocks.len())
+    }
+}
+
+/// Blocks of both formats begin with it.
+fn scale_of(block: &[u8]) -> f32 {
+    const { assert!(block::q4_0::D == 0 && block::q8_0::D == 0) };
+    f16::from_le_bytes([block[0], block[1]]).to_f32()
 }
 
 fn from_q4_0(block: &[u8; block::q4_0::BYTES], values: &mut [u8; 16]) -> f32 {
@@ -303,12 +348,12 @@ fn from_q4_0(block: &[u8; block::q4_0::BYTES], values: &mut [u8; 16]) -> f32 {
         values[i] = qs[2 * i] & 15 | (qs[2 * i + 1] & 15) << 4;
         values[i + 8] = qs[2 * i] >> 4 | qs[2 * i + 1] & 0xf0;
     }
-    f16::from_le_bytes([block[0], block[1]]).to_f32()
+    scale_of(block)
 }
 
 fn from_q8_0(block: &[u8; block::q8_0::BYTES], values: &mut [u8; 32]) -> f32 {
     for (value, q) in values.iter_mut().zip(&block[block::q8_0::QS..]) {
         *value = q ^ 0x80;
     }
-    f16::from_le_bytes([block[0], block[1]]).to_f32()
+    scale_of(block)
 }

@@ -232,6 +232,11 @@ fn repacking_is_exact() {
             let blocks = random(format, rows * columns / 32, &mut Random(seed));
             dequantize_into(format, &blocks, &mut expected).unwrap();
             shape.repack_into(format, &blocks, &mut values, &mut scales).unwrap();
+            let (mut values_alone, mut scales_alone) = (vec![0; values.len()], vec![0.0; scales.len()]);
+            shape.repack_values_into(format, &blocks, &mut values_alone).unwrap();
+            shape.repack_scales_into(format, &blocks, &mut scales_alone).unwrap();
+            let bits = |scales: &[f32]| scales.iter().map(|d| d.to_bits()).collect::<Vec<_>>();
+            assert!(values == values_alone && bits(&scales) == bits(&scales_alone), "{format}");
             shape.dequantize_into(&values, &scales, None, &mut out).unwrap();
             for (e, y) in expected.iter().zip(&out) {
                 // A weight of 0 has no sign there.
@@ -239,6 +244,8 @@ fn repacking_is_exact() {
             }
         }
         assert!(NBits::new(bits, 64, rows, columns).unwrap().repack_into(format, &[], &mut [], &mut []).is_err());
+        assert!(shape.repack_values_into(format, &[], &mut values).is_err());
+        assert!(shape.repack_scales_into(format, &[], &mut scales).is_err());
     }
     // What is quantized without zero points is what ggml's Q4_0 would be, but for the rounding of its scale.
     let weights: Vec<f32> = (0..64).map(|i| ((i * 37 % 64) as f32 - 32.0) / 256.0).collect();

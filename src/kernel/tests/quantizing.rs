@@ -2,7 +2,7 @@
 
 use super::blocks::Random;
 use crate::Code;
-use crate::kernel::{Format, dequantize_into, quantize_into};
+use crate::kernel::{Format, dequantize_into, quantize_into, quantize_q4_0_closely};
 
 #[test]
 fn comes_back_within_half_a_step() {
@@ -42,4 +42,41 @@ fn what_does_not_fit_is_refused_and_named() {
     }
     let error = quantize_into(Format::Q4K, &[0.0; 256], &mut [0; 144]).unwrap_err();
     assert_eq!(error.code(), Code::Unsupported);
+}
+
+/// What a quantizer's blocks lose: the sum of squares over each block.
+fn lost(weights: &[f32], quantize: impl Fn(&[f32], &mut [u8]) -> crate::Result<()>) -> Vec<f64> {
+    let mut blocks = vec![0; Format::Q4_0.bytes(weights.len()).unwrap()];
+    quantize(weights, &mut blocks).unwrap();
+    let mut back = vec![0.0; weights.len()];
+    dequantize_into(Format::Q4_0, &blocks, &mut back).unwrap();
+    let pairs = weights.chunks(32).zip(back.chunks(32));
+    pairs.map(|(w, b)| w.iter().zip(b).map(|(w, b)| f64::from(w - b).powi(2)).sum()).collect()
+}
+
+#[test]
+fn closer_blocks_never_lose_more_than_the_references() {
+    let mut random = Random(2);
+    // About normally distributed: sums of four. Some blocks of them tiny, some large, some lopsided, one of zeros.
+    let mut weights: Vec<f32> = (0..32 * 3000).map(|_| (0..4).map(|_| random.unit()).sum()).collect();
+    let normal = weights.len();
+    for scale in [0.0, 1e-20, 1e-6, 1e4] {
+        weights.extend((0..320).map(|_| random.unit() * scale));
+        weights.extend((0..320).map(|_| random.unit().abs() * scale));
+    }
+    let reference = lost(&weights, |weights, blocks| quantize_into(Format::Q4_0, weights, blocks));
+    let closer = lost(&weights, quantize_q4_0_closely);
+    for (i, (closer, reference)) in closer.iter().zip(&reference).enumerate() {
+        assert!(*closer <= reference * 1.000_01, "block {i}: lost {closer}, the reference {reference}");
+    }
+    let of_normal = |lost: &[f64]| lost[..normal / 32].iter().sum::<f64>();
+    let share = of_normal(&closer) / of_normal(&reference);
+    assert!((0.7..0.92).contains(&share), "{share} of the squared error");
+    for bad in [f32::NAN, 3e38] {
+        let mut weights = vec![0.5; 96];
+        weights[70] = bad;
+        let error = quantize_q4_0_closely(&weights, &mut [0; 54]).unwrap_err();
+        assert!(error.message().contains("weights 64 to 96"), "{error}");
+    }
+    assert_eq!(quantize_q4_0_closely(&[0.5; 32], &mut [0; 17]).unwrap_err().code(), Code::InvalidArgument);
 }

@@ -335,6 +335,22 @@ fn nothing_is_replaced_unless_told() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
+/// A container gives every run the same number.
+#[test]
+fn what_a_killed_process_of_the_same_number_left_is_in_nobodys_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let left = ["part", "old"].map(|what| folder.path().join(format!(".packed.{}.{what}", std::process::id())));
+    for path in &left {
+        fs::create_dir(path).unwrap();
+        fs::write(path.join(GRAPH), "half").unwrap();
+    }
+    for scheme in [Scheme::Int4, Scheme::Int8] {
+        pack(model().model(), folder.path().join("packed"), &Packing::new(scheme).overwrite(true), |_| {}).unwrap();
+    }
+    assert!(left.iter().all(|path| fs::read(path.join(GRAPH)).unwrap() == b"half"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+}
+
 #[test]
 fn progress_is_told_and_packing_can_be_ended() {
     let folder = tempfile::tempdir().unwrap();

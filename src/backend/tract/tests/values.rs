@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use half::{bf16, f16};
-use tract_onnx::pb::TensorProto;
-use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
+use tract_onnx::pb::{StringStringEntryProto, TensorProto};
 
 use super::super::file::OnnxFile;
 use super::super::{Tract, load, weights};
@@ -146,5 +146,35 @@ fn halves_are_widened_from_either_field() {
         let typed = TensorProto { int32_data: bits.map(i32::from).into(), ..tensor("w", &[2], number) };
         assert_eq!(rewritten(raw), (DataType::Float as i32, wide.clone()));
         assert_eq!(rewritten(typed), (DataType::Float as i32, wide.clone()));
+    }
+}
+
+/// Every half, from a file beside the model where the first begins at an odd byte, is what the `half` crate makes of it;
+/// a NaN is any.
+#[test]
+fn halves_of_another_file_are_widened_by_the_kernels() {
+    let bytes: Vec<u8> = std::iter::once(0).chain((0..=u16::MAX).flat_map(u16::to_le_bytes)).collect();
+    let entry = |key: &str, value: &str| StringStringEntryProto { key: key.into(), value: value.into() };
+    let outside = TensorProto {
+        external_data: vec![entry("location", "halves.bin"), entry("offset", "1")],
+        data_location: Some(DataLocation::External as i32),
+        ..tensor("w", &[1 << 16], DataType::Float16)
+    };
+    for native_half in [false, true] {
+        let external = BTreeMap::from([("halves.bin".into(), Bytes::shared(bytes.clone()))]);
+        let file = OnnxFile { bytes: Bytes::zeroed(0).unwrap(), external, packed: None, native_half };
+        let mut tensor = outside.clone();
+        weights::rewrite(&mut tensor, &file).unwrap();
+        assert!(tensor.external_data.is_empty() && tensor.data_location.is_none());
+        if native_half {
+            assert_eq!((tensor.data_type, &*tensor.raw_data), (DataType::Float16 as i32, &bytes[1..]));
+            continue;
+        }
+        assert_eq!((tensor.data_type, tensor.raw_data.len()), (DataType::Float as i32, 4 << 16));
+        for (bits, wide) in (0..=u16::MAX).zip(tensor.raw_data.as_chunks().0) {
+            let (got, expected) = (f32::from_le_bytes(*wide), f16::from_bits(bits).to_f32());
+            let both_nan = got.is_nan() && expected.is_nan();
+            assert!(got.to_bits() == expected.to_bits() || both_nan, "{bits:04x}: expected {expected}, got {got}");
+        }
     }
 }

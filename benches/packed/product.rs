@@ -1,0 +1,137 @@
+//! x (1 by 4096) · W (4096 by 16384), one thread: a packed matrix under ONNX Runtime against the same one in an f32 file.
+//! Every weight that the runtime multiplies with is first checked to be what the blocks say.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use prost::encoding::{WireType, encode_key, encode_varint};
+use selvedge::backend::pack::{Packing, Scheme, pack};
+use selvedge::kernel::dequantize_into;
+use selvedge::weights::WeightFile;
+use selvedge::{Ask, Backend, Engine, Map, Options, Tensor, Tensors};
+
+use crate::memory::{Bars, compare};
+
+pub(crate) const MODEL: &str = "product";
+const K: usize = 4096;
+const N: usize = 16384;
+
+pub(crate) fn bench() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let whole = f32_model(folder.path());
+    let int4 = folder.path().join("int4");
+    let int8 = folder.path().join("int8");
+    for (path, scheme) in [(&int4, Scheme::Int4), (&int8, Scheme::Int8)] {
+        let begun = Instant::now();
+        let report = pack(&whole, path, &Packing::new(scheme), |_| {}).expect("packs");
+        let (before, after) = (report.before >> 20, report.after >> 20);
+        println!("packed in {:.2} s: {before} MiB f32, {after} MiB {}", begun.elapsed().as_secs_f64(), scheme.name());
+    }
+    let bars = |cosine, memory| Bars { cosine, memory };
+    let packed = [(Scheme::Int4, int4.clone(), bars(0.99, 0.20)), (Scheme::Int8, int8.clone(), bars(0.9999, 0.35))];
+    compare(MODEL, Backend::Onnx, &whole, &packed);
+    let engines = [&whole, &int4, &int8].map(|model| open(model));
+    assert_blocks(&*engines[1], &int4);
+    let x = Tensor::new(&[1, K], noise(K, 7)).expect("a row");
+    let mut times = [(); 3].map(|()| Vec::new());
+    for _ in 0..21 {
+        for (engine, times) in engines.iter().zip(&mut times) {
+            let begun = Instant::now();
+            product(&**engine, x.clone());
+            times.push(begun.elapsed().as_secs_f64());
+        }
+    }
+    let [f32, int4, int8] = times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    });
+    println!("M=1, one thread: f32 {:.2} ms, int4 {:.2} ms, int8 {:.2} ms", f32 * 1e3, int4 * 1e3, int8 * 1e3);
+    println!("RATIO packed_int4_vs_f32_file_m1 {:.2} >=4", f32 / int4);
+    println!("RATIO packed_int8_vs_f32_file_m1 {:.2} >=1", f32 / int8);
+}
+
+/// What the memory's processes ask this model.
+pub(crate) fn answer(engine: &dyn Engine) -> Vec<f32> {
+    product(engine, Tensor::new(&[1, K], noise(K, 7)).expect("a row"))
+}
+
+fn open(model: &Path) -> Arc<dyn Engine> {
+    selvedge::open(model, Options::new().backend(Backend::Onnx).threads(1)).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn product(engine: &dyn Engine, x: Tensor) -> Vec<f32> {
+    let answer = engine.run(Tensors::from([("x", x)])).unwrap_or_else(|e| panic!("{e}"));
+    answer.output("y").and_then(|y| y.as_slice::<f32>()).map(<[f32]>::to_vec).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// Each row of x has a single 127, which is exact in the 8 bits that the runtime gives it: y is 127 times a row of W.
+fn assert_blocks(engine: &dyn Engine, folder: &Path) {
+    const ROWS: usize = 128;
+    let file = WeightFile::open(folder.join("weights.gguf"), Map::Mapped).expect("opens");
+    let tensor = file.tensor("W").expect("is there");
+    assert_eq!(tensor.shape()[..], [N, K]);
+    let mut columns = vec![0.0f32; N * K];
+    dequantize_into(tensor.format().expect("has kernels"), tensor.bytes(), &mut columns).expect("fits");
+    for first in (0..K).step_by(ROWS) {
+        let mut x = vec![0.0f32; ROWS * K];
+        (0..ROWS).for_each(|i| x[i * K + first + i] = 127.0);
+        let y = product(engine, Tensor::new(&[ROWS, K], x).expect("rows"));
+        for (i, row) in y.chunks(N).enumerate() {
+            let right = row.iter().enumerate().all(|(n, y)| *y == 127.0 * columns[n * K + first + i]);
+            assert!(right, "row {} of W is not that of the blocks", first + i);
+        }
+    }
+    println!("all {} weights are those of the blocks", N * K);
+}
+
+/// The model, with its weights in a file beside it.
+fn f32_model(folder: &Path) -> PathBuf {
+    let data = std::fs::File::create(folder.join("weights.bin")).expect("a file");
+    let mut data = std::io::BufWriter::new(data);
+    for w in noise(K * N, 1) {
+        data.write_all(&(w * 0.05).to_le_bytes()).expect("room");
+    }
+    data.flush().expect("room");
+    let path = folder.join("f32.onnx");
+    let entry = |key: &str, value: &str| field(13, [field(1, key), field(2, value)].concat());
+    let weight =
+        [int(1, K), int(1, N), int(2, 1), field(8, "W"), entry("location", "weights.bin"), int(14, 1)].concat();
+    let port = |tag, name: &str, n: usize| {
+        let dims = [field(1, field(2, "m")), field(1, int(1, n))].concat();
+        field(tag, [field(1, name), field(2, field(1, [int(1, 1), field(2, dims)].concat()))].concat())
+    };
+    let node = [field(1, "x"), field(1, "W"), field(2, "y"), field(4, "MatMul")].concat();
+    let graph = [field(1, node), field(2, "g"), field(5, weight), port(11, "x", K), port(12, "y", N)].concat();
+    let model = [int(1, 8), field(8, int(2, 17)), field(7, graph)].concat();
+    std::fs::write(&path, model).expect("room");
+    path
+}
+
+fn field(tag: u32, content: impl AsRef<[u8]>) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode_key(tag, WireType::LengthDelimited, &mut out);
+    encode_varint(content.as_ref().len() as u64, &mut out);
+    out.extend(content.as_ref());
+    out
+}
+
+fn int(tag: u32, value: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode_key(tag, WireType::Varint, &mut out);
+    encode_varint(value as u64, &mut out);
+    out
+}
+
+/// Numbers that look random, within ±1.
+fn noise(n: usize, seed: u64) -> Vec<f32> {
+    let mut state = 0x2545_f491_4f6c_dd1d ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    (0..n).map(|_| next()).collect()
+}

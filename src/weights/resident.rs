@@ -1,0 +1,37 @@
+//! What a load leaves in memory that nobody needs any more.
+
+#![expect(unsafe_code, reason = "gives pages of a map back, and calls glibc's allocator")]
+
+use crate::tensor::Bytes;
+
+/// Gives the resident pages of a mapped file back; whoever reads them again gets them from the file, or from what the
+/// system still has of it. Bytes that are no map, or a system without the call, stay as they are.
+///
+/// A load that reads all of a file once, to hash it or to turn its weights into another form, otherwise counts it
+/// among the memory of the process for as long as the map lives.
+pub(crate) fn release_pages(bytes: &Bytes) {
+    #[cfg(unix)]
+    if let Some(map) = bytes.owner::<memmap2::Mmap>() {
+        // SAFETY: every map of ours is private and read-only, so a page holds nothing but what the file does, and a
+        // reader on another thread sees the same bytes before and after.
+        let released = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        if let Err(e) = released {
+            tracing::debug!("pages of a mapped file stay in memory: {e}");
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = bytes;
+}
+
+/// Gives back what a load freed: glibc keeps it otherwise, twice the weights of a model (44 MB for MobileNetV2 under ONNX
+/// Runtime, 15 after this, which took 1.5 ms).
+pub(crate) fn trim_heap() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        unsafe extern "C" {
+            fn malloc_trim(pad: usize) -> std::ffi::c_int;
+        }
+        // SAFETY: glibc's own function; it may be called at any time.
+        unsafe { malloc_trim(0) };
+    }
+}
