@@ -121,13 +121,23 @@ pub(crate) fn bytes_of(file: &File, start: u64, len: u64, map: Map) -> Result<By
     }
 }
 
+/// A map made here: of a file, private and never written. What an app shares may be a map as well, and hold what no file
+/// does.
+pub(super) struct FileMap(pub(super) memmap2::Mmap);
+
+impl AsRef<[u8]> for FileMap {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 fn mapped(file: &File, start: u64, len: usize) -> Result<Bytes> {
     // SAFETY: the map is private and read-only. Another process that changes the file changes the
     // bytes, and one that truncates it ends this process: `Map::Mapped` says so and `Map::Read` is
     // the way out. No check is undone by such a change: what is read later is bounded again.
     let map = unsafe { memmap2::MmapOptions::new().offset(start).len(len).map_copy_read_only(file) }
         .map_err(|e| Error::io("mapping the model file", e))?;
-    Ok(Bytes::shared(map))
+    Ok(Bytes::shared(FileMap(map)))
 }
 
 fn read(file: &File, start: u64, len: usize) -> Result<Bytes> {

@@ -78,10 +78,11 @@ impl Session {
         };
         let external = !loading.external.is_empty();
         runtime.check(status).map_err(|failure| failure.on_load(external, &NOWHERE.to_string_lossy()))?;
-        let _borrowed = if borrow { loading.external } else { BTreeMap::new() };
+        let borrowed = if borrow { loading.external } else { BTreeMap::new() };
         // A run reads few of them: rows of tables, not what the runtime has made its own form of.
-        _borrowed.values().for_each(release_pages);
-        Ok(Self { ptr: some(session, "session")?, runtime, inputs: Vec::new(), outputs: Vec::new(), _borrowed })
+        borrowed.values().for_each(release_pages);
+        let (inputs, outputs) = (Vec::new(), Vec::new());
+        Ok(Self { ptr: some(session, "session")?, runtime, inputs, outputs, _borrowed: borrowed })
     }
 
     /// Sets the names that runs call by number.

@@ -34,7 +34,11 @@ fn a_map_gives_its_pages_back_and_reads_the_same() {
 #[test]
 fn memory_of_our_own_keeps_what_is_in_it() {
     let content = vec![7u8; LEN];
-    for bytes in [Bytes::copy_from(&content).unwrap(), Bytes::shared(content.clone())] {
+    // An app may have decrypted its model into a map that no file stands behind.
+    let mut map = memmap2::MmapMut::map_anon(LEN).unwrap();
+    map.copy_from_slice(&content);
+    let map = map.make_read_only().unwrap();
+    for bytes in [Bytes::copy_from(&content).unwrap(), Bytes::shared(content.clone()), Bytes::shared(map)] {
         release_pages(&bytes);
         assert_eq!(bytes.as_slice(), content);
     }
