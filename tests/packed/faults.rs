@@ -98,7 +98,7 @@ fn all_of_it_is_durable_before_it_has_its_name() {
     let weights = steps.iter().position(|step| is_weights(&step)).expect("the weight file is synced");
     assert!(weights < graph && graph < folder && folder < published, "{steps:#?}");
     let parent = format!("fsync {}", disk.root().display());
-    assert!(steps[published..].iter().any(|step| *step == parent), "{steps:#?}");
+    assert!(steps[published..].contains(&parent), "{steps:#?}");
 }
 
 #[test]
