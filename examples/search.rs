@@ -5,6 +5,10 @@
 //! MODEL is a static-embedding model (a folder with `model.safetensors` and `tokenizer.json`), or, in a build with the
 //! feature `gguf`, any embedding model in GGUF. TEXT is a file of paragraphs; without one, Selvedge's own README.
 
+use std::error::Error;
+use std::fmt::Write;
+use std::process::ExitCode;
+
 use selvedge::kernel::{Format, quantize_into};
 use selvedge::weights::Table;
 use selvedge::{Ask, Bytes, Options, open};
@@ -12,14 +16,36 @@ use selvedge::{Ask, Bytes, Options, open};
 const README: &str = include_str!("../README.md");
 const BEST: usize = 3;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let (model, question, text) = match &args[..] {
+    match search(&args) {
+        Ok(found) => {
+            print!("{found}");
+            ExitCode::SUCCESS
+        }
+        Err(e) => {
+            eprintln!("search: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What is printed for the command line's arguments.
+pub(crate) fn search(args: &[String]) -> Result<String, Box<dyn Error>> {
+    let (model, question, text) = match args {
         [model, question] => (model, question, README.to_owned()),
-        [model, question, file] => (model, question, std::fs::read_to_string(file)?),
+        [model, question, file] => {
+            (model, question, std::fs::read_to_string(file).map_err(|e| format!("{file}: {e}"))?)
+        }
         _ => return Err("usage: search MODEL QUESTION [TEXT]".into()),
     };
     let passages: Vec<&str> = passages(&text);
+    if passages.is_empty() {
+        return Err("TEXT: expected paragraphs of more than 40 bytes, got none".into());
+    }
+    if question.trim().is_empty() {
+        return Err("QUESTION: expected words, got none".into());
+    }
     let engine = open(model, Options::new())?;
 
     // The index: a vector for each passage, in 8 bits a number. It can be kept, and mapped from a file.
@@ -31,14 +57,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rows: Vec<f32> = vectors.as_slice::<f32>()?.chunks_exact(width).flat_map(pad).collect();
     let mut index = vec![0; Format::Q8_0.bytes(rows.len()).ok_or("no whole blocks")?];
     quantize_into(Format::Q8_0, &rows, &mut index)?;
-    println!("{} passages in {} KiB, from {}", passages.len(), index.len() / 1024, engine.spec().provenance.model);
+    let (bytes, name) = (index.len(), &engine.spec().provenance.model);
+    let mut found = format!("{} passages in {bytes} bytes, from {name}\n", passages.len());
     let index = Table::from_bytes(Format::Q8_0, padded, Bytes::shared(index))?;
 
     let wanted = engine.embed([question.as_str()])?;
     for hit in index.search(&pad(wanted.as_slice::<f32>()?), BEST)? {
-        println!("\n{:.3}  {}", hit.score, passages[hit.row as usize].replace('\n', "\n       "));
+        let passage = passages[hit.row as usize].replace('\n', "\n       ");
+        writeln!(found, "\n{:.3}  {passage}", hit.score)?;
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Paragraphs and items of lists; code and tables answer no question.

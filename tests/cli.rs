@@ -39,7 +39,15 @@ fn gguf(folder: &Path) -> PathBuf {
     let path = folder.join("model.gguf");
     let mut writer = GgufWriter::new();
     writer.set("general.architecture", "none").unwrap();
-    writer.set("general.name", "a \x1b[2J\nname").unwrap();
+    writer.set("general.name", "a \x1b[2J\nname, \u{202e}gpj.exe").unwrap();
+    writer.set("none.layers", 2u32).unwrap().set("none.least", -1i8).unwrap().set("none.most", u64::MAX).unwrap();
+    writer
+        .set("none.norm", 1e-5f32)
+        .unwrap()
+        .set("none.scale", f32::INFINITY)
+        .unwrap()
+        .set("none.causal", true)
+        .unwrap();
     writer.tensor("blk.0.w", &[2, 64], TensorType::Q8_0).unwrap();
     writer.tensor("norm", &[64], TensorType::F32).unwrap();
     let mut out = writer.create(&path).unwrap();
@@ -47,6 +55,18 @@ fn gguf(folder: &Path) -> PathBuf {
     out.write(&[0; 64 * 4]).unwrap();
     out.finish().unwrap();
     path
+}
+
+/// A GGUF file that says what type of file it is.
+fn typed(folder: &Path, kind: &str) -> Vec<u8> {
+    let path = folder.join("typed.gguf");
+    let mut writer = GgufWriter::new();
+    writer.set("general.architecture", "llama").unwrap().set("general.type", kind).unwrap();
+    writer.tensor("blk.0.attn_q.weight.lora_a", &[2, 64], TensorType::F32).unwrap();
+    let mut out = writer.create(&path).unwrap();
+    out.write(&[0; 2 * 64 * 4]).unwrap();
+    out.finish().unwrap();
+    fs::read(path).unwrap()
 }
 
 fn path(path: &Path) -> &str {
@@ -76,7 +96,11 @@ fn inspect_tells_what_a_gguf_file_holds() {
     let file = gguf(folder.path());
     let told = json(&["inspect", "--json", path(&file)], 0);
     assert_eq!((told["format"].as_str(), told["parameters"].as_u64()), (Some("GGUF"), Some(192)));
-    assert_eq!(told["metadata"]["general.name"], "a \x1b[2J\nname");
+    let metadata = serde_json::json!({
+        "general.architecture": "none", "general.name": "a \x1b[2J\nname, \u{202e}gpj.exe", "none.layers": 2,
+        "none.least": -1, "none.most": u64::MAX, "none.norm": 0.00001, "none.scale": "inf", "none.causal": true,
+    });
+    assert_eq!(told["metadata"], metadata);
     let types = serde_json::json!([
         {"type": "F32", "tensors": 1, "bytes": 256}, {"type": "Q8_0", "tensors": 1, "bytes": 136}
     ]);
@@ -84,7 +108,7 @@ fn inspect_tells_what_a_gguf_file_holds() {
     assert_eq!(told["tensors"][0]["shape"], serde_json::json!([2, 64]));
     // `ended` has looked for what would command the terminal.
     let (out, _) = ended(&selvedge(&["inspect", path(&file)]), 0);
-    assert!(out.contains("a \\u{1b}[2J\\nname"), "{out}");
+    assert!(out.contains("a \\u{1b}[2J\\nname, \\u{202e}gpj.exe"), "{out}");
 }
 
 #[cfg(feature = "tokenizer")]
@@ -111,9 +135,12 @@ fn validate_finds_good_files_valid() {
         let (out, err) = ended(&selvedge(&["validate", &file]), 0);
         assert!(out.starts_with(&format!("{file}: valid {format}\n")) && err.is_empty(), "{out}{err}");
     }
-    // A good file of an architecture that llama.cpp does not have.
-    let built = cfg!(feature = "gguf");
-    assert!(built || json(&["validate", "--json", path(&gguf)], 0)["valid"] == true);
+    // A good file of an architecture that llama.cpp does not have: there is nothing wrong with it.
+    let told = json(&["validate", "--json", path(&gguf)], 0);
+    assert_eq!(told["valid"], true, "{told}");
+    if cfg!(feature = "gguf") {
+        assert!(told["warnings"].as_array().unwrap().iter().any(|w| w.as_str().unwrap().contains("'none'")), "{told}");
+    }
 }
 
 #[test]
@@ -139,6 +166,19 @@ fn validate_says_what_is_wrong() {
         (write("long.gguf", &[&good[..], &[0; 4096]].concat()), "expected"),
         (write("short.safetensors", &safetensors[..safetensors.len() - 1]), "expected"),
         (write("index.json", b"{\"weight_map\":{\"a\":\"nothing.safetensors\"}}"), "nothing.safetensors"),
+        (write("config.json", b"{\"arch\": {\"layers\": 3}}"), "weight_map and metadata, got 'arch'"),
+        (write("photo.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"), "got one that begins like none of them: 89 50 4e 47"),
+        (write("GGU", b"GGU"), "the magic, at byte 0: expected 4 bytes, got 3"),
+        (write("seven", &safetensors[..7]), "a header length of 8 bytes, got 7"),
+        (write("blank", &[&safetensors[..8], b" ", &safetensors[9..]].concat()), "a header from '{'"),
+        (
+            write("long header", &[&(1u64 << 63).to_le_bytes(), &safetensors[8..]].concat()),
+            "a header of 9223372036854775808",
+        ),
+        (
+            write("adapter.gguf", &typed(folder.path(), "adapter")),
+            "expected a model, got a GGUF file of type 'adapter'",
+        ),
     ];
     if cfg!(feature = "tokenizer") {
         let alone = write("alone.safetensors", &safetensors);
@@ -172,7 +212,8 @@ fn what_could_not_be_done_is_an_error() {
     let (out, err) = ended(&selvedge(&["inspect", &data("no_graph.onnx")]), 1);
     assert!(out.is_empty() && err.starts_with("error: "), "{out}{err}");
     assert_eq!(ended(&selvedge(&["nonsense"]), 2).0, "");
-    assert!(ended(&selvedge(&["--help"]), 0).0.contains("Exit codes:"));
+    let (help, _) = ended(&selvedge(&["--help"]), 0);
+    assert!(help.contains("Exit codes:") && help.contains("`pack` could not"), "{help}");
     for command in ["inspect", "validate"] {
         assert!(ended(&selvedge(&[command, "--help"]), 0).0.contains("--json"));
     }

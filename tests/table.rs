@@ -357,3 +357,59 @@ fn a_real_table_ranks_sentences_as_people_do() {
     let (weather, other, third) = (cosine(0, 1), cosine(0, 2), cosine(1, 2));
     assert!(weather > other + 0.2 && weather > third + 0.2, "{weather} {other} {third}");
 }
+
+/// The fixture in two safetensors files with an index, as `transformers` saves a large model.
+fn in_two_files() -> tempfile::TempDir {
+    let folder = copy();
+    let whole = WeightFile::open(folder.path().join("model.safetensors"), Map::Read).unwrap();
+    let part = |file: &str, names: &[&str]| {
+        let tensors: Vec<_> = names.iter().map(|name| whole.tensor(name).unwrap()).collect();
+        let parts: Vec<_> =
+            tensors.iter().map(|t| (t.name(), t.tensor_type().name(), &t.shape()[..], t.bytes().to_vec())).collect();
+        fs::write(folder.path().join(file), safetensors(&parts)).unwrap();
+    };
+    part("model-00001-of-00002.safetensors", &["mapping", "weights"]);
+    part("model-00002-of-00002.safetensors", &["embeddings"]);
+    let index = serde_json::json!({"metadata": {"total_size": 0}, "weight_map": {
+        "embeddings": "model-00002-of-00002.safetensors", "mapping": "model-00001-of-00002.safetensors",
+        "weights": "model-00001-of-00002.safetensors",
+    }});
+    fs::write(folder.path().join("model.safetensors.index.json"), index.to_string()).unwrap();
+    fs::remove_file(folder.path().join("model.safetensors")).unwrap();
+    folder
+}
+
+#[test]
+fn several_safetensors_files_are_one_model_by_their_index() {
+    let folder = in_two_files();
+    let at = |name: &str| folder.path().join(name);
+    let index = at("model.safetensors.index.json");
+    let texts = texts(&expected());
+    let vectors = |path: &Path| {
+        let engine = open(path, Options::new()).unwrap_or_else(|e| panic!("{e}"));
+        (engine.embed(texts.clone()).unwrap(), engine.spec().provenance.digest, engine.spec().memory)
+    };
+    let (answer, digest, memory) = vectors(&index);
+    let (expected, _, whole) = vectors(&data());
+    assert_eq!((&answer, memory), (&expected, whole));
+    assert_eq!(vectors(folder.path()).0, expected);
+    let told = selvedge::backend::inspect(folder.path(), &Options::new()).unwrap();
+    assert_eq!((&*told.name, told.tensors.len(), told.backends[0].1.as_ref().unwrap()), ("model", 3, &whole));
+    // The digest is of all of it.
+    let names = [
+        "model.safetensors.index.json",
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+        "tokenizer.json",
+    ];
+    let all: Vec<u8> = names.iter().flat_map(|name| fs::read(at(name)).unwrap()).collect();
+    assert_eq!(digest.0[..], Sha256::digest(all)[..]);
+    // Without a path there is nowhere to look.
+    for source in [Source::from(fs::read(&index).unwrap()), fs::File::open(&index).unwrap().into()] {
+        let (code, message) = code(source, Options::new());
+        assert!(code == Code::Unsupported && message.contains("index of several safetensors files"), "{message}");
+    }
+    fs::remove_file(at(names[1])).unwrap();
+    let (code, message) = code(&index, Options::new());
+    assert!(code == Code::NotFound && message.contains(names[1]), "{message}");
+}

@@ -1,7 +1,7 @@
 //! Dequantization beside the limits of the machine and beside others, in one process.
 //!
-//! `cargo bench --features peers --bench kernels`, with the environment of `tests/run --setup`; `-- cache` or
-//! `-- memory` runs one part. Each format is first checked against ggml, bit for bit. Figures are GB of `f32` output per
+//! `cargo bench --features peers --bench kernels`, with the environment of `tests/run --setup`; `-- cache`, `-- memory` or
+//! `-- sets` runs one part; the last compares the instruction sets that this machine has. Each format is first checked against ggml, bit for bit. Figures are GB of `f32` output per
 //! second of the thread's own time; then comes one line for each: `RATIO name value >=bar`. Outputs lie on huge pages and
 //! are written before anything is timed.
 
@@ -16,7 +16,7 @@ use std::sync::Barrier;
 
 use arena::Arena;
 use rounds::{Side, interleave};
-use selvedge::kernel::{Format, active, dequantize_into};
+use selvedge::kernel::{Format, Query, active, dequantize_into, dot_i8_rows};
 
 /// A format, and how many times as fast as ggml it must be from the second cache.
 const FORMATS: [(Format, f64); 5] =
@@ -26,6 +26,9 @@ fn main() {
     let wanted = std::env::args().skip(1).find(|a| !a.starts_with('-'));
     let part = |name: &str| wanted.as_deref().is_none_or(|w| name.contains(w));
     println!("kernels: {}", active());
+    if wanted.as_deref() == Some("alone") {
+        return alone();
+    }
     // On a pool of one thread nothing is split.
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     if part("cache") {
@@ -34,6 +37,48 @@ fn main() {
     if part("memory") {
         one.install(|| FORMATS.iter().for_each(|(format, _)| memory(*format)));
     }
+    if part("sets") {
+        sets();
+    }
+}
+
+/// Each instruction set by itself, in a process that is told to use it: which of them earn their code.
+fn sets() {
+    for set in ["scalar", "neon", "avx2", "avx512"] {
+        let mut process = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = process.args(["--bench", "alone"]).env("SELVEDGE_KERNEL", set).output().unwrap();
+        assert!(output.status.success(), "{set}: {}", String::from_utf8_lossy(&output.stderr));
+        let lines = String::from_utf8(output.stdout).unwrap();
+        // What the machine lacks runs as the best that it has.
+        if lines.starts_with(&format!("kernels: {set}\n")) {
+            print!("{}", lines.split_once('\n').unwrap().1);
+        }
+    }
+}
+
+/// The instruction set in use: outputs of 512 KiB, and scores of rows of 256 in the first cache.
+fn alone() {
+    const ELEMENTS: usize = 128 << 10;
+    const ROWS: usize = 100;
+    for (format, _) in FORMATS {
+        let (mut input, len) = blocks(format, ELEMENTS);
+        let (input, mut out) = (&input.bytes()[..len], Arena::new(ELEMENTS));
+        let seconds =
+            median_of(|| (0..100).for_each(|_| dequantize_into(format, input, out.floats()).unwrap())) / 100.0;
+        println!("kernels/sets/{}/{format}: {:.1} GB/s", active(), ELEMENTS as f64 * 4.0 / seconds / 1e9);
+    }
+    let query = Query::new(&[1.0; 256]).unwrap();
+    for format in [Format::Q8_0, Format::Q4_0] {
+        let (mut rows, len) = blocks(format, ROWS * 256);
+        let (rows, mut scores) = (&rows.bytes()[..len], [0.0; ROWS]);
+        let seconds =
+            median_of(|| (0..1000).for_each(|_| dot_i8_rows(format, rows, &query, &mut scores).unwrap())) / 1000.0;
+        println!("kernels/sets/{}/score of {format}: {:.1} ns a row", active(), seconds / ROWS as f64 * 1e9);
+    }
+}
+
+fn median_of(mut work: impl FnMut()) -> f64 {
+    interleave(11, &mut [Side::new("alone", || clock::seconds(&mut work))])[0]
 }
 
 /// Outputs of 512 KiB, which stay in the second cache.

@@ -335,8 +335,8 @@ SELVEDGE_API selvedge_status selvedge_engine_close(selvedge_engine *SELVEDGE_NUL
  * runtime, route}, inputs and outputs [{name, dtype, shape, optional} or {name, other, optional}] (a dimension is a
  * number, a symbol's name, or null; a shape of unknown rank is null), abilities {tensors, generate, chat, embed,
  * interrupt}, context_tokens, embedding_size, memory {weights, context, scratch, total}, metadata. The digest is the
- * SHA-256 of the file; with a tokenizer beside it, of both, one after the other; of an ONNX model without its external
- * data. The text lives as long as the engine's handle. */
+ * SHA-256 of the file; of a split GGUF model, of all its parts, one after the other; with a tokenizer beside it, of
+ * both; of an ONNX model without its external data. The text lives as long as the engine's handle. */
 SELVEDGE_API selvedge_status selvedge_engine_spec_json(const selvedge_engine *engine, SELVEDGE_OUT(const char) json,
                                                        size_t *len, SELVEDGE_ERR err);
 

@@ -11,7 +11,10 @@ mod inspect;
 mod onnx;
 mod options;
 pub mod pack;
-#[cfg(any(feature = "onnx", feature = "tract"))]
+#[cfg_attr(
+    not(all(feature = "onnx", feature = "tract")),
+    allow(dead_code, reason = "telling what a packed model is takes less than running it")
+)]
 mod packed;
 #[cfg_attr(
     not(any(feature = "onnx", feature = "tract")),
@@ -30,24 +33,27 @@ mod tract;
 
 use std::sync::Arc;
 
-pub use inspect::{Inspection, TensorInfo, inspect};
+pub use inspect::{Inspection, MetadataValue, TensorInfo, inspect};
 pub use options::{Backend, OpenProgress, Options};
 
 use crate::engine::Engine;
-use crate::weights::{Opened as Model, Source, Value};
+use crate::weights::{Access, Beginning, Opened as Model, Source, Value};
 use crate::{Code, Error, Result};
 
 /// Opens a model.
 ///
 /// The backend is picked by the file's content, never by its name: GGUF goes to llama.cpp, ONNX to
 /// tract, and to ONNX Runtime where the build has no tract or tract says `Unsupported`. A safetensors or GGUF file
-/// that holds nothing but the vectors of a vocabulary is a static-embedding model, of [`Backend::Table`]; its folder
-/// will do for a path. [`Options::backend`] always wins. The choice does not depend on what is installed on the
-/// machine. The folder of a [packed](pack) model opens as the model in it.
+/// that holds nothing but the vectors of a vocabulary is a static-embedding model, of [`Backend::Table`]; the index of
+/// several safetensors files, given by its path, stands for all of them, and the model's folder will do for a path. [`Options::backend`] always wins. The choice does not depend on what is installed on the
+/// machine. The folder of a [packed](pack) model opens as the model in it. A GGUF model that is split into several files
+/// opens by the path to any of them, the others lying beside it; as an open file or as bytes a part is `Unsupported`.
 ///
 /// Blocks until the model is loaded. Errors: `NotFound`, `Io`, `Corrupt` for bytes that break the
 /// format, `Unsupported` for a format or model that no backend of this build takes, `OutOfMemory`
-/// above [`Options::memory_limit`], `MissingRuntime` without ONNX Runtime, `Cancelled`.
+/// above [`Options::memory_limit`], `MissingRuntime` without ONNX Runtime, `Cancelled`. Weights are not looked at one by
+/// one: a GGUF model with NaN or infinite ones opens, and what it then cannot answer, for want of scores or numbers that
+/// are finite, is an error of the run, `Backend`.
 ///
 /// ```no_run
 /// use selvedge::{Ask, Options, Tensor, Tensors, open};
@@ -58,19 +64,29 @@ use crate::{Code, Error, Result};
 /// # Ok::<(), selvedge::Error>(())
 /// ```
 pub fn open(source: impl Into<Source>, options: Options) -> Result<Arc<dyn Engine>> {
-    let (source, folder) = pack::graph_in(in_folder(source.into()));
-    let mut model = Model::open(source, options.access())?;
-    model.name = folder.unwrap_or(model.name);
+    let model = model_of(source.into(), options.access())?;
     let name = model.name.clone();
     open_model(model, &options).map_err(|e| e.during(format!("opening '{name}'")))
+}
+
+/// The model's file, which for a folder is the one in it.
+fn model_of(source: Source, access: Access) -> Result<Model> {
+    let (source, folder) = pack::graph_in(in_folder(source));
+    let mut model = Model::open(source, access)?;
+    if let Some(name) = model.name.strip_suffix(".safetensors.index") {
+        model.name = name.to_owned();
+    }
+    model.name = folder.unwrap_or(model.name);
+    Ok(model)
 }
 
 /// The model in a folder that holds one as it was downloaded.
 fn in_folder(source: Source) -> Source {
     match source {
         Source::Path(path) if path.is_dir() => {
-            let model = path.join("model.safetensors");
-            Source::Path(if model.is_file() { model } else { path })
+            let names = ["model.safetensors", "model.safetensors.index.json"];
+            let model = names.into_iter().map(|name| path.join(name)).find(|path| path.is_file());
+            Source::Path(model.unwrap_or(path))
         }
         other => other,
     }
@@ -176,20 +192,23 @@ impl Format {
         let foreign =
             |what: &str| Err(Error::unsupported(format!("expected a GGUF, ONNX or safetensors file, got {what}")));
         match bytes {
-            [] => Err(Error::corrupt("expected a GGUF, ONNX or safetensors file, got an empty one")),
-            [b'G', b'G', b'U', b'F', ..] => Ok(Format::Gguf),
-            [b'F', b'U', b'G', b'G', ..] => foreign("a big-endian GGUF file"),
             [b'l', b'm', b'g', b'g', ..] | [b't', b'j', b'g', b'g', ..] | [b'f', b'm', b'g', b'g', ..] => {
                 foreign("a GGML file from before GGUF")
             }
             [b'P', b'K', 3, 4, ..] => foreign("a ZIP archive"),
             [_, _, _, _, b'O', b'R', b'T', b'M', ..] => foreign("an ORT FlatBuffer file"),
             [_, _, _, _, b'T', b'F', b'L', b'3', ..] => foreign("a TensorFlow Lite file"),
-            // The length of a header of JSON, and its first character; or JSON alone, which no ONNX file begins like.
-            [_, _, _, _, _, _, _, 0, b'{', ..] | [b'{', ..] => Ok(Format::Safetensors),
-            // ONNX has no magic: a message of protocol buffers begins with ir_version, a varint field 1,
-            // or another low field number. The parser decides.
-            _ => Ok(Format::Onnx),
+            _ if proto::looks_like_onnx(bytes) => Ok(Format::Onnx),
+            _ => match Beginning::of(bytes) {
+                Beginning::Empty => Err(Error::corrupt("expected a GGUF, ONNX or safetensors file, got an empty one")),
+                Beginning::Gguf => Ok(Format::Gguf),
+                Beginning::BigEndianGguf => foreign("a big-endian GGUF file"),
+                Beginning::Safetensors | Beginning::Index => Ok(Format::Safetensors),
+                Beginning::Other => {
+                    let first = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+                    foreign(&format!("one that begins like none of them: {first}"))
+                }
+            },
         }
     }
 }

@@ -23,7 +23,9 @@ pub struct Options {
     /// them for `gguf`, one for `tract` and `table`.
     pub threads: Option<u32>,
     /// Tokens that all runs of a text engine may hold together; `None` takes the model's own context length, but
-    /// at most [`Options::DEFAULT_CONTEXT_TOKENS`].
+    /// at most [`Options::DEFAULT_CONTEXT_TOKENS`]. Embedding a text with a language model takes memory for the logits of
+    /// each of its tokens, a megabyte a token where the vocabulary is large, and the estimate counts the longest text
+    /// that fits: an app that embeds short ones sets less.
     pub context_tokens: Option<u32>,
     /// Runs that a text engine computes side by side; more wait. `None` is [`Options::DEFAULT_PARALLEL`].
     pub parallel: Option<u32>,
@@ -31,8 +33,8 @@ pub struct Options {
     pub memory_limit: Option<u64>,
     /// How the file comes into memory.
     pub map: Map,
-    /// Whether a path that is a symbolic link is refused with `InvalidArgument`. External data of an ONNX model and the
-    /// tokenizer beside a table are never read through one.
+    /// Whether a path that is a symbolic link is refused with `InvalidArgument`; the same holds for the parts of a split
+    /// GGUF model. External data of an ONNX model and the tokenizer beside a table are never read through one.
     pub no_symlinks: bool,
     /// Refuse with `Corrupt` a file whose SHA-256 is another: see [`Provenance::digest`](crate::Provenance::digest) for
     /// what of a model in several files it covers. A GGUF model of another architecture than `bert`, `gemma`, `gemma2`,

@@ -10,18 +10,22 @@ use crate::{Error, Result};
 impl Opened {
     /// Hashes the bytes and compares with the digest asked for, if any; honours `options.cancel`.
     pub(crate) fn digest(&self, options: &Options) -> Result<Digest> {
-        self.digest_with(&[], options)
+        self.digest_with([], options)
     }
 
-    /// As [`Opened::digest`], of the bytes and then those of a further file.
-    pub(super) fn digest_with(&self, further: &[u8], options: &Options) -> Result<Digest> {
+    /// As [`Opened::digest`], of the bytes and then those of further files.
+    pub(super) fn digest_with<'a>(
+        &'a self,
+        further: impl IntoIterator<Item = &'a [u8]>,
+        options: &Options,
+    ) -> Result<Digest> {
         const SLICE: usize = 8 << 20;
-        let bytes = self.bytes.as_slice();
-        let total = (bytes.len() + further.len()) as u64;
+        let files: Vec<&[u8]> = std::iter::once(self.bytes.as_slice()).chain(further).collect();
+        let total = files.iter().map(|file| file.len() as u64).sum();
         let call = Call { cancel: options.cancel.clone(), ..Call::default() };
         let mut hash = Sha256::new();
         let mut done = 0;
-        for slice in bytes.chunks(SLICE).chain(further.chunks(SLICE)) {
+        for slice in files.iter().flat_map(|file| file.chunks(SLICE)) {
             call.check()?;
             hash.update(slice);
             done += slice.len();

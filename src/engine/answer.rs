@@ -88,8 +88,10 @@ pub struct Provenance {
     pub model: String,
     /// The model's version, if its metadata has one.
     pub version: Option<String>,
-    /// SHA-256 of the model file. With a tokenizer in a file beside it, of the two one after the other; of a packed
-    /// model, of its graph, which holds the weight file's. External data of an ONNX model is not covered.
+    /// SHA-256 of the model file. Of a split GGUF model, of all its parts one after the other, the first part first,
+    /// whichever it was opened by; of several safetensors files, of their index and them, in the order of their names.
+    /// With a tokenizer in a file beside it, of that as well, at the end; of a packed model, of its graph, which holds the
+    /// weight file's. External data of an ONNX model is not covered.
     pub digest: Digest,
     /// `gguf`, `onnx`, `tract`, `table` or `fake`.
     pub backend: &'static str,

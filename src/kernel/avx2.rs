@@ -5,60 +5,18 @@
 use std::arch::asm;
 use std::arch::x86_64::*;
 
-use half::{bf16, f16};
-
-use super::decode::{Blocks, by_format};
-use super::generic;
-use super::lanes::{Affine, Lanes, Store};
-use super::row::{Query, to_length_1};
+use super::generic::kernels;
+use super::lanes::{Affine, Lanes};
 use super::table::{Isa, Table};
 
 /// The kernels, if the CPU can run them.
 pub(super) fn table() -> Option<Table> {
-    (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c") && is_x86_feature_detected!("fma")).then(
-        || Table {
-            isa: Isa::Avx2,
-            decode: by_format!(decode),
-            stream: by_format!(stream),
-            accumulate: by_format!(accumulate),
-            normalize,
-            narrow_f16,
-            narrow_bf16,
-            dot_q8_0,
-            dot_q4_0,
-            affine_bytes,
-            affine_nibbles,
-        },
-    )
+    (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c") && is_x86_feature_detected!("fma"))
+        .then(|| kernels!(Isa::Avx2, Avx2, "avx2,f16c,fma"))
 }
-
-/// Private functions become reachable through the table alone, which exists only where the CPU has the features.
-macro_rules! entry {
-    ($name:ident $(<$blocks:ident>)? ($($arg:ident: $type:ty),*) $(-> $result:ty)?, $kernel:expr) => {
-        fn $name $(<$blocks: Blocks>)? ($($arg: $type),*) $(-> $result)? {
-            #[target_feature(enable = "avx2,f16c,fma")]
-            unsafe fn run $(<$blocks: Blocks>)? ($($arg: $type),*) $(-> $result)? {
-                $kernel
-            }
-            // SAFETY: reached through the table only.
-            unsafe { run $(::<$blocks>)? ($($arg),*) }
-        }
-    };
-}
-
-entry!(decode<B>(blocks: &[u8], out: &mut [f32]), generic::all::<Avx2, B, _>(blocks, out, Store));
-entry!(stream<B>(blocks: &[u8], out: &mut [f32]), generic::stream::<Avx2, B>(blocks, out));
-entry!(accumulate<B>(rows: &[(&[u8], f32)], sum: &mut [f32]), generic::accumulate::<Avx2, B>(rows, sum));
-entry!(normalize(vector: &mut [f32]), to_length_1(vector));
-entry!(narrow_f16(from: &[f32], to: &mut [f16]), generic::narrow_f16::<Avx2>(from, to));
-entry!(narrow_bf16(from: &[f32], to: &mut [bf16]), generic::narrow_bf16::<Avx2>(from, to));
-entry!(dot_q8_0(row: &[u8], query: &Query) -> f32, generic::dot_q8_0::<Avx2>(row, query));
-entry!(dot_q4_0(row: &[u8], query: &Query) -> f32, generic::dot_q4_0::<Avx2>(row, query));
-entry!(affine_bytes(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]), generic::affine_bytes::<Avx2>(codes, flip, zero, scale, out));
-entry!(affine_nibbles(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]), generic::affine_nibbles::<Avx2>(codes, flip, zero, scale, out));
 
 #[derive(Clone, Copy)]
-struct Avx2;
+pub(super) struct Avx2;
 
 impl Lanes for Avx2 {
     type Bytes = __m128i;
@@ -195,6 +153,11 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn two_halves(from: *const u8) -> [__m256; 2] {
+        [from, from.add(2)].map(|from| _mm256_cvtph_ps(_mm256_castsi256_si128(broadcast_16(from))))
+    }
+
+    #[inline(always)]
     unsafe fn splat(number: f32) -> [__m256; 2] {
         [_mm256_set1_ps(number); 2]
     }
@@ -327,7 +290,7 @@ unsafe fn round_to_bf16(x: __m256) -> __m256i {
 /// insertion waits for whatever the register held before.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn broadcast_16(from: *const u8) -> __m256i {
+pub(super) unsafe fn broadcast_16(from: *const u8) -> __m256i {
     let all: __m256i;
     asm!(
         "vpbroadcastw {all}, word ptr [{from}]",

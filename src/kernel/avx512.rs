@@ -1,16 +1,14 @@
 //! x86-64 with AVX-512: sixteen lanes are one vector, and a nibble picks its finished weight from sixteen in a register.
+//! What is narrower is as with AVX2.
 #![expect(unsafe_code, reason = "vector instructions")]
 #![expect(unsafe_op_in_unsafe_fn, reason = "each operation needs what its function needs: see `Lanes`")]
 
 use std::arch::asm;
 use std::arch::x86_64::*;
 
-use half::{bf16, f16};
-
-use super::decode::{Blocks, by_format};
-use super::generic;
-use super::lanes::{Affine, Lanes, Store};
-use super::row::{Query, to_length_1};
+use super::avx2::{Avx2, broadcast_16};
+use super::generic::kernels;
+use super::lanes::{Affine, Lanes};
 use super::table::{Isa, Table};
 
 /// The kernels, if the CPU can run them.
@@ -23,45 +21,8 @@ pub(super) fn table() -> Option<Table> {
         && is_x86_feature_detected!("avx2")
         && is_x86_feature_detected!("f16c")
         && is_x86_feature_detected!("fma");
-    has.then(|| Table {
-        isa: Isa::Avx512,
-        decode: by_format!(decode),
-        stream: by_format!(stream),
-        accumulate: by_format!(accumulate),
-        normalize,
-        narrow_f16,
-        narrow_bf16,
-        dot_q8_0,
-        dot_q4_0,
-        affine_bytes,
-        affine_nibbles,
-    })
+    has.then(|| kernels!(Isa::Avx512, Avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,f16c,fma"))
 }
-
-/// Private functions become reachable through the table alone, which exists only where the CPU has the features.
-macro_rules! entry {
-    ($name:ident $(<$blocks:ident>)? ($($arg:ident: $type:ty),*) $(-> $result:ty)?, $kernel:expr) => {
-        fn $name $(<$blocks: Blocks>)? ($($arg: $type),*) $(-> $result)? {
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,f16c,fma")]
-            unsafe fn run $(<$blocks: Blocks>)? ($($arg: $type),*) $(-> $result)? {
-                $kernel
-            }
-            // SAFETY: reached through the table only.
-            unsafe { run $(::<$blocks>)? ($($arg),*) }
-        }
-    };
-}
-
-entry!(decode<B>(blocks: &[u8], out: &mut [f32]), generic::all::<Avx512, B, _>(blocks, out, Store));
-entry!(stream<B>(blocks: &[u8], out: &mut [f32]), generic::stream::<Avx512, B>(blocks, out));
-entry!(accumulate<B>(rows: &[(&[u8], f32)], sum: &mut [f32]), generic::accumulate::<Avx512, B>(rows, sum));
-entry!(normalize(vector: &mut [f32]), to_length_1(vector));
-entry!(narrow_f16(from: &[f32], to: &mut [f16]), generic::narrow_f16::<Avx512>(from, to));
-entry!(narrow_bf16(from: &[f32], to: &mut [bf16]), generic::narrow_bf16::<Avx512>(from, to));
-entry!(dot_q8_0(row: &[u8], query: &Query) -> f32, generic::dot_q8_0::<Avx512>(row, query));
-entry!(dot_q4_0(row: &[u8], query: &Query) -> f32, generic::dot_q4_0::<Avx512>(row, query));
-entry!(affine_bytes(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]), generic::affine_bytes::<Avx512>(codes, flip, zero, scale, out));
-entry!(affine_nibbles(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]), generic::affine_nibbles::<Avx512>(codes, flip, zero, scale, out));
 
 #[derive(Clone, Copy)]
 struct Avx512;
@@ -75,7 +36,7 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     unsafe fn bytes(from: *const u8) -> __m128i {
-        _mm_loadu_si128(from.cast())
+        Avx2::bytes(from)
     }
 
     #[inline(always)]
@@ -85,43 +46,42 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     unsafe fn bits<const SHIFT: i32>(bytes: __m128i, mask: u8) -> __m128i {
-        _mm_and_si128(_mm_srli_epi16::<SHIFT>(bytes), _mm_set1_epi8(mask as i8))
+        Avx2::bits::<SHIFT>(bytes, mask)
     }
 
     #[inline(always)]
     unsafe fn left<const SHIFT: i32>(bytes: __m128i) -> __m128i {
-        _mm_slli_epi16::<SHIFT>(bytes)
+        Avx2::left::<SHIFT>(bytes)
     }
 
     #[inline(always)]
     unsafe fn or(a: __m128i, b: __m128i) -> __m128i {
-        _mm_or_si128(a, b)
+        Avx2::or(a, b)
     }
 
     #[inline(always)]
     unsafe fn nibbles(from: *const u8) -> __m128i {
-        let bytes = _mm_loadl_epi64(from.cast());
-        _mm_unpacklo_epi8(Self::bits::<0>(bytes, 15), Self::bits::<4>(bytes, 15))
+        Avx2::nibbles(from)
     }
 
     #[inline(always)]
     unsafe fn pick(bytes: __m128i, from: &[u8; 16]) -> __m128i {
-        _mm_shuffle_epi8(bytes, Self::bytes(from.as_ptr()))
+        Avx2::pick(bytes, from)
     }
 
     #[inline(always)]
     unsafe fn mask(bytes: __m128i, mask: &[u8; 16]) -> __m128i {
-        _mm_and_si128(bytes, Self::bytes(mask.as_ptr()))
+        Avx2::mask(bytes, mask)
     }
 
     #[inline(always)]
     unsafe fn flip(bytes: __m128i, bits: u8) -> __m128i {
-        _mm_xor_si128(bytes, _mm_set1_epi8(bits as i8))
+        Avx2::flip(bytes, bits)
     }
 
     #[inline(always)]
     unsafe fn less(bytes: __m128i, number: i8) -> __m128i {
-        _mm_sub_epi8(bytes, _mm_set1_epi8(number))
+        Avx2::less(bytes, number)
     }
 
     #[inline(always)]
@@ -187,12 +147,18 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     unsafe fn half(from: *const u8) -> f32 {
-        _mm_cvtss_f32(_mm_cvtph_ps(_mm256_castsi256_si128(broadcast_16(from))))
+        Avx2::half(from)
     }
 
     #[inline(always)]
     unsafe fn halves(from: *const u8) -> __m512 {
         _mm512_cvtph_ps(broadcast_16(from))
+    }
+
+    #[inline(always)]
+    unsafe fn two_halves(from: *const u8) -> __m512 {
+        let two = _mm512_castps128_ps512(_mm_cvtph_ps(_mm_loadu_si32(from)));
+        _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1), two)
     }
 
     #[inline(always)]
@@ -279,26 +245,22 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     unsafe fn no_sums() -> __m256 {
-        _mm256_setzero_ps()
+        Avx2::no_sums()
     }
 
     #[inline(always)]
     unsafe fn eight(lanes: __m256) -> [f32; 8] {
-        let mut eight = [0.0; 8];
-        _mm256_storeu_ps(eight.as_mut_ptr(), lanes);
-        eight
+        Avx2::eight(lanes)
     }
 
     #[inline(always)]
     unsafe fn codes(from: *const u8) -> __m256i {
-        _mm256_loadu_si256(from.cast())
+        Avx2::codes(from)
     }
 
     #[inline(always)]
     unsafe fn nibble_codes(from: *const u8) -> __m256i {
-        let bytes = Self::bytes(from);
-        let nibbles = _mm256_set_m128i(Self::bits::<4>(bytes, 15), Self::bits::<0>(bytes, 15));
-        _mm256_sub_epi8(nibbles, _mm256_set1_epi8(8))
+        Avx2::nibble_codes(from)
     }
 
     #[inline(always)]
@@ -308,21 +270,6 @@ impl Lanes for Avx512 {
         let fours = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_abs_epi8(codes), query);
         _mm256_add_ps(lanes, _mm256_mul_ps(_mm256_cvtepi32_ps(fours), _mm256_set1_ps(scale)))
     }
-}
-
-/// Two bytes in all lanes. Spelled out, since the compiler would insert them into one lane where one is enough, and an
-/// insertion waits for whatever the register held before.
-#[inline]
-#[target_feature(enable = "avx512f,avx2")]
-unsafe fn broadcast_16(from: *const u8) -> __m256i {
-    let all: __m256i;
-    asm!(
-        "vpbroadcastw {all}, word ptr [{from}]",
-        all = lateout(ymm_reg) all,
-        from = in(reg) from,
-        options(pure, readonly, nostack, preserves_flags)
-    );
-    all
 }
 
 /// Four bytes in all lanes.

@@ -13,9 +13,15 @@ pub(super) trait Blocks {
     /// The weights decoded at once, and their bytes: a block, or some of a format whose blocks are single weights.
     const ELEMENTS: usize;
     const BYTES: usize;
+    /// What is known of the block before its weights: the scales of its groups, where it has groups. They go through
+    /// memory, as a vector and then one by one, so they are worked out some blocks ahead.
+    type Head: Copy;
+    /// # Safety
+    /// The CPU has `L`; `BYTES` at `b` may be read.
+    unsafe fn head<L: Lanes>(b: *const u8) -> Self::Head;
     /// # Safety
     /// The CPU has `L`; `BYTES` at `b` may be read, and `ELEMENTS` at `y` be given to the sink.
-    unsafe fn decode<L: Lanes, S: Sink<L>>(b: *const u8, y: *mut f32, sink: S);
+    unsafe fn decode<L: Lanes, S: Sink<L>>(b: *const u8, head: &Self::Head, y: *mut f32, sink: S);
 }
 
 /// The kernels of one instruction set by [`Format`], from a function that is generic over [`Blocks`].
@@ -47,15 +53,32 @@ macro_rules! by_format {
 pub(super) use by_format;
 
 /// Declares a format: its unit, and how that is decoded. Inside, `L` are the lanes, `b` the block, `y` the output,
-/// `put` takes sixteen weights from a position.
+/// `put` takes sixteen weights from a position. A format of groups first says what its scales are.
 macro_rules! format {
     ($name:ident, $elements:expr, $bytes:expr, |$b:ident, $put:ident| $body:block) => {
+        format!(@ $name, $elements, $bytes, |$b, _none, $put| $body,
+            type Head = ();
+            unsafe fn head<L: Lanes>(_: *const u8) {}
+        );
+    };
+    ($name:ident, $elements:expr, $bytes:expr, $head:ty: |$b:ident| $scales:block, |$s:ident, $put:ident| $body:block) => {
+        format!(@ $name, $elements, $bytes, |$b, $s, $put| $body,
+            type Head = $head;
+            #[inline(always)]
+            unsafe fn head<L: Lanes>($b: *const u8) -> $head {
+                // SAFETY: the caller's; all offsets lie within the layout of the block.
+                unsafe { $scales }
+            }
+        );
+    };
+    (@ $name:ident, $elements:expr, $bytes:expr, |$b:ident, $s:ident, $put:ident| $body:block, $($head:tt)*) => {
         pub(super) struct $name;
         impl Blocks for $name {
             const ELEMENTS: usize = $elements;
             const BYTES: usize = $bytes;
+            $($head)*
             #[inline(always)]
-            unsafe fn decode<L: Lanes, S: Sink<L>>($b: *const u8, y: *mut f32, sink: S) {
+            unsafe fn decode<L: Lanes, S: Sink<L>>($b: *const u8, $s: &Self::Head, y: *mut f32, sink: S) {
                 const {
                     let (elements, bytes) = (Format::$name.block_elements(), Format::$name.block_bytes());
                     assert!(Self::ELEMENTS % elements == 0 && Self::ELEMENTS / elements * bytes == Self::BYTES);
@@ -138,40 +161,46 @@ macro_rules! four_times {
     }};
 }
 
-format!(Q2K, LARGE, block::q2_k::BYTES, |b, put| {
+/// Scales, then minima.
+type ScalesAndMinima = [Scales; 2];
+
+format!(Q2K, LARGE, block::q2_k::BYTES, ScalesAndMinima: |b| {
     let s = L::bytes(b.add(block::q2_k::SCALES));
-    let d = Scales::new::<L>(L::bits::<0>(s, 15), b.add(block::q2_k::D));
-    let m = Scales::new::<L>(L::bits::<4>(s, 15), b.add(block::q2_k::DMIN));
+    let d = Scales::new::<L>(L::bits::<0>(s, 15), L::halves(b.add(block::q2_k::D)));
+    [d, Scales::new::<L>(L::bits::<4>(s, 15), L::halves(b.add(block::q2_k::DMIN)))]
+}, |s, put| {
     let qs = L::wide(b.add(block::q2_k::QS));
     four_times!(|N| {
         // Two groups of each half.
         for (i, q) in L::split(L::wide_bits::<{ 2 * N }>(qs, 3)).into_iter().enumerate() {
             let g = i / 2 * 8 + 2 * N as usize + i % 2;
-            put!(16 * g, TimesMinus(d.at::<L>(g), m.at::<L>(g)).of_bytes::<L>(q));
+            put!(16 * g, TimesMinus(s[0].at::<L>(g), s[1].at::<L>(g)).of_bytes::<L>(q));
         }
     });
 });
 
-format!(Q3K, LARGE, block::q3_k::BYTES, |b, put| {
-    let s = q3_k_scales::<L>(b.add(block::q3_k::SCALES));
-    let d = Scales::new::<L>(L::less(s, 32), b.add(block::q3_k::D));
+format!(Q3K, LARGE, block::q3_k::BYTES, Scales: |b| {
+    let s = L::less(q3_k_scales::<L>(b.add(block::q3_k::SCALES)), 32);
+    Scales::new::<L>(s, L::halves(b.add(block::q3_k::D)))
+}, |s, put| {
     let (qs, kept) = (L::wide(b.add(block::q3_k::QS)), L::twice::<4>(b.add(block::q3_k::HMASK)));
     four_times!(|N| {
         let kept = L::wide_left::<2>(L::wide_bits::<N>(kept, 1));
         let q = L::wide_less(L::wide_or(L::wide_bits::<{ 2 * N }>(qs, 3), kept), 4);
         for (i, q) in L::split(q).into_iter().enumerate() {
             let g = i / 2 * 8 + 2 * N as usize + i % 2;
-            put!(16 * g, Times(d.at::<L>(g)).of_bytes::<L>(q));
+            put!(16 * g, Times(s.at::<L>(g)).of_bytes::<L>(q));
         }
     });
 });
 
-format!(Q4K, LARGE, block::q4_k::BYTES, |b, put| {
-    let s = scales_and_minima::<L>(b.add(block::q4_k::SCALES));
-    let (d, m) = (Scales::new::<L>(s, b.add(block::q4_k::D)), Scales::new::<L>(s, b.add(block::q4_k::DMIN)));
+format!(Q4K, LARGE, block::q4_k::BYTES, Scales: |b| {
+    let s = scales_and_minima(b.add(block::q4_k::SCALES).cast());
+    Scales::new::<L>(L::bytes(s.as_ptr().cast()), L::two_halves(b.add(block::q4_k::D)))
+}, |s, put| {
     for j in 0..4 {
-        let low = TimesMinus(d.at::<L>(2 * j), m.at::<L>(8 + 2 * j));
-        let high = TimesMinus(d.at::<L>(2 * j + 1), m.at::<L>(8 + 2 * j + 1));
+        let low = TimesMinus(s.at::<L>(2 * j), s.at::<L>(8 + 2 * j));
+        let high = TimesMinus(s.at::<L>(2 * j + 1), s.at::<L>(8 + 2 * j + 1));
         let q = [L::bytes(b.add(block::q4_k::QS + 32 * j)), L::bytes(b.add(block::q4_k::QS + 32 * j + 16))];
         put!(64 * j, L::low(&NIBBLES, q[0], low));
         put!(64 * j + 16, L::low(&NIBBLES, q[1], low));
@@ -180,9 +209,10 @@ format!(Q4K, LARGE, block::q4_k::BYTES, |b, put| {
     }
 });
 
-format!(Q5K, LARGE, block::q5_k::BYTES, |b, put| {
-    let s = scales_and_minima::<L>(b.add(block::q5_k::SCALES));
-    let (d, m) = (Scales::new::<L>(s, b.add(block::q5_k::D)), Scales::new::<L>(s, b.add(block::q5_k::DMIN)));
+format!(Q5K, LARGE, block::q5_k::BYTES, Scales: |b| {
+    let s = scales_and_minima(b.add(block::q5_k::SCALES).cast());
+    Scales::new::<L>(L::bytes(s.as_ptr().cast()), L::two_halves(b.add(block::q5_k::D)))
+}, |s, put| {
     let fifth = L::twice::<2>(b.add(block::q5_k::QH));
     macro_rules! half {
         ($half:literal) => {
@@ -194,8 +224,8 @@ format!(Q5K, LARGE, block::q5_k::BYTES, |b, put| {
             for i in 0..4 {
                 let j = 4 * $half + i / 2 * 2;
                 let at = 32 * j + i % 2 * 16;
-                put!(at, TimesMinus(d.at::<L>(j), m.at::<L>(8 + j)).of_bytes::<L>(low[i]));
-                put!(at + 32, TimesMinus(d.at::<L>(j + 1), m.at::<L>(9 + j)).of_bytes::<L>(high[i]));
+                put!(at, TimesMinus(s.at::<L>(j), s.at::<L>(8 + j)).of_bytes::<L>(low[i]));
+                put!(at + 32, TimesMinus(s.at::<L>(j + 1), s.at::<L>(9 + j)).of_bytes::<L>(high[i]));
             }
         };
     }
@@ -203,18 +233,19 @@ format!(Q5K, LARGE, block::q5_k::BYTES, |b, put| {
     half!(1);
 });
 
-format!(Q6K, LARGE, block::q6_k::BYTES, |b, put| {
-    let d = Scales::new::<L>(L::bytes(b.add(block::q6_k::SCALES)), b.add(block::q6_k::D));
+format!(Q6K, LARGE, block::q6_k::BYTES, Scales: |b| {
+    Scales::new::<L>(L::bytes(b.add(block::q6_k::SCALES)), L::halves(b.add(block::q6_k::D)))
+}, |s, put| {
     for half in 0..2 {
         let ql = L::wide(b.add(block::q6_k::QL + 64 * half));
         let qh = L::twice::<2>(b.add(block::q6_k::QH + 32 * half));
         let low = L::wide_or(L::wide_bits::<0>(ql, 15), L::wide_left::<4>(L::wide_bits::<0>(qh, 3)));
         let high = L::wide_or(L::wide_bits::<4>(ql, 15), L::wide_bits::<0>(qh, 0x30));
         for (i, q) in L::split(L::wide_less(low, 32)).into_iter().enumerate() {
-            put!(128 * half + 16 * i, Times(d.at::<L>(8 * half + i)).of_bytes::<L>(q));
+            put!(128 * half + 16 * i, Times(s.at::<L>(8 * half + i)).of_bytes::<L>(q));
         }
         for (i, q) in L::split(L::wide_less(high, 32)).into_iter().enumerate() {
-            put!(128 * half + 64 + 16 * i, Times(d.at::<L>(8 * half + 4 + i)).of_bytes::<L>(q));
+            put!(128 * half + 64 + 16 * i, Times(s.at::<L>(8 * half + 4 + i)).of_bytes::<L>(q));
         }
     }
 });
@@ -225,13 +256,14 @@ format!(Iq4Nl, SMALL, block::iq4_nl::BYTES, |b, put| {
     put!(16, L::high(&IQ4_LEVELS, q, d));
 });
 
-format!(Iq4Xs, LARGE, block::iq4_xs::BYTES, |b, put| {
+format!(Iq4Xs, LARGE, block::iq4_xs::BYTES, Scales: |b| {
     let high = u16::from_le_bytes(b.add(block::iq4_xs::SCALES_H).cast::<[u8; 2]>().read());
     let low = u32::from_le_bytes(b.add(block::iq4_xs::SCALES_L).cast::<[u8; 4]>().read());
     let s = [(spread_nibbles(low) | spread_pairs(high) << 4).to_le_bytes(); 2];
-    let d = Scales::new::<L>(L::less(L::bytes(s.as_ptr().cast()), 32), b.add(block::iq4_xs::D));
+    Scales::new::<L>(L::less(L::bytes(s.as_ptr().cast()), 32), L::halves(b.add(block::iq4_xs::D)))
+}, |s, put| {
     for j in 0..8 {
-        let (d, q) = (Times(d.at::<L>(j)), L::bytes(b.add(block::iq4_xs::QS + 16 * j)));
+        let (d, q) = (Times(s.at::<L>(j)), L::bytes(b.add(block::iq4_xs::QS + 16 * j)));
         put!(32 * j, L::low(&IQ4_LEVELS, q, d));
         put!(32 * j + 16, L::high(&IQ4_LEVELS, q, d));
     }
@@ -265,19 +297,20 @@ impl<A> OfBytes for A {
 }
 
 /// The scales of a block's groups.
+#[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Scales([f32; 16]);
+pub(super) struct Scales([f32; 16]);
 
 impl Scales {
-    /// Sixteen signed bytes times the binary16 at `d`.
+    /// Sixteen signed bytes times `d`.
     ///
     /// # Safety
-    /// The CPU has `L`; 2 bytes at `d` may be read.
+    /// The CPU has `L`.
     #[inline(always)]
-    unsafe fn new<L: Lanes>(bytes: L::Bytes, d: *const u8) -> Self {
+    unsafe fn new<L: Lanes>(bytes: L::Bytes, d: L::Floats) -> Self {
         let mut scales = Self([0.0; 16]);
         // SAFETY: the caller's.
-        unsafe { L::store(scales.0.as_mut_ptr(), L::times(L::floats(bytes), L::halves(d))) };
+        unsafe { L::store(scales.0.as_mut_ptr(), L::times(L::floats(bytes), d)) };
         scales
     }
 
@@ -307,26 +340,20 @@ unsafe fn five_bits<L: Lanes>(qh: *const u8, qs: *const u8) -> [L::Bytes; 2] {
     }
 }
 
-/// The eight scales of Q4_K and Q5_K, then the eight minima.
+/// The eight scales of Q4_K and Q5_K, then the eight minima: bytes, worked out where the CPU has nothing else to do.
 ///
 /// # Safety
-/// The CPU has `L`; 16 bytes may be read, of which 12 are used.
+/// The 12 bytes may be read.
 #[inline(always)]
-unsafe fn scales_and_minima<L: Lanes>(from: *const u8) -> L::Bytes {
-    const NONE: u8 = 255;
+unsafe fn scales_and_minima(from: *const [u8; 4]) -> [[u8; 8]; 2] {
     // SAFETY: the caller's.
-    unsafe {
-        let s = L::bytes(from);
-        // Six bits for the first four of each kind, four for the others, whose upper two are on top of the first.
-        let low = L::pick(s, &[0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, NONE, NONE, NONE, NONE]);
-        let low = L::mask(low, &[63, 63, 63, 63, 15, 15, 15, 15, 63, 63, 63, 63, 0, 0, 0, 0]);
-        let last = L::bits::<4>(
-            L::pick(s, &[NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, 8, 9, 10, 11]),
-            15,
-        );
-        let top = L::pick(s, &[NONE, NONE, NONE, NONE, 0, 1, 2, 3, NONE, NONE, NONE, NONE, 4, 5, 6, 7]);
-        L::or(L::or(low, last), L::bits::<2>(top, 0x30))
-    }
+    let [a, b, c] = unsafe { [from.read(), from.add(1).read(), from.add(2).read()] }.map(u32::from_le_bytes);
+    // Six bits for the first four of each kind, four for the others, whose upper two are on top of the first.
+    let eight = |first: u32, nibbles: u32| {
+        let last = nibbles & 0x0f0f_0f0f | (first >> 6 & 0x0303_0303) << 4;
+        (u64::from(first & 0x3f3f_3f3f) | u64::from(last) << 32).to_le_bytes()
+    };
+    [eight(a, c), eight(b, c >> 4)]
 }
 
 /// The sixteen scales of Q3_K, 32 not yet subtracted.

@@ -3,6 +3,7 @@
 use half::{bf16, f16};
 use rayon::prelude::*;
 
+use super::backed::is_backed;
 use super::table::Table;
 use super::{Format, check};
 use crate::Result;
@@ -21,7 +22,8 @@ const TILE: usize = 1 << 10;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stores {
-    /// Streaming for outputs of 32 MiB and more, cached below.
+    /// Streaming for outputs of 32 MiB and more that have been written before, else cached. Only Linux and Android can be
+    /// asked whether they have; elsewhere give `Cached` for fresh memory.
     #[default]
     Auto,
     /// Through the caches. Right for memory that is fresh from the system: its first touch costs a page fault, and
@@ -47,7 +49,7 @@ pub fn dequantize_with(format: Format, blocks: &[u8], out: &mut [f32], stores: S
     check(format, blocks, out.len())?;
     let table = Table::active();
     let streams = match stores {
-        Stores::Auto => size_of_val(out) >= STREAM_FROM,
+        Stores::Auto => size_of_val(out) >= STREAM_FROM && is_backed(out),
         Stores::Cached => false,
         Stores::Streaming => true,
     };

@@ -12,9 +12,75 @@ use super::row::{Query, sum_lanes};
 
 const LINE: usize = 64;
 
+/// Blocks between the scales of one and its weights: as many as keep the scales' way through memory from being waited
+/// for.
+const AHEAD: usize = 4;
+
 /// Weights decoded on the stack before they go to where they do not fit: behind the end, or unaligned.
 #[repr(align(64))]
 struct Tile<const N: usize>([f32; N]);
+
+/// The kernels of this file in the lanes of one instruction set, as its table.
+///
+/// The functions are private to the table, which exists only where the CPU has the features: that makes them safe.
+macro_rules! kernels {
+    ($isa:expr, $lanes:ty, $features:literal) => {{
+        use crate::kernel::decode::{Blocks, by_format};
+        use crate::kernel::generic::{self, entry};
+        use crate::kernel::lanes::Store;
+        use crate::kernel::row::{Query, to_length_1};
+        use crate::kernel::table::Table;
+        use half::{bf16, f16};
+
+        entry!($features, decode<B>(blocks: &[u8], out: &mut [f32]), generic::all::<$lanes, B, _>(blocks, out, Store));
+        entry!($features, stream<B>(blocks: &[u8], out: &mut [f32]), generic::stream::<$lanes, B>(blocks, out));
+        entry!($features, accumulate<B>(rows: &[(&[u8], f32)], sum: &mut [f32]), generic::accumulate::<$lanes, B>(rows, sum));
+        entry!($features, normalize(vector: &mut [f32]), to_length_1(vector));
+        entry!($features, narrow_f16(from: &[f32], to: &mut [f16]), generic::narrow_f16::<$lanes>(from, to));
+        entry!($features, narrow_bf16(from: &[f32], to: &mut [bf16]), generic::narrow_bf16::<$lanes>(from, to));
+        entry!($features, dot_q8_0(row: &[u8], query: &Query) -> f32, generic::dot_q8_0::<$lanes>(row, query));
+        entry!($features, dot_q4_0(row: &[u8], query: &Query) -> f32, generic::dot_q4_0::<$lanes>(row, query));
+        entry!(
+            $features,
+            affine_bytes(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]),
+            generic::affine_bytes::<$lanes>(codes, flip, zero, scale, out)
+        );
+        entry!(
+            $features,
+            affine_nibbles(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]),
+            generic::affine_nibbles::<$lanes>(codes, flip, zero, scale, out)
+        );
+        Table {
+            isa: $isa,
+            decode: by_format!(decode),
+            stream: by_format!(stream),
+            accumulate: by_format!(accumulate),
+            normalize,
+            narrow_f16,
+            narrow_bf16,
+            dot_q8_0,
+            dot_q4_0,
+            affine_bytes,
+            affine_nibbles,
+        }
+    }};
+}
+pub(super) use kernels;
+
+/// A function that enables the features for what is inlined into it.
+macro_rules! entry {
+    ($features:literal, $name:ident $(<$blocks:ident>)? ($($arg:ident: $type:ty),*) $(-> $result:ty)?, $kernel:expr) => {
+        fn $name $(<$blocks: Blocks>)? ($($arg: $type),*) $(-> $result)? {
+            #[target_feature(enable = $features)]
+            unsafe fn run $(<$blocks: Blocks>)? ($($arg: $type),*) $(-> $result)? {
+                $kernel
+            }
+            // SAFETY: reached through the table only.
+            unsafe { run $(::<$blocks>)? ($($arg),*) }
+        }
+    };
+}
+pub(super) use entry;
 
 /// Decodes all blocks into the sink.
 ///
@@ -24,9 +90,22 @@ struct Tile<const N: usize>([f32; N]);
 pub(super) unsafe fn all<L: Lanes, B: Blocks, S: Sink<L>>(blocks: &[u8], out: &mut [f32], sink: S) {
     let whole = out.len() / B::ELEMENTS;
     assert!(blocks.len() / B::BYTES >= whole);
+    // SAFETY: the slice holds `whole` units; the CPU has `L`.
+    let head = |i: usize| unsafe { B::head::<L>(blocks.as_ptr().add(i * B::BYTES)) };
+    let mut heads = [const { MaybeUninit::uninit() }; 2 * AHEAD];
+    for (i, room) in heads.iter_mut().enumerate().take(whole.min(AHEAD)) {
+        room.write(head(i));
+    }
     for i in 0..whole {
-        // SAFETY: both slices hold `whole` of their units.
-        unsafe { B::decode::<L, S>(blocks.as_ptr().add(i * B::BYTES), out.as_mut_ptr().add(i * B::ELEMENTS), sink) };
+        if i + AHEAD < whole {
+            heads[(i + AHEAD) % heads.len()].write(head(i + AHEAD));
+        }
+        let (b, y) = (i * B::BYTES, i * B::ELEMENTS);
+        // SAFETY: both slices hold `whole` of their units, and the head was written `AHEAD` blocks before.
+        unsafe {
+            let head = heads[i % heads.len()].assume_init_ref();
+            B::decode::<L, S>(blocks.as_ptr().add(b), head, out.as_mut_ptr().add(y), sink);
+        }
     }
     if const { B::ELEMENTS == SINGLES } {
         let (blocks, out) = (&blocks[whole * B::BYTES..], &mut out[whole * B::ELEMENTS..]);
@@ -35,7 +114,7 @@ pub(super) unsafe fn all<L: Lanes, B: Blocks, S: Sink<L>>(blocks: &[u8], out: &m
             padded[..blocks.len()].copy_from_slice(blocks);
             tile.0[..out.len()].copy_from_slice(out);
             // SAFETY: so many weights, and no single weight has more than four bytes.
-            unsafe { B::decode::<L, S>(padded.as_ptr(), tile.0.as_mut_ptr(), sink) };
+            unsafe { B::decode::<L, S>(padded.as_ptr(), &B::head::<L>(padded.as_ptr()), tile.0.as_mut_ptr(), sink) };
             out.copy_from_slice(&tile.0[..out.len()]);
         }
     }
@@ -112,7 +191,8 @@ unsafe fn side_by_side<L: Lanes, B: Blocks, S: Sink<L>>(
                 L::store(tile.add(at), L::from_f32(sum.add(at).cast()));
             }
             for (row, weight) in rows {
-                B::decode::<L, S>(row.as_ptr().add(i * B::BYTES), tile, sink(*weight));
+                let b = row.as_ptr().add(i * B::BYTES);
+                B::decode::<L, S>(b, &B::head::<L>(b), tile, sink(*weight));
             }
             for at in (0..B::ELEMENTS).step_by(16) {
                 L::store(sum.add(at), L::from_f32(tile.add(at).cast()));
@@ -229,17 +309,20 @@ pub(super) unsafe fn affine_nibbles<L: Lanes>(codes: &[u8], flip: u8, zero: f32,
 /// Every CPU with kernels has had an instruction for it from the beginning.
 #[inline]
 pub(super) fn prefetch(row: &[u8]) {
-    for line in row.chunks(LINE) {
-        // SAFETY: an address of the row, and none would do harm.
+    // From the beginning of its first line, so that the last is among them wherever the row lies.
+    let before = row.as_ptr().addr() % LINE;
+    for at in (0..before + row.len()).step_by(LINE) {
+        let line = row.as_ptr().wrapping_sub(before).wrapping_add(at);
+        // SAFETY: a hint: no address does harm.
         #[cfg(target_arch = "x86_64")]
         unsafe {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+            _mm_prefetch::<_MM_HINT_T0>(line.cast());
         }
         // SAFETY: as above.
         #[cfg(target_arch = "aarch64")]
         unsafe {
-            std::arch::asm!("prfm pldl1keep, [{line}]", line = in(reg) line.as_ptr(), options(nostack, preserves_flags, readonly));
+            std::arch::asm!("prfm pldl1keep, [{line}]", line = in(reg) line, options(nostack, preserves_flags, readonly));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! 4-bit groups of GPTQ and AWQ checkpoints, from the tensors of their safetensors files.
+//! 4-bit groups of GPTQ and AWQ checkpoints, from the bytes of their tensors; `weights::WeightFile` finds the tensors.
 
 use half::f16;
 use rayon::prelude::*;
@@ -88,6 +88,15 @@ impl Gptq<'_> {
     /// # Ok::<(), selvedge::Error>(())
     /// ```
     pub fn dequantize_into(&self, first: usize, out: &mut [f32]) -> Result<()> {
+        self.dequantize(first, out, |weight| weight)
+    }
+
+    /// [`Gptq::dequantize_into`], rounded to the nearest `f16`, ties to even; beyond ±65504 it is infinite.
+    pub fn dequantize_f16_into(&self, first: usize, out: &mut [f16]) -> Result<()> {
+        self.dequantize(first, out, f16::from_f32)
+    }
+
+    fn dequantize<T: Send>(&self, first: usize, out: &mut [T], to: impl Fn(f32) -> T + Sync) -> Result<()> {
         let groups = self.groups()?;
         expect("qweight", words(self.inputs / EIGHT, self.outputs), self.qweight)?;
         let plus = if self.zero_points == ZeroPoints::LessOne { 1 } else { 0 };
@@ -105,7 +114,7 @@ impl Gptq<'_> {
             let group = group_of(k);
             for (n, y) in out.iter_mut().enumerate() {
                 let q = i32::from(nibble(self.qweight, k / EIGHT * self.outputs + n, k % EIGHT));
-                *y = (q - zero_point(group, n)) as f32 * scale(self.scales, group * self.outputs + n);
+                *y = to((q - zero_point(group, n)) as f32 * scale(self.scales, group * self.outputs + n));
             }
         })
     }
@@ -127,6 +136,15 @@ impl Awq<'_> {
     ///
     /// `InvalidArgument` where a length does not fit the shape or the rows are not there.
     pub fn dequantize_into(&self, first: usize, out: &mut [f32]) -> Result<()> {
+        self.dequantize(first, out, |weight| weight)
+    }
+
+    /// [`Awq::dequantize_into`], rounded to the nearest `f16`, ties to even; beyond ±65504 it is infinite.
+    pub fn dequantize_f16_into(&self, first: usize, out: &mut [f16]) -> Result<()> {
+        self.dequantize(first, out, f16::from_f32)
+    }
+
+    fn dequantize<T: Send>(&self, first: usize, out: &mut [T], to: impl Fn(f32) -> T + Sync) -> Result<()> {
         check_groups(self.inputs, self.outputs, self.group, self.qzeros, self.scales)?;
         expect("qweight", words(self.inputs, self.outputs / EIGHT), self.qweight)?;
         /// The nibble of each output of eight.
@@ -137,19 +155,19 @@ impl Awq<'_> {
                 let (word, nth) = (n / EIGHT, NIBBLE[n % EIGHT]);
                 let q = i32::from(nibble(self.qweight, k * self.outputs / EIGHT + word, nth));
                 let zero_point = i32::from(nibble(self.qzeros, group * self.outputs / EIGHT + word, nth));
-                *y = (q - zero_point) as f32 * scale(self.scales, group * self.outputs + n);
+                *y = to((q - zero_point) as f32 * scale(self.scales, group * self.outputs + n));
             }
         })
     }
 }
 
 /// Runs `one` for each row of `out`.
-fn rows(
+fn rows<T: Send>(
     inputs: usize,
     outputs: usize,
     first: usize,
-    out: &mut [f32],
-    one: impl Fn(usize, &mut [f32]) + Sync,
+    out: &mut [T],
+    one: impl Fn(usize, &mut [T]) + Sync,
 ) -> Result<()> {
     if out.is_empty() {
         return Ok(());

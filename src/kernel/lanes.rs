@@ -62,6 +62,8 @@ pub(super) trait Lanes: Copy {
     unsafe fn half(from: *const u8) -> f32;
     /// One binary16, at 2 bytes, in all lanes.
     unsafe fn halves(from: *const u8) -> Self::Floats;
+    /// Two binary16, at 4 bytes: one in the first eight lanes, one in the others.
+    unsafe fn two_halves(from: *const u8) -> Self::Floats;
     /// A number in all lanes.
     unsafe fn splat(number: f32) -> Self::Floats;
     /// The number at 4 bytes in all lanes, by a load that the compiler does not turn into shuffles of registers: ports

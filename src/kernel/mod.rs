@@ -3,9 +3,14 @@
 //! Enters: the bytes of blocks, in a [`Format`]. Leaves: `f32`, `f16` or `bf16` in slices that the caller owns.
 //! May import: nothing of the crate.
 //!
+//! In `format` stands what a format is, in `block` its bytes. `scalar` has every kernel as its formula says; `lanes` are
+//! the vector operations in which `decode` says the same once more, `generic` the loops around it, and `avx2`, `avx512`
+//! and `neon` spell the operations. `table` chooses between them. Callers come by `dequantize`, `tiles`, `row` (sums and
+//! products of rows), `quantize`, and for other layouts than ggml's by `ints` and `groups`.
+//!
 //! Every kernel exists as a readable reference and as variants for the instruction sets of [`Isa`]. The best that the
-//! CPU has is chosen once, at run time; all give the same bits, and those of ggml's own `dequantize_row_*`. Bytes need
-//! no alignment. Any run of whole blocks is a tensor of its own, so a range of rows is a sub-slice.
+//! CPU has is chosen once, at run time; all give the same bits, and those of ggml's own `dequantize_row_*`; only which
+//! NaN a block with a NaN scale gives is not told. Bytes need no alignment. Any run of whole blocks is a tensor of its own, so a range of rows is a sub-slice.
 //!
 //! ```
 //! use selvedge::kernel::{Format, dequantize_into};
@@ -22,6 +27,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod backed;
 mod block;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod decode;

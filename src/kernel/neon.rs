@@ -5,50 +5,14 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use half::{bf16, f16};
-
-use super::decode::{Blocks, by_format};
-use super::generic;
-use super::lanes::{Affine, Lanes, Store};
-use super::row::{Query, to_length_1};
+use super::generic::kernels;
+use super::lanes::{Affine, Lanes};
 use super::table::{Isa, Table};
 
 /// The kernels, if the CPU can run them: it can.
 pub(super) fn table() -> Option<Table> {
-    Some(Table {
-        isa: Isa::Neon,
-        decode: by_format!(decode),
-        stream: by_format!(stream),
-        accumulate: by_format!(accumulate),
-        normalize: to_length_1,
-        narrow_f16,
-        narrow_bf16,
-        dot_q8_0,
-        dot_q4_0,
-        affine_bytes,
-        affine_nibbles,
-    })
+    Some(kernels!(Isa::Neon, Neon, "neon"))
 }
-
-/// Every 64-bit Arm has NEON.
-macro_rules! entry {
-    ($name:ident $(<$blocks:ident>)? ($($arg:ident: $type:ty),*) $(-> $result:ty)?, $kernel:expr) => {
-        fn $name $(<$blocks: Blocks>)? ($($arg: $type),*) $(-> $result)? {
-            // SAFETY: the instruction set is the target's baseline.
-            unsafe { $kernel }
-        }
-    };
-}
-
-entry!(decode<B>(blocks: &[u8], out: &mut [f32]), generic::all::<Neon, B, _>(blocks, out, Store));
-entry!(stream<B>(blocks: &[u8], out: &mut [f32]), generic::stream::<Neon, B>(blocks, out));
-entry!(accumulate<B>(rows: &[(&[u8], f32)], sum: &mut [f32]), generic::accumulate::<Neon, B>(rows, sum));
-entry!(narrow_f16(from: &[f32], to: &mut [f16]), generic::narrow_f16::<Neon>(from, to));
-entry!(narrow_bf16(from: &[f32], to: &mut [bf16]), generic::narrow_bf16::<Neon>(from, to));
-entry!(dot_q8_0(row: &[u8], query: &Query) -> f32, generic::dot_q8_0::<Neon>(row, query));
-entry!(dot_q4_0(row: &[u8], query: &Query) -> f32, generic::dot_q4_0::<Neon>(row, query));
-entry!(affine_bytes(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]), generic::affine_bytes::<Neon>(codes, flip, zero, scale, out));
-entry!(affine_nibbles(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]), generic::affine_nibbles::<Neon>(codes, flip, zero, scale, out));
 
 #[derive(Clone, Copy)]
 struct Neon;
@@ -191,6 +155,12 @@ impl Lanes for Neon {
     #[inline(always)]
     unsafe fn halves(from: *const u8) -> [float32x4_t; 4] {
         Self::splat(Self::half(from))
+    }
+
+    #[inline(always)]
+    unsafe fn two_halves(from: *const u8) -> [float32x4_t; 4] {
+        let (first, second) = (vdupq_n_f32(Self::half(from)), vdupq_n_f32(Self::half(from.add(2))));
+        [first, first, second, second]
     }
 
     #[inline(always)]

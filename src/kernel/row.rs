@@ -165,8 +165,8 @@ pub(super) fn sum_lanes(lanes: [f32; LANES]) -> f32 {
     ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
 
-/// Asks the CPU to bring a row into its caches, for one that is read soon: while summing row `i` of a gather, prefetch
-/// the one some eight steps ahead. Costs nothing where the CPU cannot.
+/// Asks the CPU to bring a row into its caches, for one that is read soon: while summing rows of a gather, ask for those
+/// some KiB ahead, as many as the memory answers at a time. Costs nothing where the CPU cannot.
 #[inline]
 pub fn prefetch(row: &[u8]) {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 
-use crate::{Error, Result};
+use crate::{Code, Error, Result};
 
 /// The dimensions of a tensor, outermost first (row-major). Rank 0 is a scalar.
 ///
@@ -23,7 +23,8 @@ impl Shape {
     /// The largest rank taken.
     pub const MAX_RANK: usize = 64;
 
-    /// A shape of the given dimensions; fails if the product of the non-zero ones exceeds `isize::MAX`.
+    /// A shape of the given dimensions; fails if the product of the non-zero ones exceeds `isize::MAX`, or
+    /// without memory for it.
     pub fn new(dims: &[usize]) -> Result<Self> {
         if dims.len() > Self::MAX_RANK {
             return Err(Error::invalid(format!("shape: expected rank <= {}, got {}", Self::MAX_RANK, dims.len())));
@@ -36,7 +37,11 @@ impl Shape {
                 .filter(|p| *p <= isize::MAX as usize)
                 .ok_or_else(|| Error::invalid(format!("shape {dims:?} has more than {} elements", isize::MAX)))?;
         }
-        Ok(Self(dims.to_vec()))
+        let mut own = Vec::new();
+        own.try_reserve_exact(dims.len())
+            .map_err(|e| Error::new(Code::OutOfMemory, "no memory for a shape").because(e))?;
+        own.extend_from_slice(dims);
+        Ok(Self(own))
     }
 
     /// The number of dimensions.

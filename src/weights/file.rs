@@ -1,10 +1,10 @@
 //! A weight file, or several that are one.
 
 use std::fmt;
-use std::path::Path;
+use std::path::PathBuf;
 
-use super::gguf::{self, is_part, siblings};
-use super::metadata::{Entries, Metadata, push, sorted};
+use super::gguf::{self, check_part, check_same_model, is_part, siblings};
+use super::metadata::{Entries, Metadata, owned, push, sorted};
 use super::opened::Opened;
 use super::safetensors::{self, Index};
 use super::source::{Access, Source};
@@ -40,9 +40,12 @@ impl fmt::Display for FileFormat {
 
 /// An open weight file whose header has been checked.
 ///
-/// Opening touches the header only; the tensors stay where they are until someone reads them. Every place that a view
-/// gives out was checked against the file's size at opening. Limits: 65,536 keys and 65,536 tensors; GGUF: 4
-/// dimensions, names of 63 bytes, arrays nested 4 deep, alignment up to 4096; safetensors: a header of 16 MiB, 8
+/// Opening touches the header, and in GGUF the padding behind tensors that do not end at a multiple of the alignment; the
+/// tensors stay where they are until someone reads them. Every place that a view gives out was checked against the
+/// file's size at opening, and every byte of the file is one of the header, of a tensor, or padding: zeros, or blanks
+/// after the header of safetensors. What a tensor's own bytes are is not looked at: NaN and infinite weights and scales
+/// open, and are dequantized to what they are. Limits: 65,536 keys and 65,536 tensors; GGUF: 4
+/// dimensions, names of 63 bytes, arrays nested 4 deep, alignment up to 4096; safetensors: a header of 16 MiB, texts of 2 MiB, 8
 /// dimensions, names of 256 printable ASCII characters; 1,024 files that are opened as one.
 ///
 /// A file that is truncated while it is mapped ends the process when a page that is gone is touched ([`Map`](super::Map)):
@@ -87,32 +90,38 @@ impl WeightFile {
     /// A path to one part of a split GGUF model, or to a `.safetensors.index.json`, opens all parts as one; they lie
     /// in the same folder.
     ///
-    /// Errors: `NotFound`, `Io`; `InvalidArgument` for what is no regular file; `Corrupt` for bytes that break the
-    /// format's rules, among them a name that is there twice, a gap, an overlap or a tail; `Unsupported` for another
-    /// format or version and for what exceeds the limits; `OutOfMemory`.
+    /// Errors: `NotFound`, `Io`; `InvalidArgument` for what is no regular file, for a symbolic link where [`Access`]
+    /// refuses them, and for a range that is not within its file; `Busy` for a file that was replaced while it was opened,
+    /// where links are refused; `Corrupt` for bytes that break the format's rules, among them a name that is there twice,
+    /// a gap, an overlap, a tail, or padding that is none; `Unsupported` for another format or version, for what exceeds
+    /// the limits, and for a part of a model whose other parts cannot be found, since no path was given; `OutOfMemory`.
     pub fn open(source: impl Into<Source>, access: impl Into<Access>) -> Result<Self> {
-        let (source, access) = (source.into(), access.into());
-        let name = match &source {
-            Source::Path(path) => path.file_name().map(|name| name.to_string_lossy().into_owned()),
-            _ => None,
-        };
-        let opened = Opened::open(source, access)?;
-        let during = format!("opening weights '{}'", name.as_deref().unwrap_or(&opened.name));
-        let beside = name.zip(opened.folder);
-        let beside = beside.as_ref().map(|(name, folder)| Beside { name, folder, access });
-        Self::whole(opened.bytes, beside).map_err(|e| e.during(during))
+        let access = access.into();
+        let opened = Opened::open(source.into(), access)?;
+        let name = owned(opened.file_name.as_deref().unwrap_or(&opened.name))?;
+        Self::of_opened(opened, access, &mut drop).map_err(|e| e.during(format!("opening weights '{name}'")))
     }
 
-    fn whole(bytes: Bytes, beside: Option<Beside<'_>>) -> Result<Self> {
-        if looks_like_an_index(bytes.as_slice()) {
+    /// What was opened, with the further files that it is one with. `keep` is given each file of a GGUF model in order,
+    /// as it was opened.
+    pub(crate) fn of_opened(opened: Opened, access: Access, keep: &mut dyn FnMut(Opened)) -> Result<Self> {
+        let beside = opened.file_name.clone().zip(opened.folder.clone());
+        let beside = beside.map(|(name, folder)| Beside { name, folder, access });
+        let bytes = opened.bytes.clone();
+        if Beginning::of(bytes.as_slice()) == Beginning::Index {
             let index = Index::read(bytes.as_slice())?;
-            let beside = beside.ok_or_else(|| Error::unsupported("an index of files: expected the path to it"))?;
+            let beside = beside.ok_or_else(|| {
+                Error::unsupported("it is the index of several safetensors files: expected the path to it")
+            })?;
             return beside.indexed(&index);
         }
         let file = Self::of_bytes(bytes)?;
-        match (is_part(file.metadata())?, beside) {
-            (None, _) => Ok(file),
-            (Some((number, count)), Some(beside)) => beside.split(file, number, count),
+        match (file.part()?, beside) {
+            (None, _) => {
+                keep(opened);
+                Ok(file)
+            }
+            (Some(place), Some(beside)) => beside.split((file, opened), place, keep),
             (Some((number, count)), None) => {
                 Err(Error::unsupported(format!("it is part {} of {count}: expected the path to it", number + 1)))
             }
@@ -132,7 +141,9 @@ impl WeightFile {
                 (FileFormat::Safetensors, h.entries, h.tensors, 1, h.data_start)
             }
         };
-        Self { format, files: vec![bytes], entries, tensors, order: Vec::new(), alignment, data_start }.in_order()
+        let mut files = Vec::new();
+        push(&mut files, bytes)?;
+        Self { format, files, entries, tensors, order: Vec::new(), alignment, data_start }.in_order()
     }
 
     fn in_order(mut self) -> Result<Self> {
@@ -151,8 +162,7 @@ impl WeightFile {
             tensor.part = part;
             push(&mut self.tensors, tensor)?;
         }
-        self.files.extend(other.files);
-        Ok(())
+        other.files.into_iter().try_for_each(|file| push(&mut self.files, file))
     }
 
     /// The format.
@@ -188,6 +198,12 @@ impl WeightFile {
         TensorEntry::new(info, &self.files[info.part])
     }
 
+    /// Which part of how many the first file is, by its metadata; `None` for a whole model. The parts are all here if
+    /// [`WeightFile::files`] are as many.
+    pub(crate) fn part(&self) -> Result<Option<(u64, u64)>> {
+        is_part(self.metadata())
+    }
+
     /// The bytes of the files, in order: one, unless several were opened as one.
     pub fn files(&self) -> &[Bytes] {
         &self.files
@@ -217,33 +233,42 @@ impl fmt::Debug for WeightFile {
 }
 
 /// Where further parts are found.
-struct Beside<'a> {
-    name: &'a str,
-    folder: &'a Path,
+struct Beside {
+    name: String,
+    folder: PathBuf,
     access: Access,
 }
 
-impl Beside<'_> {
-    fn open(&self, name: &str) -> Result<WeightFile> {
+impl Beside {
+    fn open(&self, name: &str) -> Result<(WeightFile, Opened)> {
         let opened = Opened::open(Source::Path(self.folder.join(name)), self.access)?;
-        WeightFile::of_bytes(opened.bytes).map_err(|e| e.during(format!("opening '{name}'")))
+        let file = WeightFile::of_bytes(opened.bytes.clone()).map_err(|e| e.during(format!("opening '{name}'")))?;
+        Ok((file, opened))
     }
 
-    fn split(&self, file: WeightFile, number: u64, count: u64) -> Result<WeightFile> {
-        let (mut opened, mut whole) = (Some(file), None);
-        for (i, name) in (0..count).zip(siblings(self.name, number, count)?) {
-            let part = match opened.take_if(|_| i == number) {
-                Some(file) => file,
+    /// All parts of a split model, one of which is open.
+    fn split(
+        &self,
+        one: (WeightFile, Opened),
+        (number, count): (u64, u64),
+        keep: &mut dyn FnMut(Opened),
+    ) -> Result<WeightFile> {
+        let (mut one, mut whole) = (Some(one), None::<WeightFile>);
+        for (i, name) in (0..count).zip(siblings(&self.name, number, count)?) {
+            let (part, opened) = match one.take_if(|_| i == number) {
+                Some(one) => one,
                 None => self.open(&name)?,
             };
-            let told = part.metadata().number("split.no")?.zip(part.metadata().number("split.count")?);
-            if told != Some((i, count)) {
-                return Err(Error::corrupt(format!("'{name}': expected part {i} of {count}, got {told:?}")));
-            }
+            let during = |e: Error| e.during(format!("opening '{name}'"));
+            check_part(part.metadata(), i, count).map_err(during)?;
             match &mut whole {
                 None => whole = Some(part),
-                Some(whole) => whole.add(part)?,
+                Some(whole) => {
+                    check_same_model(whole.metadata(), part.metadata()).map_err(during)?;
+                    whole.add(part)?;
+                }
             }
+            keep(opened);
         }
         let whole = whole.ok_or_else(|| Error::corrupt("split.count: expected at least 1, got 0"))?.in_order()?;
         let expected = whole.metadata().number("split.tensors.count")?;
@@ -254,8 +279,8 @@ impl Beside<'_> {
         Ok(whole)
     }
 
-    fn indexed(&self, index: &Index) -> Result<WeightFile> {
-        let files = index.files();
+    fn indexed(&self, index: &Index<'_>) -> Result<WeightFile> {
+        let files = index.files()?;
         if files.len() as u64 > super::MAX_PARTS {
             return Err(Error::unsupported(format!(
                 "expected at most {} files, got {}",
@@ -265,7 +290,7 @@ impl Beside<'_> {
         }
         let mut whole: Option<WeightFile> = None;
         for name in files {
-            let part = self.open(name)?;
+            let (part, _) = self.open(name)?;
             if part.format != FileFormat::Safetensors {
                 return Err(Error::corrupt(format!("'{name}': expected a safetensors file, got {}", part.format)));
             }
@@ -285,25 +310,45 @@ impl Beside<'_> {
     }
 }
 
-/// JSON by itself: a safetensors file has a length before it.
-fn looks_like_an_index(file: &[u8]) -> bool {
-    file.first() == Some(&b'{') && !looks_like_safetensors(file)
+/// What a file is by its first bytes, for all who ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    Empty,
+    Gguf,
+    BigEndianGguf,
+    Safetensors,
+    /// JSON by itself: a safetensors file has a length before it.
+    Index,
+    Other,
 }
 
-/// A length and a brace. Both are not asked for, so that the reader can tell which is wrong; what is too short for
-/// either may still be the beginning of one.
-fn looks_like_safetensors(file: &[u8]) -> bool {
-    file.len() < 9 && file.first() != Some(&b'{') || file.get(4..8) == Some(&[0; 4]) || file.get(8) == Some(&b'{')
+impl Beginning {
+    pub(crate) fn of(file: &[u8]) -> Self {
+        match file {
+            [] => Beginning::Empty,
+            _ if b"GGUF".starts_with(&file[..file.len().min(4)]) => Beginning::Gguf,
+            [b'F', b'U', b'G', b'G', ..] => Beginning::BigEndianGguf,
+            // A length and a brace. Both are not asked for, so that the reader can tell which is wrong.
+            _ if file.get(4..8) == Some(&[0; 4]) => Beginning::Safetensors,
+            [b'{', ..] => Beginning::Index,
+            _ if file.get(8) == Some(&b'{') => Beginning::Safetensors,
+            // Too short for either, it may still be the beginning of one.
+            _ if file.len() < 9 => Beginning::Safetensors,
+            _ => Beginning::Other,
+        }
+    }
 }
 
 fn format(file: &[u8]) -> Result<FileFormat> {
-    match file {
-        [] => Err(Error::corrupt("expected a GGUF or safetensors file, got an empty one")),
-        _ if b"GGUF".starts_with(&file[..file.len().min(4)]) => Ok(FileFormat::Gguf),
-        [b'F', b'U', b'G', b'G', ..] => {
+    match Beginning::of(file) {
+        Beginning::Empty => Err(Error::corrupt("expected a GGUF or safetensors file, got an empty one")),
+        Beginning::Gguf => Ok(FileFormat::Gguf),
+        Beginning::BigEndianGguf => {
             Err(Error::unsupported("expected a GGUF or safetensors file, got a big-endian GGUF file"))
         }
-        _ if looks_like_safetensors(file) => Ok(FileFormat::Safetensors),
-        _ => Err(Error::unsupported("expected a GGUF or safetensors file, got neither")),
+        Beginning::Safetensors => Ok(FileFormat::Safetensors),
+        Beginning::Index | Beginning::Other => {
+            Err(Error::unsupported("expected a GGUF or safetensors file, got neither"))
+        }
     }
 }

@@ -3,11 +3,13 @@
 //! Enters: a [`Source`] of GGUF or safetensors. Leaves: a [`WeightFile`] of typed views that borrow the map. May
 //! import: kernel, tensor.
 //!
-//! `opened` brings the bytes into memory, and is used by every backend. `gguf` and `safetensors` read headers; `file`
-//! joins them, `metadata`, `value` and `tensors` are what is seen of it.
+//! `source` says where bytes are; `opened` brings them into memory, and is used by every backend. `gguf` and
+//! `safetensors` read headers, in the words of `tensor_type`; `file` joins them; `metadata`, `value` and `tensors` are
+//! what is seen of it. `table` reads and searches the rows of one tensor.
 
 mod file;
 mod gguf;
+mod layers;
 mod metadata;
 mod opened;
 #[cfg_attr(
@@ -24,6 +26,7 @@ mod tensors;
 pub(crate) mod tests;
 mod value;
 
+pub(crate) use file::Beginning;
 pub use file::{FileFormat, WeightFile};
 pub use gguf::{GgufData, GgufValue, GgufWriter};
 pub use metadata::Metadata;

@@ -7,6 +7,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::metadata::owned;
 use super::source::{Access, Map, Source};
 use crate::tensor::Bytes;
 use crate::{Code, Error, Result};
@@ -22,6 +23,8 @@ pub(crate) struct Opened {
     pub(crate) file: Option<(File, u64)>,
     /// Where further files may lie.
     pub(crate) folder: Option<PathBuf>,
+    /// The file's name there: further parts are named after it.
+    pub(crate) file_name: Option<String>,
 }
 
 impl Opened {
@@ -30,7 +33,9 @@ impl Opened {
         match source {
             Source::Path(path) => Self::of_path(&path, access),
             Source::File { file, range } => Self::of_file(file, range, access.map),
-            Source::Bytes(bytes) => Ok(Self { name: "model".into(), bytes, file: None, folder: None }),
+            Source::Bytes(bytes) => {
+                Ok(Self { name: owned("model")?.into(), bytes, file: None, folder: None, file_name: None })
+            }
         }
     }
 
@@ -39,6 +44,7 @@ impl Opened {
         let file = regular(path, access.no_symlinks).map_err(during)?;
         let mut opened = Self::of_file(file, None, access.map).map_err(during)?;
         opened.name = path.file_stem().map_or_else(|| "model".into(), |s| s.to_string_lossy().into_owned());
+        opened.file_name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         opened.folder = path.parent().map(|p| if p.as_os_str().is_empty() { PathBuf::from(".") } else { p.into() });
         Ok(opened)
     }
@@ -54,7 +60,7 @@ impl Opened {
             )));
         }
         let bytes = bytes_of(&file, start, end - start, map)?;
-        Ok(Self { name: "model".into(), bytes, file: Some((file, start)), folder: None })
+        Ok(Self { name: "model".into(), bytes, file: Some((file, start)), folder: None, file_name: None })
     }
 
     /// A second handle on the same bytes, for a second runtime to try.
@@ -63,7 +69,8 @@ impl Opened {
             Some((file, start)) => Some((file.try_clone().map_err(|e| Error::io("model file", e))?, *start)),
             None => None,
         };
-        Ok(Self { name: self.name.clone(), bytes: self.bytes.clone(), file, folder: self.folder.clone() })
+        let (folder, file_name) = (self.folder.clone(), self.file_name.clone());
+        Ok(Self { name: self.name.clone(), bytes: self.bytes.clone(), file, folder, file_name })
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::TensorType;
 use crate::kernel::{self, Format, Tiles};
 use crate::tensor::{Bytes, DType, Shape, TensorView};
-use crate::{Error, Result};
+use crate::{Code, Error, Result};
 
 /// What is kept of a tensor. The place was checked against the file.
 #[derive(Debug)]
@@ -26,6 +26,18 @@ impl Info {
 
     pub(super) fn place(&self) -> Range<usize> {
         self.at..self.at + self.bytes
+    }
+}
+
+/// The shape of a tensor of a file, outermost dimension first.
+pub(super) fn shape(name: &str, dims: &[u64]) -> Result<Shape> {
+    let mut own = [0usize; Shape::MAX_RANK];
+    let own = &mut own[..dims.len()];
+    let fits = own.iter_mut().zip(dims).all(|(own, &dim)| usize::try_from(dim).map(|dim| *own = dim).is_ok());
+    match Shape::new(own) {
+        Ok(shape) if fits => Ok(shape),
+        Err(e) if e.code() == Code::OutOfMemory => Err(e),
+        _ => Err(Error::corrupt(format!("tensor '{name}': it has more elements than can be addressed"))),
     }
 }
 

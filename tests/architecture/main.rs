@@ -52,6 +52,7 @@ const UNSAFE: &[&str] = &[
     "src/backend/onnx/value.rs",
     "src/kernel/avx2.rs",
     "src/kernel/avx512.rs",
+    "src/kernel/backed.rs",
     "src/kernel/decode.rs",
     "src/kernel/generic.rs",
     "src/kernel/lanes.rs",

@@ -8,7 +8,7 @@ use npyz::npz::NpzWriter;
 use serde_json::Value;
 
 use crate::backends;
-use crate::craft::{input, model, node, noise, output, weight};
+use crate::craft::{input, model, node, noise, output, output_of, weight};
 
 fn selvedge(arguments: &[&str], folder: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_selvedge"));
@@ -22,6 +22,17 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("UTF-8")
 }
 
+/// A file of arrays of noise.
+fn npz(path: &Path, arrays: &[(&str, &[u64])]) {
+    let mut npz = NpzWriter::create(path).unwrap();
+    for (name, shape) in arrays {
+        let options = npyz::zip::write::FileOptions::default();
+        let mut array = npz.array(name, options).unwrap().default_dtype().shape(shape).begin_nd().unwrap();
+        array.extend(noise(shape.iter().product::<u64>() as usize, 2)).unwrap();
+        array.finish().unwrap();
+    }
+}
+
 /// A folder with a model and inputs for it.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -32,18 +43,7 @@ fn folder() -> tempfile::TempDir {
         output("y", &[0, 48]),
     ]);
     std::fs::write(folder.path().join("m.onnx"), graph).unwrap();
-    for (file, name) in [("data.npz", "x"), ("stray.npz", "stray")] {
-        let mut npz = NpzWriter::create(folder.path().join(file)).unwrap();
-        let mut array = npz
-            .array(name, npyz::zip::write::FileOptions::default())
-            .unwrap()
-            .default_dtype()
-            .shape(&[2, 64])
-            .begin_nd()
-            .unwrap();
-        array.extend(noise(128, 2)).unwrap();
-        array.finish().unwrap();
-    }
+    npz(&folder.path().join("data.npz"), &[("x", &[2, 64])]);
     folder
 }
 
@@ -81,14 +81,18 @@ fn it_is_quiet_and_says_what_is_wrong() {
     assert!(ran.status.success() && ran.stderr.is_empty());
     assert!(text(&ran.stdout).contains("W") && text(&ran.stdout).contains("a: 12.1 KiB -> "), "{}", text(&ran.stdout));
     assert!(!text(&ran.stdout).contains('\u{1b}'), "no colours in a pipe");
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["pack", "m.onnx", "-o", "a", "--int8"], "error: a: expected no such file or folder, got one"),
         (&["pack", "none.onnx", "-o", "b", "--int8"], "none.onnx"),
         (&["pack", "data.npz", "-o", "b", "--int8"], "a ZIP archive"),
         (&["pack", "m.onnx", "-o", "b", "--int8", "--keep", "*"], "there is nothing to pack: 'W': a pattern of `keep`"),
         (&["pack", "m.onnx", "-o", "b"], "--int4"),
         (&["pack", "m.onnx", "-o", "b", "--int8", "--bits", "5"], "cannot be used with"),
-        (&["pack", "m.onnx", "-o", "b", "--int4", "--bits", "4"], "mean_bits: expected 4.5 or more, got 4"),
+        (
+            &["pack", "m.onnx", "-o", "b", "--int4", "--bits", "4"],
+            "'--bits <BITS>': expected 4.5 bits per weight or more",
+        ),
+        (&["pack", "m.onnx", "-o", "none/b", "--int8"], "error: none: expected a folder to make 'b' in, got none"),
         (
             &["pack", "m.onnx", "-o", "b", "--int8", "--backend", "gguf", "--check", "data.npz"],
             "expected tract or onnx",
@@ -99,12 +103,101 @@ fn it_is_quiet_and_says_what_is_wrong() {
         assert!(!ran.status.success() && text(&ran.stderr).contains(expected), "{arguments:?}: {}", text(&ran.stderr));
         assert!(!folder.path().join("b").exists());
     }
-    let ran = run(&["pack", "m.onnx", "-o", "b", "--int8", "--check", "stray.npz"]);
-    assert!(text(&ran.stderr).contains("'stray' is no input of the model: expected x"), "{}", text(&ran.stderr));
     assert!(run(&["pack", "m.onnx", "-o", "a", "--f16", "--overwrite"]).status.success());
     for (bits, blocks) in [("6.25", "q4_0"), ("8.5", "q8_0")] {
         let ran = run(&["pack", "m.onnx", "-o", "a", "--int4", "--bits", bits, "--overwrite", "--json"]);
         let report: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
         assert_eq!(report["packed"][0]["format"], blocks, "{bits}");
     }
+}
+
+#[test]
+fn arrays_that_are_not_the_inputs_are_told_before_the_work() {
+    let folder = folder();
+    for (arrays, expected) in [
+        (&[("x", &[2, 64][..]), ("stray", &[1])][..], "'stray' is no input of the model: expected x"),
+        (&[], "input 'x' is not in the file: expected x"),
+    ] {
+        npz(&folder.path().join("other.npz"), arrays);
+        let ran = selvedge(&["pack", "m.onnx", "-o", "b", "--int8", "--check", "other.npz"], folder.path());
+        assert_eq!(ran.status.code(), Some(2));
+        assert!(text(&ran.stderr).contains(expected) && ran.stdout.is_empty(), "{}", text(&ran.stderr));
+        assert!(!folder.path().join("b").exists());
+    }
+}
+
+#[test]
+fn the_report_comes_before_a_comparison_that_fails() {
+    let folder = folder();
+    npz(&folder.path().join("narrow.npz"), &[("x", &[2, 63])]);
+    let backend = backends()[0].name();
+    let arguments =
+        ["pack", "m.onnx", "-o", "b", "--int8", "--overwrite", "--check", "narrow.npz", "--backend", backend];
+    let ran = selvedge(&arguments, folder.path());
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(text(&ran.stdout).contains("b: 12.1 KiB -> "), "{}", text(&ran.stdout));
+    assert!(text(&ran.stderr).starts_with("error: b was made, and not compared: "), "{}", text(&ran.stderr));
+    let ran = selvedge(&[&arguments[..], &["--json"]].concat(), folder.path());
+    let report: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
+    assert_eq!((ran.status.code(), &report["check"], &report["scheme"]), (Some(2), &Value::Null, &"int8".into()));
+}
+
+#[test]
+fn outputs_in_half_precision_are_compared() {
+    let folder = folder();
+    let graph = model(&[
+        node("MatMul", &["x", "W"], "h", &[]),
+        node("Cast", &["h"], "y", &[("to", 10)]),
+        weight("W", &[64, 48], &noise(64 * 48, 1)),
+        input("x", 1, &[0, 64]),
+        output_of("y", 10, &[0, 48]),
+    ]);
+    std::fs::write(folder.path().join("half.onnx"), graph).unwrap();
+    for backend in backends() {
+        let to = format!("half-{}", backend.name());
+        let arguments = ["pack", "half.onnx", "-o", &*to, "--int8", "--check", "data.npz", "--json", "--backend"];
+        let ran = selvedge(&[&arguments[..], &[backend.name()]].concat(), folder.path());
+        assert!(ran.status.success(), "{}", text(&ran.stderr));
+        let report: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
+        assert!(report["check"][0]["cosine"].as_f64().unwrap() > 0.999, "{report}");
+    }
+}
+
+#[test]
+fn a_pattern_that_matches_nothing_is_a_warning() {
+    let folder = folder();
+    let arguments = ["pack", "m.onnx", "-o", "a", "--int8", "--overwrite", "--keep", "MatMull", "--only", "W"];
+    let ran = selvedge(&arguments, folder.path());
+    assert!(ran.status.success());
+    assert_eq!(text(&ran.stderr), "warning: 'MatMull' matches no tensor, and no node that reads one\n");
+    let ran = selvedge(&[&arguments[..], &["--json"]].concat(), folder.path());
+    let report: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
+    assert!(report["unmatched"] == serde_json::json!(["MatMull"]) && ran.stderr.is_empty(), "{report}");
+}
+
+#[test]
+fn a_packed_folder_is_a_model_to_every_command() {
+    let folder = folder();
+    let run = |arguments: &[&str]| selvedge(arguments, folder.path());
+    assert!(run(&["pack", "m.onnx", "-o", "p8", "--int8"]).status.success());
+    let told = run(&["inspect", "--json", "p8"]);
+    let told: Value = serde_json::from_slice(&told.stdout).expect("JSON");
+    assert_eq!((&told["name"], &told["types"][0]["type"]), (&"p8".into(), &"Q8_0".into()), "{told}");
+    assert_eq!(told["types"][0]["bytes"], 48 * 2 * 34);
+    let ran = run(&["validate", "p8"]);
+    assert!(ran.status.success() && text(&ran.stdout).starts_with("p8: valid ONNX"), "{}", text(&ran.stdout));
+    // The weight file by itself is a file like any other, and no model of a backend.
+    let ran = run(&["validate", "p8/weights.gguf"]);
+    assert!(ran.status.success() && text(&ran.stdout).contains(": valid GGUF"), "{}", text(&ran.stdout));
+    let ran = run(&["pack", "p8", "-o", "p4", "--int4"]);
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(text(&ran.stderr).contains("expected a model that is not packed yet"), "{}", text(&ran.stderr));
+    // One bit of the weights.
+    let weights = folder.path().join("p8/weights.gguf");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+    let ran = run(&["validate", "p8"]);
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(text(&ran.stdout).contains("invalid: weights.gguf: expected SHA-256"), "{}", text(&ran.stdout));
 }

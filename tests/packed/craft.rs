@@ -34,7 +34,11 @@ pub(crate) fn input(name: &str, element: i64, dims: &[i64]) -> Vec<u8> {
 }
 
 pub(crate) fn output(name: &str, dims: &[i64]) -> Vec<u8> {
-    field(12, value(name, 1, dims))
+    output_of(name, 1, dims)
+}
+
+pub(crate) fn output_of(name: &str, element: i64, dims: &[i64]) -> Vec<u8> {
+    field(12, value(name, element, dims))
 }
 
 /// A node with integer attributes.

@@ -12,6 +12,7 @@ mod faults;
 mod models;
 mod real;
 mod refused;
+mod told;
 mod values;
 
 use std::path::{Path, PathBuf};

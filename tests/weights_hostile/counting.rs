@@ -1,15 +1,18 @@
-//! An allocator that counts the memory of each thread.
+//! An allocator that counts the memory of each thread, and can be out of it.
 
 #![expect(unsafe_code, reason = "an allocator is one by an unsafe trait")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::ptr::null_mut;
 
 struct Counting;
 
 thread_local! {
     static LIVE: Cell<isize> = const { Cell::new(0) };
     static PEAK: Cell<isize> = const { Cell::new(0) };
+    /// Allocations until the one that fails; 0 once it has, and while none is to.
+    static UNTIL_FAILURE: Cell<usize> = const { Cell::new(0) };
 }
 
 #[global_allocator]
@@ -21,15 +24,27 @@ fn count(bytes: isize) {
     PEAK.set(PEAK.get().max(live));
 }
 
-// SAFETY: all is passed on to the system's allocator; the counters allocate nothing and have no destructor.
+fn fails() -> bool {
+    let left = UNTIL_FAILURE.get();
+    UNTIL_FAILURE.set(left.saturating_sub(1));
+    left == 1
+}
+
+// SAFETY: all is passed on to the system's allocator, or refused by null; the counters allocate nothing and have no destructor.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if fails() {
+            return null_mut();
+        }
         count(layout.size() as isize);
         // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if fails() {
+            return null_mut();
+        }
         count(layout.size() as isize);
         // SAFETY: the caller keeps the contract of `alloc_zeroed`.
         unsafe { System.alloc_zeroed(layout) }
@@ -42,6 +57,9 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if fails() {
+            return null_mut();
+        }
         // Both exist while the bytes move.
         count(new_size as isize);
         count(-(layout.size() as isize));
@@ -56,4 +74,11 @@ pub(crate) fn peak_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
     PEAK.set(before);
     let result = work();
     (result, usize::try_from(PEAK.get() - before).unwrap_or(0))
+}
+
+/// Does the work with this thread's `n`-th allocation, from 1, failing; also whether it came to that many.
+pub(crate) fn with_failure<T>(n: usize, work: impl FnOnce() -> T) -> (T, bool) {
+    UNTIL_FAILURE.set(n);
+    let result = work();
+    (result, UNTIL_FAILURE.replace(0) == 0)
 }

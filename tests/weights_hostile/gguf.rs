@@ -180,9 +180,32 @@ fn tensors() {
         refused("a ZIP after it", tailed(&[&b"PK\x03\x04"[..], &[0; 60]].concat()), Corrupt),
         refused("HTML after it", tailed(b"<html><script>alert(1)</script></html>"), Corrupt),
         refused("a program after it", tailed(&[&b"\x7FELF"[..], &[0; 60]].concat()), Corrupt),
+        refused(
+            "a program in the padding before its tensors",
+            padded_with(&[&b"\x7FELF"[..], &[1; 3000]].concat(), 200),
+            Corrupt,
+        ),
+        refused("HTML in the padding between its tensors", padded_with(b"<html>", 5000), Corrupt),
+        refused(
+            "a ZIP in the padding after its tensors",
+            padded_with(&[&b"PK\x03\x04"[..], &[1; 3000]].concat(), 8224),
+            Corrupt,
+        ),
+        refused("a bit in the last byte", padded_with(&[1], 3 * 4096 - 1), Corrupt),
+        refused("a bit in the padding of nothing", raw(3, 0, 0, &[0, 0, 0, 0, 1, 0, 0, 0]), Corrupt),
         refused("a script before it", headed(b"#!/bin/sh\n"), Unsupported),
         refused("a ZIP before it", headed(b"PK\x03\x04\x14\0\x08\x08\x08\0"), Unsupported),
     ]);
+}
+
+/// Two small tensors with a page each, and bytes where there is padding: from 200, 4128 and 8224 on, to the next page.
+fn padded_with(hidden: &[u8], at: usize) -> Vec<u8> {
+    let mut file = File::new().u32("general.alignment", 4096).tensor("a", &[8], 0, 32).tensor("b", &[8], 0, 32);
+    file.alignment = 4096;
+    let mut bytes = file.bytes();
+    bytes.resize(3 * 4096, 0);
+    bytes[at..at + hidden.len()].copy_from_slice(hidden);
+    bytes
 }
 
 #[test]
@@ -200,6 +223,8 @@ fn odd_files_that_keep_the_rules_open() {
         good("arrays in an array", File::new().array("k", 9, 2, inner.repeat(2)).bytes()),
         good("alignment 1", aligned_to_1.bytes()),
         good("rank 4", most.bytes()),
+        good("padding to pages", padded_with(&[0], 200)),
+        good("padding of nothing", raw(3, 0, 0, &[0; 8])),
         // What these mean is for a reader of models to say.
         good("an unknown architecture", File::new().text("general.architecture", "frobnicator").bytes()),
         good("an architecture with NUL", File::new().text("general.architecture", "llama\0x").bytes()),

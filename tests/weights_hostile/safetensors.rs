@@ -107,6 +107,17 @@ fn malformed_files_are_typed_errors() {
     add("a ZIP after it", [file(&header, 8), b"PK\x05\x06".to_vec()].concat(), Corrupt);
     add("bytes missing", file(&header, 7), Corrupt);
     add("data without tensors", file("{}", 8), Corrupt);
+    // Texts of which a message would be many times as long: this one is shown in six bytes for each.
+    let long = "\u{7f}".repeat((16 << 20) - 100);
+    add("a shape that is a text of 16 MiB", one("F32", &format!("\"{long}\""), "[0,8]"), Unsupported);
+    add("a field of 16 MiB", file(&format!(r#"{{"w":{{"{long}":1}}}}"#), 8), Unsupported);
+    add("a dtype of 16 MiB", one(&long, "[2]", "[0,8]"), Unsupported);
+    let escapes = [r"\u0080", &"n".repeat(1 << 20)].concat().repeat(15);
+    add("a name of 15 MiB with escapes", file(&format!(r#"{{"{escapes}":{w}}}"#), 8), Unsupported);
+    add("a field of 15 MiB with escapes", file(&format!(r#"{{"w":{{"{escapes}":1}}}}"#), 8), Unsupported);
+    let long = "\u{7f}".repeat(2 << 20);
+    add("a shape that is a text of 2 MiB", one("F32", &format!("\"{long}\""), "[0,8]"), Corrupt);
+    add("a dtype of 2 MiB", one(&long, "[2]", "[0,8]"), Unsupported);
     // Names.
     for name in [r"../x\u0000", "..", "a/../b", "", " ", r"a\n", r"\ud800", r"a\u202eb", r"a\\b", &"n".repeat(257)] {
         add(&format!("name {name}"), file(&format!(r#"{{"{name}":{w}}}"#), 8), Corrupt);

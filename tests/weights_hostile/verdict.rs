@@ -24,7 +24,9 @@ pub(crate) fn judge_all(cases: Vec<Case>) {
 
 /// Opens a file and looks at all that it shows.
 pub(crate) fn open_and_use(bytes: Bytes) -> Result<()> {
+    let len = bytes.as_slice().len() as u64;
     let file = WeightFile::open(bytes, Map::Mapped)?;
+    assert!(file.data_start() + file.tensor_bytes() <= len);
     for (key, value) in file.metadata().iter() {
         assert_eq!(file.metadata().get(key).map(|v| v.value_type()), Some(value.value_type()));
         let seen = value.as_array().map_or(0, |array| array.iter().count() as u64);
@@ -45,7 +47,7 @@ pub(crate) fn open_and_use(bytes: Bytes) -> Result<()> {
 /// What went wrong, if anything.
 pub(crate) fn judge(case: Case, open: impl FnOnce(Bytes) -> Result<()>) -> Option<String> {
     let (name, expected) = (case.name, case.expected);
-    match survive(case.bytes, open) {
+    match survive(Bytes::shared(case.bytes), open) {
         Err(how) => Some(format!("{name}: {how}")),
         Ok(code) if code != expected => Some(format!("{name}: expected {expected:?}, got {code:?}")),
         Ok(_) => None,
@@ -53,8 +55,7 @@ pub(crate) fn judge(case: Case, open: impl FnOnce(Bytes) -> Result<()>) -> Optio
 }
 
 /// The code that opening ended with, or how it did not end well.
-pub(crate) fn survive(bytes: Vec<u8>, open: impl FnOnce(Bytes) -> Result<()>) -> Result<Option<Code>, String> {
-    let bytes = Bytes::shared(bytes);
+pub(crate) fn survive(bytes: Bytes, open: impl FnOnce(Bytes) -> Result<()>) -> Result<Option<Code>, String> {
     let (result, peak) = peak_of(|| catch_unwind(AssertUnwindSafe(|| open(bytes))));
     match result {
         Err(_) => Err("it panicked".into()),

@@ -17,8 +17,14 @@ use crate::{Error, Result, Tensor};
 
 /// Texts are computed together up to this many tokens, or alone. What is computed together depends on the request
 /// only, so the same request gives the same bits.
-pub(super) const TOGETHER: usize = 512;
+const TOGETHER: usize = 512;
 const MOST_TEXTS: u32 = 32;
+
+/// The most tokens that a context is made for. llama.cpp tries a batch with as many tokens of each sequence, and ends the
+/// process where it has to round for that, if a model that could generate embeds.
+pub(super) fn most_tokens(plan: &Plan) -> u32 {
+    plan.text.next_multiple_of(MOST_TEXTS).max(TOGETHER as u32)
+}
 
 /// A request on the worker's side.
 pub(super) struct EmbedJob {
@@ -58,7 +64,7 @@ pub(super) struct Embedder {
     stop: Arc<AtomicBool>,
     jobs: VecDeque<EmbedJob>,
     /// The context and the tokens it takes; made when first needed, and anew for a longer text.
-    context: Option<(Context, usize)>,
+    context: Option<(Context, u32)>,
     batch: Batch,
     watched: Rc<Watched>,
 }
@@ -82,7 +88,7 @@ impl Embedder {
 
     pub(super) fn trim(&mut self, level: Trim) -> u64 {
         match self.context.take() {
-            Some((_, tokens)) if level >= Trim::All => (tokens as u64).saturating_mul(self.plan.bytes_per_token),
+            Some((_, tokens)) if level >= Trim::All => self.plan.embedding.needs(tokens).total(),
             kept => {
                 self.context = kept;
                 0
@@ -160,19 +166,19 @@ impl Embedder {
     }
 
     fn prepare(&mut self, tokens: usize) -> Result<()> {
-        if self.context.as_ref().is_some_and(|(_, have)| *have >= tokens) {
+        if self.context.as_ref().is_some_and(|(_, have)| *have as usize >= tokens) {
             return Ok(());
         }
         // Two contexts at a time would be the memory of both.
         self.context = None;
-        let most = (self.plan.text as usize).max(TOGETHER);
-        let size = tokens.next_power_of_two().clamp(TOGETHER, most);
+        let size = u32::try_from(tokens.next_power_of_two()).unwrap_or(u32::MAX);
+        let size = size.clamp(TOGETHER as u32, most_tokens(&self.plan));
         let shape = Shape {
-            tokens: size as u32,
+            tokens: size,
             // A text must be computed whole, since its tokens look at each other and are pooled together.
-            batch: size as u32,
+            batch: size,
             sequences: MOST_TEXTS,
-            outputs: size as u32,
+            outputs: size,
             embeddings: true,
             threads: self.plan.threads,
         };

@@ -185,10 +185,12 @@ impl Facts {
         if file.tensors().len() == 0 {
             return Err(Error::unsupported("expected a model, got a GGUF file without weights"));
         }
-        if let Some(parts) = header.number("split.count")?
-            && parts > 1
+        if let Some((_, parts)) = file.part()?
+            && parts != file.files().len() as u64
         {
-            return Err(Error::unsupported(format!("expected a model in one file, got one split into {parts}")));
+            return Err(Error::unsupported(format!(
+                "it is one part of a model split into {parts}: expected the path to it, with the others beside it"
+            )));
         }
         if let Some(kind) = header.text("general.type")?
             && kind != "model"

@@ -147,7 +147,7 @@ impl Generator {
             }
             Some(_) => {
                 self.state = None;
-                self.plan.context_bytes
+                self.plan.generation.total()
             }
             None => 0,
         }

@@ -1,6 +1,6 @@
 //! GGUF models through llama.cpp.
 //!
-//! Enters: a model's bytes. Leaves: an engine that generates, chats and embeds.
+//! Enters: a model's bytes, or a part of a split one with its path. Leaves: an engine that generates, chats and embeds.
 //!
 //! `weights` reads the file before native code does, `facts`, `tensors` and `vocabulary` say what is in it and refuse
 //! what llama.cpp would not survive, `estimate` says what it costs. `native`, `stream` and `context` are the only way to
@@ -39,16 +39,16 @@ use crate::engine::{
     Trim, Usage,
 };
 use crate::text::Template;
-use crate::weights::{Map, WeightFile};
+use crate::weights::{Map, TensorEntry, WeightFile};
 use crate::{Error, Result};
 use embedder::EmbedJob;
+use estimate::{Embedding, Needs};
 use facts::{Facts, Pooling};
 use lane::Lane;
 use native::Model;
 use prompt::Prompts;
 use run::{Link, Slot, TextRun};
-use state::Division;
-use stream::Stream;
+use stream::{Input, Parts, Stream};
 use worker::{Command, Plan};
 
 /// Token generation is bound by memory, and ggml's threads wait for each other after every operation: beyond this
@@ -79,24 +79,23 @@ const ENCODERS: &[&str] = &[
 const MAP_ALIGNMENT: u64 = 32;
 
 pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>> {
-    let file = WeightFile::of_bytes(source.bytes.clone())?;
+    let mut parts = Vec::new();
+    let file = WeightFile::of_opened(source, options.access(), &mut |part| parts.push(part))?;
+    admit(&file, options)?;
     let facts = Facts::read(&file)?;
-    admit(&facts, options)?;
     let metadata: BTreeMap<String, String> =
         file.metadata().iter().map(|(key, value)| (key.to_owned(), in_words(value))).collect();
-    let (data_start, alignment) = (file.data_start(), file.alignment());
+    let [first, further @ ..] = &*parts else { return Err(Error::backend("a model without a file")) };
+    let start = first.file.as_ref().map_or(0, |(_, start)| *start);
+    let aligned = |tensor: TensorEntry<'_>| (start + tensor.place().start).is_multiple_of(MAP_ALIGNMENT);
+    let in_place = file.tensors().all(aligned);
     drop(file);
     let mut plan = plan(&facts, options)?;
-    let memory = memory(&facts, &plan);
-    plan.context_bytes = memory.context.saturating_add(memory.scratch);
-    let cache = if plan.generates { facts.cache_elements.saturating_mul(2) } else { 0 };
-    plan.bytes_per_token = estimate::bytes_per_token(&facts).saturating_add(cache);
+    let memory = estimate::estimate(&facts, &plan);
     afford(memory, options)?;
-    let digest = source.digest(options)?;
-    let file_name = source.name.clone();
-    let start = source.file.as_ref().map_or(0, |(_, start)| *start);
-    let in_place = alignment >= MAP_ALIGNMENT && (start + data_start).is_multiple_of(MAP_ALIGNMENT);
-    let model = Arc::new(load(source, options, in_place)?);
+    let digest = first.digest_with(further.iter().map(|part| part.bytes.as_slice()), options)?;
+    let file_name = name_of(first, parts.len());
+    let model = Arc::new(load(parts, options, in_place)?);
     if model.tokens() != facts.vocabulary.tokens {
         return Err(Error::backend("llama.cpp counts other tokens than the file has"));
     }
@@ -112,17 +111,16 @@ pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>>
     let name = metadata.get("general.name").filter(|name| !name.is_empty()).unwrap_or(&file_name);
     let mut provenance = Provenance::new(name.clone(), digest, "gguf", native::version());
     provenance.version = metadata.get("general.version").cloned();
-    let embeds = facts.pooling == Pooling::PerText;
     let mut spec = Spec::new(provenance);
     spec.abilities = Abilities {
         tensors: false,
         generate: plan.generates,
         chat: plan.generates && template.is_ok(),
-        embed: embeds,
+        embed: plan.embeds,
         interrupt: true,
     };
     spec.context_tokens = Some(plan.context);
-    spec.embedding_size = embeds.then(|| u32::try_from(model.embedding_size()).unwrap_or(0));
+    spec.embedding_size = plan.embeds.then(|| u32::try_from(model.embedding_size()).unwrap_or(0));
     spec.memory = memory;
     spec.metadata = metadata;
     let link = Arc::new(worker::start(model.clone(), plan)?);
@@ -131,27 +129,25 @@ pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>>
 
 /// What [`open`] would estimate, or refuse the file for.
 pub(super) fn foresee(file: &WeightFile, options: &Options) -> Result<MemoryEstimate> {
+    admit(file, options)?;
     let facts = Facts::read(file)?;
-    admit(&facts, options)?;
-    Ok(memory(&facts, &plan(&facts, options)?))
+    Ok(estimate::estimate(&facts, &plan(&facts, options)?))
 }
 
 /// llama.cpp asserts what it needs of a model's tensors, and an assertion that fails ends the process. Of these
-/// architectures all of it is checked here; another one takes an app that knows which file it means.
-fn admit(facts: &Facts, options: &Options) -> Result<()> {
-    if tensors::is_usual(&facts.architecture) || options.digest.is_some() {
-        return Ok(());
+/// architectures all of it is checked here; another one takes an app that knows which file it means. Comes before the
+/// keys are judged, which another one may spell in another way.
+fn admit(file: &WeightFile, options: &Options) -> Result<()> {
+    match file.metadata().text("general.architecture")? {
+        Some(architecture) if !tensors::is_usual(architecture) && options.digest.is_none() => {
+            Err(Error::unsupported(format!(
+                "architecture '{architecture}': expected one of {}; a file of another one opens if its digest is given",
+                tensors::USUAL.join(", ")
+            )))
+        }
+        // Its absence is for `Facts` to tell.
+        _ => Ok(()),
     }
-    Err(Error::unsupported(format!(
-        "architecture '{}': expected one of {}; a file of another one opens if its digest is given",
-        facts.architecture,
-        tensors::USUAL.join(", ")
-    )))
-}
-
-fn memory(facts: &Facts, plan: &Plan) -> MemoryEstimate {
-    let cells = u64::from(Division::most_cells(plan));
-    estimate::estimate(facts, cells, plan.parallel.into(), plan.generates)
 }
 
 /// How the model will be served.
@@ -170,33 +166,49 @@ fn plan(facts: &Facts, options: &Options) -> Result<Plan> {
     let context = within("context_tokens", options.context_tokens, LEAST_CONTEXT.min(most), most)?
         .unwrap_or(most.min(Options::DEFAULT_CONTEXT_TOKENS));
     let generates = !ENCODERS.contains(&&*facts.architecture);
-    Ok(Plan {
+    let mut plan = Plan {
         context,
         parallel,
         threads,
         text: context,
         generates,
+        embeds: facts.pooling == Pooling::PerText,
         reuses: true,
-        context_bytes: 0,
-        bytes_per_token: 0,
-    })
+        generation: Needs::default(),
+        embedding: Embedding::new(facts, generates),
+    };
+    plan.generation = estimate::generation(facts, &plan);
+    Ok(plan)
 }
 
-/// Loads from the descriptor that was validated, or from the bytes that were.
-fn load(source: Source, options: &Options, in_place: bool) -> Result<Model> {
+/// The name of the file; of a split model, what all its parts' names begin with.
+fn name_of(first: &Source, parts: usize) -> String {
+    let name = first.name.strip_suffix(&format!("-00001-of-{parts:05}")).filter(|_| parts > 1);
+    name.unwrap_or(&first.name).to_owned()
+}
+
+/// Loads from the descriptors that were validated, or from the bytes that were.
+fn load(mut parts: Vec<Source>, options: &Options, in_place: bool) -> Result<Model> {
     let cancelled = || options.cancel.as_ref().is_some_and(crate::Cancel::is_cancelled);
     let mut go_on = |done: f32| {
         options.tell(OpenProgress::Load(done));
         !cancelled()
     };
+    let mapped = options.map == Map::Mapped && in_place;
+    if parts.len() > 1 {
+        // llama.cpp maps or reads for itself; two copies would be one too many.
+        let files = parts.into_iter().filter_map(|part| part.file.map(|(file, _)| file)).collect();
+        return Model::load(&Input::Parts(Parts::new(files)?), mapped, &mut go_on);
+    }
+    let Some(source) = parts.pop() else { return Err(Error::backend("a model without a file")) };
     match &source.file {
         Some((file, start)) => {
             let stream = Stream::of_file(file, *start)?;
-            // llama.cpp maps or reads for itself; two copies would be one too many.
+            // As above.
             drop(source.bytes);
-            Model::load(&stream, options.map == Map::Mapped && in_place, &mut go_on)
+            Model::load(&Input::One(stream), mapped, &mut go_on)
         }
-        None => Model::load(&Stream::of_bytes(source.bytes.as_slice())?, false, &mut go_on),
+        None => Model::load(&Input::One(Stream::of_bytes(source.bytes.as_slice())?), false, &mut go_on),
     }
 }
 

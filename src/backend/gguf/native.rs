@@ -17,7 +17,7 @@ use std::sync::Once;
 
 use llama_cpp_sys_2 as sys;
 
-use super::stream::Stream;
+use super::stream::Input;
 use crate::{Code, Error, Result};
 
 /// A token id, as llama.cpp counts them.
@@ -60,11 +60,11 @@ unsafe impl Send for Model {}
 unsafe impl Sync for Model {}
 
 impl Model {
-    /// Loads what `stream` gives; `mapped` leaves the weights in the file. `go_on` is told how far it is, from 0 to 1,
+    /// Loads what `input` gives; `mapped` leaves the weights in the file. `go_on` is told how far it is, from 0 to 1,
     /// and ends the loading by returning false.
     ///
     /// Errors: `Corrupt`, `Unsupported`, `OutOfMemory` or `Io` by what llama.cpp reports, `Cancelled`.
-    pub(super) fn load(stream: &Stream<'_>, mapped: bool, go_on: &mut dyn FnMut(f32) -> bool) -> Result<Self> {
+    pub(super) fn load(input: &Input<'_>, mapped: bool, go_on: &mut dyn FnMut(f32) -> bool) -> Result<Self> {
         init();
         let mut progress = Progress { go_on, stopped: false, panicked: false };
         // SAFETY: returns plain data.
@@ -73,9 +73,16 @@ impl Model {
         params.progress_callback = Some(loading);
         params.progress_callback_user_data = (&raw mut progress).cast();
         FAULTS.with_borrow_mut(Vec::clear);
-        // SAFETY: the stream is open and stays so during the call, which keeps no reference to it; so does `progress`.
-        // C++ exceptions are caught inside.
-        let model = unsafe { sys::llama_model_load_from_file_ptr(stream.as_ptr().cast(), params) };
+        let model = match input {
+            // SAFETY: the stream is open and stays so during the call, which keeps no reference to it; so does
+            // `progress`. C++ exceptions are caught inside.
+            Input::One(stream) => unsafe { sys::llama_model_load_from_file_ptr(stream.as_ptr().cast(), params) },
+            Input::Parts(parts) => {
+                let mut paths: Vec<*const c_char> = parts.paths().iter().map(|path| path.as_ptr()).collect();
+                // SAFETY: as above; there are so many paths, each NUL-terminated, and the call copies them.
+                unsafe { sys::llama_model_load_from_splits(paths.as_mut_ptr(), paths.len(), params) }
+            }
+        };
         let Some(ptr) = NonNull::new(model) else { return Err(progress.failure()) };
         // SAFETY: the model is alive. Its vocabulary is a member of it, so the pointer is never null.
         let vocabulary = unsafe { sys::llama_model_get_vocab(ptr.as_ptr()) };
@@ -241,7 +248,7 @@ fn kind_of(faults: &[String]) -> Code {
         Code::Unsupported
     } else if has(&["allocate", "bad_alloc", "out of memory"]) {
         Code::OutOfMemory
-    } else if has(&["mmap failed", "read error", "seek error", "ftell error"]) {
+    } else if has(&["mmap failed", "read error", "seek error", "ftell error", "failed to open"]) {
         Code::Io
     } else if has(&["no backends are loaded", "no CPU backend"]) {
         Code::Backend

@@ -21,7 +21,7 @@ const LEAST_LEFT: usize = 8;
 /// Copying a stream costs about as much as computing so many tokens.
 const WORTH_A_COPY: usize = 32;
 /// llama.cpp rounds the length of a stream up to this.
-const LENGTH_UNIT: u32 = 256;
+pub(super) const LENGTH_UNIT: u32 = 256;
 
 pub(super) struct State {
     pub(super) context: Context,

@@ -1,15 +1,66 @@
-//! A model's bytes as the `FILE*` that llama.cpp loads from.
+//! A model's bytes as what llama.cpp loads from: a `FILE*`, or paths that stand for open descriptors.
 
 #![expect(unsafe_code, reason = "C streams over a descriptor or over memory")]
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::ptr::NonNull;
 
+use crate::weights::is_same;
 use crate::{Error, Result};
+
+/// What a model is loaded from.
+#[derive(Debug)]
+pub(super) enum Input<'a> {
+    /// One file, or bytes.
+    One(Stream<'a>),
+    /// The files of a split model.
+    Parts(Parts),
+}
+
+/// The open files of a split model, in order. llama.cpp takes paths of them only, so each gets the one that the system
+/// has for its descriptor: whatever happens to the file's own path, it is the file that was validated.
+#[derive(Debug)]
+pub(super) struct Parts {
+    paths: Vec<CString>,
+    /// Open as long as the paths are to lead to them.
+    #[expect(dead_code, reason = "held for what they are closed by")]
+    files: Vec<File>,
+}
+
+impl Parts {
+    /// Errors: `Unsupported` where the system does not open a descriptor by a path, `Io`.
+    pub(super) fn new(files: Vec<File>) -> Result<Self> {
+        let mut paths = Vec::with_capacity(files.len());
+        for mut file in &files {
+            // Some systems give a duplicate, and llama.cpp begins to read where that stands.
+            file.rewind().map_err(|e| Error::io("model file", e))?;
+            let path = by_descriptor(file);
+            let (own, again) = (file.metadata(), File::open(&path).and_then(|file| file.metadata()));
+            if !own.is_ok_and(|own| again.is_ok_and(|again| is_same(&own, &again))) {
+                return Err(Error::unsupported(format!(
+                    "a model in {} files: expected a system that opens them as '{path}'",
+                    files.len()
+                )));
+            }
+            paths.push(CString::new(path).map_err(|e| Error::backend(e.to_string()))?);
+        }
+        Ok(Self { paths, files })
+    }
+
+    pub(super) fn paths(&self) -> &[CString] {
+        &self.paths
+    }
+}
+
+/// The path under which the system has an open file.
+fn by_descriptor(file: &File) -> String {
+    let folder = if cfg!(any(target_os = "linux", target_os = "android")) { "/proc/self/fd" } else { "/dev/fd" };
+    format!("{folder}/{}", file.as_raw_fd())
+}
 
 /// An open C stream, placed where the model begins.
 #[derive(Debug)]
@@ -67,12 +118,11 @@ impl Drop for Stream<'_> {
 fn reopen(file: &File) -> Result<File> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
-        use std::os::unix::fs::MetadataExt;
         let same = |a: &File, b: &File| match (a.metadata(), b.metadata()) {
-            (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+            (Ok(a), Ok(b)) => is_same(&a, &b),
             _ => false,
         };
-        if let Ok(own) = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
+        if let Ok(own) = File::open(by_descriptor(file))
             && same(file, &own)
         {
             return Ok(own);

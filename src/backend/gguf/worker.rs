@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel};
 
 use super::embedder::{EmbedJob, Embedder};
+use super::estimate::{Embedding, Needs};
 use super::generator::Generator;
 use super::lane::Lane;
 use super::native::Model;
@@ -38,11 +39,12 @@ pub(super) struct Plan {
     /// The longest text to embed, in tokens.
     pub(super) text: u32,
     pub(super) generates: bool,
+    pub(super) embeds: bool,
     /// Whether what a run computed can serve the next one that begins alike.
     pub(super) reuses: bool,
-    /// What the context takes with its buffers, and what a token of an embedding context takes, by estimate.
-    pub(super) context_bytes: u64,
-    pub(super) bytes_per_token: u64,
+    /// What the context of all generations takes, and what contexts to embed with do, by estimate.
+    pub(super) generation: Needs,
+    pub(super) embedding: Embedding,
 }
 
 struct Worker {

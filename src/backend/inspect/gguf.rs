@@ -1,10 +1,10 @@
 //! GGUF files.
 
 use super::Inspection;
-use crate::Result;
 use crate::backend::{Backend, Format, Model, Options};
 use crate::engine::MemoryEstimate;
 use crate::weights::WeightFile;
+use crate::{Error, Result};
 
 /// llama.cpp uses weights in place only where this many bytes divide their place in the file.
 const ALIGNED: u64 = 32;
@@ -13,13 +13,25 @@ pub(super) fn inspect(model: &Model, file: &WeightFile, options: &Options) -> In
     let mut told = Inspection::of_weights(model, Format::Gguf, file);
     told.backends.extend(super::static_embedding(model, file, options));
     if told.backends.is_empty() {
-        told.backends.extend(llama(file, options));
+        match no_model(file) {
+            Ok(()) => told.backends.extend(llama(file, options)),
+            Err(e) => told.flaw = Some(e),
+        }
     }
-    let aligned = file.alignment() >= ALIGNED && file.data_start().is_multiple_of(ALIGNED);
-    if !aligned && !told.tensors.is_empty() {
+    if !file.tensors().all(|tensor| tensor.place().start.is_multiple_of(ALIGNED)) {
         told.warn(format!("its tensors are not aligned to {ALIGNED} bytes, so llama.cpp reads them into memory"));
     }
     told
+}
+
+/// Adapters, projectors and vocabularies are well-formed files; what opens a model has no use for them.
+fn no_model(file: &WeightFile) -> Result<()> {
+    match file.metadata().text("general.type")? {
+        Some(kind) if kind != "model" => {
+            Err(Error::unsupported(format!("expected a model, got a GGUF file of type '{kind}'")))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(feature = "gguf")]

@@ -1,20 +1,22 @@
 //! What a model file holds, told without loading a runtime.
 
 mod gguf;
+mod metadata;
 mod onnx;
 mod safetensors;
 
-use std::path::Path;
+pub use metadata::MetadataValue;
 
-use super::{Backend, Format, Model, Options, in_words};
+use super::{Backend, Format, Model, Options, model_of};
 use crate::engine::{MemoryEstimate, Port};
 use crate::weights::{Source, WeightFile};
 use crate::{Code, Error, Result};
 
 /// What a model file holds, and what stands against opening it.
 ///
-/// From the file's header alone: no weight is read and no native code runs. What is a list here stands in the file's
-/// order.
+/// No native code runs, and of most files the header alone is read. Of a static-embedding model the tokenizer is read,
+/// too, and the numbers beside its table; of a [packed](super::pack) model the weights, once, for their digest. What is a
+/// list here stands in the file's order.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Inspection {
@@ -24,8 +26,8 @@ pub struct Inspection {
     pub format: Format,
     /// Bytes of the file; of all its parts, if it has further ones.
     pub bytes: u64,
-    /// Keys and values. Numbers and texts as they are; of a list, what is in it and how many: `string[32000]`.
-    pub metadata: Vec<(String, String)>,
+    /// Keys and values.
+    pub metadata: Vec<(String, MetadataValue)>,
     /// The weights.
     pub tensors: Vec<TensorInfo>,
     /// The inputs of an ONNX graph.
@@ -51,11 +53,13 @@ pub struct Inspection {
 pub struct TensorInfo {
     /// Its name.
     pub name: String,
-    /// The type of its elements, as the format spells it: `q4_K`, `f16`, `float8`.
+    /// The type of its elements. As their formats spell it, `Q4_K` and `F16` of GGUF, `BF16` and `F8_E4M3` of
+    /// safetensors; of ONNX as [`DType`](crate::DType) spells it, `f16`, or `float8` for what it has not. A tensor of a
+    /// packed model that is blocks has the type that it has in the weight file: `Q4_0`.
     pub element: String,
     /// Its dimensions, the slowest first, as a framework prints them; GGUF files hold them the other way around.
     pub shape: Vec<u64>,
-    /// Bytes that it takes in the file.
+    /// Bytes that it takes in the file that it is in.
     pub bytes: u64,
     /// The file beside the model that holds it, if it is not in the file itself.
     pub location: Option<String>,
@@ -89,7 +93,7 @@ impl Inspection {
     fn of_weights(model: &Model, format: Format, file: &WeightFile) -> Self {
         let bytes = file.files().iter().map(|bytes| bytes.as_slice().len() as u64).sum();
         let mut told = Self::new(&model.name, format, bytes);
-        told.metadata = file.metadata().iter().map(|(key, value)| (key.to_owned(), in_words(value))).collect();
+        told.metadata = file.metadata().iter().map(|(key, value)| (key.to_owned(), MetadataValue::of(value))).collect();
         for tensor in file.tensors() {
             told.tensors.push(TensorInfo {
                 name: tensor.name().to_owned(),
@@ -114,12 +118,13 @@ impl Inspection {
     }
 }
 
-/// Tells what a GGUF, ONNX or safetensors file holds, without loading a runtime. Of `options`, how the file comes into
-/// memory counts, and what the memory estimate depends on.
+/// Tells what a GGUF, ONNX or safetensors file holds, without loading a runtime; a folder is told about as
+/// [`open`](super::open) opens it. Of `options`, how the file comes into memory counts, what the memory estimate depends
+/// on, and, while weights are digested, cancel and progress.
 ///
 /// Errors: as [`open`](super::open) for a file that is not there or cannot be read; `Corrupt` for one that breaks its
-/// format's rules so that it cannot even be listed; `Unsupported` for another format. A file that can be listed and
-/// still breaks a rule has an [`Inspection::flaw`].
+/// format's rules so that it cannot even be listed; `Unsupported` for another format; `Cancelled`. A file that can be
+/// listed and still breaks a rule has an [`Inspection::flaw`].
 ///
 /// ```no_run
 /// use selvedge::{Options, backend::inspect};
@@ -130,43 +135,41 @@ impl Inspection {
 /// # Ok::<(), selvedge::Error>(())
 /// ```
 pub fn inspect(source: impl Into<Source>, options: &Options) -> Result<Inspection> {
-    let source = super::in_folder(source.into());
-    let path = if let Source::Path(path) = &source { Some(path.clone()) } else { None };
-    let model = Model::open(source, options.access())?;
-    let told = look(&model, path.as_deref(), options).map_err(|e| e.during(format!("inspecting '{}'", model.name)))?;
+    let model = model_of(source.into(), options.access())?;
+    let told = look(&model, options).map_err(|e| e.during(format!("inspecting '{}'", model.name)))?;
     Ok(judged(told))
 }
 
-fn look(model: &Model, path: Option<&Path>, options: &Options) -> Result<Inspection> {
+fn look(model: &Model, options: &Options) -> Result<Inspection> {
     let format = Format::probe(model.bytes.as_slice())?;
     if format == Format::Onnx {
         return onnx::inspect(model, options)
             .map_err(|e| e.during("reading it as ONNX, having no sign of another format"));
     }
-    let whole = match path {
-        Some(path) => WeightFile::open(path, options.access()),
-        None => WeightFile::of_bytes(model.bytes.clone()),
-    };
-    let (file, flaw) = match whole {
+    let (file, flaw) = match WeightFile::of_opened(model.again()?, options.access(), &mut drop) {
         Ok(file) => (file, None),
         // A part of a split file is worth a look, too; an index alone lists nothing.
         Err(e) if e.code() == Code::NotFound => match WeightFile::of_bytes(model.bytes.clone()) {
             Ok(file) => (file, Some(e)),
             Err(_) => return Err(Error::corrupt(e.message().to_owned()).because(e)),
         },
+        // Without a path nobody can look for the rest.
+        Err(e) if e.code() == Code::Unsupported && model.folder.is_none() => {
+            (WeightFile::of_bytes(model.bytes.clone()).map_err(|_| e)?, None)
+        }
         Err(e) => return Err(e),
     };
     let mut told = match format {
         Format::Gguf => gguf::inspect(model, &file, options),
         _ => safetensors::inspect(model, &file, options),
     };
-    told.flaw = flaw;
+    told.flaw = flaw.or(told.flaw);
     Ok(told)
 }
 
 /// What the backends say becomes the verdict on the file: what one finds to be broken is broken for all.
 fn judged(mut told: Inspection) -> Inspection {
-    if told.backends.is_empty() {
+    if told.backends.is_empty() && told.flaw.is_none() {
         told.warn(match told.format {
             Format::Gguf => {
                 "this build lacks the feature 'gguf': it cannot open the file, and has not checked whether its metadata \

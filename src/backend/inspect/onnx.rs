@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{Inspection, TensorInfo};
-use crate::Result;
+use super::{Inspection, MetadataValue, TensorInfo};
+use crate::backend::pack::WEIGHTS;
+use crate::backend::packed::{Packed, Runtime, Weights};
 use crate::backend::proto::{self, Declared, External};
 use crate::backend::{Backend, Format, Model, Options};
 use crate::engine::MemoryEstimate;
+use crate::{Code, Error, Result};
 
 /// The domains whose operators runtimes know without help.
 const KNOWN_DOMAINS: &[&str] = &["", "ai.onnx.ml", "com.microsoft"];
@@ -15,7 +17,18 @@ pub(super) fn inspect(model: &Model, options: &Options) -> Result<Inspection> {
     let file = model.bytes.as_slice().len() as u64;
     let mut declared = proto::list(model.bytes.as_slice())?;
     let mut told = Inspection::new(&model.name, Format::Onnx, file);
-    told.backends = backends(&declared, file);
+    let weights = match Weights::open(model, options) {
+        Ok(Some(weights)) => Some(weights),
+        Ok(None) => {
+            told.flaw = declared.refuse_blocks().err();
+            None
+        }
+        Err(e) if e.code() == Code::Cancelled => return Err(e),
+        Err(e) => refused(e, &mut told),
+    };
+    if told.backends.is_empty() && told.flaw.is_none() {
+        told.backends = backends(&declared, model, weights.as_ref());
+    }
     told.tensors = std::mem::take(&mut declared.initializers)
         .into_iter()
         .map(|weight| TensorInfo {
@@ -26,10 +39,15 @@ pub(super) fn inspect(model: &Model, options: &Options) -> Result<Inspection> {
             location: weight.location,
         })
         .collect();
-    told.metadata.push(("ir_version".into(), declared.ir_version.to_string()));
-    told.metadata.extend(declared.version.take().map(|version| ("model_version".into(), version)));
-    told.metadata.extend(std::mem::take(&mut declared.metadata));
-    external(&declared, model, options, &mut told);
+    if let Some(weights) = &weights {
+        as_blocks(&mut told, weights, model);
+    }
+    told.metadata.push(("ir_version".into(), MetadataValue::Integer(declared.ir_version.into())));
+    let version = declared.version.take().map(|v| v.parse().map_or(MetadataValue::Text(v), MetadataValue::Integer));
+    told.metadata.extend(version.map(|version| ("model_version".into(), version)));
+    let texts = std::mem::take(&mut declared.metadata).into_iter();
+    told.metadata.extend(texts.map(|(key, text)| (key, MetadataValue::Text(text))));
+    external(&declared, model, weights.as_ref(), options, &mut told);
     let used: BTreeSet<&str> = declared.operators.iter().filter_map(|op| op.rsplit_once(':')).map(|(d, _)| d).collect();
     for domain in declared.opsets.keys().filter(|d| !KNOWN_DOMAINS.contains(&&***d)) {
         if used.contains(&**domain) {
@@ -46,8 +64,35 @@ pub(super) fn inspect(model: &Model, options: &Options) -> Result<Inspection> {
     Ok(told)
 }
 
+/// What stands against a packed model: for one of a form that is not known, or that lies in no folder, what every
+/// backend says.
+fn refused(e: Error, told: &mut Inspection) -> Option<Weights> {
+    if e.code() == Code::Unsupported {
+        let built = [Backend::Tract, Backend::Onnx].into_iter().filter(|backend| backend.is_built());
+        told.backends = built.map(|backend| (backend, Err(Error::unsupported(e.message().to_owned())))).collect();
+    } else {
+        told.flaw = Some(e);
+    }
+    None
+}
+
+/// Gives tensors that are blocks the type and the bytes that they have in the weight file.
+fn as_blocks(told: &mut Inspection, weights: &Weights, model: &Model) {
+    match weights.listed(model) {
+        Ok(blocks) => {
+            let beside = |tensor: &&mut TensorInfo| tensor.location.as_deref() == Some(WEIGHTS);
+            for tensor in told.tensors.iter_mut().filter(beside) {
+                if let Some((tensor_type, bytes)) = blocks.get(&*tensor.name) {
+                    (tensor.element, tensor.bytes) = (tensor_type.to_string(), *bytes);
+                }
+            }
+        }
+        Err(e) => told.flaw = Some(e),
+    }
+}
+
 /// Looks for the files that the model needs beside it.
-fn external(declared: &Declared, model: &Model, options: &Options, told: &mut Inspection) {
+fn external(declared: &Declared, model: &Model, weights: Option<&Weights>, options: &Options, told: &mut Inspection) {
     if declared.external.is_empty() {
         return;
     }
@@ -55,38 +100,52 @@ fn external(declared: &Declared, model: &Model, options: &Options, told: &mut In
         told.warn("it has tensors in other files, which are found only if it is opened by its path");
         return;
     }
-    match External::open_all(&declared.external, model, options.map) {
+    let open = weights.map(Weights::files).unwrap_or_default();
+    match External::open_others(&declared.external, model, options.map, open) {
         Ok(files) => {
             told.bytes += files.values().map(|bytes| bytes.as_slice().len() as u64).sum::<u64>();
             let names: Vec<&str> = files.keys().map(|name| &**name).collect();
             told.warn(format!("it needs, beside it: {}", names.join(", ")));
         }
         // Whoever has the file has not all of the model.
-        Err(e) => told.flaw = Some(e),
+        Err(e) => drop(told.flaw.get_or_insert(e)),
     }
 }
 
-/// Tract first, as `open` goes about it.
-fn backends(declared: &Declared, file: u64) -> Vec<(Backend, Result<MemoryEstimate>)> {
-    [tract(declared), onnx(declared, file)].into_iter().flatten().collect()
+/// Tract first, as `open` goes about it. What they are given of a packed model is a graph for each.
+fn backends(declared: &Declared, model: &Model, weights: Option<&Weights>) -> Vec<(Backend, Result<MemoryEstimate>)> {
+    let foresee = |runtime: Runtime, estimate: Estimate| match weights {
+        None => estimate(declared, model.bytes.as_slice().len() as u64, 0),
+        Some(weights) => {
+            let packed = Packed::with(weights, model, runtime)?;
+            let graph = packed.graph.as_slice();
+            estimate(&proto::read(graph)?, graph.len() as u64, packed.arena_len)
+        }
+    };
+    [(Backend::Tract, Runtime::Tract, tract as Estimate), (Backend::Onnx, Runtime::OnnxRuntime, onnx)]
+        .into_iter()
+        .filter(|(backend, ..)| backend.is_built())
+        .map(|(backend, runtime, estimate)| (backend, foresee(runtime, estimate)))
+        .collect()
 }
 
+/// Of what a graph declares, its bytes, and those of its arena.
+type Estimate = fn(&Declared, u64, u64) -> Result<MemoryEstimate>;
+
 #[cfg(feature = "tract")]
-fn tract(declared: &Declared) -> Option<(Backend, Result<MemoryEstimate>)> {
-    Some((Backend::Tract, crate::backend::tract::foresee(declared)))
+fn tract(declared: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
+    crate::backend::tract::foresee(declared)
 }
 
 #[cfg(feature = "onnx")]
-fn onnx(declared: &Declared, file: u64) -> Option<(Backend, Result<MemoryEstimate>)> {
-    Some((Backend::Onnx, Ok(crate::backend::onnx::estimate(declared, file))))
-}
+use crate::backend::onnx::foresee as onnx;
 
 #[cfg(not(feature = "tract"))]
-fn tract(_: &Declared) -> Option<(Backend, Result<MemoryEstimate>)> {
-    None
+fn tract(_: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
+    Err(crate::backend::not_built(Backend::Tract))
 }
 
 #[cfg(not(feature = "onnx"))]
-fn onnx(_: &Declared, _: u64) -> Option<(Backend, Result<MemoryEstimate>)> {
-    None
+fn onnx(_: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
+    Err(crate::backend::not_built(Backend::Onnx))
 }

@@ -37,18 +37,12 @@ use session::{Loading, Session};
 pub(super) fn open(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
     let packed = Packed::read(&model, options, packed::Runtime::OnnxRuntime)?;
     let graph = packed.as_ref().map_or(&model.bytes, |packed| &packed.graph).clone();
-    let len = graph.as_slice().len();
-    if len > i32::MAX as usize {
-        return Err(Error::unsupported(format!(
-            "expected at most 2 GiB, which is the most a message of protocol buffers can have, got {len} bytes: larger \
-             models keep their weights in external data"
-        )));
-    }
+    let len = graph.as_slice().len() as u64;
+    expect_a_message(len)?;
     let mut declared = proto::read(graph.as_slice())?;
     declared.refuse_blocks()?;
-    // The arena is there during the load, beside the runtime's copy of it.
     let arena_len = packed.as_ref().map_or(0, |packed| packed.arena_len);
-    let memory = estimate(&declared, (len as u64).saturating_add(arena_len / 2));
+    let memory = estimate(&declared, len, arena_len);
     afford(memory, options)?;
     let threads = threads(options)?;
     let runtime = Runtime::get(options.onnxruntime.as_deref())?;
@@ -139,10 +133,29 @@ impl Run for TensorRun {
     }
 }
 
+/// What [`open`] would estimate, or refuse the file for: a graph of so many bytes, with an arena if it is packed.
+pub(super) fn foresee(declared: &Declared, file: u64, arena: u64) -> Result<MemoryEstimate> {
+    expect_a_message(file)?;
+    Ok(estimate(declared, file, arena))
+}
+
+fn expect_a_message(len: u64) -> Result<()> {
+    if len > i32::MAX as u64 {
+        return Err(Error::unsupported(format!(
+            "expected at most 2 GiB, which is the most a message of protocol buffers can have, got {len} bytes: larger \
+             models keep their weights in external data"
+        )));
+    }
+    Ok(())
+}
+
 /// What a load needs at its peak, as measured with ONNX Runtime 1.31: twice the file, parsed and taken apart; the
 /// weights in the form that the CPU computes with; the same once more, reordered for its kernels; and 8 MiB. One
 /// or both of the middle two stay; activations, which a file does not tell, fit into what the load frees.
-pub(super) fn estimate(declared: &Declared, file: u64) -> MemoryEstimate {
+///
+/// The arena of a packed model is there during the load, beside the runtime's copy of it.
+fn estimate(declared: &Declared, file: u64, arena: u64) -> MemoryEstimate {
+    let file = file.saturating_add(arena / 2);
     let uses = |op: &str| declared.operators.contains(op);
     // f16 is computed in f32; weights that are only dequantized, int8 mostly, are folded into f32.
     let growth = match (uses("DequantizeLinear") && !uses("QuantizeLinear"), declared.half) {

@@ -6,9 +6,6 @@ use crate::backend::proto::Graph;
 use crate::kernel::Format;
 use crate::{Error, Result};
 
-/// What Q4_0 takes for a weight.
-const LEAST: f64 = 4.5;
-
 /// Gives matrices Q8_0 instead of Q4_0, the one that is read last first, as far as all blocks together keep to
 /// [`Packing::mean_bits`]; one that does not fit is passed over. Tables of Gather stay in Q4_0.
 ///
@@ -20,8 +17,9 @@ const LEAST: f64 = 4.5;
 /// Errors: `InvalidArgument` if the bits are fewer than Q4_0 has.
 pub(super) fn mix(plans: &mut [Plan<'_>], graph: &Graph<'_>, packing: &Packing) -> Result<()> {
     let mean = packing.mean_bits;
-    if mean.is_nan() || mean < LEAST {
-        return Err(Error::invalid(format!("mean_bits: expected {LEAST} or more, got {mean}")));
+    let least = Packing::LEAST_MEAN_BITS;
+    if mean.is_nan() || mean < least {
+        return Err(Error::invalid(format!("mean_bits: expected {least} or more, got {mean}")));
     }
     let weights: f64 = plans.iter().map(|plan| plan.weights() as f64).sum();
     let mut left = weights * mean - plans.iter().map(|plan| plan.bits(plan.format)).sum::<f64>();

@@ -65,7 +65,6 @@ mod tests;
 
 use std::path::Path;
 
-#[cfg(any(feature = "onnx", feature = "tract"))]
 pub(super) use survey::Layout;
 
 use super::proto::{self, External, Graph};
@@ -163,6 +162,9 @@ impl Packing {
     /// The [`Packing::min_elements`] of a new packing.
     pub const DEFAULT_MIN_ELEMENTS: u64 = 1024;
 
+    /// The least [`Packing::mean_bits`]: all in 4 bits, with their scales.
+    pub const LEAST_MEAN_BITS: f64 = 4.5;
+
     /// The [`Packing::mean_bits`] of a new packing.
     pub const DEFAULT_MEAN_BITS: f64 = 6.25;
 
@@ -256,6 +258,8 @@ pub struct Report {
     pub packed: Vec<PackedTensor>,
     /// The tensors that did not, in the graph's order.
     pub kept: Vec<KeptTensor>,
+    /// The patterns of `only`, `keep` and `finer` that no tensor goes by: typing errors, as a rule.
+    pub unmatched: Vec<String>,
 }
 
 /// A tensor that became blocks.
@@ -294,7 +298,8 @@ pub struct KeptTensor {
     pub reason: String,
 }
 
-/// Packs an ONNX model into a new folder `to`, and tells `progress` how far it is.
+/// Packs an ONNX model into a new folder `to`, and tells `progress` how far it is. For a folder, the `model.onnx` in it
+/// is packed.
 ///
 /// The folder appears when it is complete: it is written under another name beside, made durable, and moved. A process
 /// that is killed leaves nothing of that name, or what was there before, or all of it; what it was writing stays beside as
@@ -302,9 +307,9 @@ pub struct KeptTensor {
 /// that was there as `.NAME.PROCESS.old`.
 ///
 /// Errors: `InvalidArgument` if `to` exists ([`Packing::overwrite`]), the model is packed, or [`Packing::mean_bits`] is
-/// less than 4.5; `Corrupt` for a file that
+/// less than 4.5; `NotFound` for a model, or a folder for `to` to be in, that is not there; `Corrupt` for a file that
 /// is no valid ONNX model; `Unsupported` for GGUF, for a model in which there is nothing to pack, for external data in
-/// sub-graphs, and if the graph exceeds 2 GiB without its packed weights; `NotFound`, `Io`, `Cancelled`.
+/// sub-graphs, and if the graph exceeds 2 GiB without its packed weights; `Io`, `Cancelled`.
 ///
 /// ```
 /// # let folder = std::env::temp_dir().join(format!("selvedge-doc-pack-{}", std::process::id()));
@@ -325,7 +330,7 @@ pub fn pack(
     packing: &Packing,
     mut progress: impl FnMut(PackProgress<'_>),
 ) -> Result<Report> {
-    let model = Opened::open(source.into(), Access::new())?;
+    let model = super::model_of(source.into(), Access::new())?;
     let name = model.name.clone();
     let to = to.as_ref();
     pack_model(&model, to, packing, &mut progress)

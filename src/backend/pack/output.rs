@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::mix::mix;
 use super::slim::Slim;
-use super::survey::{Plan, Stays, survey};
+use super::survey::{Plan, Stays, survey, unmatched};
 use super::{GRAPH, KeptTensor, PackProgress, PackedTensor, Packing, Report, Scheme, WEIGHTS, encode};
 use crate::backend::proto::{Graph, TensorHead, unique};
 use crate::engine::{Call, Digest};
@@ -67,7 +67,8 @@ impl<'a> Model<'a> {
             bytes: tensor.check().unwrap_or(0),
             reason: why,
         });
-        Ok(Report { scheme: packing.scheme, before: self.before, after, packed, kept: kept.collect() })
+        let unmatched = unmatched(&self.graph, packing)?;
+        Ok(Report { scheme: packing.scheme, before: self.before, after, packed, kept: kept.collect(), unmatched })
     }
 
     fn plan(&self, packing: &Packing) -> Result<(Vec<Plan<'a>>, Vec<Stays<'a>>)> {
@@ -89,6 +90,8 @@ impl<'a> Model<'a> {
             }
         }
         if plans.is_empty() {
+            // What would have been worth it stands first.
+            stays.sort_by_key(|s| std::cmp::Reverse(s.tensor.check().unwrap_or(0)));
             let mut why: Vec<String> = stays.iter().map(|s| format!("'{}': {}", s.tensor.name, s.why)).collect();
             if why.len() > 5 {
                 let more = why.len() - 5;
@@ -246,6 +249,14 @@ struct Folder {
 
 impl Folder {
     fn beside(to: &Path) -> Result<Self> {
+        let parent = parent(to);
+        if !parent.is_dir() {
+            let (parent, name) = (parent.display(), to.file_name().unwrap_or_default().to_string_lossy());
+            return Err(Error::new(
+                Code::NotFound,
+                format!("{parent}: expected a folder to make '{name}' in, got none"),
+            ));
+        }
         let path = unused(to, "part")?;
         fs::create_dir(&path).map_err(|e| Error::io(path.display(), e))?;
         Ok(Self { path })
@@ -268,7 +279,7 @@ impl Folder {
             }
             return Err(io(e));
         }
-        sync(to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))).map_err(io)?;
+        sync(parent(to)).map_err(io)?;
         if replaces {
             fs::remove_dir_all(&old).map_err(|e| Error::io(old.display(), e))?;
         }
@@ -290,6 +301,10 @@ impl Drop for Folder {
         // After the move there is nothing of this name.
         let _ = fs::remove_dir_all(&self.path);
     }
+}
+
+fn parent(to: &Path) -> &Path {
+    to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A hidden name beside `to` that nothing has.

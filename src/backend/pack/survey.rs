@@ -27,7 +27,6 @@ impl Layout {
         }
     }
 
-    #[cfg_attr(not(any(feature = "onnx", feature = "tract")), allow(dead_code, reason = "nothing is opened"))]
     pub(in crate::backend) fn by_name(name: &str) -> Option<Self> {
         [Layout::Rows, Layout::Columns].into_iter().find(|layout| layout.name() == name)
     }
@@ -73,6 +72,38 @@ pub(super) struct Stays<'a> {
 
 /// Judges every initializer and constant of the outermost graph.
 pub(super) fn survey<'a>(graph: &Graph<'a>, packing: &Packing) -> crate::Result<(Vec<Plan<'a>>, Vec<Stays<'a>>)> {
+    let (mut plans, mut stays) = (Vec::new(), Vec::new());
+    for Found { tensor, constant, uses } in found(graph)? {
+        match judge(graph, packing, &tensor, &uses) {
+            Ok((dims, format, layout)) => plans.push(Plan { tensor, constant, dims, format, layout, uses }),
+            Err(why) => stays.push(Stays { tensor, why }),
+        }
+    }
+    Ok((plans, stays))
+}
+
+/// The patterns that no tensor goes by, each once.
+pub(super) fn unmatched(graph: &Graph<'_>, packing: &Packing) -> crate::Result<Vec<String>> {
+    let tensors = found(graph)?;
+    let mut unmatched: Vec<String> = Vec::new();
+    for pattern in packing.only.iter().chain(&packing.keep).chain(&packing.finer) {
+        let matches = |found: &Found<'_>| goes_by(graph, std::slice::from_ref(pattern), &found.tensor, &found.uses);
+        if !unmatched.contains(pattern) && !tensors.iter().any(matches) {
+            unmatched.push(pattern.clone());
+        }
+    }
+    Ok(unmatched)
+}
+
+/// A tensor of the outermost graph.
+struct Found<'a> {
+    tensor: TensorHead<'a>,
+    /// As of a [`Plan`].
+    constant: Option<usize>,
+    uses: Vec<(usize, usize)>,
+}
+
+fn found<'a>(graph: &Graph<'a>) -> crate::Result<Vec<Found<'a>>> {
     let mut tensors: Vec<_> = graph.initializers.iter().map(|tensor| (tensor.clone(), None)).collect();
     for (i, node) in graph.nodes.iter().enumerate() {
         tensors.extend(node.constant()?.map(|tensor| (tensor, Some(i))));
@@ -83,15 +114,15 @@ pub(super) fn survey<'a>(graph: &Graph<'a>, packing: &Packing) -> crate::Result<
             readers.entry(*input).or_default().push((i, slot));
         }
     }
-    let (mut plans, mut stays) = (Vec::new(), Vec::new());
-    for (tensor, constant) in tensors {
-        let uses = readers.get(tensor.name).cloned().unwrap_or_default();
-        match judge(graph, packing, &tensor, &uses) {
-            Ok((dims, format, layout)) => plans.push(Plan { tensor, constant, dims, format, layout, uses }),
-            Err(why) => stays.push(Stays { tensor, why }),
-        }
-    }
-    Ok((plans, stays))
+    let uses = |name| readers.get(name).cloned().unwrap_or_default();
+    Ok(tensors.into_iter().map(|(tensor, constant)| Found { uses: uses(tensor.name), tensor, constant }).collect())
+}
+
+/// Whether a pattern matches the tensor's name, or name or operator of a node that reads it.
+fn goes_by(graph: &Graph<'_>, patterns: &[String], tensor: &TensorHead<'_>, uses: &[(usize, usize)]) -> bool {
+    let mut nodes = uses.iter().map(|(i, _)| &graph.nodes[*i]);
+    any_matches(patterns, tensor.name)
+        || nodes.any(|node| any_matches(patterns, node.name) || any_matches(patterns, node.op))
 }
 
 fn judge(
@@ -115,11 +146,7 @@ fn judge(
     if graph.outputs.contains(tensor.name) {
         return Err("it is an output of the model".into());
     }
-    let nodes = || uses.iter().map(|(i, _)| &graph.nodes[*i]);
-    let named = |patterns: &[String]| {
-        any_matches(patterns, tensor.name)
-            || nodes().any(|n| any_matches(patterns, n.name) || any_matches(patterns, n.op))
-    };
+    let named = |patterns: &[String]| goes_by(graph, patterns, tensor, uses);
     if !packing.only.is_empty() && !named(&packing.only) {
         return Err("no pattern of `only` matches it".into());
     }

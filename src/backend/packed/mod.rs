@@ -30,7 +30,7 @@ use super::{OpenProgress, Options};
 use crate::engine::{Call, Digest};
 use crate::kernel::Format;
 use crate::tensor::Bytes;
-use crate::weights::{Opened, WeightFile};
+use crate::weights::{Opened, TensorType, WeightFile};
 use crate::{Code, Error, Result};
 
 #[cfg(feature = "tract")]
@@ -42,9 +42,7 @@ pub(super) const ARENA: &str = "selvedge.arena";
 /// Who reads the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Runtime {
-    #[cfg_attr(not(feature = "onnx"), allow(dead_code, reason = "another backend's"))]
     OnnxRuntime,
-    #[cfg_attr(not(feature = "tract"), allow(dead_code, reason = "another backend's"))]
     Tract,
 }
 
@@ -93,13 +91,20 @@ struct Stored {
     columns: usize,
 }
 
-impl Packed {
-    /// Reads a model for `runtime`; `None` if it is not packed.
+/// The weight file of a packed model, which is the one that the graph was packed with.
+#[derive(Debug)]
+pub(super) struct Weights {
+    bytes: Bytes,
+    file: WeightFile,
+}
+
+impl Weights {
+    /// Opens the weight file of a model and checks its digest; `None` if the model is not packed.
     ///
     /// Errors: `Unsupported` without a folder to look for the weight file in, and for a version that is not known;
-    /// `NotFound` if the weight file is not there; `Corrupt` if it is not the one that the graph was packed with, or
-    /// if the two do not fit; `Cancelled`.
-    pub(super) fn read(model: &Opened, options: &Options, runtime: Runtime) -> Result<Option<Self>> {
+    /// `NotFound` if the weight file is not there; `Corrupt` if it is not the one that the graph was packed with;
+    /// `Cancelled`.
+    pub(super) fn open(model: &Opened, options: &Options) -> Result<Option<Self>> {
         let bytes = model.bytes.as_slice();
         let Some(version) = metadata(bytes, VERSION)? else { return Ok(None) };
         if version != "1" {
@@ -111,14 +116,49 @@ impl Packed {
             .ok_or_else(|| Error::new(Code::NotFound, format!("packed model: {WEIGHTS} is not there")))?;
         check(&weights, metadata(bytes, SHA256)?.unwrap_or_default(), options)?;
         let file = WeightFile::of_bytes(weights.clone()).map_err(|e| e.during(format!("opening {WEIGHTS}")))?;
-        let graph = Graph::read(bytes)?;
+        Ok(Some(Self { bytes: weights, file }))
+    }
+
+    /// The graph's tensors of blocks; `Corrupt` if one does not fit what the weight file has.
+    fn blocks<'a>(&self, graph: &Graph<'a>) -> Result<Vec<Blocks<'a>>> {
         let mut tensors = Vec::new();
         for tensor in &graph.initializers {
-            tensors.extend(Blocks::read(tensor, &file)?);
+            tensors.extend(Blocks::read(tensor, &self.file)?);
         }
+        Ok(tensors)
+    }
+
+    /// The graph's tensors of blocks by their names: type and bytes in the weight file.
+    pub(super) fn listed<'a>(&self, model: &'a Opened) -> Result<BTreeMap<&'a str, (TensorType, u64)>> {
+        let graph = Graph::read(model.bytes.as_slice())?;
+        let listed = |blocks: &Blocks<'a>| {
+            let tensor = self.file.tensor(blocks.stored)?;
+            Ok((blocks.name, (tensor.tensor_type(), tensor.bytes().len() as u64)))
+        };
+        self.blocks(&graph)?.iter().map(listed).collect()
+    }
+
+    /// The files of external data that are in memory before any is looked for.
+    pub(super) fn files(&self) -> BTreeMap<String, Bytes> {
+        BTreeMap::from([(WEIGHTS.to_string(), self.bytes.clone())])
+    }
+}
+
+impl Packed {
+    /// Reads a model for `runtime`; `None` if it is not packed. Errors: as [`Weights::open`], and `Corrupt` if the two
+    /// files do not fit.
+    pub(super) fn read(model: &Opened, options: &Options, runtime: Runtime) -> Result<Option<Self>> {
+        Weights::open(model, options)?.map(|weights| Self::with(&weights, model, runtime)).transpose()
+    }
+
+    /// As [`Packed::read`], of a model whose weight file is open.
+    pub(super) fn with(weights: &Weights, model: &Opened, runtime: Runtime) -> Result<Self> {
+        let bytes = model.bytes.as_slice();
+        let graph = Graph::read(bytes)?;
+        let (tensors, file, weights) = (weights.blocks(&graph)?, &weights.file, weights.bytes.clone());
         if tensors.is_empty() {
             let (graph, pieces) = (model.bytes.clone(), BTreeMap::new());
-            return Ok(Some(Self { graph, weights, pieces, arena_len: 0, stored: Vec::new() }));
+            return Ok(Self { graph, weights, pieces, arena_len: 0, stored: Vec::new() });
         }
         let rewritten = rewrite::rewrite(bytes, &graph, &tensors, runtime)?;
         let mut stored = Vec::with_capacity(tensors.len());
@@ -132,7 +172,7 @@ impl Packed {
             stored.push(Stored { place: start..end, format: blocks.format, rows, columns });
         }
         let graph = Bytes::shared(rewritten.bytes);
-        Ok(Some(Self { graph, weights, pieces: rewritten.pieces, arena_len: rewritten.len, stored }))
+        Ok(Self { graph, weights, pieces: rewritten.pieces, arena_len: rewritten.len, stored })
     }
 
     /// The files of external data that are in memory before any is looked for.

@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) use edit::Edit;
 pub(super) use external::External;
 pub(super) use graph::{Graph, Node};
+use prost::encoding::WireType;
 pub(super) use tensor::{FLOAT, FLOAT16, TensorHead, element_name};
 use wire::{Value, fields};
 pub(super) use write::{NewNode, external as external_tensor, inline as inline_tensor, unique};
@@ -32,6 +33,8 @@ const MAX_NODES: usize = 1_000_000;
 const MAX_DEPTH: usize = 64;
 /// Inputs, and outputs, of a graph. A table with a port for each of its columns has some thousands.
 const MAX_PORTS: usize = 1 << 14;
+/// `ModelProto`'s highest field is 26; a file with one far above is something else.
+const MAX_TAG: u32 = 1000;
 /// ONNX 1.22 defines operator set 27. A runtime that does not know a set better may take any number,
 /// so one from a distant future is refused here.
 const MAX_OPSET: i64 = 50;
@@ -106,6 +109,22 @@ pub(super) fn metadata<'a>(model: &'a [u8], key: &str) -> Result<Option<&'a str>
     Ok(found)
 }
 
+/// Whether a file may be an ONNX model, which has no magic: it begins with a field that a `ModelProto` has, or with a
+/// whole one of a later version. Four bytes of zeros are no fields, but the upper half of a length.
+pub(super) fn looks_like_onnx(bytes: &[u8]) -> bool {
+    if bytes.get(4..bytes.len().min(8)).is_some_and(|upper| !upper.is_empty() && upper.iter().all(|byte| *byte == 0)) {
+        return false;
+    }
+    match prost::encoding::decode_key(&mut &*bytes) {
+        Ok((tag, WireType::Varint)) => matches!(tag, 1 | 5),
+        Ok((2..=4 | 6..=8 | 14 | 20 | 25 | 26, WireType::LengthDelimited)) => true,
+        Ok((tag, WireType::LengthDelimited)) if tag <= MAX_TAG => {
+            fields(bytes, "model").next().is_some_and(|f| f.is_ok())
+        }
+        _ => false,
+    }
+}
+
 impl Declared {
     fn read(mut self, bytes: &[u8]) -> Result<Self> {
         let declared = &mut self;
@@ -123,8 +142,11 @@ impl Declared {
                     declared.metadata.insert(key.into(), value.into());
                 }
                 (25, v) => declared.function(v.bytes("functions")?)?,
-                // ModelProto's highest field is 26; anything far above is not one.
-                (tag, _) if tag > 1000 => return Err(Error::corrupt(format!("not an ONNX model: field {tag}"))),
+                (tag, _) if tag > MAX_TAG => {
+                    return Err(Error::corrupt(format!(
+                        "not an ONNX model: expected fields up to 26, got field {tag}"
+                    )));
+                }
                 _ => {}
             }
         }

@@ -33,7 +33,7 @@ const TOKENIZER_GROWTH: u64 = 12;
 const RUNTIME: &str = concat!("selvedge ", env!("CARGO_PKG_VERSION"));
 
 pub(super) fn open(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
-    let file = WeightFile::of_bytes(model.bytes.clone())?;
+    let file = WeightFile::of_opened(model.again()?, options.access(), &mut drop)?;
     if options.backend.is_none() {
         parts::expect_static(&file)?;
     }
@@ -41,7 +41,9 @@ pub(super) fn open(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
     let tokenizer = parts::tokenizer(&file, &model, options)?;
     let memory = estimate(&rows, &tokenizer);
     afford(memory, options)?;
-    let digest = model.digest_with(tokenizer.beside(), options)?;
+    let own = model.bytes.as_slice().as_ptr();
+    let further = file.files().iter().map(|bytes| bytes.as_slice()).filter(|bytes| bytes.as_ptr() != own);
+    let digest = model.digest_with(further.chain([tokenizer.beside()]), options)?;
     options.tell(OpenProgress::Load(0.0));
     let tokens = rows.tokens(tokenizer.json())?;
     let pool = pool(options)?;

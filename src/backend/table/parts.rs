@@ -23,9 +23,11 @@ const TOKENIZER_KEY: &str = "tokenizer.huggingface.json";
 /// Whether a file holds a static-embedding model and nothing else. One that counts layers is a transformer whose other
 /// weights are missing.
 pub(in crate::backend) fn is_static(file: &WeightFile) -> bool {
+    // A part of a split transformer may hold its word embeddings alone, and nothing that says so.
+    let is_whole = matches!(file.part(), Ok(None));
     let has_layers = file.metadata().iter().any(|(key, _)| key.ends_with(".block_count"));
     let has_table = TABLES.iter().any(|name| file.get(name).is_some());
-    has_table && !has_layers && file.tensors().all(|tensor| is_known(tensor.name()))
+    is_whole && has_table && !has_layers && file.tensors().all(|tensor| is_known(tensor.name()))
 }
 
 fn is_known(name: &str) -> bool {
@@ -61,6 +63,9 @@ impl Rows {
     /// Errors: `Unsupported` without a table, or with elements that cannot be read; `Corrupt` for parts that
     /// contradict each other.
     pub(super) fn read(file: &WeightFile) -> Result<Self> {
+        if let Some((_, parts)) = file.part()? {
+            return Err(Error::unsupported(format!("expected a table in one file, got a model split into {parts}")));
+        }
         let Some(table) = TABLES.iter().find_map(|name| file.get(name)) else { return Err(not_static(file)) };
         let table = Table::new(&table).map_err(|e| match e.code() {
             // The file's fault, not the caller's.

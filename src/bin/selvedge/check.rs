@@ -6,9 +6,10 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
+use half::{bf16, f16};
 use npyz::npz::NpzArchive;
 use npyz::{Deserialize, NpyFile, Order};
-use selvedge::{Ask, DType, Element, Options, Tensor, Tensors, open};
+use selvedge::{Ask, DType, Element, Options, Port, Tensor, Tensors, open};
 
 /// How far an output of the second model is from that of the first.
 pub(crate) struct Difference {
@@ -62,7 +63,21 @@ fn elements<T: Element + Deserialize, R: Read>(array: NpyFile<R>, dims: &[usize]
     Ok(Tensor::new(dims, array.into_vec::<T>()?)?)
 }
 
-/// Runs both models and compares their outputs of floating-point numbers.
+/// Fails unless the arrays are the model's inputs: all that it needs, and no other.
+pub(crate) fn expect(inputs: &[Port], arrays: &BTreeMap<String, Tensor>) -> Result<(), Box<dyn Error>> {
+    let names = || inputs.iter().map(|port| &*port.name).collect::<Vec<_>>().join(", ");
+    if let Some(stray) = arrays.keys().find(|name| !inputs.iter().any(|port| port.name == **name)) {
+        return Err(format!("--check: '{stray}' is no input of the model: expected {}", names()).into());
+    }
+    match inputs.iter().find(|port| !port.optional && !arrays.contains_key(&port.name)) {
+        Some(missing) => {
+            Err(format!("--check: input '{}' is not in the file: expected {}", missing.name, names()).into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Runs both models and compares their outputs, as numbers.
 pub(crate) fn compare(
     first: &Path,
     second: &Path,
@@ -71,11 +86,6 @@ pub(crate) fn compare(
 ) -> Result<Vec<Difference>, Box<dyn Error>> {
     let run = |path: &Path| -> Result<_, Box<dyn Error>> {
         let engine = open(path, options.clone())?;
-        let known = |name: &str| engine.spec().inputs.iter().any(|port| port.name == name);
-        if let Some(stray) = inputs.keys().find(|name| !known(name)) {
-            let names: Vec<&str> = engine.spec().inputs.iter().map(|port| &*port.name).collect();
-            return Err(format!("'{stray}' is no input of the model: expected {}", names.join(", ")).into());
-        }
         let given = inputs.iter().map(|(name, tensor)| (name.clone(), tensor.clone()));
         Ok(engine.run(Tensors::new(given))?.outputs)
     };
@@ -110,8 +120,15 @@ fn numbers(tensor: &Tensor) -> selvedge::Result<Vec<f64>> {
     Ok(match tensor.dtype() {
         DType::F32 => tensor.as_slice::<f32>()?.iter().map(|v| f64::from(*v)).collect(),
         DType::F64 => tensor.as_slice::<f64>()?.to_vec(),
+        DType::F16 => tensor.as_slice::<f16>()?.iter().map(|v| v.to_f64()).collect(),
+        DType::BF16 => tensor.as_slice::<bf16>()?.iter().map(|v| v.to_f64()).collect(),
         DType::I64 => tensor.as_slice::<i64>()?.iter().map(|v| *v as f64).collect(),
         DType::I32 => tensor.as_slice::<i32>()?.iter().map(|v| f64::from(*v)).collect(),
+        DType::I16 => tensor.as_slice::<i16>()?.iter().map(|v| f64::from(*v)).collect(),
+        DType::I8 => tensor.as_slice::<i8>()?.iter().map(|v| f64::from(*v)).collect(),
+        DType::U64 => tensor.as_slice::<u64>()?.iter().map(|v| *v as f64).collect(),
+        DType::U32 => tensor.as_slice::<u32>()?.iter().map(|v| f64::from(*v)).collect(),
+        DType::U16 => tensor.as_slice::<u16>()?.iter().map(|v| f64::from(*v)).collect(),
         DType::U8 => tensor.as_slice::<u8>()?.iter().map(|v| f64::from(*v)).collect(),
         DType::Bool => tensor.as_slice::<bool>()?.iter().map(|v| f64::from(u8::from(*v))).collect(),
         other => {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use selvedge::backend::{Inspection, inspect};
+use selvedge::backend::{Inspection, MetadataValue, inspect};
 use selvedge::{MemoryEstimate, Options, Port, Result};
 use serde_json::{Value, json};
 
@@ -14,10 +14,11 @@ use crate::{Outcome, print};
 /// Tells what a GGUF, ONNX or safetensors file holds, without loading it.
 ///
 /// Metadata, inputs and outputs, weights by type and what the file would need in memory, then what a person should
-/// know about it. Reads the header only, so that a file of many gigabytes is told about at once.
+/// know about it. Reads the header only, so that a file of many gigabytes is told about at once; of a packed model the
+/// weights, too, whose digest it checks.
 #[derive(Args)]
 pub(crate) struct Inspect {
-    /// The model file.
+    /// The model file, or the folder of a packed or downloaded model.
     file: PathBuf,
     /// Prints JSON: the whole of it, on one line.
     #[arg(long)]
@@ -49,7 +50,9 @@ impl Inspect {
         writeln!(out, "{}, {} parameters", print::tensors(count), print::thousands(parameters))?;
         if !told.metadata.is_empty() {
             writeln!(out, "\nMetadata")?;
-            let shown = |(key, value): &(String, String)| [print::line(key, SHOWN), print::line(value, SHOWN)];
+            let shown = |(key, value): &(String, MetadataValue)| {
+                [print::line(key, SHOWN), print::line(&value.to_string(), SHOWN)]
+            };
             print::table(out, &told.metadata.iter().map(shown).collect::<Vec<_>>(), [false; 2])?;
         }
         ports(out, "Inputs", &told.inputs)?;
@@ -140,7 +143,21 @@ fn memory(out: &mut dyn Write, told: &Inspection) -> io::Result<()> {
     print::table(out, &rows, [false, true, false, true, true, true])
 }
 
-/// The whole inspection. Bytes and counts are numbers; a port's `type` is as [`Port`] prints it.
+/// Numbers and booleans as JSON has them; what it has not, a number that is not finite, as text.
+fn metadata(value: &MetadataValue) -> Value {
+    match value {
+        MetadataValue::Bool(b) => json!(b),
+        MetadataValue::Integer(n) => match (u64::try_from(*n), i64::try_from(*n)) {
+            (Ok(n), _) => json!(n),
+            (_, Ok(n)) => json!(n),
+            _ => json!(value.to_string()),
+        },
+        MetadataValue::Real(x) if x.is_finite() => json!(x),
+        other => json!(other.to_string()),
+    }
+}
+
+/// The whole inspection. Bytes, counts and numbers of the metadata are numbers; a port's `type` is as [`Port`] prints it.
 pub(crate) fn to_json(told: &Inspection) -> Value {
     let ports = |ports: &[Port]| {
         let port = |p: &Port| json!({ "name": p.name, "type": p.kind.to_string(), "optional": p.optional });
@@ -157,7 +174,7 @@ pub(crate) fn to_json(told: &Inspection) -> Value {
         }
         value
     };
-    let metadata = told.metadata.iter().map(|(k, v)| (k.clone(), json!(v)));
+    let metadata = told.metadata.iter().map(|(k, v)| (k.clone(), metadata(v)));
     let types = by_type(told).into_iter();
     json!({
         "name": told.name,

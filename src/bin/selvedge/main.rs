@@ -41,9 +41,11 @@ enum Command {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done; for `validate`, the file is valid; for `sync`, everything was posted
-  1  the answer is no: `validate` found the file invalid, `inspect` could not read it as a model, `sync` leaves something
-     for another time or had something refused
-  2  the command was used wrongly, or a file could not be opened, read or written";
+  1  the answer is no: `validate` found the file invalid, `inspect` could not read it as a model,
+     `pack` could not read it as an ONNX model or found nothing in it to pack, `sync` leaves
+     something for another time or had something refused
+  2  the command was used wrongly, a file could not be opened, read or written, or
+     `pack --check` could not compare";
 
 /// The command was done, and its answer is no.
 const NO: u8 = 1;
@@ -66,7 +68,9 @@ fn main() -> ExitCode {
         // Whoever read the output has seen enough, as in `selvedge inspect … | head`.
         Some(e) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         _ => {
-            eprintln!("error: {error}");
+            // It may quote names of a file.
+            let lines: Vec<String> = error.to_string().lines().map(|line| print::line(line, usize::MAX)).collect();
+            eprintln!("error: {}", lines.join("\n"));
             ExitCode::from(code(&*error))
         }
     })

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use selvedge::backend::inspect;
 use selvedge::backend::pack::{PackProgress, Packing, Report, Scheme, pack};
 use selvedge::{Backend, Options};
 use serde_json::json;
@@ -22,7 +23,7 @@ use crate::{Outcome, print};
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("scheme").required(true))]
 pub(crate) struct Pack {
-    /// The ONNX model.
+    /// The ONNX model, or a folder with a model.onnx in it.
     model: PathBuf,
     /// The folder to make.
     #[arg(short, long, value_name = "FOLDER")]
@@ -48,7 +49,7 @@ pub(crate) struct Pack {
     finer: Vec<String>,
     /// With --int4: how many bits a weight may take on average. 4.5 is all in 4 bits, 8.5 all matrices in 8
     /// [default: 6.25].
-    #[arg(long, value_name = "BITS", conflicts_with_all = ["int8", "f16"])]
+    #[arg(long, value_name = "BITS", conflicts_with_all = ["int8", "f16"], value_parser = bits)]
     bits: Option<f64>,
     /// Leaves tensors of fewer elements as they are.
     #[arg(long, value_name = "ELEMENTS", default_value_t = Packing::DEFAULT_MIN_ELEMENTS)]
@@ -65,6 +66,12 @@ pub(crate) struct Pack {
     /// Prints the report as JSON.
     #[arg(long)]
     json: bool,
+}
+
+fn bits(text: &str) -> Result<f64, String> {
+    let least = Packing::LEAST_MEAN_BITS;
+    let bits = text.parse().ok().filter(|bits| *bits >= least);
+    bits.ok_or_else(|| format!("expected {least} bits per weight or more"))
 }
 
 fn backend(name: &str) -> Result<Backend, String> {
@@ -88,31 +95,36 @@ impl Pack {
         packing.mean_bits = self.bits.unwrap_or(packing.mean_bits);
         // Before the work, so that a mistake is known early.
         let inputs = self.check.as_deref().map(check::read).transpose()?;
+        if let Some(inputs) = &inputs {
+            check::expect(&inspect(&self.model, &Options::new())?.inputs, inputs)?;
+        }
         let bar = bar();
         let report = pack(&self.model, &self.output, &packing, |progress| tell(&bar, progress))?;
         bar.finish_and_clear();
-        let differences = match &inputs {
-            Some(inputs) => {
-                let mut options = Options::new();
-                options.backend = self.backend;
-                Some(check::compare(&self.model, &self.output, &options, inputs)?)
-            }
-            None => None,
-        };
         let mut out = std::io::stdout().lock();
-        match self.json {
-            true => writeln!(out, "{}", in_json(&report, differences.as_deref()))?,
-            false => self.in_words(&mut out, &report, differences.as_deref())?,
+        if !self.json {
+            self.in_words(&mut out, &report)?;
         }
+        let differences = inputs.map(|inputs| {
+            let mut options = Options::new();
+            options.backend = self.backend;
+            check::compare(&self.model, &self.output, &options, &inputs)
+        });
+        // The report is told whatever comes of the comparison: the folder is there.
+        let compared = differences.as_ref().and_then(|differences| differences.as_deref().ok());
+        match (self.json, compared) {
+            (true, compared) => writeln!(out, "{}", in_json(&report, compared))?,
+            (false, Some(differences)) => differences_in_words(&mut out, differences)?,
+            (false, None) => {}
+        }
+        differences.transpose().map_err(|e| format!("{} was made, and not compared: {e}", self.output.display()))?;
         Ok(ExitCode::SUCCESS)
     }
 
-    fn in_words(
-        &self,
-        out: &mut dyn Write,
-        report: &Report,
-        differences: Option<&[Difference]>,
-    ) -> Result<(), Box<dyn Error>> {
+    fn in_words(&self, out: &mut dyn Write, report: &Report) -> Result<(), Box<dyn Error>> {
+        for pattern in &report.unmatched {
+            eprintln!("warning: '{}' matches no tensor, and no node that reads one", print::line(pattern, 60));
+        }
         let mut rows = vec![["tensor", "shape", "blocks", "before", "after", "worst", "relative"].map(String::from)];
         rows.extend(report.packed.iter().map(|tensor| {
             [
@@ -131,7 +143,7 @@ impl Pack {
         if !large.is_empty() {
             writeln!(out, "kept:")?;
             let row = |t: &&selvedge::backend::pack::KeptTensor| {
-                [print::line(&t.name, 60), print::bytes(t.bytes), t.reason.clone()]
+                [print::line(&t.name, 60), print::bytes(t.bytes), print::line(&t.reason, 120)]
             };
             print::table(out, &large.iter().map(row).collect::<Vec<_>>(), [false, true, false])?;
         }
@@ -144,20 +156,21 @@ impl Pack {
         let weights = report.packed.iter().map(|t| t.dims.iter().product::<u64>()).sum();
         let (weights, folder) = (print::thousands(weights), self.output.display());
         writeln!(out, "{folder}: {before} -> {after} ({:.1} %), {weights} weights in blocks", share * 100.0)?;
-        if let Some(differences) = differences {
-            let mut rows = vec![["output", "max absolute", "max relative", "cosine"].map(String::from)];
-            rows.extend(differences.iter().map(|d| {
-                [
-                    print::line(&d.output, 60),
-                    format!("{:.3e}", d.absolute),
-                    format!("{:.3e}", d.relative),
-                    format!("{:.6}", d.cosine),
-                ]
-            }));
-            print::table(out, &rows, [false, true, true, true])?;
-        }
         Ok(())
     }
+}
+
+fn differences_in_words(out: &mut dyn Write, differences: &[Difference]) -> std::io::Result<()> {
+    let mut rows = vec![["output", "max absolute", "max relative", "cosine"].map(String::from)];
+    rows.extend(differences.iter().map(|d| {
+        [
+            print::line(&d.output, 60),
+            format!("{:.3e}", d.absolute),
+            format!("{:.3e}", d.relative),
+            format!("{:.6}", d.cosine),
+        ]
+    }));
+    print::table(out, &rows, [false, true, true, true])
 }
 
 fn percent(share: f64) -> String {
@@ -201,6 +214,7 @@ fn in_json(report: &Report, differences: Option<&[Difference]>) -> serde_json::V
     });
     json!({
         "scheme": report.scheme.name(), "bytes_before": report.before, "bytes_after": report.after,
-        "packed": packed.collect::<Vec<_>>(), "kept": kept.collect::<Vec<_>>(), "check": check,
+        "packed": packed.collect::<Vec<_>>(), "kept": kept.collect::<Vec<_>>(),
+        "unmatched": report.unmatched, "check": check,
     })
 }

@@ -17,7 +17,7 @@ pub(crate) fn bytes(n: u64) -> String {
 }
 
 /// A text of the file as one line of at most `most` characters: without control characters, which could command the
-/// terminal, and cut where it goes on.
+/// terminal or show the text in another order, and cut where it goes on.
 pub(crate) fn line(text: &str, most: usize) -> String {
     let mut line = String::new();
     for (i, c) in text.chars().enumerate() {
@@ -25,9 +25,14 @@ pub(crate) fn line(text: &str, most: usize) -> String {
             line.push('…');
             break;
         }
-        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+        if c.is_control() || turns(c) { line.extend(c.escape_default()) } else { line.push(c) }
     }
     line
+}
+
+/// Marks of the direction in which text is shown, by which `gpj.exe` would read `exe.jpg`.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Rows of cells, in columns as wide as their widest cell. Those of `right` stand at the right end of their column.

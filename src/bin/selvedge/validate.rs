@@ -14,11 +14,11 @@ use crate::{NO, Outcome, print};
 /// Says whether a GGUF, ONNX or safetensors file is valid, and why not.
 ///
 /// Checks what is checked before a runtime sees the file: that every count, offset and length lies within it, that its
-/// metadata does not contradict itself, and that the files it needs beside it are there and large enough. Exits with 0
-/// for a valid file and with 1 for an invalid one.
+/// metadata does not contradict itself, and that the files it needs beside it are there and large enough; of a packed
+/// model, that its weights are those that it was packed with. Exits with 0 for a valid file and with 1 for an invalid one.
 #[derive(Args)]
 pub(crate) struct Validate {
-    /// The model file.
+    /// The model file, or the folder of a packed or downloaded model.
     file: PathBuf,
     /// Prints the verdict as JSON.
     #[arg(long)]

@@ -1,14 +1,16 @@
 //! ONNX `DequantizeLinear`.
 
+use half::f16;
 use rayon::prelude::*;
 
 use crate::kernel::table::Table;
 use crate::{Error, Result};
 
-/// Elements from which on the work is split over rayon's threads, and those of a piece; even, so that a piece of
-/// nibbles begins with a byte.
+/// Elements from which on the work is split over rayon's threads, and those of a piece.
 const SPLIT_FROM: usize = 1 << 20;
 const PIECE: usize = 1 << 18;
+/// Elements of a tile on the stack, small enough to stay in the first cache.
+const TILE: usize = 1 << 10;
 
 /// An integer type of quantized ONNX tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -105,19 +107,60 @@ pub fn dequantize_linear_into(
     how: &Linear<'_>,
     out: &mut [f32],
 ) -> Result<()> {
-    let grid = Grid::new(shape, how.per)?;
+    let grid = Grid::checked(ints, data, shape, how)?;
     expect("elements of the output", grid.elements, out.len())?;
-    expect("bytes of the data", ints.bytes(grid.elements), data.len())?;
-    expect("scales", grid.scales, how.scales.len())?;
-    if let Some(zero_points) = how.zero_points {
-        expect("bytes of zero points", ints.bytes(grid.scales), zero_points.len())?;
-    }
-    if out.len() < SPLIT_FROM || rayon::current_num_threads() == 1 {
-        range(ints, data, &grid, how, 0, out);
-    } else {
-        out.par_chunks_mut(PIECE).enumerate().for_each(|(i, out)| range(ints, data, &grid, how, i * PIECE, out));
-    }
+    split(out, |first, out| range(ints, data, &grid, how, first, out));
     Ok(())
+}
+
+/// Some elements of [`dequantize_linear_into`]'s output: those from `first` on, row-major, as many as `out` holds.
+///
+/// Errors: as there, and `InvalidArgument` for elements that are not there.
+pub fn dequantize_linear_range_into(
+    ints: Ints,
+    data: &[u8],
+    shape: &[usize],
+    how: &Linear<'_>,
+    first: usize,
+    out: &mut [f32],
+) -> Result<()> {
+    let grid = Grid::checked(ints, data, shape, how)?;
+    if first.checked_add(out.len()).is_none_or(|end| end > grid.elements) {
+        let (n, all) = (out.len(), grid.elements);
+        return Err(Error::invalid(format!("{n} elements from {first} on: expected within the tensor's {all}")));
+    }
+    split(out, |i, out| range(ints, data, &grid, how, first + i, out));
+    Ok(())
+}
+
+/// [`dequantize_linear_into`], rounded to the nearest `f16`, ties to even; beyond ±65504 it is infinite.
+pub fn dequantize_linear_f16_into(
+    ints: Ints,
+    data: &[u8],
+    shape: &[usize],
+    how: &Linear<'_>,
+    out: &mut [f16],
+) -> Result<()> {
+    let grid = Grid::checked(ints, data, shape, how)?;
+    expect("elements of the output", grid.elements, out.len())?;
+    split(out, |first, out| {
+        let mut tile = [0.0; TILE];
+        for (i, out) in out.chunks_mut(TILE).enumerate() {
+            let tile = &mut tile[..out.len()];
+            range(ints, data, &grid, how, first + i * TILE, tile);
+            (Table::active().narrow_f16)(tile, out);
+        }
+    });
+    Ok(())
+}
+
+/// Runs `one` over the whole, or over pieces of it on several threads; it is told where a piece begins.
+fn split<T: Send>(out: &mut [T], one: impl Fn(usize, &mut [T]) + Sync) {
+    if out.len() < SPLIT_FROM || rayon::current_num_threads() == 1 {
+        one(0, out);
+    } else {
+        out.par_chunks_mut(PIECE).enumerate().for_each(|(i, out)| one(i * PIECE, out));
+    }
 }
 
 pub(super) fn expect(what: &str, expected: usize, got: usize) -> Result<()> {
@@ -134,6 +177,17 @@ struct Grid {
 }
 
 impl Grid {
+    /// The grid, if all lengths fit it.
+    fn checked(ints: Ints, data: &[u8], shape: &[usize], how: &Linear<'_>) -> Result<Self> {
+        let grid = Self::new(shape, how.per)?;
+        expect("bytes of the data", ints.bytes(grid.elements), data.len())?;
+        expect("scales", grid.scales, how.scales.len())?;
+        if let Some(zero_points) = how.zero_points {
+            expect("bytes of zero points", ints.bytes(grid.scales), zero_points.len())?;
+        }
+        Ok(grid)
+    }
+
     fn new(shape: &[usize], per: Per) -> Result<Self> {
         let product = |dims: &[usize]| {
             let product = dims.iter().try_fold(1usize, |product, dim| product.checked_mul(*dim));
@@ -178,7 +232,7 @@ impl Grid {
     }
 }
 
-/// Elements from `first` on, which is even.
+/// Elements from `first` on.
 fn range(ints: Ints, data: &[u8], grid: &Grid, how: &Linear<'_>, first: usize, out: &mut [f32]) {
     let zero_point = |i: usize| how.zero_points.map_or(0, |z| ints.at(z, i));
     let mut done = 0;

@@ -1,9 +1,12 @@
 //! The weights of ONNX Runtime's `MatMulNBits` and `GatherBlockQuantized`.
 
+use std::ops::Range;
+
 use half::f16;
 use rayon::prelude::*;
 
 use super::linear::{Ints, expect, uniform};
+use crate::kernel::table::Table;
 use crate::kernel::{Format, block};
 use crate::{Error, Result};
 
@@ -117,19 +120,65 @@ impl NBits {
         zero_points: Option<&[u8]>,
         out: &mut [f32],
     ) -> Result<()> {
+        self.dequantize_rows_into(0..self.rows, values, scales, zero_points, out)
+    }
+
+    /// Dequantizes some of the `N` rows: `[rows, K]`.
+    ///
+    /// `InvalidArgument` where a length is not that of the shape, and for rows that are not there.
+    pub fn dequantize_rows_into(
+        &self,
+        rows: Range<usize>,
+        values: &[u8],
+        scales: &[f32],
+        zero_points: Option<&[u8]>,
+        out: &mut [f32],
+    ) -> Result<()> {
+        if rows.start > rows.end || rows.end > self.rows {
+            return Err(Error::invalid(format!("rows {rows:?}: expected within the matrix's {}", self.rows)));
+        }
+        expect("weights", rows.len() * self.columns, out.len())?;
+        self.check(self.rows * self.columns, values.len(), scales.len(), zero_points.map(<[u8]>::len))?;
+        if out.is_empty() {
+            return Ok(());
+        }
+        out.par_chunks_mut(self.columns)
+            .with_min_len(self.least())
+            .enumerate()
+            .for_each(|(i, out)| self.row(rows.start + i, values, scales, zero_points, out));
+        Ok(())
+    }
+
+    /// [`NBits::dequantize_into`], rounded to the nearest `f16`, ties to even; beyond ±65504 it is infinite.
+    pub fn dequantize_f16_into(
+        &self,
+        values: &[u8],
+        scales: &[f32],
+        zero_points: Option<&[u8]>,
+        out: &mut [f16],
+    ) -> Result<()> {
         self.check(out.len(), values.len(), scales.len(), zero_points.map(<[u8]>::len))?;
         if out.is_empty() {
             return Ok(());
         }
-        out.par_chunks_mut(self.columns).with_min_len(self.least()).enumerate().for_each(|(row, out)| {
-            for (i, out) in out.chunks_mut(self.block).enumerate() {
-                let at = row * self.blocks + i;
-                let zero_point = zero_points.map_or(self.middle(), |z| self.zero_point(z, row, i));
-                let values = &values[at * self.block_bytes()..][..self.block_bytes()];
-                uniform(self.ints(), values, 0, zero_point.into(), scales[at], out);
-            }
-        });
+        let rows = out.par_chunks_mut(self.columns).with_min_len(self.least()).enumerate();
+        rows.for_each_init(
+            || vec![0.0; self.columns],
+            |wide, (row, out)| {
+                self.row(row, values, scales, zero_points, wide);
+                (Table::active().narrow_f16)(wide, out);
+            },
+        );
         Ok(())
+    }
+
+    fn row(&self, row: usize, values: &[u8], scales: &[f32], zero_points: Option<&[u8]>, out: &mut [f32]) {
+        for (i, out) in out.chunks_mut(self.block).enumerate() {
+            let at = row * self.blocks + i;
+            let zero_point = zero_points.map_or(self.middle(), |z| self.zero_point(z, row, i));
+            let values = &values[at * self.block_bytes()..][..self.block_bytes()];
+            uniform(self.ints(), values, 0, zero_point.into(), scales[at], out);
+        }
     }
 
     fn zero_point(&self, zero_points: &[u8], row: usize, i: usize) -> u8 {

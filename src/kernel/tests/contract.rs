@@ -89,6 +89,21 @@ fn tiles_are_the_tensor() {
     }
 }
 
+/// Memory that nobody has touched has no pages yet.
+#[test]
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn fresh_memory_is_told_apart() {
+    const BYTES: usize = 32 << 20;
+    let mut map = memmap2::MmapMut::map_anon(BYTES).unwrap();
+    let floats = |map: &[u8]| backed::is_backed(bytemuck::cast_slice(map));
+    assert!(!floats(&map));
+    map[..BYTES / 2].fill(1);
+    assert!(!floats(&map), "half of it is fresh");
+    assert!(floats(&map[..BYTES / 2]));
+    map.fill(1);
+    assert!(floats(&map));
+}
+
 /// A part of a tensor is the sub-slice of its blocks.
 #[test]
 fn row_ranges() {
@@ -97,6 +112,29 @@ fn row_ranges() {
     dequantize_into(Format::Q4K, &bytes, &mut whole).unwrap();
     dequantize_into(Format::Q4K, &bytes[3 * 144..5 * 144], &mut part).unwrap();
     assert_same(Format::Q4K, &part, &whole[3 * 256..5 * 256], &"part");
+}
+
+/// The name of the active table, for the process that asks for it.
+#[test]
+fn the_active_table_has_a_name() {
+    println!("active: {}", active());
+}
+
+/// All that is promised here holds with each table, as an app would choose it.
+#[test]
+fn the_environment_chooses_the_table() {
+    const VARIABLE: &str = "SELVEDGE_KERNEL";
+    if std::env::var_os(VARIABLE).is_some() {
+        return;
+    }
+    for table in table::Table::available() {
+        let mut tests = std::process::Command::new(std::env::current_exe().unwrap());
+        tests.args(["kernel::tests::contract", "--nocapture"]).env(VARIABLE, table.isa.name());
+        let output = tests.output().unwrap();
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{}: {told}", table.isa);
+        assert!(told.contains(&format!("active: {}", table.isa)), "{}: {told}", table.isa);
+    }
 }
 
 #[test]

@@ -67,6 +67,9 @@ fn gptq() {
                 let zero = layer.zeros[group * N + n] as i32 + plus;
                 assert_eq!(*y, (layer.q[i] as i32 - zero) as f32 * layer.scales[group * N + n].to_f32());
             }
+            let mut narrow = vec![f16::NAN; K * N];
+            gptq.dequantize_f16_into(0, &mut narrow).unwrap();
+            assert!(narrow.iter().zip(&out).all(|(n, y)| *n == f16::from_f32(*y)));
             let mut part = vec![0.0; 3 * N];
             gptq.dequantize_into(10, &mut part).unwrap();
             assert_eq!(part, out[10 * N..13 * N]);
@@ -94,6 +97,9 @@ fn awq() {
         let at = i / N / GROUP * N + i % N;
         assert_eq!(*y, (layer.q[i] as i32 - layer.zeros[at] as i32) as f32 * layer.scales[at].to_f32());
     }
+    let mut narrow = vec![f16::NAN; 2 * N];
+    awq.dequantize_f16_into(K - 2, &mut narrow).unwrap();
+    assert!(narrow.iter().zip(&out[(K - 2) * N..]).all(|(n, y)| *n == f16::from_f32(*y)));
     assert!(Awq { scales: &scales[2..], ..awq }.dequantize_into(0, &mut out).is_err());
     assert!(awq.dequantize_into(usize::MAX, &mut out).is_err());
 }

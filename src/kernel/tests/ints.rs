@@ -1,6 +1,8 @@
 //! Integers of ONNX: against the operators' formulas, index by index. ONNX Runtime itself is the oracle in
 //! `tests/kernel_oracle`.
 
+use half::f16;
+
 use super::blocks::{Random, random};
 use crate::Code;
 use crate::kernel::ints::*;
@@ -111,6 +113,14 @@ fn linear_is_its_formula() {
                         let expected = (element(ints, &data, i) - zero) as f32 * scales[at];
                         assert_eq!(y.to_bits(), expected.to_bits(), "{ints:?} {shape:?} {per:?}: element {i}");
                     }
+                    let mut narrow = vec![f16::NAN; elements];
+                    dequantize_linear_f16_into(ints, &data, shape, &how, &mut narrow).unwrap();
+                    assert!(narrow.iter().zip(&out).all(|(n, y)| n.to_bits() == f16::from_f32(*y).to_bits()));
+                    for first in 0..elements.min(7) {
+                        let mut part = vec![f32::NAN; (elements - first).min(21)];
+                        dequantize_linear_range_into(ints, &data, shape, &how, first, &mut part).unwrap();
+                        assert_eq!(part, out[first..first + part.len()], "{ints:?} {shape:?} {per:?} from {first}");
+                    }
                 }
             }
         }
@@ -154,6 +164,11 @@ fn wrong_lengths_and_axes_are_refused() {
     ] {
         assert_eq!(bad.unwrap_err().code(), Code::InvalidArgument);
     }
+    let how = Linear { per: Per::Tensor, scales: &scales[..1], zero_points: None };
+    for first in [4, usize::MAX] {
+        let beyond = dequantize_linear_range_into(Ints::U4, &[0; 3], &[2, 3], &how, first, &mut [0.0; 3]);
+        assert_eq!(beyond.unwrap_err().code(), Code::InvalidArgument);
+    }
 }
 
 #[test]
@@ -178,6 +193,18 @@ fn blocks_come_back_within_half_a_step() {
                         let most = 1.01 * step + 1e-6;
                         assert!((w - b).abs() <= most, "{shape:?}, weight {i}: {w} came back as {b}, step {step}");
                     }
+
+                    let mut narrow = vec![f16::NAN; weights.len()];
+                    shape.dequantize_f16_into(&values, &scales, zero_points, &mut narrow).unwrap();
+                    assert!(narrow.iter().zip(&back).all(|(n, b)| n.to_bits() == f16::from_f32(*b).to_bits()));
+                    let mut part = vec![f32::NAN; rows.min(2) * columns];
+                    let last = rows - rows.min(2)..rows;
+                    shape.dequantize_rows_into(last.clone(), &values, &scales, zero_points, &mut part).unwrap();
+                    assert_eq!(part, back[last.start * columns..]);
+                    let beyond = rows..rows + 1;
+                    let beyond =
+                        shape.dequantize_rows_into(beyond, &values, &scales, zero_points, &mut vec![0.0; columns]);
+                    assert_eq!(beyond.unwrap_err().code(), Code::InvalidArgument);
 
                     // The same matrix by columns gives the same bytes.
                     let turned: Vec<f32> =

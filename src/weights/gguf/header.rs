@@ -4,7 +4,7 @@
 //! sizes are computed without overflow. What it refuses, llama.cpp would refuse, abort on, or read beyond the file for.
 
 use super::super::metadata::{Entries, Metadata, Stored, owned, push};
-use super::super::tensors::Info;
+use super::super::tensors::{Info, shape};
 use super::super::value::Value;
 use super::super::{MAX_KEYS, MAX_TENSORS, TensorType};
 use super::Reader;
@@ -102,7 +102,7 @@ fn entries(reader: &mut Reader<'_>, count: u64) -> Result<Entries> {
             },
             scalar => match Value::fixed(scalar) {
                 Some(scalar) => Stored::Scalar(scalar),
-                None => continue,
+                None => return Err(Error::corrupt(format!("key '{key}': its value cannot be kept"))),
             },
         };
         entries.push(key, stored)?;
@@ -140,8 +140,9 @@ impl Listed {
         if !(1..=MAX_RANK).contains(&rank) {
             return broken(format!("expected 1 to {MAX_RANK} dimensions, got {rank}"));
         }
-        let (mut dims, mut elements) = (Vec::with_capacity(rank as usize), 1u128);
-        for _ in 0..rank {
+        let (mut dims, mut elements) = ([1u64; MAX_RANK as usize], 1u128);
+        let dims = &mut dims[..rank as usize];
+        for kept in dims.iter_mut() {
             let dim = reader.u64("a tensor's dimension")?;
             if dim == 0 || dim > i64::MAX as u64 {
                 return broken(format!("expected dimensions from 1 to 2^63-1, got {dim}"));
@@ -151,7 +152,7 @@ impl Listed {
             if elements >= i64::MAX as u128 {
                 return broken("it has more elements than can be counted".into());
             }
-            dims.push(dim);
+            *kept = dim;
         }
         let number = reader.u32("a tensor's type")?;
         if i32::try_from(number).is_err() {
@@ -173,21 +174,22 @@ impl Listed {
         };
         let offset = reader.u64("a tensor's offset")?;
         // The file has the fastest dimension first.
-        let shape: Option<Vec<usize>> = dims.iter().rev().map(|&dim| usize::try_from(dim).ok()).collect();
-        let Some(shape) = shape.and_then(|dims| Shape::new(&dims).ok()) else {
-            return broken("it has more elements than can be addressed".into());
-        };
-        Ok(Self { name: owned(name)?, shape, tensor_type, offset, bytes })
+        dims.reverse();
+        Ok(Self { name: owned(name)?, shape: shape(name, dims)?, tensor_type, offset, bytes })
     }
 }
 
 /// The places of the tensors: in order, each at the next multiple of the alignment, and nothing after the last but
 /// the padding that makes it one more. There is no overlap to look for.
+///
+/// Padding is zeros, as the format has it: every byte of the file is one of the header, of a tensor, or 0. That is a
+/// page to look at for each tensor that does not end at a multiple of the alignment, and few do not: rows are.
 fn laid_out(listed: Vec<Listed>, reader: &Reader<'_>, data_start: u64, alignment: u64) -> Result<Vec<Info>> {
     let (mut tensors, len) = (Vec::new(), u128::from(reader.len()));
     let start = if listed.is_empty() { u128::from(reader.at()) } else { u128::from(data_start) };
     let padded = |end: u128| end.next_multiple_of(u128::from(alignment));
-    let mut end = 0u128;
+    // The bytes that are accounted for: of the file, and of the data.
+    let (mut seen, mut end) = (reader.at(), 0u128);
     let mut listed = listed.into_iter().peekable();
     while let Some(tensor) = listed.next() {
         let (offset, name) = (u128::from(tensor.offset), &tensor.name);
@@ -203,13 +205,16 @@ fn laid_out(listed: Vec<Listed>, reader: &Reader<'_>, data_start: u64, alignment
         if start + end > len {
             return Err(Error::corrupt(format!("expected {} bytes by its tensors, got {len}: truncated", start + end)));
         }
-        // Both are at most the length of the file, which is in memory.
+        // All are at most the length of the file, which is in memory.
+        reader.expect_zeros(seen, (start + offset) as u64, &format_args!("before tensor '{name}'"))?;
+        seen = (start + end) as u64;
         let (at, bytes) = ((start + offset) as usize, (end - offset) as usize);
         push(&mut tensors, Info::new(tensor.name, tensor.shape, tensor.tensor_type, at, bytes))?;
     }
     if len > padded(start + end) {
         return Err(Error::corrupt(format!("expected {} bytes by its tensors, got {len}: too many", start + end)));
     }
+    reader.expect_zeros(seen, reader.len(), &"at the end")?;
     Ok(tensors)
 }
 

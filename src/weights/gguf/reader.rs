@@ -1,5 +1,7 @@
 //! Bytes of a GGUF header, read from the front.
 
+use std::fmt;
+
 use super::super::value::{Array, Value, ValueType};
 use crate::{Error, Result};
 
@@ -54,6 +56,19 @@ impl<'a> Reader<'a> {
     pub(super) fn string(&mut self, what: &str) -> Result<&'a [u8]> {
         let len = self.u64(what)?;
         self.take(len, what)
+    }
+
+    /// `Corrupt` unless these bytes, which the file has, are padding.
+    pub(super) fn expect_zeros(&self, from: u64, to: u64, place: &dyn fmt::Display) -> Result<()> {
+        let padding = &self.bytes[from as usize..to as usize];
+        match padding.iter().position(|&b| b != 0) {
+            None => Ok(()),
+            Some(i) => Err(Error::corrupt(format!(
+                "padding {place}: expected zeros, got {:#04x} at byte {}",
+                padding[i],
+                from as usize + i
+            ))),
+        }
     }
 
     /// The number of a type, and the type.

@@ -1,6 +1,6 @@
 //! A model split into several GGUF files: `name-00001-of-00003.gguf` and so on, as `llama-gguf-split` writes them.
 
-use crate::weights::{MAX_PARTS, Metadata};
+use crate::weights::{MAX_PARTS, Metadata, Value};
 use crate::{Error, Result};
 
 /// Which part of how many a file is, both from its metadata; `None` for a whole model. The first part is 0.
@@ -14,6 +14,43 @@ pub(in crate::weights) fn is_part(metadata: Metadata<'_>) -> Result<Option<(u64,
         return Err(Error::corrupt(format!("split.no: expected below split.count, {count}, got {number}")));
     }
     Ok((count > 1).then_some((number, count)))
+}
+
+/// Whether a file is this part of so many. The types are the format's: for another one llama.cpp ends the process.
+pub(in crate::weights) fn check_part(metadata: Metadata<'_>, number: u64, count: u64) -> Result<()> {
+    let get = |key: &str| metadata.get(key);
+    match (get("split.no"), get("split.count"), get("split.tensors.count")) {
+        (Some(Value::U16(n)), Some(Value::U16(all)), tensors) if (n.into(), all.into()) == (number, count) => {
+            match tensors {
+                Some(Value::I32(_)) => Ok(()),
+                None if number > 0 => Ok(()),
+                other => Err(Error::corrupt(format!("split.tensors.count: expected an i32, got {}", shown(other)))),
+            }
+        }
+        (n, all, _) => Err(Error::corrupt(format!(
+            "expected part {number} of {count}, both as u16, got {} of {}",
+            shown(n),
+            shown(all)
+        ))),
+    }
+}
+
+fn shown(value: Option<Value<'_>>) -> String {
+    value.map_or_else(|| "nothing".into(), |value| format!("{value} as {}", value.value_type().name()))
+}
+
+/// Whether a further part is of the same model as the first. As a rule it has no keys but those of the split; what it
+/// says must be what the first says. Each lays its tensors out by its own alignment.
+pub(in crate::weights) fn check_same_model(first: Metadata<'_>, part: Metadata<'_>) -> Result<()> {
+    let own = |key: &str| key == "split.no" || key == "general.alignment";
+    for (key, value) in part.iter().filter(|(key, _)| !own(key)) {
+        if let Some(expected) = first.get(key)
+            && expected != value
+        {
+            return Err(Error::corrupt(format!("key '{key}': expected {expected} as in the first part, got {value}")));
+        }
+    }
+    Ok(())
 }
 
 /// The names of all parts, by the name of one.

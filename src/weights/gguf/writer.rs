@@ -123,7 +123,9 @@ impl GgufWriter {
 
     /// Writes the header beside `path`, under a name of its own; the file takes its place with [`GgufData::finish`].
     ///
-    /// Errors: `Io`, `NotFound` for a folder that is not there.
+    /// Errors: `InvalidArgument` for a path that has no file name, and for tensors of more bytes than can be counted;
+    /// `NotFound` for a folder that is not there; `Busy` if a file has the name that it would have beside `path`, as a
+    /// process of the same number may have left it; `Io`.
     pub fn create(self, path: impl AsRef<Path>) -> Result<GgufData> {
         let path = path.as_ref().to_path_buf();
         let temporary = Temporary::beside(&path)?;

@@ -1,14 +1,15 @@
 //! A strict reader of safetensors headers.
 
 use super::super::metadata::{Entries, Stored, owned, push};
-use super::super::tensors::Info;
+use super::super::tensors::{Info, shape};
 use super::super::{MAX_KEYS, MAX_TENSORS, TensorType};
-use super::listing::{Listed, Listing};
-use crate::tensor::Shape;
+use super::listing::{Listed, Listing, Text};
 use crate::{Error, Result};
 
 /// The format allows more; no model comes near this.
 pub(super) const MAX_HEADER: u64 = 16 << 20;
+/// A text that is wrong is shown whole by serde_json, in up to six bytes for one, and copied: this bounds what that takes.
+pub(super) const MAX_TEXT: usize = 2 << 20;
 const FORMAT_MAX_HEADER: u64 = 100_000_000;
 pub(super) const MAX_RANK: usize = 8;
 const MAX_NAME: usize = 256;
@@ -31,15 +32,14 @@ impl Header {
     pub(in crate::weights) fn read(file: &[u8]) -> Result<Self> {
         let (json, data) = divided(file)?;
         let listing = Listing::read(json)?;
-        bound("tensors", listing.tensors.count, MAX_TENSORS)?;
-        bound("keys", listing.metadata.count, MAX_KEYS)?;
+        let tensors = listing.tensors.all("tensors", MAX_TENSORS)?;
         let mut entries = Entries::default();
-        for (key, value) in listing.metadata.items {
-            entries.push(&key, Stored::Own(value.into_boxed_str()))?;
+        for (Text(key), Text(value)) in listing.metadata.all("keys", MAX_KEYS)? {
+            entries.push(&key, Stored::Own(owned(&value)?))?;
         }
         entries.sort()?;
         let data_start = file.len() - data.len();
-        let tensors = laid_out(&listing.tensors.items, data_start, data.len() as u64)?;
+        let tensors = laid_out(&tensors, data_start, data.len() as u64)?;
         Ok(Self { entries, tensors, data_start: data_start as u64 })
     }
 }
@@ -69,27 +69,23 @@ fn divided(file: &[u8]) -> Result<(&[u8], &[u8])> {
     Ok((json, data))
 }
 
-fn bound(what: &str, count: usize, most: u64) -> Result<()> {
-    if count as u64 > most {
-        return Err(Error::unsupported(format!("expected at most {most} {what}, got {count}")));
-    }
-    Ok(())
-}
-
 /// The places of the tensors, in the header's order. Taken by their offsets they fill the data: no gap, no overlap,
 /// nothing after the last.
-fn laid_out(listed: &[Listed], data_start: usize, data: u64) -> Result<Vec<Info>> {
+fn laid_out(listed: &[Listed<'_>], data_start: usize, data: u64) -> Result<Vec<Info>> {
     let mut tensors = Vec::new();
     for tensor in listed {
         push(&mut tensors, tensor.checked(data_start, data)?)?;
     }
-    let mut order: Vec<&Listed> = listed.iter().collect();
+    let mut order = Vec::new();
+    for tensor in listed {
+        push(&mut order, tensor)?;
+    }
     order.sort_unstable_by_key(|t| t.data_offsets);
     let mut end = 0;
     for tensor in order {
         let [from, to] = tensor.data_offsets;
         if from != end {
-            return Err(Error::corrupt(format!("tensor '{}': expected offset {end}, got {from}", tensor.name)));
+            return Err(Error::corrupt(format!("tensor '{}': expected offset {end}, got {from}", tensor.name.0)));
         }
         end = to;
     }
@@ -99,14 +95,14 @@ fn laid_out(listed: &[Listed], data_start: usize, data: u64) -> Result<Vec<Info>
     Ok(tensors)
 }
 
-impl Listed {
+impl Listed<'_> {
     fn checked(&self, data_start: usize, data: u64) -> Result<Info> {
-        let name = &*self.name;
-        check_name(name)?;
+        let (name, dtype) = (&*self.name.0, &*self.dtype.0);
+        check_name(&self.name)?;
         let broken = |what: String| Err(Error::corrupt(format!("tensor '{name}': {what}")));
         let refused = |what: String| Err(Error::unsupported(format!("tensor '{name}': {what}")));
-        let Some(tensor_type) = TensorType::of_safetensors(&self.dtype) else {
-            return refused(format!("its dtype '{}' is not known", self.dtype.escape_debug()));
+        let Some(tensor_type) = TensorType::of_safetensors(dtype) else {
+            return refused(format!("its dtype '{}' is not known", self.dtype.shown()));
         };
         if self.rank > MAX_RANK {
             return refused(format!("expected at most {MAX_RANK} dimensions, got {}", self.rank));
@@ -127,23 +123,20 @@ impl Listed {
         if to < from || to > data || u128::from(to - from) != expected {
             return broken(format!("expected {expected} bytes within the {data} of the data, got {from}..{to}"));
         }
-        let dims: Option<Vec<usize>> = dims.iter().map(|&dim| usize::try_from(dim).ok()).collect();
-        let Some(shape) = dims.and_then(|dims| Shape::new(&dims).ok()) else {
-            return broken("it has more elements than can be addressed".into());
-        };
+        let shape = shape(name, dims)?;
         // Within the data, which is in memory.
         Ok(Info::new(owned(name)?, shape, tensor_type, data_start + from as usize, (to - from) as usize))
     }
 }
 
 /// Names go into messages, paths and other files.
-fn check_name(name: &str) -> Result<()> {
+fn check_name(text: &Text<'_>) -> Result<()> {
+    let name = &*text.0;
     let plain = name.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
     if name.is_empty() || name.len() > MAX_NAME || !plain || name.contains("..") {
-        let shown: String = name.chars().take(64).collect();
         return Err(Error::corrupt(format!(
             "tensor '{}': expected a name of 1 to {MAX_NAME} printable ASCII characters without '..', '\\' and blanks",
-            shown.escape_debug()
+            text.shown()
         )));
     }
     Ok(())

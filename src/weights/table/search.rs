@@ -45,8 +45,10 @@ impl Table {
         }
         let scan = Scan { table: self, query, codes: self.codes(query)? };
         let mut best = Best::new(if scan.codes.is_some() { k.saturating_mul(4).saturating_add(32) } else { k });
+        let mut numbers = vec![0.0; self.width];
         for hit in scan.candidates(best.most)?.into_sorted() {
-            best.offer(Hit { row: hit.row, score: scan.exact(hit.row)? });
+            self.read(self.row(self.bytes.as_slice(), hit.row), &mut numbers)?;
+            best.offer(Hit { row: hit.row, score: dot(&numbers, query) });
         }
         let mut hits = best.into_sorted();
         hits.truncate(k);
@@ -72,7 +74,7 @@ struct Scan<'a> {
 impl Scan<'_> {
     fn candidates(&self, most: usize) -> Result<Best> {
         let table = self.table;
-        let slices = table.bytes.as_slice().par_chunks(SLICE * table.row_bytes).enumerate();
+        let slices = table.bytes.as_slice().par_chunks(table.row_bytes.saturating_mul(SLICE)).enumerate();
         let merge = |mut a: Best, b: Best| {
             b.hits.into_iter().for_each(|hit| a.offer(hit));
             Ok(a)
@@ -109,12 +111,6 @@ impl Scan<'_> {
             *score = dot(row, self.query);
         }
         Ok(())
-    }
-
-    fn exact(&self, row: u32) -> Result<f32> {
-        let mut numbers = vec![0.0; self.table.width];
-        self.table.read(self.table.row(self.table.bytes.as_slice(), row), &mut numbers)?;
-        Ok(dot(&numbers, self.query))
     }
 }
 

@@ -3,6 +3,7 @@
 #[cfg_attr(not(feature = "gguf"), allow(dead_code, reason = "the gguf backend makes models of it"))]
 pub(crate) mod craft;
 mod format;
+mod layers;
 mod opening;
 mod parts;
 #[cfg(target_os = "linux")]

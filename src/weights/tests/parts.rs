@@ -8,8 +8,8 @@ use crate::{Code, Result};
 
 /// Part `number` of `count`, with one tensor, of `total`.
 fn part(number: u16, count: u16, total: i32) -> File {
-    File::new()
-        .text("general.name", &format!("part {number}"))
+    let named = if number == 0 { File::new().text("general.name", "part 0") } else { File::new() };
+    named
         .key("split.no", 2, number.to_le_bytes().into())
         .key("split.count", 2, count.to_le_bytes().into())
         .key("split.tensors.count", 5, total.to_le_bytes().into())
@@ -55,6 +55,11 @@ fn parts_that_do_not_belong_together_are_refused() {
     let (at, second) = (folder.path(), "m-00002-of-00003.gguf");
     let open = || WeightFile::open(at.join("m-00001-of-00003.gguf"), Map::Mapped);
     split(at);
+    // Each is laid out by its own alignment.
+    let mut aligned = part(1, 3, 3).u32("general.alignment", 128).tensor("t3", &[8], 0, 32);
+    aligned.alignment = 128;
+    write(at, second, &aligned.key("split.tensors.count", 5, 3i32.to_le_bytes().into()));
+    refused(open(), Code::Corrupt, "the parts have 4");
     for (wrong, message) in [
         (part(2, 3, 3), "expected part 1 of 3"),
         (part(1, 4, 3), "expected part 1 of 3"),
@@ -62,11 +67,15 @@ fn parts_that_do_not_belong_together_are_refused() {
         (part(1, 3, 3).no_tensors().tensor("t0", &[8], 0, 32), "'t0' is there twice"),
         (part(1, 3, 3).tensor("more", &[8], 0, 32), "split.tensors.count"),
         (part(1, 3, 3).no_tensors(), "split.tensors.count"),
+        (part(1, 3, 4), "key 'split.tensors.count': expected 3 as in the first part, got 4"),
+        (part(1, 3, 3).text("general.name", "another model"), "as in the first part, got 'another model'"),
+        (part(1, 3, 3).u32("split.no", 1), "got 1 as u32"),
+        (part(1, 3, 3).u32("split.tensors.count", 3), "expected an i32, got 3 as u32"),
     ] {
         write(at, second, &wrong);
         refused(open(), Code::Corrupt, message);
     }
-    std::fs::write(at.join(second), &part(1, 3, 3).bytes()[..200]).unwrap();
+    std::fs::write(at.join(second), &part(1, 3, 3).bytes()[..180]).unwrap();
     refused(open(), Code::Corrupt, second);
     std::fs::remove_file(at.join(second)).unwrap();
     refused(open(), Code::NotFound, second);

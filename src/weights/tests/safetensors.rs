@@ -4,11 +4,11 @@ use super::{read, refused};
 use crate::Code::{Corrupt, Unsupported};
 use crate::weights::{FileFormat, TensorType};
 
-fn file(header: &str, data: usize) -> Vec<u8> {
+pub(super) fn file(header: &str, data: usize) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![7; data]].concat()
 }
 
-fn tensor(dtype: &str, shape: &str, from: u64, to: u64) -> String {
+pub(super) fn tensor(dtype: &str, shape: &str, from: u64, to: u64) -> String {
     format!(r#"{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{from},{to}]}}"#)
 }
 
@@ -94,9 +94,6 @@ fn header_lengths() {
         (with(good.len() as u64 - 7), "it claims"),
     ] {
         refused(&bytes, Corrupt, message);
-    }
-    for end in 0..good.len() {
-        assert_eq!(read(&good[..end]).unwrap_err().code(), Corrupt, "{end} bytes");
     }
     let mut long = with((16 << 20) + 1);
     long.resize(32 << 20, b' ');

@@ -1,12 +1,16 @@
 //! What the fuzz targets do with a file.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
 use selvedge::weights::{Value, WeightFile};
 use selvedge::{Bytes, Map};
 
 /// Opens a file and looks at all that it shows. It may be refused; it may not panic, take much memory, or show bytes
-/// that are not the file's.
-pub fn open_and_use(data: &[u8]) {
-    let Ok(file) = WeightFile::open(Bytes::shared(data.to_vec()), Map::Mapped) else { return };
+/// that are not the file's. Whether it opened.
+pub fn open_and_use(data: &[u8]) -> bool {
+    let Ok(file) = WeightFile::open(Bytes::shared(data.to_vec()), Map::Mapped) else { return false };
     for (key, value) in file.metadata().iter() {
         assert!(file.metadata().get(key).is_some());
         look_at(value);
@@ -25,6 +29,19 @@ pub fn open_and_use(data: &[u8]) {
             let _ = tensor.dequantize_rows_into(0..1, row);
         }
     }
+    true
+}
+
+/// Keeps files that open, in the folder that the environment names: in 4,096 places, where later ones, which are further
+/// from the seeds, take the place of earlier ones.
+pub fn keep(data: &[u8]) {
+    static FOLDER: LazyLock<Option<PathBuf>> =
+        LazyLock::new(|| std::env::var_os("SELVEDGE_FUZZ_ACCEPTED").map(PathBuf::from));
+    let Some(folder) = &*FOLDER else { return };
+    let mut hash = DefaultHasher::new();
+    data.hash(&mut hash);
+    let place = folder.join(format!("{:04}", hash.finish() % 4096));
+    std::fs::write(place, data).expect("a folder that can be written to");
 }
 
 fn look_at(value: Value<'_>) {

@@ -1,5 +1,7 @@
 //! Files made to end the process: what our reader takes, ggml's takes; what `open` takes, serves.
 
+use std::path::{Path, PathBuf};
+
 use super::child::{End, ends};
 use super::*;
 use crate::weights::tests::craft::Tensor;
@@ -12,8 +14,14 @@ pub(super) enum List {
     Types,
     /// Models with each number of their metadata as what it should not be.
     Numbers,
+    /// Models with weights, or scales of them, that are no finite numbers.
+    Infinite,
     /// Headers with a few wrong bytes that our reader takes.
     Mutants,
+    /// The same with what our reader lists and ggml does not know.
+    Foreign,
+    /// What the fuzzer of our reader has made, and the reader takes.
+    Found,
     /// Headers that ggml is known for.
     Known,
 }
@@ -21,13 +29,17 @@ pub(super) enum List {
 type Files = Box<dyn Iterator<Item = (String, Vec<u8>)>>;
 
 impl List {
-    pub(super) const ALL: [List; 4] = [List::Types, List::Numbers, List::Mutants, List::Known];
+    pub(super) const ALL: [List; 7] =
+        [List::Types, List::Numbers, List::Infinite, List::Mutants, List::Foreign, List::Found, List::Known];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             List::Types => "types",
             List::Numbers => "numbers",
+            List::Infinite => "infinite",
             List::Mutants => "mutants",
+            List::Foreign => "foreign",
+            List::Found => "found",
             List::Known => "known",
         }
     }
@@ -40,14 +52,20 @@ impl List {
             List::Numbers => Box::new(
                 [("llama", File::complete(small)), ("bert", File::encoder(small))].into_iter().flat_map(with_numbers),
             ),
-            List::Mutants => Box::new(mutants().take(40_000)),
+            List::Infinite => {
+                let whole = [File::complete(small), File::encoder(small)].into_iter().flat_map(with_infinite_weights);
+                Box::new(whole.chain(with_infinite_scales()))
+            }
+            List::Mutants => Box::new(mutants(is_known_to_ggml).take(40_000)),
+            List::Foreign => Box::new(mutants(|file| !is_known_to_ggml(file)).take(10_000)),
+            List::Found => Box::new(found()),
             List::Known => Box::new(known()),
         }
     }
 
     /// Whether ggml reads them by itself; others are opened and used.
     pub(super) fn is_native(self) -> bool {
-        matches!(self, List::Mutants | List::Known)
+        matches!(self, List::Mutants | List::Foreign | List::Found | List::Known)
     }
 }
 
@@ -183,8 +201,49 @@ fn odd_values(model: &File, key: &str) -> Vec<(String, File)> {
     all
 }
 
+/// Every tensor with numbers that are none, all over or one of them.
+fn with_infinite_weights(model: File) -> impl Iterator<Item = (String, Vec<u8>)> {
+    let numbers = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX];
+    let places = (0..model.tensors().len()).flat_map(move |i| numbers.map(|x| (i, x)));
+    places.flat_map(move |(i, x)| {
+        [true, false].map(|all| {
+            let mut file = model.clone();
+            let tensor = &mut file.tensors_mut()[i];
+            let fill = &mut tensor.fill;
+            let upto = if all { fill.len() } else { 4 };
+            fill[..upto].as_chunks_mut::<4>().0.fill(x.to_le_bytes());
+            let (name, which) = (String::from_utf8_lossy(&tensor.name).into_owned(), if all { "all" } else { "one" });
+            (format!("{name} with {which} {x}"), file.bytes())
+        })
+    })
+}
+
+/// Every matrix in every type whose blocks have scales, and these NaN or infinite.
+fn with_infinite_scales() -> impl Iterator<Item = (String, Vec<u8>)> {
+    // As the bytes of F16: all are NaN, or infinite of one sign; of one byte: NaN, where such a scale can be NaN.
+    let fills = [("NaN", [0xFF, 0xFF]), ("infinity", [0x00, 0x7C]), ("-infinity", [0x00, 0xFC])];
+    let model = wide();
+    let matrices = (0..model.tensors().len()).filter(|&i| model.tensors()[i].dims.len() == 2).collect::<Vec<_>>();
+    let scaled = TensorType::ALL.iter().filter(|t| t.block_elements().is_some_and(|block| block > 1));
+    let kinds: Vec<_> = scaled.filter_map(|t| Some((*t, t.gguf_number()?))).collect();
+    matrices.into_iter().flat_map(move |i| {
+        let (model, kinds) = (model.clone(), kinds.clone());
+        kinds.into_iter().flat_map(move |(kind, number)| {
+            let model = model.clone();
+            fills.into_iter().filter_map(move |(what, fill)| {
+                let mut file = model.clone();
+                let tensor = &mut file.tensors_mut()[i];
+                let bytes = bytes_of(kind, &tensor.dims)?;
+                *tensor = Tensor { kind: number, fill: fill.into(), bytes, ..tensor.clone() };
+                let name = format!("{} in {kind} scaled by {what}", String::from_utf8_lossy(&tensor.name));
+                Some((name, file.bytes()))
+            })
+        })
+    })
+}
+
 /// Always the same files, which our reader takes.
-fn mutants() -> impl Iterator<Item = (String, Vec<u8>)> {
+fn mutants(wanted: fn(&WeightFile) -> bool) -> impl Iterator<Item = (String, Vec<u8>)> {
     let seeds = [
         File::model().no_tensors().tensor("token_embd.weight", &[32, 8], 2, 144).tensor("q", &[256], 12, 144).bytes(),
         File::new().u32("general.alignment", 64).array("k", 9, 0, vec![]).bytes(),
@@ -211,16 +270,39 @@ fn mutants() -> impl Iterator<Item = (String, Vec<u8>)> {
         }
         file
     };
-    // What ggml does not know, it refuses, and so does the backend.
-    let known = |file: WeightFile| {
-        let nested = |value: Value<'_>| value.as_array().is_some_and(|a| a.element_type() == ValueType::Array);
-        !file.tensors().any(|t| matches!(t.tensor_type(), TensorType::Unknown(_)))
-            && !file.metadata().iter().any(|(_, value)| nested(value))
-    };
     std::iter::repeat_with(mutant)
         .enumerate()
-        .filter(move |(_, file)| WeightFile::of_bytes(Bytes::shared(file.clone())).is_ok_and(known))
+        .filter(move |(_, file)| WeightFile::of_bytes(Bytes::shared(file.clone())).is_ok_and(|file| wanted(&file)))
         .map(|(i, file)| (format!("mutant {i}"), file))
+}
+
+/// What ggml does not know, it refuses, and so does the backend.
+fn is_known_to_ggml(file: &WeightFile) -> bool {
+    let nested = |value: Value<'_>| value.as_array().is_some_and(|a| a.element_type() == ValueType::Array);
+    !file.tensors().any(|t| matches!(t.tensor_type(), TensorType::Unknown(_)))
+        && !file.metadata().iter().any(|(_, value)| nested(value))
+}
+
+/// The folder where `tests/fuzz/run` keeps them. `tests/run` names it, and then it must be there.
+fn found_in() -> Option<PathBuf> {
+    if let Some(folder) = std::env::var_os("SELVEDGE_FUZZ_ACCEPTED") {
+        return Some(folder.into());
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/fuzz/accepted");
+    folder.exists().then_some(folder)
+}
+
+/// Named after what is to become of them.
+fn found() -> impl Iterator<Item = (String, Vec<u8>)> {
+    let folder = found_in().into_iter();
+    let mut paths: Vec<_> = folder.flat_map(|f| f.read_dir().unwrap()).map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.into_iter().filter_map(|path| {
+        let bytes = std::fs::read(&path).unwrap();
+        let file = WeightFile::of_bytes(Bytes::shared(bytes.clone())).ok()?;
+        let kind = if is_known_to_ggml(&file) { "known" } else { "foreign" };
+        Some((format!("{kind} {}", path.file_name()?.to_string_lossy()), bytes))
+    })
 }
 
 /// Three files of about 100 bytes that end the process in ggml, one that it takes, one that it refuses.
@@ -254,9 +336,41 @@ fn every_number_of_the_metadata_is_survived() {
 
 #[test]
 fn what_our_reader_takes_ggml_takes() {
-    let wrong: Vec<_> = ends(List::Mutants).into_iter().filter(|(_, end)| *end != End::Taken).collect();
-    let first = wrong.first().and_then(|(name, _)| mutants().find(|(n, _)| n == name));
-    assert!(wrong.is_empty(), "{} are not taken by ggml, first {:?}: {first:?}", wrong.len(), wrong[0]);
+    taken(List::Mutants, ends(List::Mutants));
+}
+
+/// ggml takes all of these.
+#[track_caller]
+fn taken(list: List, ends: Vec<(String, End)>) {
+    let wrong: Vec<_> = ends.into_iter().filter(|(_, end)| *end != End::Taken).collect();
+    let first = wrong.first().and_then(|(name, _)| list.files().find(|(n, _)| n == name));
+    assert!(wrong.is_empty(), "{} are not taken by ggml, first {:?}: {first:?}", wrong.len(), wrong.first());
+}
+
+#[test]
+fn what_ggml_does_not_know_does_not_end_it() {
+    let (taken, all) = survived(List::Foreign);
+    assert!(all == 10_000 && taken < all, "{taken} of {all} are taken");
+}
+
+/// Where the fuzzer has run: a sample of the files that it made and our reader took, of at most 4 KiB.
+#[test]
+fn what_the_fuzzer_found_ggml_takes() {
+    if found_in().is_none() {
+        return println!("skipped: there is no target/fuzz/accepted, run tests/fuzz/run 20");
+    }
+    let (known, foreign): (Vec<_>, Vec<_>) = ends(List::Found).into_iter().partition(|(n, _)| n.starts_with("known"));
+    println!("{} files that ggml knows, {} that it does not", known.len(), foreign.len());
+    assert!(known.len() > 100, "the fuzzer kept {} files that open", known.len());
+    let died: Vec<_> = foreign.iter().filter(|(_, end)| matches!(end, End::Died(_))).collect();
+    assert!(died.is_empty(), "{died:#?}");
+    taken(List::Found, known);
+}
+
+#[test]
+fn weights_that_are_no_finite_numbers_are_survived() {
+    let (taken, all) = survived(List::Infinite);
+    assert!(taken > 600 && all > taken, "{taken} of {all} are taken");
 }
 
 /// The tests under test: ggml does end the process.

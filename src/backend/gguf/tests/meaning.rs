@@ -41,6 +41,7 @@ fn what_is_no_model_is_unsupported() {
     corrupt(&File::model().key("split.count", 5, (-1i32).to_le_bytes().into()), "split.count");
     corrupt(&File::model().without("general.architecture"), "general.architecture");
     corrupt(&File::model().u32("general.architecture", 1), "a text");
+    corrupt(&File::model().text("general.architecture", ""), "key '.block_count'");
     corrupt(&File::model().key("general.architecture", 8, string(b"ll\xFF")), "a text");
 }
 
@@ -59,6 +60,28 @@ fn layers_and_sizes() {
         corrupt(&File::model().text(key, "2"), "a number");
         corrupt(&File::model().key(key, 5, (-1i32).to_le_bytes().into()), "not negative");
     }
+}
+
+/// A model says how long texts can be, and not how long ours are: the context is ours to bound.
+#[test]
+fn the_longest_context() {
+    let longest = |file: File, family: &str| file.u32(&format!("{family}.context_length"), u32::MAX);
+    assert_eq!(read(&longest(File::model(), "llama").bytes()).unwrap().context, u32::MAX);
+    corrupt(&longest(File::encoder(|_| 0.5), "bert"), "position_embd.weight");
+    let file = longest(File::complete(|_| 0.5), "llama").bytes();
+    let engine = crate::open(file.clone(), crate::Options::new().threads(1)).unwrap();
+    assert_eq!(engine.spec().context_tokens, Some(crate::Options::DEFAULT_CONTEXT_TOKENS));
+    for (tokens, code) in [(1 << 30, Code::OutOfMemory), (u32::MAX, Code::InvalidArgument)] {
+        let options = crate::Options::new().context_tokens(tokens).memory_limit(1 << 40);
+        assert_eq!(crate::open(file.clone(), options).err().unwrap().code(), code, "{tokens}");
+    }
+}
+
+/// With the keys that such an architecture would have: llama.cpp knows none without a name, and says so.
+#[test]
+fn an_architecture_without_a_name() {
+    let error = crate::open(of_family("").bytes(), crate::Options::new()).err().unwrap();
+    assert_eq!(error.code(), Code::Unsupported, "{error}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod loading;
 mod meaning;
 mod native;
 mod serving;
+mod splits;
 
 use super::facts::Facts;
 use crate::weights::WeightFile;

@@ -15,8 +15,9 @@ fn a_context_is_divided_as_the_longest_run_needs() {
         text: context,
         generates: true,
         reuses: true,
-        context_bytes: 0,
-        bytes_per_token: 0,
+        embeds: false,
+        generation: Default::default(),
+        embedding: Default::default(),
     };
     let divide = |tokens, context, parallel| {
         let division = Division::for_tokens(tokens, &plan(context, parallel));

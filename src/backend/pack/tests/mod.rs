@@ -177,6 +177,31 @@ fn patterns_pick_tensors_by_their_names_and_readers() {
     let nothing = Packed::of(model().model(), &int4().only("nothing")).error();
     assert_eq!(nothing.code(), Code::Unsupported);
     assert!(nothing.to_string().contains("'W': no pattern of `only` matches it"), "{nothing}");
+    // What no tensor goes by is told; what one goes by is not, though it stays for another reason.
+    let typing = int4().only("*").keep("MatMull").keep("b").finer("Convv").finer("MatMull");
+    assert_eq!(Packed::of(model().model(), &typing).report().unmatched, ["MatMull", "Convv"]);
+}
+
+#[test]
+fn nothing_to_pack_is_told_by_the_largest() {
+    let mut craft = Craft::new().input("x", FLOAT, &[0, 64, 8, 8]).output("y", &[0, 64, 8, 8]);
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        craft = craft.weight(name, &[32], &weights(32));
+    }
+    let craft = craft.node("Conv", &["x", "kernel"], "y").weight("kernel", &[64, 64, 3, 3], &weights(64 * 64 * 9));
+    let error = Packed::of(craft.model(), &Packing::new(Scheme::Int4)).error();
+    assert!(error.message().starts_with("there is nothing to pack: 'kernel': a Conv reads it"), "{error}");
+    assert!(error.message().ends_with("; and 2 more"), "{error}");
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("nowhere/packed");
+    let error = pack(model().model(), &to, &Packing::new(Scheme::Int8), |_| {}).unwrap_err();
+    let nowhere = to.parent().unwrap().display();
+    assert_eq!(error.code(), Code::NotFound);
+    assert_eq!(error.message(), format!("{nowhere}: expected a folder to make 'packed' in, got none"));
 }
 
 #[test]
@@ -302,8 +327,11 @@ fn nothing_is_replaced_unless_told() {
     let error = run(&int4.clone().overwrite(true)).unwrap_err();
     assert!(error.to_string().contains("notes.txt"), "{error}");
     assert_eq!(fs::read_to_string(to.join("notes.txt")).unwrap(), "mine");
-    let error = pack(to.join(GRAPH), folder.path().join("twice"), &int4, |_| {}).unwrap_err();
-    assert!(error.to_string().contains("not packed yet"), "{error}");
+    for source in [to.join(GRAPH), to] {
+        let error = pack(&source, folder.path().join("twice"), &int4, |_| {}).unwrap_err();
+        assert_eq!(error.code(), Code::InvalidArgument, "{error}");
+        assert!(error.to_string().contains("expected a model that is not packed yet"), "{error}");
+    }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
@@ -348,7 +376,7 @@ fn progress_is_told_and_packing_can_be_ended() {
 fn odd_files_are_refused_and_never_more() {
     let refused = |bytes: Vec<u8>| Packed::of(bytes, &Packing::new(Scheme::Int4)).error().code();
     assert_eq!(refused(b"GGUF\x03\0\0\0".to_vec()), Code::Unsupported);
-    assert_eq!(refused(b"It was a bright cold day in April".to_vec()), Code::Corrupt);
+    assert_eq!(refused(b"It was a bright cold day in April".to_vec()), Code::Unsupported);
     assert_eq!(refused(Vec::new()), Code::Corrupt);
     let mut short = Craft::new().input("x", FLOAT, &[0, 64]).node("MatMul", &["x", "W"], "y").output("y", &[0, 64]);
     put(&mut short.fields, 5, &inline(&[64, 64]));

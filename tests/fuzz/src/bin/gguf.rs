@@ -2,4 +2,8 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| selvedge_fuzz::open_and_use(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    if selvedge_fuzz::open_and_use(data) {
+        selvedge_fuzz::keep(data);
+    }
+});

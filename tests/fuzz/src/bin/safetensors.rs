@@ -2,4 +2,6 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| selvedge_fuzz::open_and_use(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    selvedge_fuzz::open_and_use(data);
+});

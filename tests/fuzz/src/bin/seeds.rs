@@ -38,7 +38,11 @@ fn main() {
     write("control", "small", &File::new().bytes());
     for (name, header, data) in [
         ("one", r#"{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}  "#, 8),
-        ("two", r#"{"__metadata__":{"format":"pt"},"a":{"dtype":"BF16","shape":[2,2],"data_offsets":[4,12]},"b":{"dtype":"I8","shape":[4],"data_offsets":[0,4]}}"#, 12),
+        (
+            "two",
+            r#"{"__metadata__":{"format":"pt"},"a":{"dtype":"BF16","shape":[2,2],"data_offsets":[4,12]},"b":{"dtype":"I8","shape":[4],"data_offsets":[0,4]}}"#,
+            12,
+        ),
         ("sub-byte", r#"{"w":{"dtype":"F4","shape":[2,2],"data_offsets":[0,2]}}"#, 2),
         ("empty", "{}", 0),
     ] {
