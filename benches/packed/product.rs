@@ -30,7 +30,7 @@ pub(crate) fn bench() {
         println!("packed in {:.2} s: {before} MiB f32, {after} MiB {}", begun.elapsed().as_secs_f64(), scheme.name());
     }
     let bars = |cosine, memory| Bars { cosine, memory };
-    let packed = [(Scheme::Int4, int4.clone(), bars(0.99, 0.20)), (Scheme::Int8, int8.clone(), bars(0.9999, 0.35))];
+    let packed = [(Scheme::Int4, int4.clone(), bars(0.99, 0.25)), (Scheme::Int8, int8.clone(), bars(0.9999, 0.40))];
     compare(MODEL, Backend::Onnx, &whole, &packed);
     let engines = [&whole, &int4, &int8].map(|model| open(model));
     assert_blocks(&*engines[1], &int4);

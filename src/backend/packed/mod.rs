@@ -5,7 +5,11 @@
 //! operators want them. May import: engine, kernel, tensor, weights.
 //!
 //! Why the arena is made although the file is mapped: a block of GGUF has its scale, in f16, before its quants, and
-//! `MatMulNBits` reads all quants of a matrix and all scales, in f32, as two tensors. ARENA
+//! `MatMulNBits` reads all quants of a matrix, and all scales in f32, as two tensors. Two such tensors in the file would
+//! save the copy, but it would be 11 % larger for 4 bits, no reader of GGUF could dequantize it, and tract, whose blocks
+//! are GGUF's, would need the copy instead. Little is to be won: ONNX Runtime reorders matrices into memory of its own in
+//! any case, and then the arena goes; only tables of Gather, 7 of MiniLM's 23 MiB, could stay in the map. For a matrix of
+//! 4096 by 16384 the arena is 40 MiB in 4 bits and takes 21 ms of the 131 to open, 72 MiB and 34 of 221 ms in 8.
 //!
 //! Nothing that the two files say of each other is believed: digest, types and dimensions are checked first, and the
 //! rewritten graph is read by `proto` like any other.
