@@ -41,8 +41,8 @@ struct Case {
 }
 
 /// What a backend computes in f32 it holds in f32, whatever it was packed to: all 8-bit and f16 weights under tract, and
-/// those of convolutions under both. The bars of those say that packing costs nothing; of MobileNetV2 under tract a third
-/// is room for a run, which the heap lays out now so, now so.
+/// those of convolutions under both. The bars of those say that packing costs nothing; of MobileNetV2 under tract the
+/// larger part is room for a run, which the heap lays out now so, now so.
 const REAL: [Real; 2] = [
     Real {
         name: "minilm",

@@ -46,7 +46,7 @@
 //! | MiniLM, ONNX Runtime | 80 to 88 | 23 | 29 | 48 |
 //! | MiniLM, tract | 89 | 47 | 89 | 89 |
 //! | MobileNetV2, ONNX Runtime | 28 | – | 28 | 28 |
-//! | MobileNetV2, tract | 38 to 50 | – | 40 | 36 to 49 |
+//! | MobileNetV2, tract | 38 to 50 | – | 40 to 42 | 36 to 49 |
 //!
 //! How a tensor of blocks is written in the graph: an initializer of its f32 shape whose external data lies at
 //! `location` `weights.gguf`, `offset` and `length`, with two entries more, `gguf.tensor` (its name there) and
