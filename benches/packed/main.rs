@@ -4,6 +4,9 @@
 
 #[path = "../../tests/corpus/mod.rs"]
 mod corpus;
+#[path = "../../tests/packed/craft.rs"]
+#[allow(dead_code, reason = "the tests craft more")]
+mod craft;
 mod memory;
 #[path = "../../tests/packed/models.rs"]
 mod models;

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use prost::encoding::{WireType, encode_key, encode_varint};
 use selvedge::backend::pack::{Packing, Scheme, pack};
 use selvedge::kernel::dequantize_into;
 use selvedge::weights::WeightFile;
 use selvedge::{Ask, Backend, Engine, Map, Options, Tensor, Tensors};
 
+use crate::craft::{field, input, int, model, node, noise, output};
 use crate::memory::{Bars, compare};
 
 pub(crate) const MODEL: &str = "product";
@@ -32,7 +32,7 @@ pub(crate) fn bench() {
     let bars = |cosine, memory| Bars { cosine, memory };
     let packed = [(Scheme::Int4, int4.clone(), bars(0.99, 0.25)), (Scheme::Int8, int8.clone(), bars(0.9999, 0.40))];
     compare(MODEL, Backend::Onnx, &whole, &packed);
-    let engines = [&whole, &int4, &int8].map(|model| open(model));
+    let engines = [&whole, &int4, &int8].map(|path| open(path));
     assert_blocks(&*engines[1], &int4);
     let x = Tensor::new(&[1, K], noise(K, 7)).expect("a row");
     let mut times = [(); 3].map(|()| Vec::new());
@@ -96,42 +96,14 @@ fn f32_model(folder: &Path) -> PathBuf {
     data.flush().expect("room");
     let path = folder.join("f32.onnx");
     let entry = |key: &str, value: &str| field(13, [field(1, key), field(2, value)].concat());
-    let weight =
-        [int(1, K), int(1, N), int(2, 1), field(8, "W"), entry("location", "weights.bin"), int(14, 1)].concat();
-    let port = |tag, name: &str, n: usize| {
-        let dims = [field(1, field(2, "m")), field(1, int(1, n))].concat();
-        field(tag, [field(1, name), field(2, field(1, [int(1, 1), field(2, dims)].concat()))].concat())
-    };
-    let node = [field(1, "x"), field(1, "W"), field(2, "y"), field(4, "MatMul")].concat();
-    let graph = [field(1, node), field(2, "g"), field(5, weight), port(11, "x", K), port(12, "y", N)].concat();
-    let model = [int(1, 8), field(8, int(2, 17)), field(7, graph)].concat();
-    std::fs::write(&path, model).expect("room");
+    let (k, n) = (K as i64, N as i64);
+    let weight = [int(1, k), int(1, n), int(2, 1), field(8, "W"), entry("location", "weights.bin"), int(14, 1)];
+    let graph = [
+        node("MatMul", &["x", "W"], "y", &[]),
+        field(5, weight.concat()),
+        input("x", 1, &[0, k]),
+        output("y", &[0, n]),
+    ];
+    std::fs::write(&path, model(&graph)).expect("room");
     path
-}
-
-fn field(tag: u32, content: impl AsRef<[u8]>) -> Vec<u8> {
-    let mut out = Vec::new();
-    encode_key(tag, WireType::LengthDelimited, &mut out);
-    encode_varint(content.as_ref().len() as u64, &mut out);
-    out.extend(content.as_ref());
-    out
-}
-
-fn int(tag: u32, value: usize) -> Vec<u8> {
-    let mut out = Vec::new();
-    encode_key(tag, WireType::Varint, &mut out);
-    encode_varint(value as u64, &mut out);
-    out
-}
-
-/// Numbers that look random, within ±1.
-fn noise(n: usize, seed: u64) -> Vec<f32> {
-    let mut state = 0x2545_f491_4f6c_dd1d ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    };
-    (0..n).map(|_| next()).collect()
 }

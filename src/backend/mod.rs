@@ -45,9 +45,10 @@ use crate::{Code, Error, Result};
 /// The backend is picked by the file's content, never by its name: GGUF goes to llama.cpp, ONNX to
 /// tract, and to ONNX Runtime where the build has no tract or tract says `Unsupported`. A safetensors or GGUF file
 /// that holds nothing but the vectors of a vocabulary is a static-embedding model, of [`Backend::Table`]; the index of
-/// several safetensors files, given by its path, stands for all of them, and the model's folder will do for a path. [`Options::backend`] always wins. The choice does not depend on what is installed on the
-/// machine. The folder of a [packed](pack) model opens as the model in it. A GGUF model that is split into several files
-/// opens by the path to any of them, the others lying beside it; as an open file or as bytes a part is `Unsupported`.
+/// several safetensors files, given by its path, stands for all of them, and the model's folder will do for a path.
+/// [`Options::backend`] always wins. The choice does not depend on what is installed on the machine. The folder of a
+/// [packed](pack) model opens as the model in it. A GGUF model that is split into several files opens by the path to any
+/// of them, the others lying beside it; as an open file or as bytes a part is `Unsupported`.
 ///
 /// Blocks until the model is loaded. Errors: `NotFound`, `Io`, `Corrupt` for bytes that break the
 /// format, `Unsupported` for a format or model that no backend of this build takes, `OutOfMemory`

@@ -161,10 +161,7 @@ macro_rules! four_times {
     }};
 }
 
-/// Scales, then minima.
-type ScalesAndMinima = [Scales; 2];
-
-format!(Q2K, LARGE, block::q2_k::BYTES, ScalesAndMinima: |b| {
+format!(Q2K, LARGE, block::q2_k::BYTES, [Scales; 2]: |b| {
     let s = L::bytes(b.add(block::q2_k::SCALES));
     let d = Scales::new::<L>(L::bits::<0>(s, 15), L::halves(b.add(block::q2_k::D)));
     [d, Scales::new::<L>(L::bits::<4>(s, 15), L::halves(b.add(block::q2_k::DMIN)))]

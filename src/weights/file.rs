@@ -44,8 +44,8 @@ impl fmt::Display for FileFormat {
 /// tensors stay where they are until someone reads them. Every place that a view gives out was checked against the
 /// file's size at opening, and every byte of the file is one of the header, of a tensor, or padding: zeros, or blanks
 /// after the header of safetensors. What a tensor's own bytes are is not looked at: NaN and infinite weights and scales
-/// open, and are dequantized to what they are. Limits: 65,536 keys and 65,536 tensors; GGUF: 4
-/// dimensions, names of 63 bytes, arrays nested 4 deep, alignment up to 4096; safetensors: a header of 16 MiB, texts of 2 MiB, 8
+/// open, and are dequantized to what they are. Limits: 65,536 keys and 65,536 tensors; GGUF: 4 dimensions, names of 63
+/// bytes, arrays nested 4 deep, alignment up to 4096; safetensors: a header of 16 MiB, texts of 2 MiB, 8
 /// dimensions, names of 256 printable ASCII characters; 1,024 files that are opened as one.
 ///
 /// A file that is truncated while it is mapped ends the process when a page that is gone is touched ([`Map`](super::Map)):

@@ -274,46 +274,27 @@ impl NBits {
     /// `InvalidArgument` where a length, or the shape (`bits`, `block`, `K` a multiple of 32), is not that of the format;
     /// `Unsupported` for other formats.
     pub fn repack_into(&self, format: Format, blocks: &[u8], values: &mut [u8], scales: &mut [f32]) -> Result<()> {
-        self.check_blocks(format, blocks)?;
         self.check(self.rows * self.columns, values.len(), scales.len(), None)?;
-        let least = 1 << 12;
-        if self.bits == 4 {
-            let all = blocks.as_chunks().0.par_iter().zip(values.as_chunks_mut().0).zip(scales).with_min_len(least);
-            all.for_each(|((block, values), scale)| *scale = from_q4_0(block, values));
-        } else {
-            let all = blocks.as_chunks().0.par_iter().zip(values.as_chunks_mut().0).zip(scales).with_min_len(least);
-            all.for_each(|((block, values), scale)| *scale = from_q8_0(block, values));
-        }
-        Ok(())
+        self.repack_values_into(format, blocks, values)?;
+        self.repack_scales_into(format, blocks, scales)
     }
 
     /// The values of [`NBits::repack_into`] alone.
-    #[cfg_attr(
-        not(any(feature = "onnx", feature = "tract")),
-        allow(dead_code, reason = "what opens packed models asks")
-    )]
     pub(crate) fn repack_values_into(&self, format: Format, blocks: &[u8], values: &mut [u8]) -> Result<()> {
         self.check_blocks(format, blocks)?;
         expect("bytes of values", self.value_bytes(), values.len())?;
+        let least = 1 << 12;
         if self.bits == 4 {
-            let all = blocks.as_chunks().0.iter().zip(values.as_chunks_mut().0);
-            all.for_each(|(block, values)| {
-                from_q4_0(block, values);
-            });
+            let all = blocks.as_chunks().0.par_iter().zip(values.as_chunks_mut().0).with_min_len(least);
+            all.for_each(|(block, values)| from_q4_0(block, values));
         } else {
-            let all = blocks.as_chunks().0.iter().zip(values.as_chunks_mut().0);
-            all.for_each(|(block, values)| {
-                from_q8_0(block, values);
-            });
+            let all = blocks.as_chunks().0.par_iter().zip(values.as_chunks_mut().0).with_min_len(least);
+            all.for_each(|(block, values)| from_q8_0(block, values));
         }
         Ok(())
     }
 
     /// The scales of [`NBits::repack_into`] alone.
-    #[cfg_attr(
-        not(any(feature = "onnx", feature = "tract")),
-        allow(dead_code, reason = "what opens packed models asks")
-    )]
     pub(crate) fn repack_scales_into(&self, format: Format, blocks: &[u8], scales: &mut [f32]) -> Result<()> {
         self.check_blocks(format, blocks)?;
         expect("scales", self.scales(), scales.len())?;
@@ -341,19 +322,17 @@ fn scale_of(block: &[u8]) -> f32 {
     f16::from_le_bytes([block[0], block[1]]).to_f32()
 }
 
-fn from_q4_0(block: &[u8; block::q4_0::BYTES], values: &mut [u8; 16]) -> f32 {
+fn from_q4_0(block: &[u8; block::q4_0::BYTES], values: &mut [u8; 16]) {
     // From pairs 16 apart to pairs of neighbours.
     let qs = &block[block::q4_0::QS..];
     for i in 0..8 {
         values[i] = qs[2 * i] & 15 | (qs[2 * i + 1] & 15) << 4;
         values[i + 8] = qs[2 * i] >> 4 | qs[2 * i + 1] & 0xf0;
     }
-    scale_of(block)
 }
 
-fn from_q8_0(block: &[u8; block::q8_0::BYTES], values: &mut [u8; 32]) -> f32 {
+fn from_q8_0(block: &[u8; block::q8_0::BYTES], values: &mut [u8; 32]) {
     for (value, q) in values.iter_mut().zip(&block[block::q8_0::QS..]) {
         *value = q ^ 0x80;
     }
-    scale_of(block)
 }
