@@ -11,6 +11,13 @@ impl Leaf {
     pub(crate) fn first(&self) -> &str {
         self.path.split("::").next().unwrap_or("")
     }
+
+    /// The same below `module`, whose own name `self` is.
+    fn under(self, module: &str) -> Self {
+        let name = if self.name == "self" { module.into() } else { self.name };
+        let path = if self.path == "self" { module.into() } else { format!("{module}::{}", self.path) };
+        Self { path, name }
+    }
 }
 
 /// The leaves of the use tree, or of the path, that `code` begins with: `a::{b, c::d as e}` is `a::b` and `a::c::d` as `e`.
@@ -27,9 +34,7 @@ pub(crate) fn leaves(code: &str) -> Vec<Leaf> {
         return if code.starts_with('*') { vec![glob()] } else { vec![] };
     }
     match rest.strip_prefix("::").map(leaves).filter(|below| !below.is_empty()) {
-        Some(below) => {
-            below.into_iter().map(|leaf| Leaf { path: format!("{name}::{}", leaf.path), name: leaf.name }).collect()
-        }
+        Some(below) => below.into_iter().map(|leaf| leaf.under(name)).collect(),
         None => {
             let alias = rest.strip_prefix("as ").map(|alias| alias.split(|c| !is_word(c)).next().unwrap_or(""));
             vec![Leaf { path: name.into(), name: alias.unwrap_or(name).into() }]
@@ -57,7 +62,7 @@ fn branches(group: &str) -> Vec<&str> {
     all
 }
 
-fn is_word(c: char) -> bool {
+pub(crate) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
@@ -143,19 +148,39 @@ fn character(text: &str) -> usize {
 /// The code without the items that exist in tests only.
 pub(crate) fn blank_tests(code: &str) -> String {
     let mut code = code.to_string();
-    while let Some(at) = code.find("#[cfg(test)]") {
-        let mut depth = 0;
-        let end = code[at..].char_indices().find_map(|(i, c)| {
-            match c {
-                '{' => depth += 1,
-                '}' => depth -= 1,
-                _ => {}
-            }
-            (depth == 0 && (c == ';' || c == '}')).then_some(at + i + 1)
-        });
-        let end = end.unwrap_or(code.len());
-        let blank: String = code[at..end].chars().map(|c| if c == '\n' { c } else { ' ' }).collect();
-        code.replace_range(at..end, &blank);
+    let mut from = 0;
+    while let Some(at) = code[from..].find("#[cfg(").map(|i| i + from) {
+        let attribute = &code[at..at + code[at..].find(']').unwrap_or(code.len() - at)];
+        from = at + 1;
+        if words(attribute, "test").next().is_some() && words(attribute, "not").next().is_none() {
+            let end = item_end(&code, at);
+            blank(&mut code, at, end);
+        }
     }
     code
+}
+
+/// Where the item that begins at `at` ends: after its semicolon or its closing brace.
+pub(crate) fn item_end(code: &str, at: usize) -> usize {
+    let mut depth = 0;
+    for (i, c) in code[at..].char_indices() {
+        match c {
+            '{' | '[' | '(' => depth += 1,
+            '}' | ']' | ')' => depth -= 1,
+            _ => {}
+        }
+        if depth < 0 {
+            return at + i;
+        }
+        if depth == 0 && (c == ';' || c == '}') {
+            return at + i + 1;
+        }
+    }
+    code.len()
+}
+
+pub(crate) fn blank(code: &mut String, from: usize, to: usize) {
+    let blank: String =
+        code[from..to].chars().map(|c| if c == '\n' { "\n".into() } else { " ".repeat(c.len_utf8()) }).collect();
+    code.replace_range(from..to, &blank);
 }

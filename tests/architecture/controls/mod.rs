@@ -1,27 +1,38 @@
-//! Each rule is shown bad code and must see it.
+//! Each rule is shown bad code and must see it, and code that only looks so and is not to blame.
 
-use super::{File, violations};
+mod between_files;
+mod inside_rooms;
+mod manifests;
+mod public_names;
+
+use super::{File, Plan, Table, violations};
 
 const MAP: &str =
     "mod error;\npub mod tensor;\nmod engine;\npub use error::{Code, Error as Failure};\npub use tensor::Tensor;";
-const TABLE: &[(&str, &[&str])] = &[("error", &[]), ("tensor", &[]), ("engine", &["tensor"])];
+const TABLE: Table = &[("error", &[]), ("tensor", &[]), ("engine", &["tensor"])];
+
+/// The rooms alone.
+const BARE: Plan<'_> =
+    Plan { rooms: TABLE, inside: &[], only_declare: &[], may_be_unsafe: &[], borne: &[], same_names: &[] };
 
 /// A small house without a fault, and one more file.
 fn house(path: &str, text: &str) -> Vec<String> {
     let doc = |may: &str| format!("//! Job.\n//!\n//! Enters: x. Leaves: y.\n//! May import: {may}.\n");
     let mut files: Vec<File> = vec![
-        ("src/lib.rs".into(), MAP.into()),
-        ("src/error.rs".into(), doc("nothing of the crate")),
-        ("src/tensor/mod.rs".into(), doc("error") + "use crate::Code;"),
-        ("src/engine/mod.rs".into(), doc("tensor") + "use crate::{Failure, Tensor, tensor::Shape};"),
+        File::new("src/lib.rs", MAP),
+        File::new("src/error.rs", doc("nothing of the crate")),
+        File::new("src/tensor/mod.rs", doc("error") + "use crate::Code;"),
+        File::new("src/engine/mod.rs", doc("tensor") + "use crate::{Failure, Tensor, tensor::Shape};"),
     ];
-    files.retain(|(p, _)| p != path);
-    files.push((path.into(), text.into()));
-    violations(&files, TABLE, &["src/tensor/raw.rs", "tests/abi/"])
+    files.retain(|file| file.path != path);
+    files.push(File::new(path, text));
+    violations(&files, &Plan { may_be_unsafe: &["src/tensor/raw.rs", "tests/abi/"], ..BARE })
         .into_iter()
         // What is on the list is there in some cases only.
         .filter(|v| path == "src/tensor/raw.rs" || !v.starts_with("src/tensor/raw.rs: is listed"))
         .filter(|v| !v.starts_with("tests/abi/: is listed"))
+        // A wrong arrow may close one; they have controls of their own.
+        .filter(|v| !v.starts_with("circle: "))
         .collect()
 }
 
@@ -45,8 +56,8 @@ fn a_wrong_arrow_is_seen() {
     only("src/tensor/a.rs", "fn f<'a>(x: &'a str) { crate::engine::run(x) }", wrong);
     only(
         "src/error.rs",
-        "//! Enters: x. Leaves: y. May import: nothing of the crate.\nuse crate::Tensor;",
-        "src/error: may not import tensor",
+        "//! Enters: x. Leaves: y. May import: nothing of the crate.\nuse crate::engine::Run;",
+        "src/error: may not import engine",
     );
     only("src/tensor/a.rs", "use crate::Unknown;", "src/tensor/a.rs: crate::Unknown is of no room");
     assert!(house("src/tensor/a.rs", "use crate::*;").iter().any(|v| v.contains("crate::* is of no room")));
@@ -56,9 +67,9 @@ fn a_wrong_arrow_is_seen() {
 
 #[test]
 fn a_socket_is_seen() {
-    only("src/tensor/a.rs", "fn f() { ureq::get(x); }", "src/tensor/a.rs: ureq: only src/bin may open a socket");
-    only("ffi/src/a.rs", "use std::net::{TcpStream};", "ffi/src/a.rs: TcpStream: only src/bin may open a socket");
-    none("src/bin/selvedge/sync.rs", "use ureq::Agent;");
+    only("src/tensor/a.rs", "fn f() { ureq::get(x); }", "src/tensor/a.rs: ureq: the library opens no socket");
+    only("ffi/src/a.rs", "use std::net::{TcpStream};", "ffi/src/a.rs: TcpStream: the library opens no socket");
+    none("cli/src/sync.rs", "use ureq::Agent;");
     none("src/tensor/a.rs", "// ureq\nconst X: &str = \"TcpStream\";");
 }
 
@@ -70,13 +81,13 @@ fn tests_docs_and_strings_are_no_arrows() {
     none("src/tensor/a.rs", "/// See [`crate::engine`].\nfn g() {} /* crate::engine /* */ crate::engine */");
     none("src/tensor/a.rs", "const S: &str = \"\\\" crate::engine\"; const R: &str = r#\"\" crate::engine\"#;");
     none("src/engine/a.rs", "use super::b; pub(crate) use crate::tensor::{self, Shape}; use crate::error;");
-    none("src/bin/tool.rs", "use crate::engine::Run;");
+    none("cli/src/tool.rs", "use crate::engine::Run;");
 }
 
 #[test]
 fn a_cycle_in_the_table_is_seen() {
-    let table: &[(&str, &[&str])] = &[("a", &[]), ("b", &["a", "d"]), ("c", &["b"]), ("d", &["c"])];
-    assert_eq!(violations(&[], table, &[]), [r#"the table has a cycle among ["b", "c", "d"]"#]);
+    const RING: Table = &[("a", &[]), ("b", &["a", "d"]), ("c", &["b"]), ("d", &["c"])];
+    assert_eq!(violations(&[], &Plan { rooms: RING, ..BARE }), [r#"the table has a cycle among ["b", "c", "d"]"#]);
 }
 
 #[test]
@@ -89,16 +100,20 @@ fn a_room_without_its_opening_is_seen() {
 
 #[test]
 fn stray_unsafe_is_seen() {
-    let told = "#![expect(unsafe_code, reason = \"r\")]\n// SAFETY: fine.\nlet x =\n    unsafe { f() };\n";
-    only("src/tensor/a.rs", told, "src/tensor/a.rs: unsafe, and not in the list");
+    let announced = "#![expect(unsafe_code, reason = \"r\")]\n// SAFETY: fine.\nlet x =\n    unsafe { f() };\n";
+    only("src/tensor/a.rs", announced, "src/tensor/a.rs: unsafe, and not in the list");
     none("src/tensor/a.rs", "#![deny(unsafe_code)] // unsafe { }\nconst S: &str = \"unsafe {\";");
     let raw = "src/tensor/raw.rs";
-    none(raw, told);
-    only(raw, &told.replace("expect", "allow"), "src/tensor/raw.rs: unsafe without expect(unsafe_code, reason = …)");
+    none(raw, announced);
+    only(
+        raw,
+        &announced.replace("expect", "allow"),
+        "src/tensor/raw.rs: unsafe without expect(unsafe_code, reason = …)",
+    );
     let again = "src/tensor/raw.rs:5: unsafe without a SAFETY comment";
-    only(raw, &format!("{told}unsafe {{ g() }}"), again);
-    only(raw, &format!("{told}unsafe impl Send for X {{}}"), again);
-    none(raw, &format!("{told}unsafe fn g() {{}}"));
+    only(raw, &format!("{announced}unsafe {{ g() }}"), again);
+    only(raw, &format!("{announced}unsafe impl Send for X {{}}"), again);
+    none(raw, &format!("{announced}unsafe fn g() {{}}"));
     only(raw, "", "src/tensor/raw.rs: is listed as unsafe and is not");
     // A folder announces in its main file and tells why everywhere.
     none("tests/abi/a.rs", "// SAFETY: fine.\nlet x = unsafe { f() };");
