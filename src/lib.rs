@@ -7,12 +7,16 @@
 )]
 
 pub mod backend;
+mod digest;
 pub mod drift;
 mod engine;
 mod error;
 pub mod kernel;
 pub mod layer;
+mod onnx;
+pub mod pack;
 pub mod report;
+mod source;
 pub mod sync;
 pub mod telemetry;
 mod tensor;
@@ -20,14 +24,16 @@ mod tensor;
 mod text;
 pub mod weights;
 
-pub use backend::{Backend, OpenProgress, Options, open};
+pub use backend::open::open;
+pub use backend::options::{Backend, OpenProgress, Options};
+pub use digest::Digest;
 #[cfg(feature = "async")]
 pub use engine::EventStream;
 pub use engine::{
-    Abilities, Admitted, Answer, Ask, Call, Cancel, Digest, Dim, Embed, Engine, Event, Events, Finish, Generate, Kind,
+    Abilities, Admitted, Answer, Ask, Call, Cancel, Dim, Embed, Engine, Event, Events, Finish, Generate, Kind,
     MemoryEstimate, Message, OnCancel, Piece, Port, Priority, Progress, Prompt, Provenance, Request, Role, Run,
     Sampling, Spec, Step, Tensors, TokenInfo, Trim, Usage,
 };
 pub use error::{Code, Error, Result};
+pub use source::{Access, Map, Source};
 pub use tensor::{Bytes, DType, Element, Shape, Tensor, TensorView};
-pub use weights::{Map, Source};

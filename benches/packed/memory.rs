@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use selvedge::backend::pack::{Packing, Scheme, pack};
+use selvedge::pack::{Packing, Scheme, pack};
 use selvedge::{Backend, Engine, Options, open};
 
 use crate::models::{MINILM, MOBILENET, cosine, pooled, scores, sentences, states, views};

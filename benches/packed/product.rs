@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use selvedge::backend::pack::{Packing, Scheme, pack};
 use selvedge::kernel::dequantize_into;
+use selvedge::pack::{Packing, Scheme, pack};
 use selvedge::weights::WeightFile;
 use selvedge::{Ask, Backend, Engine, Map, Options, Tensor, Tensors};
 

@@ -4,8 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::engine::{Cancel, Digest};
-use crate::weights::{Access, Map};
+use crate::digest::Digest;
+use crate::engine::{Call, Cancel};
+use crate::source::{Access, Map};
 
 /// How to open a model. The default suits a phone and a server alike.
 ///
@@ -141,6 +142,17 @@ impl Options {
 impl Options {
     pub(super) fn access(&self) -> Access {
         Access { map: self.map, no_symlinks: self.no_symlinks }
+    }
+
+    /// The call that an open is: it can be cancelled.
+    pub(super) fn call(&self) -> Call {
+        Call { cancel: self.cancel.clone(), ..Call::default() }
+    }
+
+    pub(super) fn report(&self, progress: OpenProgress) {
+        if let Some(report) = &self.progress {
+            report(progress);
+        }
     }
 }
 

@@ -5,10 +5,9 @@ use std::path::PathBuf;
 
 use super::gguf::{self, check_part, check_same_model, is_part, siblings};
 use super::metadata::{Entries, Metadata, owned, push, sorted};
-use super::opened::Opened;
 use super::safetensors::{self, Index};
-use super::source::{Access, Source};
 use super::tensors::{Info, TensorEntry};
+use crate::source::{Access, OpenedFile, Source};
 use crate::tensor::Bytes;
 use crate::{Code, Error, Result};
 
@@ -97,14 +96,14 @@ impl WeightFile {
     /// the limits, and for a part of a model whose other parts cannot be found, since no path was given; `OutOfMemory`.
     pub fn open(source: impl Into<Source>, access: impl Into<Access>) -> Result<Self> {
         let access = access.into();
-        let opened = Opened::open(source.into(), access)?;
+        let opened = OpenedFile::open(source.into(), access)?;
         let name = owned(opened.file_name.as_deref().unwrap_or(&opened.name))?;
         Self::of_opened(opened, access, &mut drop).map_err(|e| e.during(format!("opening weights '{name}'")))
     }
 
     /// What was opened, with the further files that it is one with. `keep` is given each file of a GGUF model in order,
     /// as it was opened.
-    pub(crate) fn of_opened(opened: Opened, access: Access, keep: &mut dyn FnMut(Opened)) -> Result<Self> {
+    pub(crate) fn of_opened(opened: OpenedFile, access: Access, keep: &mut dyn FnMut(OpenedFile)) -> Result<Self> {
         let beside = opened.file_name.clone().zip(opened.folder.clone());
         let beside = beside.map(|(name, folder)| Beside { name, folder, access });
         let bytes = opened.bytes.clone();
@@ -240,8 +239,8 @@ struct Beside {
 }
 
 impl Beside {
-    fn open(&self, name: &str) -> Result<(WeightFile, Opened)> {
-        let opened = Opened::open(Source::Path(self.folder.join(name)), self.access)?;
+    fn open(&self, name: &str) -> Result<(WeightFile, OpenedFile)> {
+        let opened = OpenedFile::open(Source::Path(self.folder.join(name)), self.access)?;
         let file = WeightFile::of_bytes(opened.bytes.clone()).map_err(|e| e.during(format!("opening '{name}'")))?;
         Ok((file, opened))
     }
@@ -249,9 +248,9 @@ impl Beside {
     /// All parts of a split model, one of which is open.
     fn split(
         &self,
-        one: (WeightFile, Opened),
+        one: (WeightFile, OpenedFile),
         (number, count): (u64, u64),
-        keep: &mut dyn FnMut(Opened),
+        keep: &mut dyn FnMut(OpenedFile),
     ) -> Result<WeightFile> {
         let (mut one, mut whole) = (Some(one), None::<WeightFile>);
         for (i, name) in (0..count).zip(siblings(&self.name, number, count)?) {

@@ -1,24 +1,16 @@
 //! Weight files: mapped, checked before anything is believed, and read where they lie.
 //!
-//! Enters: a [`Source`] of GGUF or safetensors. Leaves: a [`WeightFile`] of typed views that borrow the map. May
-//! import: kernel, tensor.
+//! Enters: a [`Source`](crate::Source) of GGUF or safetensors. Leaves: a [`WeightFile`] of typed views that borrow the
+//! map. May import: kernel, source, tensor.
 //!
-//! `source` says where bytes are; `opened` brings them into memory, and is used by every backend. `gguf` and
-//! `safetensors` read headers, in the words of `tensor_type`; `file` joins them; `metadata`, `value` and `tensors` are
+//! `gguf` and `safetensors` read headers, in the words of `tensor_type`; `file` joins them; `metadata`, `value` and `tensors` are
 //! what is seen of it. `table` reads and searches the rows of one tensor.
 
 mod file;
 mod gguf;
 mod layers;
 mod metadata;
-mod opened;
-#[cfg_attr(
-    not(any(feature = "onnx", feature = "tract")),
-    allow(dead_code, reason = "only what loads a model leaves much")
-)]
-mod resident;
 mod safetensors;
-mod source;
 mod table;
 mod tensor_type;
 mod tensors;
@@ -30,10 +22,6 @@ pub(crate) use file::Beginning;
 pub use file::{FileFormat, WeightFile};
 pub use gguf::{GgufData, GgufValue, GgufWriter};
 pub use metadata::Metadata;
-pub(crate) use opened::{Opened, bytes_of, is_same};
-#[cfg(any(feature = "onnx", feature = "tract"))]
-pub(crate) use resident::{release_pages, trim_heap};
-pub use source::{Access, Map, Source};
 pub use table::{Hit, Pool, Table};
 pub use tensor_type::TensorType;
 pub use tensors::TensorEntry;

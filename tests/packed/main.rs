@@ -18,7 +18,7 @@ mod values;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use selvedge::backend::pack::{Packing, Report, Scheme, pack};
+use selvedge::pack::{Packing, Report, Scheme, pack};
 use selvedge::{Answer, Ask, Backend, Engine, Options, Tensor, Tensors};
 
 const SCHEMES: [Scheme; 3] = [Scheme::Int4, Scheme::Int8, Scheme::F16];

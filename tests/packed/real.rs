@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use selvedge::backend::pack::{Packing, Scheme};
+use selvedge::pack::{Packing, Scheme};
 use selvedge::{Backend, Engine};
 
 use crate::models::{MINILM, MOBILENET, cosine, pooled, scores, sentences, states, views};

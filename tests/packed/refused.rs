@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use selvedge::backend::pack::{Packing, Scheme};
+use selvedge::pack::{Packing, Scheme};
 use selvedge::{Ask, Backend, Cancel, Code, Digest, Map, Options, Source, Tensor, Tensors};
 use sha2::Digest as _;
 

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use selvedge::backend::pack::{Packing, Scheme};
 use selvedge::backend::{Inspection, inspect};
+use selvedge::pack::{Packing, Scheme};
 use selvedge::weights::WeightFile;
 use selvedge::{Code, Map, Options, Source};
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use selvedge::backend::pack::{Packing, Scheme};
 use selvedge::kernel::dequantize_into;
+use selvedge::pack::{Packing, Scheme};
 use selvedge::weights::WeightFile;
 use selvedge::{Ask, Backend, Code, Map, Tensor, Tensors};
 

@@ -1,15 +1,17 @@
 //! GGUF files.
 
 use super::Inspection;
-use crate::backend::{Backend, Format, Model, Options};
+use crate::backend::format::Format;
+use crate::backend::options::{Backend, Options};
 use crate::engine::MemoryEstimate;
+use crate::source::OpenedFile;
 use crate::weights::WeightFile;
 use crate::{Error, Result};
 
 /// llama.cpp uses weights in place only where this many bytes divide their place in the file.
 const ALIGNED: u64 = 32;
 
-pub(super) fn inspect(model: &Model, file: &WeightFile, options: &Options) -> Inspection {
+pub(super) fn inspect(model: &OpenedFile, file: &WeightFile, options: &Options) -> Inspection {
     let mut told = Inspection::of_weights(model, Format::Gguf, file);
     told.backends.extend(super::static_embedding(model, file, options));
     if told.backends.is_empty() {
@@ -36,7 +38,7 @@ fn no_model(file: &WeightFile) -> Result<()> {
 
 #[cfg(feature = "gguf")]
 fn llama(file: &WeightFile, options: &Options) -> Option<(Backend, Result<MemoryEstimate>)> {
-    Some((Backend::Gguf, crate::backend::gguf::foresee(file, options)))
+    Some((Backend::Gguf, crate::backend::llama::foresee(file, options)))
 }
 
 #[cfg(not(feature = "gguf"))]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::backend::in_words;
+use crate::backend::metadata::describe;
 use crate::weights::Value;
 
 /// A value of a file's metadata.
@@ -37,8 +37,8 @@ impl MetadataValue {
             Value::U64(n) => MetadataValue::Integer(n.into()),
             other => match other.as_i64() {
                 Some(n) => MetadataValue::Integer(n.into()),
-                None if other.as_array().is_some() => MetadataValue::List(in_words(other)),
-                None => MetadataValue::Text(in_words(other)),
+                None if other.as_array().is_some() => MetadataValue::List(describe(other)),
+                None => MetadataValue::Text(describe(other)),
             },
         }
     }

@@ -7,15 +7,17 @@ mod safetensors;
 
 pub use metadata::MetadataValue;
 
-use super::{Backend, Format, Model, Options, model_of};
+use super::format::Format;
+use super::options::{Backend, Options};
 use crate::engine::{MemoryEstimate, Port};
-use crate::weights::{Source, WeightFile};
+use crate::source::{OpenedFile, Source, model_of};
+use crate::weights::WeightFile;
 use crate::{Code, Error, Result};
 
 /// What a model file holds, and what stands against opening it.
 ///
 /// No native code runs, and of most files the header alone is read. Of a static-embedding model the tokenizer is read,
-/// too, and the numbers beside its table; of a [packed](super::pack) model the weights, once, for their digest. What is a
+/// too, and the numbers beside its table; of a [packed](crate::pack) model the weights, once, for their digest. What is a
 /// list here stands in the file's order.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -38,7 +40,7 @@ pub struct Inspection {
     pub operators: Vec<String>,
     /// The operator sets that an ONNX graph imports, by domain; ONNX's own is `ai.onnx`.
     pub opsets: Vec<(String, i64)>,
-    /// The backends of this build that take such a file, the one that [`open`](super::open) tries first being first,
+    /// The backends of this build that take such a file, the one that [`open`](crate::open) tries first being first,
     /// and what each would need with the options given; or why it would refuse the file.
     pub backends: Vec<(Backend, Result<MemoryEstimate>)>,
     /// What a person should know: nothing here stands against opening the file.
@@ -90,7 +92,7 @@ impl Inspection {
     }
 
     /// What GGUF and safetensors have in common.
-    fn of_weights(model: &Model, format: Format, file: &WeightFile) -> Self {
+    fn of_weights(model: &OpenedFile, format: Format, file: &WeightFile) -> Self {
         let bytes = file.files().iter().map(|bytes| bytes.as_slice().len() as u64).sum();
         let mut told = Self::new(&model.name, format, bytes);
         told.metadata = file.metadata().iter().map(|(key, value)| (key.to_owned(), MetadataValue::of(value))).collect();
@@ -119,10 +121,10 @@ impl Inspection {
 }
 
 /// Tells what a GGUF, ONNX or safetensors file holds, without loading a runtime; a folder is told about as
-/// [`open`](super::open) opens it. Of `options`, how the file comes into memory counts, what the memory estimate depends
+/// [`open`](crate::open) opens it. Of `options`, how the file comes into memory counts, what the memory estimate depends
 /// on, and, while weights are digested, cancel and progress.
 ///
-/// Errors: as [`open`](super::open) for a file that is not there or cannot be read; `Corrupt` for one that breaks its
+/// Errors: as [`open`](crate::open) for a file that is not there or cannot be read; `Corrupt` for one that breaks its
 /// format's rules so that it cannot even be listed; `Unsupported` for another format; `Cancelled`. A file that can be
 /// listed and still breaks a rule has an [`Inspection::flaw`].
 ///
@@ -140,7 +142,7 @@ pub fn inspect(source: impl Into<Source>, options: &Options) -> Result<Inspectio
     Ok(judged(told))
 }
 
-fn look(model: &Model, options: &Options) -> Result<Inspection> {
+fn look(model: &OpenedFile, options: &Options) -> Result<Inspection> {
     let format = Format::probe(model.bytes.as_slice())?;
     if format == Format::Onnx {
         return onnx::inspect(model, options)
@@ -195,11 +197,15 @@ fn judged(mut told: Inspection) -> Inspection {
 }
 
 #[cfg(feature = "tokenizer")]
-fn static_embedding(model: &Model, file: &WeightFile, options: &Options) -> Option<(Backend, Result<MemoryEstimate>)> {
+fn static_embedding(
+    model: &OpenedFile,
+    file: &WeightFile,
+    options: &Options,
+) -> Option<(Backend, Result<MemoryEstimate>)> {
     super::table::is_static(file).then(|| (Backend::Table, super::table::foresee(model, file, options)))
 }
 
 #[cfg(not(feature = "tokenizer"))]
-fn static_embedding(_: &Model, _: &WeightFile, _: &Options) -> Option<(Backend, Result<MemoryEstimate>)> {
+fn static_embedding(_: &OpenedFile, _: &WeightFile, _: &Options) -> Option<(Backend, Result<MemoryEstimate>)> {
     None
 }

@@ -3,21 +3,22 @@
 use std::collections::BTreeSet;
 
 use super::{Inspection, MetadataValue, TensorInfo};
-use crate::backend::pack::WEIGHTS;
-use crate::backend::packed::{Packed, Runtime, Weights};
-use crate::backend::proto::{self, Declared, External};
-use crate::backend::{Backend, Format, Model, Options};
+use crate::backend::format::Format;
+use crate::backend::options::{Backend, OpenProgress, Options};
 use crate::engine::MemoryEstimate;
+use crate::onnx::{self, Declared, External};
+use crate::pack::{Packed, Runtime, WEIGHTS, Weights};
+use crate::source::OpenedFile;
 use crate::{Code, Error, Result};
 
 /// The domains whose operators runtimes know without help.
 const KNOWN_DOMAINS: &[&str] = &["", "ai.onnx.ml", "com.microsoft"];
 
-pub(super) fn inspect(model: &Model, options: &Options) -> Result<Inspection> {
+pub(super) fn inspect(model: &OpenedFile, options: &Options) -> Result<Inspection> {
     let file = model.bytes.as_slice().len() as u64;
-    let mut declared = proto::list(model.bytes.as_slice())?;
+    let mut declared = onnx::list(model.bytes.as_slice())?;
     let mut told = Inspection::new(&model.name, Format::Onnx, file);
-    let weights = match Weights::open(model, options) {
+    let weights = match open_weights(model, options) {
         Ok(Some(weights)) => Some(weights),
         Ok(None) => {
             told.flaw = declared.refuse_blocks().err();
@@ -64,6 +65,12 @@ pub(super) fn inspect(model: &Model, options: &Options) -> Result<Inspection> {
     Ok(told)
 }
 
+fn open_weights(model: &OpenedFile, options: &Options) -> Result<Option<Weights>> {
+    let call = options.call();
+    let progress = |done, total| options.report(OpenProgress::Digest(done, total));
+    Weights::open(model, options.map, || call.check(), progress)
+}
+
 /// What stands against a packed model: for one of a form that is not known, or that lies in no folder, what every
 /// backend says.
 fn refused(e: Error, told: &mut Inspection) -> Option<Weights> {
@@ -77,7 +84,7 @@ fn refused(e: Error, told: &mut Inspection) -> Option<Weights> {
 }
 
 /// Gives tensors that are blocks the type and the bytes that they have in the weight file.
-fn as_blocks(told: &mut Inspection, weights: &Weights, model: &Model) {
+fn as_blocks(told: &mut Inspection, weights: &Weights, model: &OpenedFile) {
     match weights.listed(model) {
         Ok(blocks) => {
             let beside = |tensor: &&mut TensorInfo| tensor.location.as_deref() == Some(WEIGHTS);
@@ -92,7 +99,13 @@ fn as_blocks(told: &mut Inspection, weights: &Weights, model: &Model) {
 }
 
 /// Looks for the files that the model needs beside it.
-fn external(declared: &Declared, model: &Model, weights: Option<&Weights>, options: &Options, told: &mut Inspection) {
+fn external(
+    declared: &Declared,
+    model: &OpenedFile,
+    weights: Option<&Weights>,
+    options: &Options,
+    told: &mut Inspection,
+) {
     if declared.external.is_empty() {
         return;
     }
@@ -113,16 +126,20 @@ fn external(declared: &Declared, model: &Model, weights: Option<&Weights>, optio
 }
 
 /// Tract first, as `open` goes about it. What they are given of a packed model is a graph for each.
-fn backends(declared: &Declared, model: &Model, weights: Option<&Weights>) -> Vec<(Backend, Result<MemoryEstimate>)> {
+fn backends(
+    declared: &Declared,
+    model: &OpenedFile,
+    weights: Option<&Weights>,
+) -> Vec<(Backend, Result<MemoryEstimate>)> {
     let foresee = |runtime: Runtime, estimate: Estimate| match weights {
         None => estimate(declared, model.bytes.as_slice().len() as u64, 0),
         Some(weights) => {
             let packed = Packed::with(weights, model, runtime)?;
             let graph = packed.graph.as_slice();
-            estimate(&proto::read(graph)?, graph.len() as u64, packed.arena_len)
+            estimate(&onnx::read(graph)?, graph.len() as u64, packed.arena_len)
         }
     };
-    [(Backend::Tract, Runtime::Tract, tract as Estimate), (Backend::Onnx, Runtime::OnnxRuntime, onnx)]
+    [(Backend::Tract, Runtime::Tract, tract as Estimate), (Backend::Onnx, Runtime::OnnxRuntime, ort)]
         .into_iter()
         .filter(|(backend, ..)| backend.is_built())
         .map(|(backend, runtime, estimate)| (backend, foresee(runtime, estimate)))
@@ -138,14 +155,14 @@ fn tract(declared: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
 }
 
 #[cfg(feature = "onnx")]
-use crate::backend::onnx::foresee as onnx;
+use crate::backend::ort::foresee as ort;
 
 #[cfg(not(feature = "tract"))]
 fn tract(_: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
-    Err(crate::backend::not_built(Backend::Tract))
+    Err(crate::backend::open::not_built(Backend::Tract))
 }
 
 #[cfg(not(feature = "onnx"))]
-fn onnx(_: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
-    Err(crate::backend::not_built(Backend::Onnx))
+fn ort(_: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
+    Err(crate::backend::open::not_built(Backend::Onnx))
 }

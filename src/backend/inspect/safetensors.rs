@@ -1,10 +1,12 @@
 //! safetensors files.
 
 use super::Inspection;
-use crate::backend::{Format, Model, Options};
+use crate::backend::format::Format;
+use crate::backend::options::Options;
+use crate::source::OpenedFile;
 use crate::weights::{TensorEntry, WeightFile};
 
-pub(super) fn inspect(model: &Model, file: &WeightFile, options: &Options) -> Inspection {
+pub(super) fn inspect(model: &OpenedFile, file: &WeightFile, options: &Options) -> Inspection {
     let mut told = Inspection::of_weights(model, Format::Safetensors, file);
     told.backends.extend(super::static_embedding(model, file, options));
     let odd = |t: &TensorEntry<'_>| t.tensor_type().block_bytes().is_some_and(|n| !t.place().start.is_multiple_of(n));

@@ -11,13 +11,16 @@ mod parts;
 mod run;
 mod tokens;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(super) use parts::is_static;
 
-use super::{Model, OpenProgress, Options, afford, in_words};
+use super::budget::check_memory;
+use super::metadata::{metadata_of, name_and_version};
+use super::model;
+use super::options::{OpenProgress, Options};
 use crate::engine::{Abilities, Call, Embed, Engine, MemoryEstimate, Provenance, Request, Run, Spec};
+use crate::source::OpenedFile;
 use crate::weights::WeightFile;
 use crate::{Error, Result};
 use parts::{Json, Rows};
@@ -32,7 +35,7 @@ const MOST_THREADS: u32 = 1024;
 const TOKENIZER_GROWTH: u64 = 12;
 const RUNTIME: &str = concat!("selvedge ", env!("CARGO_PKG_VERSION"));
 
-pub(super) fn open(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
+pub(super) fn open(model: OpenedFile, options: &Options) -> Result<Arc<dyn Engine>> {
     let file = WeightFile::of_opened(model.again()?, options.access(), &mut drop)?;
     if options.backend.is_none() {
         parts::expect_static(&file)?;
@@ -40,21 +43,20 @@ pub(super) fn open(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
     let rows = Rows::read(&file)?;
     let tokenizer = parts::tokenizer(&file, &model, options)?;
     let memory = estimate(&rows, &tokenizer);
-    afford(memory, options)?;
+    check_memory(memory, options)?;
     let own = model.bytes.as_slice().as_ptr();
     let further = file.files().iter().map(|bytes| bytes.as_slice()).filter(|bytes| bytes.as_ptr() != own);
-    let digest = model.digest_with(further.chain([tokenizer.beside()]), options)?;
-    options.tell(OpenProgress::Load(0.0));
+    let digest = model::digest(&model, further.chain([tokenizer.beside()]), options)?;
+    options.report(OpenProgress::Load(0.0));
     let tokens = rows.tokens(tokenizer.json())?;
     let pool = pool(options)?;
-    Call { cancel: options.cancel.clone(), ..Call::default() }.check()?;
-    options.tell(OpenProgress::Load(1.0));
+    options.call().check()?;
+    options.report(OpenProgress::Load(1.0));
 
-    let metadata: BTreeMap<String, String> =
-        file.metadata().iter().map(|(key, value)| (key.to_owned(), in_words(value))).collect();
-    let name = metadata.get("general.name").filter(|name| !name.is_empty()).cloned();
+    let metadata = metadata_of(&file);
+    let (name, version) = name_and_version(&metadata);
     let mut provenance = Provenance::new(name.unwrap_or_else(|| named(&model)), digest, "table", RUNTIME);
-    provenance.version = metadata.get("general.version").cloned();
+    provenance.version = version;
     let mut spec = Spec::new(provenance);
     spec.abilities = Abilities { embed: true, ..Abilities::default() };
     spec.embedding_size = Some(u32::try_from(rows.table.width()).unwrap_or(u32::MAX));
@@ -64,13 +66,13 @@ pub(super) fn open(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
 }
 
 /// The name of the file; of its folder, where the file has the name that all such files have.
-fn named(model: &Model) -> String {
+fn named(model: &OpenedFile) -> String {
     let folder = model.folder.as_ref().filter(|_| model.name == "model").and_then(|folder| folder.file_name());
     folder.map_or_else(|| model.name.clone(), |name| name.to_string_lossy().into_owned())
 }
 
 /// What [`open`] would estimate, or refuse the file for.
-pub(super) fn foresee(model: &Model, file: &WeightFile, options: &Options) -> Result<MemoryEstimate> {
+pub(super) fn foresee(model: &OpenedFile, file: &WeightFile, options: &Options) -> Result<MemoryEstimate> {
     let rows = Rows::read(file)?;
     let tokenizer = parts::tokenizer(file, model, options)?;
     rows.tokens(tokenizer.json())?;

@@ -5,8 +5,9 @@
 //! word embeddings of a transformer, alone.
 
 use super::tokens::Tokens;
-use crate::backend::proto::External;
-use crate::backend::{Model, Options};
+use crate::backend::options::Options;
+use crate::onnx::External;
+use crate::source::OpenedFile;
 use crate::tensor::Bytes;
 use crate::weights::{Table, TensorEntry, WeightFile};
 use crate::{Code, Error, Result};
@@ -181,7 +182,7 @@ impl Json {
 }
 
 /// The tokenizer: from the file itself, or from the file beside it.
-pub(super) fn tokenizer(file: &WeightFile, model: &Model, options: &Options) -> Result<Json> {
+pub(super) fn tokenizer(file: &WeightFile, model: &OpenedFile, options: &Options) -> Result<Json> {
     if let Some(json) = file.metadata().text(TOKENIZER_KEY)? {
         return Ok(Json::Within(Bytes::copy_from(json.as_bytes())?));
     }

@@ -1,6 +1,6 @@
 //! The constants of a plan: the weights.
 //!
-//! Plans for different shapes hold the same ones, and each makes them anew. What stands in a graph as it is
+//! PlanCache for different shapes hold the same ones, and each makes them anew. What stands in a graph as it is
 //! (tables of embeddings above all) a new plan takes over from an older one.
 
 use std::sync::Arc;

@@ -14,11 +14,11 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value as Dimension;
 use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 
-use super::guard::contained;
-use super::{operators, weights};
-use crate::backend::packed::Packed;
+use super::contain::contained;
+use super::{ops, weights};
+use crate::pack::Packed;
+use crate::source::{release_pages, trim_heap};
 use crate::tensor::Bytes;
-use crate::weights::{release_pages, trim_heap};
 use crate::{Code, Error, Result};
 
 /// A model's bytes, with those of the files beside it.
@@ -55,7 +55,7 @@ impl OnnxFile {
         graph.initializer.retain(|tensor| !given.contains(&&*tensor.name));
         let functions: HashSet<String> = model.functions.drain(..).filter_map(|function| function.name).collect();
         Rewrite { file: self, functions }.graph(graph, true)?;
-        let parsed = contained(|| operators::reader().parse(&model, None))
+        let parsed = contained(|| ops::reader().parse(&model, None))
             .map_err(|fault| fault.into_error(Code::Unsupported, "reading the model"))?;
         match &*parsed.unresolved_inputs {
             [] => Ok(parsed),

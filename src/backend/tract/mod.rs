@@ -2,27 +2,23 @@
 //!
 //! Enters: an opened file. Leaves: an [`Engine`] for tensor requests. May import: engine, tensor.
 //!
-//! The file is read in full by `proto` first, then changed in memory into what tract reads best (`file`,
-//! `weights`), with operators of ours where tract's do harm (`operators`, `branch`, `equal`, `bounded`), and
-//! planned: at open if its shapes are fixed, else when the first inputs of a shape come (`plans`, `plan`,
-//! `constants`). Everything that tract does runs inside `guard`, so a panic of tract's on a hostile model
+//! The file is read in full by `onnx` first, then changed in memory into what tract reads best (`file`,
+//! `weights`), with operators of ours where tract's do harm (`ops`), and
+//! planned: at open if its shapes are fixed, else when the first inputs of a shape come (`plan_cache`, `plan`,
+//! `constants`). Everything that tract does runs inside `contain`, so a panic of tract's on a hostile model
 //! becomes an error. Values cross in `convert`: in with one copy, out with none.
 //!
 //! Half-precision models are computed in f32, and rounded to half precision only at the outputs, where
 //! the CPU has no f16 arithmetic; bf16 models always are. State is by value: a model's state outputs are
 //! fed back by the caller. Cancel and deadline end a run between two operators.
 
-mod bounded;
-mod branch;
 mod constants;
+mod contain;
 mod convert;
-mod equal;
 mod file;
-mod gather;
-mod guard;
-mod operators;
+mod ops;
 mod plan;
-mod plans;
+mod plan_cache;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -34,11 +30,13 @@ use tract_onnx::prelude::multithread::Executor;
 
 use self::file::OnnxFile;
 use self::plan::Planner;
-use self::plans::Plans;
-use super::packed::{self, Packed};
-use super::proto::{self, Declared, External};
-use super::{Model as Opened, OpenProgress, Options};
+use self::plan_cache::PlanCache;
+use super::budget::{check_memory, machine_memory};
+use super::model::OnnxModel;
+use super::options::{OpenProgress, Options};
 use crate::engine::{Abilities, Call, Dim, Engine, Kind, MemoryEstimate, Port, Provenance, Request, Run, Spec, Trim};
+use crate::onnx::{Declared, External};
+use crate::pack::{self, Packed};
 use crate::{Code, Error, Result};
 
 /// The version that Cargo.toml pins.
@@ -51,29 +49,28 @@ const MOST_NODES: usize = 20_000;
 /// Opens an ONNX model with tract.
 ///
 /// Errors: `Unsupported`, with the names, for operators that tract has not; `Corrupt`, `OutOfMemory`
-/// and `Cancelled` as [`open`](super::open) says; `Panic` if tract panicked.
-pub(super) fn open(opened: Opened, options: &Options) -> Result<Arc<dyn Engine>> {
-    let model = load(opened, options, convert::native_half())?;
+/// and `Cancelled` as [`open`](crate::open) says; `Panic` if tract panicked.
+pub(super) fn open(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engine>> {
+    let model = load(model, options, convert::native_half())?;
     Ok(Arc::new(Tract(Arc::new(model))))
 }
 
-fn load(opened: Opened, options: &Options, native_half: bool) -> Result<Model> {
-    let bounds = Call { cancel: options.cancel.clone(), ..Call::default() };
-    let packed = Packed::read(&opened, options, packed::Runtime::Tract)?;
-    let graph = packed.as_ref().map_or(&opened.bytes, |packed| &packed.graph).clone();
-    let declared = proto::read(graph.as_slice())?;
-    declared.refuse_blocks()?;
+fn load(model: &OnnxModel, options: &Options, native_half: bool) -> Result<Model> {
+    let bounds = options.call();
+    let packed = model.packed(pack::Runtime::Tract)?;
+    let graph = packed.as_ref().map_or(&model.file.bytes, |packed| &packed.graph).clone();
+    let declared = model.declared(packed.as_ref())?;
     let memory = check(&declared, native_half)?;
-    super::afford(memory, options)?;
-    let digest = opened.digest(options)?;
-    options.tell(OpenProgress::Load(0.0));
-    let in_files = |tensor: &&External| packed.is_none() || tensor.location != packed::ARENA;
+    check_memory(memory, options)?;
+    let digest = model.digest(options)?;
+    options.report(OpenProgress::Load(0.0));
+    let in_files = |tensor: &&External| packed.is_none() || tensor.location != pack::ARENA;
     let in_files: Vec<External> = declared.external.iter().filter(in_files).cloned().collect();
     let files = packed.as_ref().map(Packed::files).unwrap_or_default();
-    let external = External::open_others(&in_files, &opened, options.map, files)?;
+    let external = External::open_others(&in_files, &model.file, options.map, files)?;
     bounds.check()?;
 
-    let mut provenance = Provenance::new(opened.name, digest, "tract", RUNTIME);
+    let mut provenance = Provenance::new(model.file.name.clone(), digest, "tract", RUNTIME);
     provenance.version = declared.version;
     let mut spec = Spec::new(provenance);
     spec.inputs = declared.inputs;
@@ -88,10 +85,10 @@ fn load(opened: Opened, options: &Options, native_half: bool) -> Result<Model> {
         executor: executor(options.threads)?,
         largest: options.memory_limit.or_else(machine_memory).unwrap_or(16 << 30),
     };
-    let plans = Plans::new(planner, declared.operators.contains("If"));
+    let plans = PlanCache::new(planner, declared.operators.contains("If"));
     plans.prove(options.map == crate::Map::Read)?;
     bounds.check()?;
-    options.tell(OpenProgress::Load(1.0));
+    options.report(OpenProgress::Load(1.0));
     Ok(Model { spec, plans })
 }
 
@@ -105,14 +102,14 @@ fn check(declared: &Declared, native_half: bool) -> Result<MemoryEstimate> {
         let got = declared.nodes;
         return Err(Error::unsupported(format!("tract plans at most {MOST_NODES} operators, the model has {got}")));
     }
-    operators::check(declared)?;
+    ops::check(declared)?;
     Ok(estimate(declared, native_half))
 }
 
 /// What every run of an engine shares.
 struct Model {
     spec: Spec,
-    plans: Plans,
+    plans: PlanCache,
 }
 
 struct Tract(Arc<Model>);
@@ -157,16 +154,6 @@ fn port_bytes(port: &Port) -> u64 {
     })
 }
 
-/// Bytes of memory of this machine, where that is easily told.
-fn machine_memory() -> Option<u64> {
-    if !cfg!(any(target_os = "linux", target_os = "android")) {
-        return None;
-    }
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let kibibytes = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?.trim().strip_suffix(" kB")?;
-    kibibytes.trim().parse::<u64>().ok()?.checked_mul(1024)
-}
-
 /// Who multiplies matrices: this thread, or a pool of the engine's own.
 fn executor(threads: Option<u32>) -> Result<Executor> {
     match threads {
@@ -174,7 +161,7 @@ fn executor(threads: Option<u32>) -> Result<Executor> {
         Some(n) if n == 0 || n > MOST_THREADS => {
             Err(Error::invalid(format!("threads: expected 1 to {MOST_THREADS}, got {n}")))
         }
-        Some(n) => guard::contained(|| Ok(Executor::multithread_with_name(n as usize, "selvedge-tract")))
+        Some(n) => contain::contained(|| Ok(Executor::multithread_with_name(n as usize, "selvedge-tract")))
             .map_err(|fault| fault.into_error(Code::Backend, "starting its threads")),
     }
 }

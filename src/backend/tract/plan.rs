@@ -14,11 +14,11 @@ use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::plan::eval;
 use tract_onnx::tract_hir::internal::{DimFact, ShapeFactoid, TDim};
 
-use super::bounded;
 use super::constants::{bytes, share};
+use super::contain::{Fault, contained};
 use super::convert::{datum_type, lend};
 use super::file::OnnxFile;
-use super::guard::{Fault, contained};
+use super::ops::bounded;
 use crate::engine::{Call, Dim, Kind, Port};
 use crate::{Code, Error, Result, Shape, Tensor};
 

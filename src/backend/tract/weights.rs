@@ -4,8 +4,8 @@ use tract_onnx::pb::TensorProto;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 
 use super::file::OnnxFile;
-use crate::backend::packed::{ARENA, floats_into};
 use crate::kernel::Format;
+use crate::pack::{ARENA, floats_into};
 use crate::{Code, Error, Result};
 
 /// ONNX numbers that tract's copy of the format may not have.

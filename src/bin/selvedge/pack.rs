@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use selvedge::backend::inspect;
-use selvedge::backend::pack::{PackProgress, Packing, Report, Scheme, pack};
+use selvedge::pack::{PackProgress, Packing, Report, Scheme, pack};
 use selvedge::{Backend, Options};
 use serde_json::json;
 
@@ -142,7 +142,7 @@ impl Pack {
         let large: Vec<_> = report.kept.iter().filter(|tensor| tensor.bytes >= 4096).collect();
         if !large.is_empty() {
             writeln!(out, "kept:")?;
-            let row = |t: &&selvedge::backend::pack::KeptTensor| {
+            let row = |t: &&selvedge::pack::KeptTensor| {
                 [print::line(&t.name, 60), print::bytes(t.bytes), print::line(&t.reason, 120)]
             };
             print::table(out, &large.iter().map(row).collect::<Vec<_>>(), [false, true, false])?;

@@ -6,8 +6,6 @@ mod format;
 mod layers;
 mod opening;
 mod parts;
-#[cfg(target_os = "linux")]
-mod resident;
 mod safetensors;
 mod views;
 mod writing;

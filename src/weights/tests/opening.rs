@@ -1,7 +1,8 @@
 //! Where bytes come from, and what is refused before they are read.
 
 use super::craft::File;
-use crate::weights::{Access, FileFormat, Map, Source, WeightFile};
+use crate::source::{Access, Map, Source};
+use crate::weights::{FileFormat, WeightFile};
 use crate::{Bytes, Code};
 
 fn code(source: impl Into<Source>, access: impl Into<Access>) -> Code {

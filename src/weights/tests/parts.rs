@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::craft::File;
-use crate::weights::{FileFormat, Map, WeightFile};
+use crate::source::Map;
+use crate::weights::{FileFormat, WeightFile};
 use crate::{Code, Result};
 
 /// Part `number` of `count`, with one tensor, of `total`.
@@ -84,7 +85,7 @@ fn parts_that_do_not_belong_together_are_refused() {
         write(at, "elsewhere", &part(1, 3, 3));
         std::os::unix::fs::symlink(at.join("elsewhere"), at.join(second)).unwrap();
         assert!(open().is_ok());
-        let access = crate::weights::Access::new().no_symlinks();
+        let access = crate::source::Access::new().no_symlinks();
         refused(WeightFile::open(at.join("m-00001-of-00003.gguf"), access), Code::InvalidArgument, "symbolic link");
     }
 }

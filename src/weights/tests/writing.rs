@@ -2,7 +2,8 @@
 
 use super::read;
 use crate::Code;
-use crate::weights::{GgufWriter, Map, TensorType, Value, WeightFile};
+use crate::source::Map;
+use crate::weights::{GgufWriter, TensorType, Value, WeightFile};
 
 fn folder_has(folder: &std::path::Path) -> Vec<String> {
     let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());

@@ -10,8 +10,8 @@ use super::super::file::OnnxFile;
 use super::super::{Tract, load, weights};
 use super::craft::{self, graph, int, model, node, tensor};
 use super::{ask, data, f32s, open, options};
+use crate::source::OpenedFile;
 use crate::tensor::Bytes;
-use crate::weights::Opened;
 use crate::{Code, DType, Map, Shape, Source, Tensor};
 
 #[test]

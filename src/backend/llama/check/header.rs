@@ -1,0 +1,44 @@
+//! Header of a GGUF model, as far as serving it depends on it.
+
+use super::vocabulary::Vocabulary;
+
+/// The header of a model: what the backend must know before and after it is loaded.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::backend::llama) struct Header {
+    pub(in crate::backend::llama) architecture: String,
+    /// Tokens of context that the model was trained for.
+    pub(in crate::backend::llama) context: u32,
+    pub(in crate::backend::llama) width: u64,
+    pub(in crate::backend::llama) feed_forward: u64,
+    pub(in crate::backend::llama) head_size: u64,
+    pub(in crate::backend::llama) key_size: u64,
+    pub(in crate::backend::llama) value_size: u64,
+    pub(in crate::backend::llama) layers: Vec<Layer>,
+    /// Elements of keys and values that one token takes in all layers together.
+    pub(in crate::backend::llama) cache_elements: u64,
+    pub(in crate::backend::llama) heads: u64,
+    pub(in crate::backend::llama) pooling: Pooling,
+    pub(in crate::backend::llama) vocabulary: Vocabulary,
+    pub(in crate::backend::llama) weight_bytes: u64,
+}
+
+/// The sizes of one layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::backend::llama) struct Layer {
+    /// Heads of queries, and those of keys and values that they share.
+    pub(in crate::backend::llama) heads: u64,
+    pub(in crate::backend::llama) shared_heads: u64,
+    /// 0 where the file does not say.
+    pub(in crate::backend::llama) feed_forward: u64,
+}
+
+/// How the vectors of the tokens of a text become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::backend::llama) enum Pooling {
+    /// The file does not say; the model is not made for embeddings.
+    Unspecified,
+    /// A vector per text: the mean, the first or the last token's.
+    PerText,
+    /// One vector per token, or a rank: nothing that an embed request could return.
+    Other(u64),
+}

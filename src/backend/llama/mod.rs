@@ -1,0 +1,294 @@
+//! llama.cpp: the runtime of GGUF models.
+//!
+//! Enters: a model's bytes, or a part of a split one with its path. Leaves: an engine that generates, chats and embeds.
+//!
+//! `weights` reads the file before native code does, `check` refuses what llama.cpp would not survive, `plan` says how the
+//! model is served and what that costs. `native` is the only way to llama.cpp, `serve` the thread that computes and what
+//! callers hold of it.
+
+#[cfg(windows)]
+compile_error!("the feature `gguf` does not build on Windows yet: a model is handed to llama.cpp as an open file");
+
+mod check;
+mod native;
+mod plan;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::Instant;
+
+use super::budget::check_memory;
+use super::metadata::{metadata_of, name_and_version};
+use super::model;
+use super::options::{OpenProgress, Options};
+use crate::engine::{
+    Abilities, Answer, Call, Embed, Engine, Finish, Generate, MemoryEstimate, Progress, Provenance, Request, Run, Spec,
+    Trim, Usage,
+};
+use crate::source::{Map, OpenedFile};
+use crate::text::Template;
+use crate::weights::{TensorEntry, WeightFile};
+use crate::{Error, Result};
+use check::{Header, Pooling};
+use native::file::{Input, Parts, Stream};
+use native::model::Model;
+use plan::{Embedding, Needs, Plan};
+use serve::embedder::EmbedJob;
+use serve::mailbox::Mailbox;
+use serve::prompt::Prompts;
+use serve::queue::{Command, Queue};
+use serve::run::TextRun;
+use serve::sequence::{Origin, Sequence};
+use serve::worker;
+
+/// Token generation is bound by memory, and ggml's threads wait for each other after every operation: beyond this
+/// many, threads cost more than they bring, most of all on processors with small and large cores.
+const MAX_THREADS_BY_DEFAULT: u32 = 8;
+/// As many as ggml takes.
+const MAX_THREADS: u32 = 512;
+/// A batch holds the next tokens of all runs, and small batches are what keeps rounding the same.
+const MAX_PARALLEL: u32 = 32;
+/// Less is of no use, and llama.cpp rounds up to more.
+const MIN_CONTEXT: u32 = 16;
+/// Positions are 32-bit integers with a sign, and lengths are rounded up.
+const MAX_CONTEXT: u32 = 1 << 30;
+
+/// Weights can only be used in place where this many bytes divide their place in the file.
+const MAP_ALIGNMENT: u64 = 32;
+
+pub(super) fn open(source: OpenedFile, options: &Options) -> Result<Arc<dyn Engine>> {
+    let mut parts = Vec::new();
+    let file = WeightFile::of_opened(source, options.access(), &mut |part| parts.push(part))?;
+    check::admit(&file, options.digest.is_some())?;
+    let header = check::read(&file)?;
+    let metadata = metadata_of(&file);
+    let [first, further @ ..] = &*parts else { return Err(Error::backend("a model without a file")) };
+    let start = first.file.as_ref().map_or(0, |(_, start)| *start);
+    let aligned = |tensor: TensorEntry<'_>| (start + tensor.place().start).is_multiple_of(MAP_ALIGNMENT);
+    let in_place = file.tensors().all(aligned);
+    drop(file);
+    let mut plan = plan_of(&header, options)?;
+    let memory = plan::estimate(&header, &plan);
+    check_memory(memory, options)?;
+    let digest = model::digest(first, further.iter().map(|part| part.bytes.as_slice()), options)?;
+    let file_name = name_of(first, parts.len());
+    let model = Arc::new(load(parts, options, in_place)?);
+    if model.tokens() != header.vocabulary.tokens {
+        return Err(Error::backend("llama.cpp counts other tokens than the file has"));
+    }
+    if model.is_unusual() {
+        return Err(Error::unsupported(format!("architecture '{}' cannot be served", header.architecture)));
+    }
+    plan.reuses = !model.is_recurrent();
+    let vocabulary = &header.vocabulary;
+    let template = match &vocabulary.template {
+        Some(source) => Template::new(source, &*vocabulary.bos, &*vocabulary.eos, model.special_texts()),
+        None => Err(Error::unsupported("chat: the model has no chat template")),
+    };
+    let (name, version) = name_and_version(&metadata);
+    let mut provenance = Provenance::new(name.unwrap_or(file_name), digest, "gguf", native::model::version());
+    provenance.version = version;
+    let mut spec = Spec::new(provenance);
+    spec.abilities = Abilities {
+        tensors: false,
+        generate: plan.generates,
+        chat: plan.generates && template.is_ok(),
+        embed: plan.embeds,
+        interrupt: true,
+    };
+    spec.context_tokens = Some(plan.context);
+    spec.embedding_size = plan.embeds.then(|| u32::try_from(model.embedding_size()).unwrap_or(0));
+    spec.memory = memory;
+    spec.metadata = metadata;
+    let queue = Arc::new(worker::start(model.clone(), plan)?);
+    Ok(Arc::new(Llama { spec, plan, longest: header.vocabulary.longest, model, template, queue }))
+}
+
+/// What [`open`] would estimate, or refuse the file for.
+pub(super) fn foresee(file: &WeightFile, options: &Options) -> Result<MemoryEstimate> {
+    check::admit(file, options.digest.is_some())?;
+    let header = check::read(file)?;
+    Ok(plan::estimate(&header, &plan_of(&header, options)?))
+}
+
+/// llama.cpp asserts what it needs of a model's tensors, and an assertion that fails ends the process. Of these
+/// architectures all of it is checked here; another one takes an app that knows which file it means. Comes before the
+/// keys are judged, which another one may spell in another way.
+fn admit(file: &WeightFile, options: &Options) -> Result<()> {
+    match file.metadata().text("general.architecture")? {
+        Some(architecture) if !tensors::is_usual(architecture) && options.digest.is_none() => {
+            Err(Error::unsupported(format!(
+                "architecture '{architecture}': expected one of {}; a file of another one opens if its digest is given",
+                tensors::USUAL.join(", ")
+            )))
+        }
+        // Its absence is for `Facts` to tell.
+        _ => Ok(()),
+    }
+}
+
+/// How the model will be served.
+fn plan_of(header: &Header, options: &Options) -> Result<Plan> {
+    let within = |name: &str, value: Option<u32>, min: u32, max: u32| match value {
+        Some(value) if !(min..=max).contains(&value) => {
+            Err(Error::invalid(format!("{name}: expected {min} to {max}, got {value}")))
+        }
+        value => Ok(value),
+    };
+    let cores = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
+    let threads = within("threads", options.threads, 1, MAX_THREADS)?.unwrap_or(cores.min(MAX_THREADS_BY_DEFAULT));
+    let parallel = within("parallel", options.parallel, 1, MAX_PARALLEL)?.unwrap_or(Options::DEFAULT_PARALLEL);
+    // Beyond what it was trained for a model writes nonsense, and an encoder has no positions there.
+    let most = header.context.min(MAX_CONTEXT);
+    let context = within("context_tokens", options.context_tokens, MIN_CONTEXT.min(most), most)?
+        .unwrap_or(most.min(Options::DEFAULT_CONTEXT_TOKENS));
+    let generates = !check::is_encoder(&header.architecture);
+    let mut plan = Plan {
+        context,
+        parallel,
+        threads,
+        text: context,
+        generates,
+        embeds: header.pooling == Pooling::PerText,
+        reuses: true,
+        generation: Needs::default(),
+        embedding: Embedding::new(header, generates),
+    };
+    plan.generation = plan::generation(header, &plan);
+    Ok(plan)
+}
+
+/// The name of the file; of a split model, what all its parts' names begin with.
+fn name_of(first: &OpenedFile, parts: usize) -> String {
+    let name = first.name.strip_suffix(&format!("-00001-of-{parts:05}")).filter(|_| parts > 1);
+    name.unwrap_or(&first.name).to_owned()
+}
+
+/// Loads from the descriptors that were validated, or from the bytes that were.
+fn load(mut parts: Vec<OpenedFile>, options: &Options, in_place: bool) -> Result<Model> {
+    let cancelled = || options.cancel.as_ref().is_some_and(crate::Cancel::is_cancelled);
+    let mut go_on = |done: f32| {
+        options.report(OpenProgress::Load(done));
+        !cancelled()
+    };
+    let mapped = options.map == Map::Mapped && in_place;
+    if parts.len() > 1 {
+        // llama.cpp maps or reads for itself; two copies would be one too many.
+        let files = parts.into_iter().filter_map(|part| part.file.map(|(file, _)| file)).collect();
+        return Model::load(&Input::Parts(Parts::new(files)?), mapped, &mut go_on);
+    }
+    let Some(source) = parts.pop() else { return Err(Error::backend("a model without a file")) };
+    match &source.file {
+        Some((file, start)) => {
+            let stream = Stream::of_file(file, *start)?;
+            // As above.
+            drop(source.bytes);
+            Model::load(&Input::One(stream), mapped, &mut go_on)
+        }
+        None => Model::load(&Input::One(Stream::of_bytes(source.bytes.as_slice())?), false, &mut go_on),
+    }
+}
+
+struct Llama {
+    spec: Spec,
+    plan: Plan,
+    longest: usize,
+    model: Arc<Model>,
+    template: Result<Template>,
+    queue: Arc<Queue>,
+}
+
+impl Engine for Llama {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn start(&self, request: Request, call: Call) -> Result<Box<dyn Run>> {
+        call.check()?;
+        match request {
+            Request::Generate(request) => self.generate(request, call),
+            Request::Embed(request) => self.embed(&request, call),
+            Request::Tensors(_) => Err(self.unsupported("tensors")),
+        }
+        .map_err(|e| e.during(format!("asking '{}'", self.spec.provenance.model)))
+    }
+
+    fn trim(&self, level: Trim) -> Result<u64> {
+        let (reply, freed) = sync_channel(1);
+        self.queue.send(Command::Trim(level, reply))?;
+        freed.recv().map_err(|e| Error::backend("the thread that computes for this model has stopped").because(e))
+    }
+}
+
+impl Llama {
+    fn generate(&self, request: Generate, call: Call) -> Result<Box<dyn Run>> {
+        if !self.spec.abilities.generate {
+            return Err(self.unsupported("text generation"));
+        }
+        request.check()?;
+        let begin = Instant::now();
+        let tokens = self.prompts().tokens(&request.prompt)?;
+        let progress = Progress::new(0, Some(tokens.len() as u64));
+        let mailbox = Arc::<Mailbox>::default();
+        let origin = Origin { provenance: self.spec.provenance.clone(), prepare: begin.elapsed() };
+        let context = self.plan.context as usize;
+        let sequence = Sequence::new(request, tokens, context, &self.model, call.clone(), mailbox.clone(), origin);
+        Ok(Box::new(TextRun::new(self.queue.clone(), mailbox, call, Command::Generate(Box::new(sequence)), progress)))
+    }
+
+    fn embed(&self, request: &Embed, call: Call) -> Result<Box<dyn Run>> {
+        if !self.spec.abilities.embed {
+            return Err(self.unsupported("embeddings: its file names no pooling that gives one vector per text"));
+        }
+        if request.texts.is_empty() {
+            return Err(Error::invalid("embed: expected at least one text, got none"));
+        }
+        let begin = Instant::now();
+        let prompts = self.prompts();
+        let mut texts = Vec::with_capacity(request.texts.len());
+        for (i, text) in request.texts.iter().enumerate() {
+            let name = format!("text {i}");
+            let tokens = prompts.text(&name, text)?;
+            if tokens.is_empty() {
+                return Err(Error::invalid(format!("{name}: expected at least one token, got none")));
+            }
+            if tokens.len() > self.plan.text as usize {
+                return Err(prompts.full(&name, &tokens.len().to_string()));
+            }
+            texts.push(tokens);
+        }
+        let input_tokens = texts.iter().map(|t| t.len() as u64).sum();
+        let usage = Usage { input_tokens, prepare: begin.elapsed(), ..Usage::default() };
+        let mut answer = Answer::new(Finish::Complete, usage, self.spec.provenance.clone());
+        answer.id = call.id;
+        let progress = Progress::new(0, Some(texts.len() as u64));
+        let mailbox = Arc::<Mailbox>::default();
+        let job = EmbedJob {
+            call: call.clone(),
+            mailbox: mailbox.clone(),
+            texts,
+            normalize: request.normalize,
+            answer,
+            values: Vec::new(),
+            done: 0,
+            enqueued: Some(Instant::now()),
+        };
+        Ok(Box::new(TextRun::new(self.queue.clone(), mailbox, call, Command::Embed(Box::new(job)), progress)))
+    }
+
+    fn prompts(&self) -> Prompts<'_> {
+        Prompts {
+            model: &self.model,
+            template: &self.template,
+            context: self.plan.context as usize,
+            longest: self.longest,
+        }
+    }
+
+    fn unsupported(&self, what: &str) -> Error {
+        Error::unsupported(format!("model '{}' does not serve {what}", self.spec.provenance.model))
+    }
+}

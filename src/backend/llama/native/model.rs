@@ -1,0 +1,338 @@
+//! llama.cpp's models: process-wide set-up, loading, vocabulary.
+//!
+//! The safe crate `llama-cpp-2` can load by path only, copies its batches and owns no thread pool, while here a model
+//! must come from the descriptor that was validated. So the thin wrappers in this file and in `context` stand on the
+//! C API of `llama-cpp-sys-2` directly, each owning one native object and checking what that object asserts.
+//!
+//! No C++ exception may reach Rust. Loading and context creation catch theirs. Tokenizing, decoding and reading
+//! results do not: the header's checks, the bounds on every id, and the byte limit of prompts keep them from throwing.
+
+#![expect(unsafe_code, reason = "the C API of llama.cpp")]
+
+use std::cell::RefCell;
+use std::ffi::{CStr, c_char, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::{self, NonNull};
+use std::sync::Once;
+
+use llama_cpp_sys_2 as sys;
+
+use super::file::Input;
+use crate::{Code, Error, Result};
+
+/// A token id, as llama.cpp counts them.
+pub(in crate::backend::llama) type Token = i32;
+
+/// The version of llama.cpp, for provenance.
+pub(in crate::backend::llama) fn version() -> String {
+    // SAFETY: returns a static, NUL-terminated text.
+    let version = unsafe { CStr::from_ptr(sys::llama_version()) };
+    // SAFETY: as above.
+    let commit = unsafe { CStr::from_ptr(sys::ggml_commit()) };
+    format!("llama.cpp {} (ggml {}, llama-cpp-sys-2 0.1.161)", version.to_string_lossy(), commit.to_string_lossy())
+}
+
+/// Prepares llama.cpp for this process; cheap after the first time.
+pub(in crate::backend::llama) fn init() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: called once, before any other call into the library; the callbacks are `extern "C"`, never unwind,
+        // and live as long as the process.
+        unsafe {
+            sys::ggml_set_abort_callback(Some(aborting));
+            sys::llama_log_set(Some(log), ptr::null_mut());
+            sys::llama_backend_init();
+        }
+    });
+}
+
+/// A model in memory. Immutable once loaded, so it is shared freely: llama.cpp documents tokenizing as thread-safe,
+/// and the rest only reads.
+pub(in crate::backend::llama) struct Model {
+    ptr: NonNull<sys::llama_model>,
+    vocabulary: *const sys::llama_vocab,
+    tokens: usize,
+}
+
+// SAFETY: see the type: nothing in a loaded model changes through these methods.
+unsafe impl Send for Model {}
+// SAFETY: as above.
+unsafe impl Sync for Model {}
+
+impl Model {
+    /// Loads what `input` gives; `mapped` leaves the weights in the file. `go_on` is told how far it is, from 0 to 1,
+    /// and ends the loading by returning false.
+    ///
+    /// Errors: `Corrupt`, `Unsupported`, `OutOfMemory` or `Io` by what llama.cpp reports, `Cancelled`.
+    pub(in crate::backend::llama) fn load(
+        input: &Input<'_>,
+        mapped: bool,
+        go_on: &mut dyn FnMut(f32) -> bool,
+    ) -> Result<Self> {
+        init();
+        let mut progress = Progress { go_on, stopped: false, panicked: false };
+        // SAFETY: returns plain data.
+        let mut params = unsafe { sys::llama_model_default_params() };
+        params.load_mode = if mapped { sys::LLAMA_LOAD_MODE_MMAP } else { sys::LLAMA_LOAD_MODE_NONE };
+        params.progress_callback = Some(loading);
+        params.progress_callback_user_data = (&raw mut progress).cast();
+        FAULTS.with_borrow_mut(Vec::clear);
+        let model = match input {
+            // SAFETY: the stream is open and stays so during the call, which keeps no reference to it; so does
+            // `progress`. C++ exceptions are caught inside.
+            Input::One(stream) => unsafe { sys::llama_model_load_from_file_ptr(stream.as_ptr().cast(), params) },
+            Input::Parts(parts) => {
+                let mut paths: Vec<*const c_char> = parts.paths().iter().map(|path| path.as_ptr()).collect();
+                // SAFETY: as above; there are so many paths, each NUL-terminated, and the call copies them.
+                unsafe { sys::llama_model_load_from_splits(paths.as_mut_ptr(), paths.len(), params) }
+            }
+        };
+        let Some(ptr) = NonNull::new(model) else { return Err(progress.failure()) };
+        // SAFETY: the model is alive. Its vocabulary is a member of it, so the pointer is never null.
+        let vocabulary = unsafe { sys::llama_model_get_vocab(ptr.as_ptr()) };
+        // SAFETY: the vocabulary is alive.
+        let tokens = unsafe { sys::llama_vocab_n_tokens(vocabulary) };
+        Ok(Self { ptr, vocabulary, tokens: usize::try_from(tokens).unwrap_or(0) })
+    }
+
+    pub(in crate::backend::llama) fn as_ptr(&self) -> *mut sys::llama_model {
+        self.ptr.as_ptr()
+    }
+
+    /// The number of tokens in the vocabulary.
+    pub(in crate::backend::llama) fn tokens(&self) -> usize {
+        self.tokens
+    }
+
+    /// The tokens of `text`. `whole`: it is a whole text, so the model's own begin and end tokens are added.
+    /// `special`: special tokens written in it are meant as such.
+    pub(in crate::backend::llama) fn tokenize(&self, text: &str, whole: bool, special: bool) -> Result<Vec<Token>> {
+        let too_long = || Error::new(Code::ContextFull, format!("a text of {} bytes is too long", text.len()));
+        // Far below what llama.cpp counts in: it once compared such lengths as 32-bit integers.
+        let len = i32::try_from(text.len()).ok().filter(|&len| len < 1 << 28).ok_or_else(too_long)?;
+        let mut tokens: Vec<Token> = Vec::new();
+        let mut room = text.len() / 3 + 16;
+        for _ in 0..2 {
+            tokens.try_reserve_exact(room).map_err(|e| Error::new(Code::OutOfMemory, e.to_string()))?;
+            // SAFETY: the text is readable for `len` bytes, and the tokens writable for `capacity` elements.
+            let count = unsafe {
+                let capacity = i32::try_from(tokens.capacity()).unwrap_or(i32::MAX);
+                sys::llama_tokenize(
+                    self.vocabulary,
+                    text.as_ptr().cast(),
+                    len,
+                    tokens.as_mut_ptr(),
+                    capacity,
+                    whole,
+                    special,
+                )
+            };
+            if let Ok(count) = usize::try_from(count) {
+                // SAFETY: so many were written, at most the capacity.
+                unsafe { tokens.set_len(count) };
+                return Ok(tokens);
+            }
+            // Negative: that many are needed.
+            room = count.checked_neg().and_then(|n| usize::try_from(n).ok()).ok_or_else(too_long)?;
+        }
+        Err(Error::backend("llama.cpp does not agree with itself on the number of tokens"))
+    }
+
+    /// Appends the bytes of a token's text; control tokens have none.
+    pub(in crate::backend::llama) fn piece(&self, token: u32, bytes: &mut Vec<u8>) {
+        if token as usize >= self.tokens {
+            return;
+        }
+        let mut buffer = [0u8; 1024];
+        // SAFETY: the token is in the vocabulary, and the buffer writable for its length. The header's check keeps
+        // every token's text within it; a longer one would be reported as a negative number.
+        let len = unsafe {
+            sys::llama_token_to_piece(self.vocabulary, token as Token, buffer.as_mut_ptr().cast(), 1024, 0, false)
+        };
+        if let Ok(len) = usize::try_from(len) {
+            bytes.extend_from_slice(&buffer[..len]);
+        }
+    }
+
+    /// Whether the token ends an answer.
+    pub(in crate::backend::llama) fn ends(&self, token: u32) -> bool {
+        // SAFETY: the vocabulary is alive, and the token in it.
+        (token as usize) < self.tokens && unsafe { sys::llama_vocab_is_eog(self.vocabulary, token as Token) }
+    }
+
+    /// The texts of all tokens that only count where special tokens are meant.
+    pub(in crate::backend::llama) fn special_texts(&self) -> Vec<String> {
+        let mut texts = Vec::new();
+        for token in 0..self.tokens as Token {
+            // SAFETY: the token is in the vocabulary.
+            let attributes = unsafe { sys::llama_vocab_get_attr(self.vocabulary, token) };
+            if attributes & (sys::LLAMA_TOKEN_ATTR_CONTROL | sys::LLAMA_TOKEN_ATTR_UNKNOWN) != 0 {
+                // SAFETY: as above; the text is NUL-terminated and lives as long as the vocabulary.
+                let text = unsafe { CStr::from_ptr(sys::llama_vocab_get_text(self.vocabulary, token)) };
+                texts.push(text.to_string_lossy().into_owned());
+            }
+        }
+        texts
+    }
+
+    /// The token that begins a text, if the model wants one there.
+    pub(in crate::backend::llama) fn begin(&self) -> Option<Token> {
+        // SAFETY: the vocabulary is alive.
+        let wanted = unsafe { sys::llama_vocab_get_add_bos(self.vocabulary) };
+        // SAFETY: as above.
+        let token = unsafe { sys::llama_vocab_bos(self.vocabulary) };
+        (wanted && token >= 0).then_some(token)
+    }
+
+    /// Tokens that the model says must never be chosen.
+    pub(in crate::backend::llama) fn suppressed(&self) -> Vec<u32> {
+        let mut count = 0;
+        // SAFETY: the vocabulary is alive; the array lives as long, and has `count` elements.
+        let tokens = unsafe { sys::llama_vocab_get_suppress_tokens(self.vocabulary, &raw mut count) };
+        match usize::try_from(count) {
+            // SAFETY: as above.
+            Ok(count) if count > 0 && !tokens.is_null() => unsafe { std::slice::from_raw_parts(tokens, count) },
+            _ => &[],
+        }
+        .iter()
+        .filter_map(|&token| u32::try_from(token).ok())
+        .collect()
+    }
+
+    /// Dimensions of an embedding.
+    pub(in crate::backend::llama) fn embedding_size(&self) -> usize {
+        // SAFETY: the model is alive.
+        usize::try_from(unsafe { sys::llama_model_n_embd_out(self.as_ptr()) }).unwrap_or(0)
+    }
+
+    /// Whether its state is more than keys and values that can be cut off at any place.
+    pub(in crate::backend::llama) fn is_recurrent(&self) -> bool {
+        // SAFETY: the model is alive.
+        unsafe { sys::llama_model_is_recurrent(self.as_ptr()) || sys::llama_model_is_hybrid(self.as_ptr()) }
+    }
+
+    /// Whether it reads a whole text with an encoder before it writes, or writes by diffusion.
+    pub(in crate::backend::llama) fn is_unusual(&self) -> bool {
+        // SAFETY: the model is alive.
+        unsafe { sys::llama_model_has_encoder(self.as_ptr()) || sys::llama_model_is_diffusion(self.as_ptr()) }
+    }
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        // SAFETY: the model is freed once; contexts keep it alive through their `Arc`.
+        unsafe { sys::llama_model_free(self.as_ptr()) }
+    }
+}
+
+struct Progress<'a> {
+    go_on: &'a mut dyn FnMut(f32) -> bool,
+    stopped: bool,
+    panicked: bool,
+}
+
+impl Progress<'_> {
+    fn failure(&self) -> Error {
+        if self.panicked {
+            return Error::new(Code::Panic, "the progress callback panicked");
+        }
+        if self.stopped {
+            return Error::new(Code::Cancelled, "the open was cancelled");
+        }
+        let faults = FAULTS.with_borrow_mut(std::mem::take);
+        let message = faults.first().map_or("llama.cpp does not say why", String::as_str);
+        Error::new(kind_of(&faults), format!("llama.cpp cannot load the model: {message}"))
+    }
+}
+
+/// llama.cpp reports by log line only.
+fn kind_of(faults: &[String]) -> Code {
+    let has = |words: &[&str]| faults.iter().any(|line| words.iter().any(|word| line.contains(word)));
+    if has(&["unknown model architecture", "unsupported model architecture", "unknown pre-tokenizer", "CLIP cannot"]) {
+        Code::Unsupported
+    } else if has(&["allocate", "bad_alloc", "out of memory"]) {
+        Code::OutOfMemory
+    } else if has(&["mmap failed", "read error", "seek error", "ftell error", "failed to open"]) {
+        Code::Io
+    } else if has(&["no backends are loaded", "no CPU backend"]) {
+        Code::Backend
+    } else {
+        Code::Corrupt
+    }
+}
+
+thread_local! {
+    /// The error lines that llama.cpp logged on this thread since they were last looked at.
+    static FAULTS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+unsafe extern "C" fn loading(done: f32, user_data: *mut c_void) -> bool {
+    // SAFETY: `load` passes a `Progress` that lives through the call, and nothing else uses it meanwhile.
+    let progress = unsafe { &mut *user_data.cast::<Progress<'_>>() };
+    match catch_unwind(AssertUnwindSafe(|| (progress.go_on)(done))) {
+        Ok(go_on) => {
+            progress.stopped |= !go_on;
+            go_on
+        }
+        Err(_) => {
+            progress.panicked = true;
+            false
+        }
+    }
+}
+
+/// Native errors become typed errors, or are no more than cancellations, so they are warnings here at most.
+unsafe extern "C" fn log(level: sys::ggml_log_level, text: *const c_char, _: *mut c_void) {
+    if text.is_null() {
+        return;
+    }
+    // SAFETY: llama.cpp passes a NUL-terminated text.
+    let line = unsafe { CStr::from_ptr(text) }.to_string_lossy();
+    let line = line.trim_end();
+    if line.is_empty() || line == "." {
+        return;
+    }
+    // A subscriber of the host may panic, and must not do so through C++.
+    let _ = catch_unwind(|| match level {
+        sys::GGML_LOG_LEVEL_ERROR => {
+            FAULTS.with_borrow_mut(|faults| {
+                if faults.len() < 8 {
+                    faults.push(line.to_owned());
+                }
+            });
+            tracing::warn!(target: "selvedge::llama", "{line}");
+        }
+        sys::GGML_LOG_LEVEL_WARN => tracing::info!(target: "selvedge::llama", "{line}"),
+        sys::GGML_LOG_LEVEL_INFO => tracing::debug!(target: "selvedge::llama", "{line}"),
+        _ => tracing::trace!(target: "selvedge::llama", "{line}"),
+    });
+}
+
+/// The process ends after this; what ended it should at least be in the host's log.
+unsafe extern "C" fn aborting(message: *const c_char) {
+    if message.is_null() {
+        return;
+    }
+    // SAFETY: ggml passes a NUL-terminated text.
+    let message = unsafe { CStr::from_ptr(message) }.to_string_lossy();
+    let _ = catch_unwind(|| tracing::error!(target: "selvedge::llama", "llama.cpp aborts: {message}"));
+}
+
+unsafe extern "C" {
+    fn setenv(name: *const c_char, value: *const c_char, overwrite: i32) -> i32;
+}
+
+/// Keeps ggml from starting a debugger on its own process when it fails: it looks for this variable when the program
+/// starts and when it fails.
+extern "C" fn no_backtrace() {
+    // SAFETY: the texts are NUL-terminated. This runs before `main` (in a library: while it is being loaded), when no
+    // other thread can be reading the environment; changing it later would race with C code that does.
+    unsafe {
+        setenv(c"GGML_NO_BACKTRACE".as_ptr(), c"1".as_ptr(), 0);
+    }
+}
+
+#[used]
+#[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
+#[cfg_attr(all(unix, not(target_vendor = "apple")), unsafe(link_section = ".init_array.00100"))]
+static NO_BACKTRACE: extern "C" fn() = no_backtrace;

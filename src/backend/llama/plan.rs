@@ -1,0 +1,143 @@
+//! Plan of serving: how a model is served, and what that takes of memory, from its header alone.
+
+use super::check::Header;
+use crate::engine::MemoryEstimate;
+
+/// Prompts are computed in slices that end at multiples of this. Always the same slices, so that the numbers do not
+/// depend on who else there is; short enough that others wait no longer for their next token than they must.
+pub(super) const SLICE: u32 = 128;
+/// llama.cpp rounds the length of a sequence's part of the cache up to this.
+const LENGTH_UNIT: u32 = 256;
+/// Texts are computed together up to this many tokens, or alone. What is computed together depends on the request
+/// only, so the same request gives the same bits.
+pub(super) const TOGETHER: usize = 512;
+pub(super) const MAX_TEXTS: u32 = 32;
+
+/// The most tokens that a context is made for. llama.cpp tries a batch with as many tokens of each sequence, and ends the
+/// process where it has to round for that, if a model that could generate embeds.
+pub(super) fn max_embedding_tokens(plan: &Plan) -> u32 {
+    plan.text.next_multiple_of(MAX_TEXTS).max(TOGETHER as u32)
+}
+
+/// How a model is to be served.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    /// Tokens that all runs hold together.
+    pub(super) context: u32,
+    /// Runs served side by side.
+    pub(super) parallel: u32,
+    pub(super) threads: u32,
+    /// The longest text to embed, in tokens.
+    pub(super) text: u32,
+    pub(super) generates: bool,
+    pub(super) embeds: bool,
+    /// Whether what a run computed can serve the next one that begins alike.
+    pub(super) reuses: bool,
+    /// What the context of all generations takes, and what contexts to embed with do, by estimate.
+    pub(super) generation: Needs,
+    pub(super) embedding: Embedding,
+}
+
+/// The division of the KV cache: how many sequences of which length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Division {
+    pub(super) sequences: u32,
+    pub(super) length: u32,
+}
+
+impl Division {
+    /// The most sequences that are long enough for `tokens`.
+    pub(super) fn for_tokens(tokens: usize, plan: &Plan) -> Self {
+        let all = plan.context.next_multiple_of(LENGTH_UNIT);
+        let of = |sequences: u32| {
+            let length = (all / sequences / LENGTH_UNIT * LENGTH_UNIT).max(LENGTH_UNIT);
+            Division { sequences, length }
+        };
+        (1..=plan.parallel).rev().map(of).find(|d| d.length as usize >= tokens).unwrap_or(of(1))
+    }
+
+    /// The most cells that any division has.
+    pub(super) fn max_cells(plan: &Plan) -> u32 {
+        plan.context.next_multiple_of(LENGTH_UNIT).max(plan.parallel * LENGTH_UNIT)
+    }
+}
+
+/// What one context takes, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Needs {
+    /// Keys and values.
+    cache: u64,
+    /// Buffers of a computation.
+    scratch: u64,
+}
+
+impl Needs {
+    pub(super) fn total(&self) -> u64 {
+        self.cache.saturating_add(self.scratch)
+    }
+}
+
+/// Weights as they are in the file, and beside them what there is at most at one time: the context of all generations,
+/// and that of the longest text to embed.
+pub(super) fn estimate(header: &Header, plan: &Plan) -> MemoryEstimate {
+    let mut needs = vec![plan.generation];
+    if plan.embeds {
+        needs.push(plan.embedding.needs(max_embedding_tokens(plan)));
+    }
+    let sum = |bytes: fn(&Needs) -> u64| needs.iter().map(bytes).fold(0, u64::saturating_add);
+    MemoryEstimate::new(header.weight_bytes, sum(|n| n.cache), sum(|n| n.scratch))
+}
+
+/// The context of all generations: keys and values in 16 bits, and the buffers of a slice.
+pub(super) fn generation(header: &Header, plan: &Plan) -> Needs {
+    if !plan.generates {
+        return Needs::default();
+    }
+    let cells = u64::from(Division::max_cells(plan));
+    let slice = u64::from(SLICE).min(cells);
+    // Logits: in the graph and in the buffer that they are read from.
+    let logits = u64::from(plan.parallel).saturating_mul(header.vocabulary.tokens as u64).saturating_mul(8);
+    // How much each token of a slice looks at each cell, per head.
+    let looks = slice.saturating_mul(cells).saturating_mul(header.heads.saturating_mul(4));
+    let scratch = slice.saturating_mul(bytes_per_token(header)).saturating_add(logits).saturating_add(looks);
+    Needs { cache: cells.saturating_mul(header.cache_elements).saturating_mul(2), scratch }
+}
+
+/// What contexts to embed with take, by the tokens that they compute at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Embedding {
+    cache: u64,
+    scratch: u64,
+}
+
+impl Embedding {
+    /// Per token: buffers of its computation, its vector, and the logits that llama.cpp has room for although nobody
+    /// asks for them; a model that could generate computes them, too, which takes as much again.
+    pub(super) fn new(header: &Header, generates: bool) -> Self {
+        let logits = (header.vocabulary.tokens as u64).saturating_mul(4);
+        let computed = if generates { logits } else { 0 };
+        let results = header.width.saturating_mul(4).saturating_add(logits).saturating_add(computed);
+        // An encoder keeps no keys and values.
+        let cache = if generates { header.cache_elements.saturating_mul(2) } else { 0 };
+        Self { cache, scratch: bytes_per_token(header).saturating_add(results) }
+    }
+
+    pub(super) fn needs(&self, tokens: u32) -> Needs {
+        let tokens = u64::from(tokens);
+        // Which token may look at which, in 16 bits: at all, and within a window.
+        let masks = tokens.saturating_mul(tokens).saturating_mul(4);
+        let cells = tokens.next_multiple_of(LENGTH_UNIT.into());
+        Needs {
+            cache: cells.saturating_mul(self.cache),
+            scratch: tokens.saturating_mul(self.scratch).saturating_add(masks),
+        }
+    }
+}
+
+/// Buffers of one token in a computation, as f32: the inputs and outputs of the widest operations, which live at the
+/// same time.
+fn bytes_per_token(header: &Header) -> u64 {
+    let attention = header.heads.saturating_mul(header.head_size).saturating_mul(3);
+    let widest = header.feed_forward.saturating_mul(3).max(attention);
+    header.width.saturating_mul(4).saturating_add(widest).saturating_mul(4)
+}

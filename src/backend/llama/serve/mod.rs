@@ -1,0 +1,16 @@
+//! Serving: the worker thread of a model, and what it does in rounds.
+//!
+//! `run` is what callers hold, `queue` and `mailbox` the ways to and from the `worker`. Its two jobs are `batcher`, over
+//! `sequence`, `kv_cache` with `prefix`, and `threads`; and `embedder`. `prompt` makes tokens of what is asked.
+
+mod batcher;
+pub(super) mod embedder;
+mod kv_cache;
+pub(super) mod mailbox;
+mod prefix;
+pub(super) mod prompt;
+pub(super) mod queue;
+pub(super) mod run;
+pub(super) mod sequence;
+pub(super) mod threads;
+pub(super) mod worker;

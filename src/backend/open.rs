@@ -1,0 +1,118 @@
+//! Opening: the door to all runtimes, which picks one by the file's content.
+
+use std::sync::Arc;
+
+use super::format::Format;
+use super::model::OnnxModel;
+use super::options::{Backend, Options};
+use crate::engine::Engine;
+use crate::source::{OpenedFile, Source, model_of};
+use crate::{Code, Error, Result};
+
+/// Opens a model.
+///
+/// The backend is picked by the file's content, never by its name: GGUF goes to llama.cpp, ONNX to
+/// tract, and to ONNX Runtime where the build has no tract or tract says `Unsupported`. A safetensors or GGUF file
+/// that holds nothing but the vectors of a vocabulary is a static-embedding model, of [`Backend::Table`]; the index of
+/// several safetensors files, given by its path, stands for all of them, and the model's folder will do for a path.
+/// [`Options::backend`] always wins. The choice does not depend on what is installed on the machine. The folder of a
+/// [packed](crate::pack) model opens as the model in it. A GGUF model that is split into several files opens by the path to any
+/// of them, the others lying beside it; as an open file or as bytes a part is `Unsupported`.
+///
+/// Blocks until the model is loaded. Errors: `NotFound`, `Io`, `Corrupt` for bytes that break the
+/// format, `Unsupported` for a format or model that no backend of this build takes, `OutOfMemory`
+/// above [`Options::memory_limit`], `MissingRuntime` without ONNX Runtime, `Cancelled`. Weights are not looked at one by
+/// one: a GGUF model with NaN or infinite ones opens, and what it then cannot answer, for want of scores or numbers that
+/// are finite, is an error of the run, `Backend`.
+///
+/// ```no_run
+/// use selvedge::{Ask, Options, Tensor, Tensors, open};
+/// let engine = open("rain.onnx", Options::new())?;
+/// let weather = Tensor::new(&[1, 4], vec![0.0f32, 12.8, 5.0, 4.7])?;
+/// let answer = engine.run(Tensors::from([("weather", weather)]))?;
+/// println!("{:?}", answer.output("rain_tomorrow")?.as_slice::<f32>()?);
+/// # Ok::<(), selvedge::Error>(())
+/// ```
+pub fn open(source: impl Into<Source>, options: Options) -> Result<Arc<dyn Engine>> {
+    let model = model_of(source.into(), options.access())?;
+    let name = model.name.clone();
+    open_model(model, &options).map_err(|e| e.during(format!("opening '{name}'")))
+}
+
+fn open_model(model: OpenedFile, options: &Options) -> Result<Arc<dyn Engine>> {
+    let format = Format::probe(model.bytes.as_slice())?;
+    match (options.backend, format) {
+        (Some(Backend::Table), Format::Gguf) | (Some(Backend::Table) | None, Format::Safetensors) => {
+            open_table(model, options)
+        }
+        (None, Format::Gguf) if is_static(&model) => open_table(model, options),
+        (Some(Backend::Gguf) | None, Format::Gguf) => open_gguf(model, options),
+        (Some(Backend::Onnx), Format::Onnx) => open_ort(&OnnxModel::open(model, options)?, options),
+        (Some(Backend::Tract), Format::Onnx) => open_tract(&OnnxModel::open(model, options)?, options),
+        (None, Format::Onnx) => open_onnx(&OnnxModel::open(model, options)?, options),
+        (Some(backend), format) => {
+            let (backend, format) = (backend.name(), format.name());
+            Err(Error::unsupported(format!("backend {backend}: expected its own format, got {format}")))
+        }
+    }
+}
+
+/// tract first; ONNX Runtime where the build has no tract, or tract says `Unsupported`.
+fn open_onnx(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engine>> {
+    if !Backend::Tract.is_built() && Backend::Onnx.is_built() {
+        return open_ort(model, options);
+    }
+    match open_tract(model, options) {
+        Err(e) if e.code() == Code::Unsupported && Backend::Tract.is_built() && Backend::Onnx.is_built() => {
+            tracing::info!("tract does not take '{}', trying ONNX Runtime: {e}", model.file.name);
+            open_ort(model, options)
+        }
+        other => other,
+    }
+}
+
+/// A GGUF file that is a table of vectors and no model for llama.cpp. What is broken is for llama.cpp's door to tell.
+#[cfg(feature = "tokenizer")]
+fn is_static(model: &OpenedFile) -> bool {
+    crate::weights::WeightFile::of_bytes(model.bytes.clone()).is_ok_and(|file| super::table::is_static(&file))
+}
+
+#[cfg(not(feature = "tokenizer"))]
+fn is_static(_: &OpenedFile) -> bool {
+    false
+}
+
+#[cfg(feature = "gguf")]
+use super::llama::open as open_gguf;
+#[cfg(feature = "onnx")]
+use super::ort::open as open_ort;
+#[cfg(feature = "tokenizer")]
+use super::table::open as open_table;
+#[cfg(feature = "tract")]
+use super::tract::open as open_tract;
+
+#[cfg(not(feature = "gguf"))]
+fn open_gguf(_: OpenedFile, _: &Options) -> Result<Arc<dyn Engine>> {
+    Err(not_built(Backend::Gguf))
+}
+
+#[cfg(not(feature = "onnx"))]
+fn open_ort(_: &OnnxModel, _: &Options) -> Result<Arc<dyn Engine>> {
+    Err(not_built(Backend::Onnx))
+}
+
+#[cfg(not(feature = "tokenizer"))]
+fn open_table(_: OpenedFile, _: &Options) -> Result<Arc<dyn Engine>> {
+    Err(not_built(Backend::Table))
+}
+
+#[cfg(not(feature = "tract"))]
+fn open_tract(_: &OnnxModel, _: &Options) -> Result<Arc<dyn Engine>> {
+    Err(not_built(Backend::Tract))
+}
+
+#[cfg(not(all(feature = "gguf", feature = "onnx", feature = "tract", feature = "tokenizer")))]
+pub(super) fn not_built(backend: Backend) -> Error {
+    let (name, feature) = (backend.name(), backend.feature());
+    Error::unsupported(format!("this build has no backend '{name}': enable the feature '{feature}'"))
+}

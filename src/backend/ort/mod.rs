@@ -1,0 +1,211 @@
+//! ONNX files through ONNX Runtime, a C++ library that is loaded at run time.
+//!
+//! Enters: an [`OnnxModel`] and [`Options`]. Leaves: an [`Engine`] for tensor requests.
+//! May import: engine, tensor.
+//!
+//! The runtime gets bytes that [`onnx`](crate::onnx) has read and checked before, and never a path. One
+//! session serves any number of threads at the same time. Inputs and outputs cross without a copy.
+
+mod failure;
+mod interrupt;
+mod locate;
+mod runtime;
+mod session;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::sync::Arc;
+
+use super::budget::check_memory;
+use super::model::OnnxModel;
+use super::options::{Backend, OpenProgress, Options};
+use crate::engine::{
+    Abilities, Admitted, Answer, Call, Engine, Finish, MemoryEstimate, Port, Provenance, Request, Run, Spec, Step,
+    Usage,
+};
+use crate::onnx::{Declared, External};
+use crate::pack;
+use crate::source::trim_heap;
+use crate::tensor::Bytes;
+use crate::{Error, Result};
+use interrupt::Interrupt;
+use runtime::Runtime;
+use session::{LoadOptions, Session};
+
+/// Opens an ONNX file. See [`open`](crate::open) for the errors.
+pub(super) fn open(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engine>> {
+    let packed = model.packed(pack::Runtime::OnnxRuntime)?;
+    let graph = packed.as_ref().map_or(&model.file.bytes, |packed| &packed.graph).clone();
+    let len = graph.as_slice().len() as u64;
+    expect_a_message(len)?;
+    let mut declared = model.declared(packed.as_ref())?;
+    let arena_len = packed.as_ref().map_or(0, |packed| packed.arena_len);
+    let memory = estimate(&declared, len, arena_len);
+    check_memory(memory, options)?;
+    let threads = threads(options)?;
+    let runtime = Runtime::get(options.onnxruntime.as_deref())?;
+    let digest = model.digest(options)?;
+    let call = options.call();
+    call.check()?;
+    options.report(OpenProgress::Load(0.0));
+    let mut files = BTreeMap::new();
+    if let Some(packed) = packed {
+        files = packed.files();
+        files.insert(pack::ARENA.into(), packed.arena(&call)?);
+    }
+    let external = External::open_others(&declared.external, &model.file, options.map, files)?;
+    // What is only used at its place in a file costs no memory. An arena does, so it goes once the runtime has
+    // reordered what it needs.
+    let borrow = arena_len == 0 && declared.external.iter().all(|tensor| is_aligned(tensor, &external));
+    let loading = LoadOptions { threads, external, borrow, cancel: options.cancel.as_ref() };
+    let mut session = Session::load(runtime, graph.as_slice(), loading)?;
+    if declared.weight_bytes > 1 << 20 {
+        trim_heap();
+    }
+    options.report(OpenProgress::Load(1.0));
+    reconcile(&mut declared, &session)?;
+    session.number(names(&declared.inputs)?, names(&declared.outputs)?);
+    let runtime = format!("ONNX Runtime {}", runtime.version);
+    let mut provenance = Provenance::new(model.file.name.clone(), digest, Backend::Onnx.name(), runtime);
+    provenance.version = declared.version;
+    let mut spec = Spec::new(provenance);
+    spec.abilities = Abilities { tensors: true, interrupt: true, ..Abilities::default() };
+    spec.inputs = declared.inputs;
+    spec.outputs = declared.outputs;
+    spec.metadata = declared.metadata;
+    spec.memory = memory;
+    Ok(Arc::new(Onnx { spec, session: Arc::new(session) }))
+}
+
+struct Onnx {
+    spec: Spec,
+    session: Arc<Session>,
+}
+
+impl Engine for Onnx {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn start(&self, request: Request, call: Call) -> Result<Box<dyn Run>> {
+        call.check()?;
+        let Request::Tensors(request) = request else {
+            return Err(Error::unsupported("backend onnx: expected a tensor request"));
+        };
+        let Admitted { inputs, outputs, .. } = self.spec.admit(request)?;
+        let names = outputs.iter().map(|i| self.spec.outputs[*i].name.clone()).collect();
+        let work = Some(Work { inputs, outputs, names });
+        Ok(Box::new(TensorRun { session: self.session.clone(), provenance: self.spec.provenance.clone(), call, work }))
+    }
+}
+
+struct TensorRun {
+    session: Arc<Session>,
+    provenance: Arc<Provenance>,
+    call: Call,
+    /// Taken by the one step.
+    work: Option<Work>,
+}
+
+struct Work {
+    inputs: Vec<Option<crate::Tensor>>,
+    outputs: Vec<usize>,
+    names: Vec<String>,
+}
+
+impl Run for TensorRun {
+    fn step(&mut self) -> Result<Step> {
+        let work = self.work.take().ok_or_else(|| Error::invalid("the run has ended"))?;
+        self.call.check()?;
+        let interrupt = Interrupt::watch(self.session.runtime(), &self.call)?;
+        let terms = interrupt.as_ref().map(Interrupt::terms);
+        let ran = self.session.run(work.inputs, &work.outputs, terms).map_err(|e| match &interrupt {
+            Some(interrupt) => interrupt.cause(e),
+            None => e,
+        })?;
+        let usage = Usage { prepare: ran.prepare, compute: ran.compute, ..Usage::default() };
+        let mut answer = Answer::new(Finish::Complete, usage, self.provenance.clone());
+        answer.outputs = work.names.into_iter().zip(ran.outputs).collect();
+        answer.id = self.call.id;
+        Ok(Step::Done(answer))
+    }
+}
+
+/// What [`open`] would estimate, or refuse the file for: a graph of so many bytes, with an arena if it is packed.
+pub(super) fn foresee(declared: &Declared, file: u64, arena: u64) -> Result<MemoryEstimate> {
+    expect_a_message(file)?;
+    Ok(estimate(declared, file, arena))
+}
+
+fn expect_a_message(len: u64) -> Result<()> {
+    if len > i32::MAX as u64 {
+        return Err(Error::unsupported(format!(
+            "expected at most 2 GiB, which is the most a message of protocol buffers can have, got {len} bytes: larger \
+             models keep their weights in external data"
+        )));
+    }
+    Ok(())
+}
+
+/// What a load needs at its peak, as measured with ONNX Runtime 1.31: twice the file, parsed and taken apart; the
+/// weights in the form that the CPU computes with; the same once more, reordered for its kernels; and 8 MiB. One
+/// or both of the middle two stay; activations, which a file does not tell, fit into what the load frees.
+///
+/// The arena of a packed model is there during the load, beside the runtime's copy of it.
+fn estimate(declared: &Declared, file: u64, arena: u64) -> MemoryEstimate {
+    let file = file.saturating_add(arena / 2);
+    let uses = |op: &str| declared.operators.contains(op);
+    // f16 is computed in f32; weights that are only dequantized, int8 mostly, are folded into f32.
+    let growth = match (uses("DequantizeLinear") && !uses("QuantizeLinear"), declared.half) {
+        (true, _) => 4,
+        (false, half) => 1 + u64::from(half),
+    };
+    let weights = declared.weight_bytes.saturating_mul(growth);
+    MemoryEstimate::new(weights, 0, weights.saturating_add(file.saturating_mul(2)).saturating_add(8 << 20))
+}
+
+/// Whether a kernel can read the tensor where it is. An exporter aligns to pages; a file may do what it likes.
+fn is_aligned(tensor: &External, files: &BTreeMap<String, Bytes>) -> bool {
+    let base = files.get(&tensor.location).map(|bytes| bytes.as_slice().as_ptr().addr() as u64);
+    base.is_some_and(|base| base.wrapping_add(tensor.offset) % Bytes::ALIGN as u64 == 0)
+}
+
+fn threads(options: &Options) -> Result<Option<i32>> {
+    let of = |n: u32| i32::try_from(n).ok().filter(|n| *n > 0);
+    options
+        .threads
+        .map(|n| of(n).ok_or_else(|| Error::invalid(format!("threads: expected 1 to {}, got {n}", i32::MAX))))
+        .transpose()
+}
+
+fn names(ports: &[Port]) -> Result<Vec<CString>> {
+    let name = |port: &Port| {
+        let name = port.name.as_str();
+        CString::new(name).map_err(|_| Error::corrupt(format!("name '{}': expected no NUL", name.escape_debug())))
+    };
+    ports.iter().map(name).collect()
+}
+
+/// Takes the inputs as the runtime reads them: those it needs, and those whose default a caller may replace (none,
+/// before IR version 4). The rest are constants of the file. What the runtime alone sees was never checked.
+fn reconcile(declared: &mut Declared, session: &Session) -> Result<()> {
+    let (required, optional) = session.input_names()?;
+    declared.inputs.retain_mut(|port| {
+        port.optional = optional.contains(&port.name);
+        port.optional || required.contains(&port.name)
+    });
+    let ours = |ports: &[Port], name: &String| ports.iter().any(|port| port.name == *name);
+    let outputs = session.output_names()?;
+    let stray = required.iter().find(|name| !ours(&declared.inputs, name));
+    let stray = stray.or_else(|| outputs.iter().find(|name| !ours(&declared.outputs, name)));
+    let lost = declared.outputs.iter().map(|port| &port.name).find(|name| !outputs.contains(name));
+    match stray.or(lost) {
+        Some(name) => {
+            Err(Error::corrupt(format!("ONNX Runtime reads the file in another way: it differs in '{name}'")))
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,128 @@
+//! The graph of a packed model, in which the packed tensors are external data.
+
+use std::collections::BTreeSet;
+
+use super::keys::{LAYOUT, SCHEME, SHA256, VERSION, WEIGHTS};
+use super::model::Model;
+use super::options::{PackedTensor, Scheme};
+use super::select::{Plan, Stays};
+use crate::digest::Digest;
+use crate::kernel::Format;
+use crate::onnx::{BLOCKS_ENTRY, Edit, FLOAT, FLOAT16, NewNode, external_tensor, inline_tensor, unique};
+use crate::weights::WeightFile;
+use crate::{Error, Result};
+
+/// Since this operator set `Cast` names its type by number.
+const NUMBERED_CAST: i64 = 6;
+/// Since this IR version an initializer need not be listed as an input.
+const FREE_INITIALIZERS: i64 = 4;
+
+/// What goes into the graph.
+pub(super) struct Slim<'m, 'a> {
+    pub model: &'m Model<'a>,
+    pub plans: &'m [Plan<'a>],
+    /// In the same order.
+    pub packed: &'m [PackedTensor],
+    pub stays: &'m [Stays<'a>],
+    pub file: &'m WeightFile,
+}
+
+impl<'a> Slim<'_, 'a> {
+    /// The graph's bytes.
+    pub(super) fn write(&self, scheme: Scheme, digest: Digest) -> Result<Vec<u8>> {
+        let graph = &self.model.graph;
+        let mut edit = Edit {
+            metadata: vec![(VERSION, "1".into()), (SHA256, digest.to_string()), (SCHEME, scheme.name().into())],
+            ..Edit::default()
+        };
+        if graph.ir_version < FREE_INITIALIZERS {
+            edit.ir_version = FREE_INITIALIZERS;
+            edit.without_inputs = graph.initializers.iter().map(|tensor| tensor.name).collect();
+        }
+        let mut names = graph.names();
+        for (plan, packed) in self.plans.iter().zip(self.packed) {
+            match plan.constant {
+                Some(node) => drop(edit.nodes.insert(node, Vec::new())),
+                None => drop(edit.without.insert(plan.tensor.name)),
+            }
+            let place = self.file.tensor(&packed.stored)?.place();
+            let (offset, length) = (place.start.to_string(), (place.end - place.start).to_string());
+            let mut entries = vec![("location", WEIGHTS), ("offset", &*offset), ("length", &*length)];
+            if plan.format == Format::F16 {
+                if graph.opset < NUMBERED_CAST {
+                    let got = graph.opset;
+                    return Err(Error::unsupported(format!(
+                        "f16: expected operator set {NUMBERED_CAST} or later, got {got}"
+                    )));
+                }
+                self.halves(&mut edit, &mut names, plan, &entries)?;
+            } else {
+                entries.extend([(BLOCKS_ENTRY, &*packed.stored), (LAYOUT, plan.layout.name())]);
+                edit.initializers.push(external_tensor(plan.tensor.name, FLOAT, &plan.dims, &entries));
+            }
+        }
+        self.bring_in(&mut edit)?;
+        let bytes = edit.apply(self.model.bytes)?;
+        if bytes.len() > i32::MAX as usize {
+            return Err(Error::unsupported(format!(
+                "expected a graph of at most 2 GiB beside its packed weights, got {} bytes",
+                bytes.len()
+            )));
+        }
+        Ok(bytes)
+    }
+
+    /// A tensor in f16 and what widens it: a Gather's rows after it has picked them, all at once for the rest.
+    fn halves(
+        &self,
+        edit: &mut Edit<'a>,
+        names: &mut BTreeSet<String>,
+        plan: &Plan<'a>,
+        entries: &[(&str, &str)],
+    ) -> Result<()> {
+        let graph = &self.model.graph;
+        let name = plan.tensor.name;
+        let half = unique(names, &format!("{name}.f16"));
+        edit.initializers.push(external_tensor(&half, FLOAT16, &plan.dims, entries));
+        let mut as_floats = graph.inner.contains(name);
+        for &(i, slot) in &plan.uses {
+            let node = &graph.nodes[i];
+            // A Gather's indices are no floats, so it reads the tensor once.
+            let ("", "Gather", 0, [output]) = (node.domain, node.op, slot, &*node.outputs) else {
+                as_floats = true;
+                continue;
+            };
+            let picked = unique(names, &format!("{output}.f16"));
+            let mut nodes = node.renamed(0, &half, &picked)?;
+            widen(&mut nodes, names, &picked, output);
+            edit.nodes.insert(i, nodes);
+        }
+        if as_floats {
+            widen(&mut edit.first, names, &half, name);
+        }
+        Ok(())
+    }
+
+    /// Brings what stays out of other files into the graph.
+    fn bring_in(&self, edit: &mut Edit<'a>) -> Result<()> {
+        for tensor in self.stays.iter().map(|stays| &stays.tensor).filter(|tensor| tensor.is_external) {
+            let data = self.model.outside_data(tensor)?;
+            edit.initializers.push(inline_tensor(tensor.name, tensor.element, &tensor.dims, data));
+            let graph = &self.model.graph;
+            match graph.nodes.iter().position(|node| node.is("Constant") && node.outputs == [tensor.name]) {
+                Some(node) => drop(edit.nodes.insert(node, Vec::new())),
+                None => drop(edit.without.insert(tensor.name)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Appends a `Cast` to f32.
+fn widen(graph: &mut Vec<u8>, names: &mut BTreeSet<String>, from: &str, to: &str) {
+    // Of a node without a name, some runtimes take its output's, which another node may have.
+    let name = unique(names, &format!("{to}.widened"));
+    let cast =
+        NewNode { op: "Cast", name: &name, inputs: &[from], output: to, ints: &[("to", FLOAT)], ..NewNode::default() };
+    cast.put(graph);
+}
