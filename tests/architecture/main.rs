@@ -37,6 +37,7 @@ const UNSAFE: &[&str] = &[
     "ffi/src/cancel.rs",
     "ffi/src/engine.rs",
     "ffi/src/error.rs",
+    "ffi/src/fork.rs",
     "ffi/src/guard.rs",
     "ffi/src/lend.rs",
     "ffi/src/memory.rs",
