@@ -11,7 +11,7 @@ use crate::failure::{Failure, OF_FORK_MESSAGE};
 use crate::fork::forked;
 use crate::guard;
 use crate::handle;
-use crate::memory::Out;
+use crate::memory::{Out, Place};
 
 /// The library's ABI, major << 16 | minor.
 #[unsafe(no_mangle)]
@@ -58,12 +58,12 @@ pub unsafe extern "C" fn selvedge_error_message(error: *const selvedge_error, le
         // Whatever goes wrong here, the sentence above is the answer.
         let _ = guard::status(|| {
             let failure = handle::resolve::<Failure>(error)?;
-            message = (failure.message.as_ptr(), failure.message.len());
+            message = failure.message.raw();
             Ok(())
         });
     }
     // SAFETY: the caller vouches for `len`, which may be NULL.
-    if let Ok(len) = unsafe { Out::zeroed("len", len, 0) } {
+    if let Some(len) = unsafe { Out::optional(len) } {
         len.set(message.1);
     }
     message.0

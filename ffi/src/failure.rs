@@ -6,7 +6,7 @@ use std::ptr;
 use selvedge::{Code, Error};
 
 use crate::abi::selvedge_error;
-use crate::handle::{self, Object, Table, reserved};
+use crate::handle::{self, Object, Tag, object, reserved};
 use crate::text::Text;
 
 /// The code and message of a call that failed.
@@ -26,13 +26,4 @@ pub(crate) const OF_FORK: *mut selvedge_error = ptr::without_provenance_mut(rese
 pub(crate) const OF_FORK_MESSAGE: &CStr = c"this process was forked after Selvedge was first used in it: \
     expected a call in the parent, or in a new program after exec";
 
-impl Object for Failure {
-    type Handle = selvedge_error;
-    const TAG: usize = 1;
-    const NAME: &'static str = "selvedge_error";
-
-    fn table() -> &'static Table<Self> {
-        static TABLE: Table<Failure> = Table::new();
-        &TABLE
-    }
-}
+object!(Failure, selvedge_error, Tag::Error);

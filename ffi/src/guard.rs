@@ -2,8 +2,6 @@
 //!
 //! The panic hook stays the host's: what it prints or reports is the host's choice.
 
-#![expect(unsafe_code, reason = "writes the caller's error pointer")]
-
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -13,19 +11,24 @@ use selvedge::{Code, Error, Result};
 use crate::abi::{SELVEDGE_OK, selvedge_error, selvedge_status};
 use crate::failure;
 use crate::fork::forked;
-use crate::memory::Out;
+use crate::memory::{Out, Place};
 
-/// Runs the body of an entry. Its failure becomes the status and, if `err` is not NULL, an error object.
-///
-/// # Safety
-/// `err` is NULL or may be written.
-pub(crate) unsafe fn entry(err: *mut *mut selvedge_error, body: impl FnOnce() -> Result<()>) -> selvedge_status {
-    // SAFETY: the caller vouches for `err`.
-    let err = if err.is_null() { None } else { unsafe { Out::zeroed("err", err, ptr::null_mut()) }.ok() };
-    let (status, handle) = if forked() {
+/// Runs the body of an entry and puts its result in `out`. Its failure becomes the status and, if there is a place for
+/// it, an error object. Where `out` is NULL, the body does not run.
+pub(crate) fn give<P: Place>(
+    out: Result<P>,
+    err: Option<Out<*mut selvedge_error>>,
+    body: impl FnOnce() -> Result<P::Value>,
+) -> selvedge_status {
+    let run = || {
+        let out = out?;
+        out.set(body()?);
+        Ok(())
+    };
+    let (status, failure) = if forked() {
         (Code::Unsupported.into(), failure::OF_FORK)
     } else {
-        match contain(body) {
+        match contain(run) {
             Ok(()) => return SELVEDGE_OK,
             // Nobody would free it.
             Err(error) if err.is_none() => (error.code().into(), ptr::null_mut()),
@@ -33,7 +36,7 @@ pub(crate) unsafe fn entry(err: *mut *mut selvedge_error, body: impl FnOnce() ->
         }
     };
     if let Some(err) = err {
-        err.set(handle);
+        err.set(failure);
     }
     status
 }

@@ -24,7 +24,7 @@ mod fork;
 mod guard;
 mod handle;
 mod json;
-mod lend;
+mod loan;
 mod memory;
 mod request;
 mod run;

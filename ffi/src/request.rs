@@ -11,7 +11,7 @@ use selvedge::{
 
 use crate::abi::*;
 use crate::cancel;
-use crate::lend::Loan;
+use crate::loan::Loan;
 use crate::memory::{self, invalid};
 
 /// # Safety
