@@ -1,4 +1,4 @@
-//! The types and numbers of `include/selvedge.h`, under their C names. `tests/abi/header.rs` compares
+//! Types and numbers of `include/selvedge.h`, under their C names. `tests/abi/header.rs` compares
 //! the two.
 
 #![expect(non_camel_case_types, reason = "the names are the header's")]

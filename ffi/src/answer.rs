@@ -25,7 +25,7 @@ pub unsafe extern "C" fn selvedge_answer_output_count(
 ) -> selvedge_status {
     // SAFETY: the caller vouches for the pointers.
     let (count, err) = unsafe { (Out::zeroed("count", count), Out::optional(err)) };
-    guard::give(count, err, || Ok(handle::resolve::<Answered>(answer)?.answer.outputs.len()))
+    guard::give(count, err, || Ok(handle::resolve::<AnswerObject>(answer)?.answer.outputs.len()))
 }
 
 /// Describes an output.
@@ -41,7 +41,7 @@ pub unsafe extern "C" fn selvedge_answer_output(
 ) -> selvedge_status {
     // SAFETY: the caller vouches for the pointers.
     let (tensor, err) = unsafe { (OutStruct::zeroed(tensor), Out::optional(err)) };
-    guard::give(tensor, err, || handle::resolve::<Answered>(answer)?.output(index))
+    guard::give(tensor, err, || handle::resolve::<AnswerObject>(answer)?.output(index))
 }
 
 /// The answer as JSON.
@@ -58,15 +58,15 @@ pub unsafe extern "C" fn selvedge_answer_json(
     // SAFETY: the caller vouches for the pointers.
     let (json, err) = unsafe { (OutText::zeroed("json", json, len), Out::optional(err)) };
     guard::give(json, err, || {
-        let answered = handle::resolve::<Answered>(answer)?;
-        Ok(answered.json.get_or_init(|| json::answer(&answered.answer).as_str().into()).raw())
+        let object = handle::resolve::<AnswerObject>(answer)?;
+        Ok(object.json.get_or_init(|| json::answer(&object.answer).as_str().into()).raw())
     })
 }
 
 /// Frees an answer.
 #[unsafe(no_mangle)]
 pub extern "C" fn selvedge_answer_free(answer: *mut selvedge_answer) -> selvedge_status {
-    guard::status(|| handle::retire::<Answered>(answer).map(drop))
+    guard::status(|| handle::retire::<AnswerObject>(answer).map(drop))
 }
 
 /// The header's number of a reason.
@@ -81,7 +81,8 @@ pub(crate) fn finish(finish: &Finish) -> i32 {
     }
 }
 
-pub(crate) struct Answered {
+/// An answer behind its handle.
+pub(crate) struct AnswerObject {
     answer: Answer,
     /// Name and dimensions of each output, as C reads them.
     ports: Vec<(Text, Vec<i64>)>,
@@ -89,7 +90,7 @@ pub(crate) struct Answered {
     json: OnceLock<Text>,
 }
 
-impl From<Answer> for Answered {
+impl From<Answer> for AnswerObject {
     fn from(answer: Answer) -> Self {
         // A shape's product is at most isize::MAX, and so is each dimension.
         let dims = |shape: &[usize]| shape.iter().map(|d| *d as i64).collect();
@@ -98,7 +99,7 @@ impl From<Answer> for Answered {
     }
 }
 
-impl Answered {
+impl AnswerObject {
     fn output(&self, index: usize) -> Result<selvedge_tensor> {
         let (Some((name, tensor)), Some((text, dims))) = (self.answer.outputs.get(index), self.ports.get(index)) else {
             let have = self.answer.outputs.len();
@@ -124,4 +125,4 @@ impl Answered {
     }
 }
 
-object!(Answered, selvedge_answer, Tag::Answer);
+object!(AnswerObject, selvedge_answer, Tag::Answer);

@@ -43,6 +43,7 @@ pub(crate) fn optional(cancel: *const selvedge_cancel) -> Result<Option<Cancel>>
     if cancel.is_null() { Ok(None) } else { Ok(Some(handle::resolve::<Switch>(cancel)?.0.clone())) }
 }
 
+/// A cancel switch behind its handle.
 struct Switch(Cancel);
 
 object!(Switch, selvedge_cancel, Tag::Cancel);

@@ -11,7 +11,7 @@ use crate::abi::{
     selvedge_answer, selvedge_call, selvedge_embed, selvedge_engine, selvedge_error, selvedge_generate,
     selvedge_options, selvedge_run, selvedge_status, selvedge_tensors,
 };
-use crate::answer::Answered;
+use crate::answer::AnswerObject;
 use crate::handle::{self, Tag, object};
 use crate::loan::Loan;
 use crate::memory::{self, Out, OutText, invalid};
@@ -49,16 +49,16 @@ pub unsafe extern "C" fn selvedge_engine_open(
 /// # Errors
 /// `OutOfMemory` above 16 million live engines.
 pub fn export(engine: Arc<dyn Engine>) -> Result<*mut selvedge_engine> {
-    handle::publish(Opened { engine, spec: OnceLock::new() })
+    handle::publish(EngineObject { engine, spec: OnceLock::new() })
 }
 
 /// Closes the handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn selvedge_engine_close(engine: *mut selvedge_engine) -> selvedge_status {
-    guard::status(|| handle::retire::<Opened>(engine).map(drop))
+    guard::status(|| handle::retire::<EngineObject>(engine).map(drop))
 }
 
-/// What the engine takes, gives, can do and costs.
+/// The engine's spec as JSON: what it takes, gives, can do and costs.
 ///
 /// # Safety
 /// Pointers are as the header asks.
@@ -72,8 +72,8 @@ pub unsafe extern "C" fn selvedge_engine_spec_json(
     // SAFETY: the caller vouches for the pointers.
     let (json, err) = unsafe { (OutText::zeroed("json", json, len), Out::optional(err)) };
     guard::give(json, err, || {
-        let opened = handle::resolve::<Opened>(engine)?;
-        Ok(opened.spec.get_or_init(|| json::spec(opened.engine.spec()).as_str().into()).raw())
+        let object = handle::resolve::<EngineObject>(engine)?;
+        Ok(object.spec.get_or_init(|| json::spec(object.engine.spec()).as_str().into()).raw())
     })
 }
 
@@ -92,14 +92,14 @@ pub unsafe extern "C" fn selvedge_engine_run(
     // SAFETY: the caller vouches for the pointers, here and below.
     let (out, err) = unsafe { (Out::zeroed("out", out), Out::optional(err)) };
     guard::give(out, err, || {
-        let opened = handle::resolve::<Opened>(engine)?;
+        let object = handle::resolve::<EngineObject>(engine)?;
         // Declared before all that may hold what is lent, and so dropped after it, also in a panic.
         let loan = Loan::new();
         // SAFETY: as above; the caller's memory outlives `loan`, which is dropped before the call returns.
         let (call, request) = unsafe { (request::call(call)?, request::tensors(request, &loan)?) };
-        let mut answer = opened.engine.run_with(request, call)?;
+        let mut answer = object.engine.run_with(request, call)?;
         loan.detach(&mut answer)?;
-        handle::publish(Answered::from(answer))
+        handle::publish(AnswerObject::from(answer))
     })
 }
 
@@ -118,10 +118,10 @@ pub unsafe extern "C" fn selvedge_engine_generate(
     // SAFETY: the caller vouches for the pointers, here and below.
     let (out, err) = unsafe { (Out::zeroed("out", out), Out::optional(err)) };
     guard::give(out, err, || {
-        let opened = handle::resolve::<Opened>(engine)?;
+        let object = handle::resolve::<EngineObject>(engine)?;
         // SAFETY: as above.
         let (call, request) = unsafe { (request::call(call)?, request::generate(request)?) };
-        handle::publish(Generation::start(opened.engine.clone(), request, call)?)
+        handle::publish(Generation::start(object.engine.clone(), request, call)?)
     })
 }
 
@@ -140,18 +140,19 @@ pub unsafe extern "C" fn selvedge_engine_embed(
     // SAFETY: the caller vouches for the pointers, here and below.
     let (out, err) = unsafe { (Out::zeroed("out", out), Out::optional(err)) };
     guard::give(out, err, || {
-        let opened = handle::resolve::<Opened>(engine)?;
+        let object = handle::resolve::<EngineObject>(engine)?;
         // SAFETY: as above.
         let (call, request) = unsafe { (request::call(call)?, request::embed(request)?) };
-        let answer = opened.engine.run_with(request, call)?;
-        handle::publish(Answered::from(answer))
+        let answer = object.engine.run_with(request, call)?;
+        handle::publish(AnswerObject::from(answer))
     })
 }
 
-struct Opened {
+/// An engine behind its handle.
+struct EngineObject {
     engine: Arc<dyn Engine>,
     /// Made when first asked for.
     spec: OnceLock<Text>,
 }
 
-object!(Opened, selvedge_engine, Tag::Engine);
+object!(EngineObject, selvedge_engine, Tag::Engine);

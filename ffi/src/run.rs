@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use selvedge::{Answer, Call, Cancel, Code, Engine, Error, Event, Finish, Generate, OnCancel, Result, Run, Step};
 
 use crate::abi::*;
-use crate::answer::{Answered, finish};
+use crate::answer::{AnswerObject, finish};
 use crate::guard;
 use crate::handle::{self, Tag, object};
 use crate::memory::{Out, OutStruct, invalid};
 use crate::text::Text;
 
-/// One bounded unit of work, and what it brought.
+/// The next event: one bounded unit of work, and what it brought.
 ///
 /// # Safety
 /// Pointers are as the header asks.
@@ -46,7 +46,7 @@ pub unsafe extern "C" fn selvedge_run_answer(
         let generation = handle::resolve::<Generation>(run)?;
         let answer = generation.lock()?.answer.clone();
         let answer = answer.ok_or_else(|| invalid("the run has no answer: it is not done".into()))?;
-        handle::publish(Answered::from(answer))
+        handle::publish(AnswerObject::from(answer))
     })
 }
 
@@ -62,6 +62,7 @@ pub extern "C" fn selvedge_run_free(run: *mut selvedge_run) -> selvedge_status {
     })
 }
 
+/// A run of a text engine behind its handle.
 pub(crate) struct Generation {
     /// The run's own switch, which the caller's sets, too.
     cancel: Cancel,
