@@ -27,8 +27,8 @@ pub(crate) unsafe fn options(place: *const selvedge_options) -> Result<Options> 
     });
     options.backend = match o.backend {
         SELVEDGE_BACKEND_AUTO => None,
-        SELVEDGE_BACKEND_GGUF => Some(Backend::Gguf),
-        SELVEDGE_BACKEND_ONNX => Some(Backend::Onnx),
+        SELVEDGE_BACKEND_LLAMA => Some(Backend::Llama),
+        SELVEDGE_BACKEND_ORT => Some(Backend::Ort),
         SELVEDGE_BACKEND_TRACT => Some(Backend::Tract),
         SELVEDGE_BACKEND_TABLE => Some(Backend::Table),
         other => return Err(unknown("selvedge_backend", other)),

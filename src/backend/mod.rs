@@ -100,10 +100,10 @@ fn open_model(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
             open_table(model, options)
         }
         (None, Format::Gguf) if is_static(&model) => open_table(model, options),
-        (Some(Backend::Gguf) | None, Format::Gguf) => open_gguf(model, options),
-        (Some(Backend::Onnx), Format::Onnx) => open_onnx(model, options),
+        (Some(Backend::Llama) | None, Format::Gguf) => open_gguf(model, options),
+        (Some(Backend::Ort), Format::Onnx) => open_onnx(model, options),
         (Some(Backend::Tract), Format::Onnx) => open_tract(model, options),
-        (None, Format::Onnx) if Backend::Tract.is_built() && Backend::Onnx.is_built() => {
+        (None, Format::Onnx) if Backend::Tract.is_built() && Backend::Ort.is_built() => {
             match open_tract(model.again()?, options) {
                 Err(e) if e.code() == Code::Unsupported => {
                     tracing::info!("tract does not take '{}', trying ONNX Runtime: {e}", model.name);
@@ -112,7 +112,7 @@ fn open_model(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
                 other => other,
             }
         }
-        (None, Format::Onnx) if Backend::Onnx.is_built() => open_onnx(model, options),
+        (None, Format::Onnx) if Backend::Ort.is_built() => open_onnx(model, options),
         (None, Format::Onnx) => open_tract(model, options),
         (Some(backend), format) => {
             let (backend, format) = (backend.name(), format.name());
@@ -143,12 +143,12 @@ use tract::open as open_tract;
 
 #[cfg(not(feature = "gguf"))]
 fn open_gguf(_: Model, _: &Options) -> Result<Arc<dyn Engine>> {
-    Err(not_built(Backend::Gguf))
+    Err(not_built(Backend::Llama))
 }
 
 #[cfg(not(feature = "onnx"))]
 fn open_onnx(_: Model, _: &Options) -> Result<Arc<dyn Engine>> {
-    Err(not_built(Backend::Onnx))
+    Err(not_built(Backend::Ort))
 }
 
 #[cfg(not(feature = "tokenizer"))]

@@ -109,7 +109,7 @@ pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>>
         None => Err(Error::unsupported("chat: the model has no chat template")),
     };
     let name = metadata.get("general.name").filter(|name| !name.is_empty()).unwrap_or(&file_name);
-    let mut provenance = Provenance::new(name.clone(), digest, "gguf", native::version());
+    let mut provenance = Provenance::new(name.clone(), digest, "llama", native::version());
     provenance.version = metadata.get("general.version").cloned();
     let mut spec = Spec::new(provenance);
     spec.abilities = Abilities {

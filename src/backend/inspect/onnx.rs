@@ -68,7 +68,7 @@ pub(super) fn inspect(model: &Model, options: &Options) -> Result<Inspection> {
 /// backend says.
 fn refused(e: Error, told: &mut Inspection) -> Option<Weights> {
     if e.code() == Code::Unsupported {
-        let built = [Backend::Tract, Backend::Onnx].into_iter().filter(|backend| backend.is_built());
+        let built = [Backend::Tract, Backend::Ort].into_iter().filter(|backend| backend.is_built());
         told.backends = built.map(|backend| (backend, Err(Error::unsupported(e.message().to_owned())))).collect();
     } else {
         told.flaw = Some(e);
@@ -122,7 +122,7 @@ fn backends(declared: &Declared, model: &Model, weights: Option<&Weights>) -> Ve
             estimate(&proto::read(graph)?, graph.len() as u64, packed.arena_len)
         }
     };
-    [(Backend::Tract, Runtime::Tract, tract as Estimate), (Backend::Onnx, Runtime::OnnxRuntime, onnx)]
+    [(Backend::Tract, Runtime::Tract, tract as Estimate), (Backend::Ort, Runtime::OnnxRuntime, onnx)]
         .into_iter()
         .filter(|(backend, ..)| backend.is_built())
         .map(|(backend, runtime, estimate)| (backend, foresee(runtime, estimate)))
@@ -147,5 +147,5 @@ fn tract(_: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
 
 #[cfg(not(feature = "onnx"))]
 fn onnx(_: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
-    Err(crate::backend::not_built(Backend::Onnx))
+    Err(crate::backend::not_built(Backend::Ort))
 }

@@ -68,7 +68,7 @@ pub(super) fn open(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
     reconcile(&mut declared, &session)?;
     session.number(names(&declared.inputs)?, names(&declared.outputs)?);
     let runtime = format!("ONNX Runtime {}", runtime.version);
-    let mut provenance = Provenance::new(model.name, digest, Backend::Onnx.name(), runtime);
+    let mut provenance = Provenance::new(model.name, digest, Backend::Ort.name(), runtime);
     provenance.version = declared.version;
     let mut spec = Spec::new(provenance);
     spec.abilities = Abilities { tensors: true, interrupt: true, ..Abilities::default() };
@@ -92,7 +92,7 @@ impl Engine for Onnx {
     fn start(&self, request: Request, call: Call) -> Result<Box<dyn Run>> {
         call.check()?;
         let Request::Tensors(request) = request else {
-            return Err(Error::unsupported("backend onnx: expected a tensor request"));
+            return Err(Error::unsupported("backend ort: expected a tensor request"));
         };
         let Admitted { inputs, outputs, .. } = self.spec.admit(request)?;
         let names = outputs.iter().map(|i| self.spec.outputs[*i].name.clone()).collect();
