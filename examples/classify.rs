@@ -1,7 +1,7 @@
 //! A photo in, the likeliest classes of an ImageNet model out.
 //!
 //! `cargo run --release --example classify -- mobilenetv2-7.onnx photo.jpg [labels.txt]`
-//! With `--features onnx` and ` --backend onnx` it runs through ONNX Runtime instead of tract.
+//! With `--features onnx` and ` --backend ort` it runs through ONNX Runtime instead of tract.
 
 use image::imageops::{FilterType, crop_imm, resize};
 use selvedge::{Ask, Backend, Options, Tensor, Tensors, open};
@@ -16,13 +16,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Some(at) = args.iter().position(|a| a == "--backend") {
         let backend = args.drain(at..(at + 2).min(args.len())).nth(1);
         options = options.backend(match backend.as_deref() {
-            Some("onnx") => Backend::Onnx,
+            Some("ort") => Backend::Ort,
             Some("tract") => Backend::Tract,
-            other => return Err(format!("--backend: expected onnx or tract, got {other:?}").into()),
+            other => return Err(format!("--backend: expected ort or tract, got {other:?}").into()),
         });
     }
     let [model, photo, labels @ ..] = &args[..] else {
-        return Err("usage: classify MODEL.onnx PHOTO [LABELS.txt] [--backend onnx|tract]".into());
+        return Err("usage: classify MODEL.onnx PHOTO [LABELS.txt] [--backend ort|tract]".into());
     };
     let labels = match labels.first() {
         Some(file) => std::fs::read_to_string(file)?.lines().map(String::from).collect(),

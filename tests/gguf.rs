@@ -57,7 +57,7 @@ fn greedy_text_is_what_llama_says() {
     assert!(usage.compute > Duration::ZERO && usage.generate > Duration::ZERO && usage.prepare > Duration::ZERO);
     let provenance = answer.provenance;
     assert_eq!(provenance.digest.to_string(), "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",);
-    assert_eq!(provenance.backend, "gguf");
+    assert_eq!(provenance.backend, "llama");
     assert!(provenance.runtime.starts_with("llama.cpp "), "{}", provenance.runtime);
 }
 

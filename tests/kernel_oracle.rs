@@ -242,7 +242,7 @@ impl Node {
             number(&mut opset, 2, version);
             bytes(&mut model, 8, &opset);
         }
-        let engine = open(model, Options::new().backend(Backend::Onnx)).unwrap();
+        let engine = open(model, Options::new().backend(Backend::Ort)).unwrap();
         let answer = engine.run(Tensors::from([("one", Tensor::scalar(1.0f32))])).unwrap();
         answer.output("y").unwrap().as_slice::<f32>().unwrap().to_vec()
     }

@@ -42,7 +42,7 @@ pub(crate) fn bench() {
     for model in &MODELS {
         let Some(path) = corpus::path(model.file) else { return };
         for threads in [1, 2] {
-            report(model, "onnx", threads, &compare(model, &path, Backend::Onnx, threads, Ort::open(&path, threads)));
+            report(model, "ort", threads, &compare(model, &path, Backend::Ort, threads, Ort::open(&path, threads)));
             if threads == 1 {
                 report(
                     model,

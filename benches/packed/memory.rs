@@ -19,7 +19,7 @@ const FILE: &str = "SELVEDGE_BENCH_FILE";
 const MODEL: &str = "SELVEDGE_BENCH_MODEL";
 const ANSWER: &str = "SELVEDGE_BENCH_ANSWER";
 const COSINE: &str = "SELVEDGE_BENCH_COSINE";
-const BACKENDS: [Backend; 2] = [Backend::Tract, Backend::Onnx];
+const BACKENDS: [Backend; 2] = [Backend::Tract, Backend::Ort];
 const CHILDREN: usize = 3;
 const ANSWERS: usize = 15;
 

@@ -31,7 +31,7 @@ pub(crate) fn bench() {
     }
     let bars = |cosine, memory| Bars { cosine, memory };
     let packed = [(Scheme::Int4, int4.clone(), bars(0.99, 0.25)), (Scheme::Int8, int8.clone(), bars(0.9999, 0.40))];
-    compare(MODEL, Backend::Onnx, &whole, &packed);
+    compare(MODEL, Backend::Ort, &whole, &packed);
     let engines = [&whole, &int4, &int8].map(|path| open(path));
     assert_blocks(&*engines[1], &int4);
     let x = Tensor::new(&[1, K], noise(K, 7)).expect("a row");
@@ -58,7 +58,7 @@ pub(crate) fn answer(engine: &dyn Engine) -> Vec<f32> {
 }
 
 fn open(model: &Path) -> Arc<dyn Engine> {
-    selvedge::open(model, Options::new().backend(Backend::Onnx).threads(1)).unwrap_or_else(|e| panic!("{e}"))
+    selvedge::open(model, Options::new().backend(Backend::Ort).threads(1)).unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn product(engine: &dyn Engine, x: Tensor) -> Vec<f32> {

@@ -93,8 +93,8 @@ SELVEDGE_ENUM_END(selvedge_status)
 
 SELVEDGE_ENUM_BEGIN(selvedge_backend)
   SELVEDGE_BACKEND_AUTO = 0,           /* by the file's content */
-  SELVEDGE_BACKEND_GGUF = 1,           /* GGUF through llama.cpp */
-  SELVEDGE_BACKEND_ONNX = 2,           /* ONNX through ONNX Runtime */
+  SELVEDGE_BACKEND_LLAMA = 1,          /* GGUF through llama.cpp */
+  SELVEDGE_BACKEND_ORT = 2,            /* ONNX through ONNX Runtime */
   SELVEDGE_BACKEND_TRACT = 3,          /* ONNX through tract */
   SELVEDGE_BACKEND_TABLE = 4           /* static embeddings in safetensors or GGUF */
 SELVEDGE_ENUM_END(selvedge_backend)

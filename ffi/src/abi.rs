@@ -1,4 +1,4 @@
-//! The types and numbers of `include/selvedge.h`, under their C names. `tests/abi/header.rs` compares
+//! Types and numbers of `include/selvedge.h`, under their C names. `tests/abi/header.rs` compares
 //! the two.
 
 #![expect(non_camel_case_types, reason = "the names are the header's")]
@@ -41,8 +41,8 @@ macro_rules! numbers {
 
 numbers! {
     SELVEDGE_BACKEND_AUTO = 0;
-    SELVEDGE_BACKEND_GGUF = 1;
-    SELVEDGE_BACKEND_ONNX = 2;
+    SELVEDGE_BACKEND_LLAMA = 1;
+    SELVEDGE_BACKEND_ORT = 2;
     SELVEDGE_BACKEND_TRACT = 3;
     SELVEDGE_BACKEND_TABLE = 4;
     SELVEDGE_MAP_MAPPED = 0;

@@ -3,14 +3,13 @@
 #![expect(unsafe_code, reason = "exports functions of the C ABI")]
 
 use std::ffi::c_char;
-use std::ptr;
 use std::sync::OnceLock;
 
 use selvedge::{Answer, Code, DType, Error, Finish, Result};
 
 use crate::abi::*;
-use crate::handle::{self, Object, Table};
-use crate::memory::{Out, OutStruct};
+use crate::handle::{self, Tag, object};
+use crate::memory::{Out, OutStruct, OutText};
 use crate::text::Text;
 use crate::{guard, json};
 
@@ -25,13 +24,8 @@ pub unsafe extern "C" fn selvedge_answer_output_count(
     err: *mut *mut selvedge_error,
 ) -> selvedge_status {
     // SAFETY: the caller vouches for the pointers.
-    let count = unsafe { Out::zeroed("count", count, 0) };
-    let body = || {
-        count?.set(handle::resolve::<Answered>(answer)?.answer.outputs.len());
-        Ok(())
-    };
-    // SAFETY: as above.
-    unsafe { guard::entry(err, body) }
+    let (count, err) = unsafe { (Out::zeroed("count", count), Out::optional(err)) };
+    guard::give(count, err, || Ok(handle::resolve::<AnswerObject>(answer)?.answer.outputs.len()))
 }
 
 /// Describes an output.
@@ -46,14 +40,8 @@ pub unsafe extern "C" fn selvedge_answer_output(
     err: *mut *mut selvedge_error,
 ) -> selvedge_status {
     // SAFETY: the caller vouches for the pointers.
-    let tensor = unsafe { OutStruct::zeroed(tensor) };
-    let body = || {
-        let tensor = tensor?;
-        tensor.set(&handle::resolve::<Answered>(answer)?.output(index)?);
-        Ok(())
-    };
-    // SAFETY: as above.
-    unsafe { guard::entry(err, body) }
+    let (tensor, err) = unsafe { (OutStruct::zeroed(tensor), Out::optional(err)) };
+    guard::give(tensor, err, || handle::resolve::<AnswerObject>(answer)?.output(index))
 }
 
 /// The answer as JSON.
@@ -68,23 +56,17 @@ pub unsafe extern "C" fn selvedge_answer_json(
     err: *mut *mut selvedge_error,
 ) -> selvedge_status {
     // SAFETY: the caller vouches for the pointers.
-    let (out, len) = unsafe { (Out::zeroed("json", json, ptr::null()), Out::zeroed("len", len, 0)) };
-    let body = || {
-        let (out, len) = (out?, len?);
-        let answered = handle::resolve::<Answered>(answer)?;
-        let text = answered.json.get_or_init(|| json::answer(&answered.answer).as_str().into());
-        out.set(text.as_ptr());
-        len.set(text.len());
-        Ok(())
-    };
-    // SAFETY: as above.
-    unsafe { guard::entry(err, body) }
+    let (json, err) = unsafe { (OutText::zeroed("json", json, len), Out::optional(err)) };
+    guard::give(json, err, || {
+        let object = handle::resolve::<AnswerObject>(answer)?;
+        Ok(object.json.get_or_init(|| json::answer(&object.answer).as_str().into()).raw())
+    })
 }
 
 /// Frees an answer.
 #[unsafe(no_mangle)]
 pub extern "C" fn selvedge_answer_free(answer: *mut selvedge_answer) -> selvedge_status {
-    guard::status(|| handle::retire::<Answered>(answer).map(drop))
+    guard::status(|| handle::retire::<AnswerObject>(answer).map(drop))
 }
 
 /// The header's number of a reason.
@@ -99,7 +81,8 @@ pub(crate) fn finish(finish: &Finish) -> i32 {
     }
 }
 
-pub(crate) struct Answered {
+/// An answer behind its handle.
+pub(crate) struct AnswerObject {
     answer: Answer,
     /// Name and dimensions of each output, as C reads them.
     ports: Vec<(Text, Vec<i64>)>,
@@ -107,7 +90,7 @@ pub(crate) struct Answered {
     json: OnceLock<Text>,
 }
 
-impl From<Answer> for Answered {
+impl From<Answer> for AnswerObject {
     fn from(answer: Answer) -> Self {
         // A shape's product is at most isize::MAX, and so is each dimension.
         let dims = |shape: &[usize]| shape.iter().map(|d| *d as i64).collect();
@@ -116,7 +99,7 @@ impl From<Answer> for Answered {
     }
 }
 
-impl Answered {
+impl AnswerObject {
     fn output(&self, index: usize) -> Result<selvedge_tensor> {
         let (Some((name, tensor)), Some((text, dims))) = (self.answer.outputs.get(index), self.ports.get(index)) else {
             let have = self.answer.outputs.len();
@@ -127,10 +110,11 @@ impl Answered {
             return Err(Error::new(Code::Unsupported, message));
         }
         let data = tensor.bytes()?;
+        let (name, name_len) = text.raw();
         Ok(selvedge_tensor {
             struct_size: 0,
-            name: text.as_ptr(),
-            name_len: text.len(),
+            name,
+            name_len,
             dims: dims.as_ptr(),
             rank: dims.len(),
             data: data.as_ptr().cast(),
@@ -141,13 +125,4 @@ impl Answered {
     }
 }
 
-impl Object for Answered {
-    type Handle = selvedge_answer;
-    const TAG: usize = 5;
-    const NAME: &'static str = "selvedge_answer";
-
-    fn table() -> &'static Table<Self> {
-        static TABLE: Table<Answered> = Table::new();
-        &TABLE
-    }
-}
+object!(AnswerObject, selvedge_answer, Tag::Answer);

@@ -1,14 +1,12 @@
-//! Switches that end calls.
+//! Cancel switches, which end calls.
 
 #![expect(unsafe_code, reason = "exports functions of the C ABI")]
-
-use std::ptr;
 
 use selvedge::{Cancel, Result};
 
 use crate::abi::{selvedge_cancel, selvedge_error, selvedge_status};
 use crate::guard;
-use crate::handle::{self, Object, Table};
+use crate::handle::{self, Tag, object};
 use crate::memory::Out;
 
 /// Makes a switch that is not set.
@@ -21,13 +19,8 @@ pub unsafe extern "C" fn selvedge_cancel_new(
     err: *mut *mut selvedge_error,
 ) -> selvedge_status {
     // SAFETY: the caller vouches for the pointers.
-    let out = unsafe { Out::zeroed("out", out, ptr::null_mut()) };
-    let body = || {
-        out?.set(handle::publish(Switch(Cancel::new()))?);
-        Ok(())
-    };
-    // SAFETY: as above.
-    unsafe { guard::entry(err, body) }
+    let (out, err) = unsafe { (Out::zeroed("out", out), Out::optional(err)) };
+    guard::give(out, err, || handle::publish(Switch(Cancel::new())))
 }
 
 /// Sets the switch.
@@ -50,15 +43,7 @@ pub(crate) fn optional(cancel: *const selvedge_cancel) -> Result<Option<Cancel>>
     if cancel.is_null() { Ok(None) } else { Ok(Some(handle::resolve::<Switch>(cancel)?.0.clone())) }
 }
 
+/// A cancel switch behind its handle.
 struct Switch(Cancel);
 
-impl Object for Switch {
-    type Handle = selvedge_cancel;
-    const TAG: usize = 2;
-    const NAME: &'static str = "selvedge_cancel";
-
-    fn table() -> &'static Table<Self> {
-        static TABLE: Table<Switch> = Table::new();
-        &TABLE
-    }
-}
+object!(Switch, selvedge_cancel, Tag::Cancel);

@@ -3,7 +3,6 @@
 #![expect(unsafe_code, reason = "exports functions of the C ABI")]
 
 use std::ffi::c_char;
-use std::ptr;
 use std::sync::{Arc, OnceLock};
 
 use selvedge::{Ask, Engine, Result, open};
@@ -12,10 +11,10 @@ use crate::abi::{
     selvedge_answer, selvedge_call, selvedge_embed, selvedge_engine, selvedge_error, selvedge_generate,
     selvedge_options, selvedge_run, selvedge_status, selvedge_tensors,
 };
-use crate::answer::Answered;
-use crate::handle::{self, Object, Table};
-use crate::lend::Loan;
-use crate::memory::{self, Out, invalid};
+use crate::answer::AnswerObject;
+use crate::handle::{self, Tag, object};
+use crate::loan::Loan;
+use crate::memory::{self, Out, OutText, invalid};
 use crate::run::Generation;
 use crate::text::Text;
 use crate::{guard, json, request};
@@ -33,36 +32,33 @@ pub unsafe extern "C" fn selvedge_engine_open(
     err: *mut *mut selvedge_error,
 ) -> selvedge_status {
     // SAFETY: the caller vouches for the pointers, here and below.
-    let out = unsafe { Out::zeroed("out", out, ptr::null_mut()) };
-    let body = || {
-        let out = out?;
+    let (out, err) = unsafe { (Out::zeroed("out", out), Out::optional(err)) };
+    guard::give(out, err, || {
         // SAFETY: as above.
         let (path, options) = unsafe { (memory::text("path", path, path_len)?, request::options(options)?) };
         if path.is_empty() || path.contains('\0') {
             return Err(invalid(format!("path: expected the name of a file, got {path:?}")));
         }
-        out.set(export(open(path, options)?)?);
-        Ok(())
-    };
-    // SAFETY: as above.
-    unsafe { guard::entry(err, body) }
+        export(open(path, options)?)
+    })
 }
 
 /// Gives an engine made in Rust (with layers, or of another kind) a handle, for code in other
 /// languages in the same process. It is closed with [`selvedge_engine_close`].
 ///
-/// Errors: `OutOfMemory` above 16 million live engines.
+/// # Errors
+/// `OutOfMemory` above 16 million live engines.
 pub fn export(engine: Arc<dyn Engine>) -> Result<*mut selvedge_engine> {
-    handle::publish(Opened { engine, spec: OnceLock::new() })
+    handle::publish(EngineObject { engine, spec: OnceLock::new() })
 }
 
 /// Closes the handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn selvedge_engine_close(engine: *mut selvedge_engine) -> selvedge_status {
-    guard::status(|| handle::retire::<Opened>(engine).map(drop))
+    guard::status(|| handle::retire::<EngineObject>(engine).map(drop))
 }
 
-/// What the engine takes, gives, can do and costs.
+/// The engine's spec as JSON: what it takes, gives, can do and costs.
 ///
 /// # Safety
 /// Pointers are as the header asks.
@@ -74,17 +70,11 @@ pub unsafe extern "C" fn selvedge_engine_spec_json(
     err: *mut *mut selvedge_error,
 ) -> selvedge_status {
     // SAFETY: the caller vouches for the pointers.
-    let (out, len) = unsafe { (Out::zeroed("json", json, ptr::null()), Out::zeroed("len", len, 0)) };
-    let body = || {
-        let (out, len) = (out?, len?);
-        let opened = handle::resolve::<Opened>(engine)?;
-        let spec = opened.spec.get_or_init(|| json::spec(opened.engine.spec()).as_str().into());
-        out.set(spec.as_ptr());
-        len.set(spec.len());
-        Ok(())
-    };
-    // SAFETY: as above.
-    unsafe { guard::entry(err, body) }
+    let (json, err) = unsafe { (OutText::zeroed("json", json, len), Out::optional(err)) };
+    guard::give(json, err, || {
+        let object = handle::resolve::<EngineObject>(engine)?;
+        Ok(object.spec.get_or_init(|| json::spec(object.engine.spec()).as_str().into()).raw())
+    })
 }
 
 /// Runs tensors through the engine.
@@ -100,21 +90,17 @@ pub unsafe extern "C" fn selvedge_engine_run(
     err: *mut *mut selvedge_error,
 ) -> selvedge_status {
     // SAFETY: the caller vouches for the pointers, here and below.
-    let out = unsafe { Out::zeroed("out", out, ptr::null_mut()) };
-    let body = || {
-        let out = out?;
-        let opened = handle::resolve::<Opened>(engine)?;
+    let (out, err) = unsafe { (Out::zeroed("out", out), Out::optional(err)) };
+    guard::give(out, err, || {
+        let object = handle::resolve::<EngineObject>(engine)?;
         // Declared before all that may hold what is lent, and so dropped after it, also in a panic.
         let loan = Loan::new();
         // SAFETY: as above; the caller's memory outlives `loan`, which is dropped before the call returns.
         let (call, request) = unsafe { (request::call(call)?, request::tensors(request, &loan)?) };
-        let mut answer = opened.engine.run_with(request, call)?;
-        loan.keep_nothing_of(&mut answer)?;
-        out.set(handle::publish(Answered::from(answer))?);
-        Ok(())
-    };
-    // SAFETY: as above.
-    unsafe { guard::entry(err, body) }
+        let mut answer = object.engine.run_with(request, call)?;
+        loan.detach(&mut answer)?;
+        handle::publish(AnswerObject::from(answer))
+    })
 }
 
 /// Starts to generate text.
@@ -130,18 +116,13 @@ pub unsafe extern "C" fn selvedge_engine_generate(
     err: *mut *mut selvedge_error,
 ) -> selvedge_status {
     // SAFETY: the caller vouches for the pointers, here and below.
-    let out = unsafe { Out::zeroed("out", out, ptr::null_mut()) };
-    let body = || {
-        let out = out?;
-        let opened = handle::resolve::<Opened>(engine)?;
+    let (out, err) = unsafe { (Out::zeroed("out", out), Out::optional(err)) };
+    guard::give(out, err, || {
+        let object = handle::resolve::<EngineObject>(engine)?;
         // SAFETY: as above.
         let (call, request) = unsafe { (request::call(call)?, request::generate(request)?) };
-        let run = Generation::start(opened.engine.clone(), request, call)?;
-        out.set(handle::publish(run)?);
-        Ok(())
-    };
-    // SAFETY: as above.
-    unsafe { guard::entry(err, body) }
+        handle::publish(Generation::start(object.engine.clone(), request, call)?)
+    })
 }
 
 /// Embeds texts.
@@ -157,33 +138,21 @@ pub unsafe extern "C" fn selvedge_engine_embed(
     err: *mut *mut selvedge_error,
 ) -> selvedge_status {
     // SAFETY: the caller vouches for the pointers, here and below.
-    let out = unsafe { Out::zeroed("out", out, ptr::null_mut()) };
-    let body = || {
-        let out = out?;
-        let opened = handle::resolve::<Opened>(engine)?;
+    let (out, err) = unsafe { (Out::zeroed("out", out), Out::optional(err)) };
+    guard::give(out, err, || {
+        let object = handle::resolve::<EngineObject>(engine)?;
         // SAFETY: as above.
         let (call, request) = unsafe { (request::call(call)?, request::embed(request)?) };
-        let answer = opened.engine.run_with(request, call)?;
-        out.set(handle::publish(Answered::from(answer))?);
-        Ok(())
-    };
-    // SAFETY: as above.
-    unsafe { guard::entry(err, body) }
+        let answer = object.engine.run_with(request, call)?;
+        handle::publish(AnswerObject::from(answer))
+    })
 }
 
-struct Opened {
+/// An engine behind its handle.
+struct EngineObject {
     engine: Arc<dyn Engine>,
     /// Made when first asked for.
     spec: OnceLock<Text>,
 }
 
-impl Object for Opened {
-    type Handle = selvedge_engine;
-    const TAG: usize = 3;
-    const NAME: &'static str = "selvedge_engine";
-
-    fn table() -> &'static Table<Self> {
-        static TABLE: Table<Opened> = Table::new();
-        &TABLE
-    }
-}
+object!(EngineObject, selvedge_engine, Tag::Engine);

@@ -4,13 +4,14 @@
 
 use std::ffi::{CStr, c_char};
 
-use selvedge::{Code, Error};
+use selvedge::Code;
 
 use crate::abi::{SELVEDGE_ABI, SELVEDGE_OK, selvedge_error, selvedge_status};
+use crate::failure::{Failure, OF_FORK_MESSAGE};
+use crate::fork::forked;
 use crate::guard;
-use crate::handle::{self, Object, Table, reserved};
-use crate::memory::Out;
-use crate::text::Text;
+use crate::handle;
+use crate::memory::{Out, Place};
 
 /// The library's ABI, major << 16 | minor.
 #[unsafe(no_mangle)]
@@ -51,18 +52,18 @@ pub unsafe extern "C" fn selvedge_error_message(error: *const selvedge_error, le
     let mut message = (c"expected a live selvedge_error".as_ptr(), 30);
     if error.is_null() {
         message = (c"".as_ptr(), 0);
-    } else if guard::forked() {
-        message = (FORKED_MESSAGE.as_ptr(), FORKED_MESSAGE.count_bytes());
+    } else if forked() {
+        message = (OF_FORK_MESSAGE.as_ptr(), OF_FORK_MESSAGE.count_bytes());
     } else {
         // Whatever goes wrong here, the sentence above is the answer.
         let _ = guard::status(|| {
             let failure = handle::resolve::<Failure>(error)?;
-            message = (failure.message.as_ptr(), failure.message.len());
+            message = failure.message.raw();
             Ok(())
         });
     }
     // SAFETY: the caller vouches for `len`, which may be NULL.
-    if let Ok(len) = unsafe { Out::zeroed("len", len, 0) } {
+    if let Some(len) = unsafe { Out::optional(len) } {
         len.set(message.1);
     }
     message.0
@@ -72,31 +73,4 @@ pub unsafe extern "C" fn selvedge_error_message(error: *const selvedge_error, le
 #[unsafe(no_mangle)]
 pub extern "C" fn selvedge_error_free(error: *mut selvedge_error) -> selvedge_status {
     guard::status(|| handle::retire::<Failure>(error).map(drop))
-}
-
-/// What the child of a fork gets instead of an error of its own: the table of errors may be locked for ever.
-pub(crate) const FORKED: *mut selvedge_error = std::ptr::without_provenance_mut(reserved(Failure::TAG, 1));
-const FORKED_MESSAGE: &CStr = c"this process was forked after Selvedge was first used in it: \
-    expected a call in the parent, or in a new program after exec";
-
-/// Gives an error a handle; NULL if there is none left.
-pub(crate) fn publish(error: Error) -> *mut selvedge_error {
-    let failure = Failure { code: error.code(), message: error.to_string().as_str().into() };
-    handle::publish(failure).unwrap_or(std::ptr::null_mut())
-}
-
-struct Failure {
-    code: Code,
-    message: Text,
-}
-
-impl Object for Failure {
-    type Handle = selvedge_error;
-    const TAG: usize = 1;
-    const NAME: &'static str = "selvedge_error";
-
-    fn table() -> &'static Table<Self> {
-        static TABLE: Table<Failure> = Table::new();
-        &TABLE
-    }
 }

@@ -1,39 +1,42 @@
-//! What stands around every entry: panics become errors, and a forked child is refused.
+//! Guard of every entry: panics become errors, and a forked child is refused.
 //!
 //! The panic hook stays the host's: what it prints or reports is the host's choice.
-
-#![expect(unsafe_code, reason = "asks libc to be told of forks, and writes the caller's error pointer")]
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use selvedge::{Code, Error, Result};
 
 use crate::abi::{SELVEDGE_OK, selvedge_error, selvedge_status};
-use crate::error;
-use crate::memory::Out;
+use crate::failure;
+use crate::fork::forked;
+use crate::memory::{Out, Place};
 
-/// Runs the body of an entry. Its failure becomes the status and, if `err` is not NULL, an error object.
-///
-/// # Safety
-/// `err` is NULL or may be written.
-pub(crate) unsafe fn entry(err: *mut *mut selvedge_error, body: impl FnOnce() -> Result<()>) -> selvedge_status {
-    // SAFETY: the caller vouches for `err`.
-    let err = if err.is_null() { None } else { unsafe { Out::zeroed("err", err, ptr::null_mut()) }.ok() };
-    let (status, handle) = if forked() {
-        (Code::Unsupported.into(), error::FORKED)
+/// Runs the body of an entry and puts its result in `out`. Its failure becomes the status and, if there is a place for
+/// it, an error object. Where `out` is NULL, the body does not run.
+pub(crate) fn give<P: Place>(
+    out: Result<P>,
+    err: Option<Out<*mut selvedge_error>>,
+    body: impl FnOnce() -> Result<P::Value>,
+) -> selvedge_status {
+    let run = || {
+        let out = out?;
+        out.set(body()?);
+        Ok(())
+    };
+    let (status, failure) = if forked() {
+        (Code::Unsupported.into(), failure::OF_FORK)
     } else {
-        match contain(body) {
+        match contain(run) {
             Ok(()) => return SELVEDGE_OK,
             // Nobody would free it.
             Err(error) if err.is_none() => (error.code().into(), ptr::null_mut()),
-            Err(error) => (error.code().into(), error::publish(error)),
+            Err(error) => (error.code().into(), failure::publish(error)),
         }
     };
     if let Some(err) = err {
-        err.set(handle);
+        err.set(failure);
     }
     status
 }
@@ -65,37 +68,4 @@ fn panicked(payload: Box<dyn Any + Send>) -> Error {
         std::mem::forget(second);
     }
     Error::new(Code::Panic, message)
-}
-
-/// Whether this process is the child of a fork that came after the first use of the library: its locks
-/// may be held, and its workers gone, for ever. One load per call; `getpid` would be a system call.
-pub(crate) fn forked() -> bool {
-    match PROCESS.load(Ordering::Acquire) {
-        WATCHED => false,
-        FORKED => true,
-        _ => {
-            watch();
-            false
-        }
-    }
-}
-
-static PROCESS: AtomicU8 = AtomicU8::new(FRESH);
-const FRESH: u8 = 0;
-const WATCHED: u8 = 1;
-const FORKED: u8 = 2;
-
-#[cold]
-fn watch() {
-    // Two threads may both get here; a second handler does no harm.
-    #[cfg(unix)]
-    {
-        unsafe extern "C" fn child() {
-            PROCESS.store(FORKED, Ordering::Release);
-        }
-        // SAFETY: the handler stores to an atomic and does nothing else. Should the registration fail for
-        // want of memory, forks go unnoticed and nothing else changes.
-        unsafe { libc::pthread_atfork(None, None, Some(child)) };
-    }
-    PROCESS.store(WATCHED, Ordering::Release);
 }

@@ -8,24 +8,74 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use selvedge::{Code, Error, Result};
 
-/// A type that C holds by handle.
+/// A type that C holds by handle; `object!` makes one.
 pub(crate) trait Object: Send + Sync + Sized + 'static {
     /// Its type in C.
     type Handle;
-    /// Its tag: fixed, not 0, below `1 << TAG_BITS`.
-    const TAG: usize;
-    /// Its name in the header.
-    const NAME: &'static str;
+    /// Its kind of handle.
+    const TAG: Tag;
     /// Where its objects are.
     fn table() -> &'static Table<Self>;
 }
 
+/// Makes a type an [`Object`], with a table of its own: `object!(Switch, selvedge_cancel, Tag::Cancel)`.
+macro_rules! object {
+    ($object:ident, $handle:ty, $tag:expr) => {
+        impl $crate::handle::Object for $object {
+            type Handle = $handle;
+            const TAG: $crate::handle::Tag = $tag;
+
+            fn table() -> &'static $crate::handle::Table<Self> {
+                static TABLE: $crate::handle::Table<$object> = $crate::handle::Table::new();
+                &TABLE
+            }
+        }
+    };
+}
+pub(crate) use object;
+
+macro_rules! tags {
+    ($($(#[$attribute:meta])* $tag:ident = $number:literal, $name:literal;)*) => {
+        /// The kind of a handle, and the number that marks it: fixed, not 0, below `1 << TAG_BITS`.
+        #[derive(Clone, Copy)]
+        pub(crate) enum Tag {
+            $($(#[$attribute])* $tag = $number,)*
+        }
+
+        impl Tag {
+            fn of(number: usize) -> Option<Self> {
+                match number {
+                    $($(#[$attribute])* $number => Some(Tag::$tag),)*
+                    _ => None,
+                }
+            }
+
+            /// The handle's type in the header.
+            const fn name(self) -> &'static str {
+                match self {
+                    $($(#[$attribute])* Tag::$tag => $name,)*
+                }
+            }
+        }
+    };
+}
+
+tags! {
+    Error = 1, "selvedge_error";
+    Cancel = 2, "selvedge_cancel";
+    Engine = 3, "selvedge_engine";
+    Run = 4, "selvedge_run";
+    Answer = 5, "selvedge_answer";
+    #[cfg(test)]
+    Test = 15, "number";
+}
+
 /// Gives an object a handle.
 pub(crate) fn publish<O: Object>(object: O) -> Result<*mut O::Handle> {
-    let (slot, generation) = O::table()
-        .insert(object)
-        .ok_or_else(|| Error::new(Code::OutOfMemory, format!("{}: expected at most {MAX_SLOTS} at a time", O::NAME)))?;
-    Ok(std::ptr::without_provenance_mut(encode(O::TAG, slot, generation)))
+    let (slot, generation) = O::table().insert(object).ok_or_else(|| {
+        Error::new(Code::OutOfMemory, format!("{}: expected at most {MAX_SLOTS} at a time", O::TAG.name()))
+    })?;
+    Ok(std::ptr::without_provenance_mut(encode(O::TAG as usize, slot, generation)))
 }
 
 /// The object of a handle.
@@ -44,8 +94,8 @@ pub(crate) fn retire<O: Object>(handle: *mut O::Handle) -> Result<Option<Arc<O>>
 }
 
 /// A handle that no table gives out, for objects that are not in one.
-pub(crate) const fn reserved(tag: usize, generation: usize) -> usize {
-    encode(tag, (1 << SLOT_BITS) - 1, generation)
+pub(crate) const fn reserved(tag: Tag, generation: usize) -> usize {
+    encode(tag as usize, (1 << SLOT_BITS) - 1, generation)
 }
 
 const TAG_BITS: u32 = if usize::BITS == 64 { 8 } else { 4 };
@@ -62,25 +112,18 @@ const fn encode(tag: usize, slot: usize, generation: usize) -> usize {
 
 fn decode<O: Object>(handle: usize) -> Result<(usize, usize)> {
     if handle == 0 {
-        return Err(Error::new(Code::InvalidArgument, format!("{}: expected a handle, got NULL", O::NAME)));
+        return Err(Error::new(Code::InvalidArgument, format!("{}: expected a handle, got NULL", O::TAG.name())));
     }
     let tag = handle >> (SLOT_BITS + GENERATION_BITS);
-    if tag != O::TAG {
-        let got = match tag {
-            1 => "a selvedge_error",
-            2 => "a selvedge_cancel",
-            3 => "a selvedge_engine",
-            4 => "a selvedge_run",
-            5 => "a selvedge_answer",
-            _ => "something that was never a handle",
-        };
-        return Err(Error::new(Code::BadHandle, format!("expected a {}, got {got}", O::NAME)));
+    if tag != O::TAG as usize {
+        let got = Tag::of(tag).map_or("something that was never a handle".into(), |tag| format!("a {}", tag.name()));
+        return Err(Error::new(Code::BadHandle, format!("expected a {}, got {got}", O::TAG.name())));
     }
     Ok((handle >> GENERATION_BITS & ((1 << SLOT_BITS) - 1), handle & LAST_GENERATION))
 }
 
 fn stale<O: Object>() -> Error {
-    Error::new(Code::BadHandle, format!("{}: expected a live handle, got one that was freed", O::NAME))
+    Error::new(Code::BadHandle, format!("{}: expected a live handle, got one that was freed", O::TAG.name()))
 }
 
 /// Slots come in chunks, each twice the one before, and never move: a lookup locks its slot only.

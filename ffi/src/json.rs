@@ -1,4 +1,4 @@
-//! Reports: what is read by people and logs, and never on a hot path.
+//! JSON of specs and answers: read by people and logs, and never on a hot path.
 
 use std::time::Duration;
 

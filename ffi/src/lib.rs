@@ -3,8 +3,8 @@
 //! Enters: pointers, checked once at the edge. Leaves: handles, statuses, borrowed memory.
 //!
 //! A call goes through the modules in this order: an entry (in `error`, `cancel`, `engine`, `run`,
-//! `answer`) → `guard` (panics, fork) → `memory` (pointers become Rust values) → `handle` (numbers
-//! become objects) → the contract of the `selvedge` crate.
+//! `answer`) → `memory` (pointers become places and Rust values) → `guard` (panics; `fork`; the result is
+//! given, or an error becomes a `failure`) → `handle` (numbers become objects) → the contract of the `selvedge` crate.
 #![deny(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -19,10 +19,12 @@ mod answer;
 mod cancel;
 mod engine;
 mod error;
+mod failure;
+mod fork;
 mod guard;
 mod handle;
 mod json;
-mod lend;
+mod loan;
 mod memory;
 mod request;
 mod run;

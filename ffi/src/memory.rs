@@ -1,4 +1,4 @@
-//! The only place that reads and writes through the caller's pointers.
+//! Memory of the caller's: the only file that reads and writes through its pointers.
 //!
 //! Nothing is assumed of a pointer but what the header asks for: it may be NULL where its length is 0,
 //! and it may be misaligned, for some languages pack their structs by hand.
@@ -43,30 +43,94 @@ structs! {
     selvedge_event
 }
 
-/// A place that a call writes to.
+/// A place that a call writes its result to; whoever made one has zeroed it.
+pub(crate) trait Place {
+    type Value;
+
+    fn set(&self, value: Self::Value);
+}
+
+/// A place for a number or a pointer.
 pub(crate) struct Out<T>(*mut T);
 
-impl<T: Copy> Out<T> {
-    /// Writes `zero` to the place; fails if it is NULL.
+impl<T: Zero> Out<T> {
+    /// Zeroes the place; fails if it is NULL.
     ///
     /// # Safety
     /// `place` is NULL, or may be written for as long as this lives.
-    pub(crate) unsafe fn zeroed(name: &str, place: *mut T, zero: T) -> Result<Self> {
-        if place.is_null() {
-            return Err(null(name));
-        }
-        let out = Self(place);
-        out.set(zero);
-        Ok(out)
+    pub(crate) unsafe fn zeroed(name: &str, place: *mut T) -> Result<Self> {
+        // SAFETY: the caller vouches for it.
+        unsafe { Self::optional(place) }.ok_or_else(|| null(name))
     }
 
-    pub(crate) fn set(&self, value: T) {
+    /// Zeroes a place that the caller may leave out.
+    ///
+    /// # Safety
+    /// As of [`Out::zeroed`].
+    pub(crate) unsafe fn optional(place: *mut T) -> Option<Self> {
+        if place.is_null() {
+            return None;
+        }
+        let out = Self(place);
+        out.set(T::ZERO);
+        Some(out)
+    }
+}
+
+impl<T: Zero> Place for Out<T> {
+    type Value = T;
+
+    fn set(&self, value: T) {
         // SAFETY: whoever made this vouched for the place.
         unsafe { self.0.write_unaligned(value) };
     }
 }
 
-/// A struct that a call writes to, of the size its caller says.
+/// What a place holds when the call fails.
+pub(crate) trait Zero: Copy {
+    const ZERO: Self;
+}
+
+impl Zero for usize {
+    const ZERO: Self = 0;
+}
+
+impl<T> Zero for *mut T {
+    const ZERO: Self = ptr::null_mut();
+}
+
+impl<T> Zero for *const T {
+    const ZERO: Self = ptr::null();
+}
+
+/// A place for a text: its pointer, and its length.
+pub(crate) struct OutText {
+    data: Out<*const c_char>,
+    len: Out<usize>,
+}
+
+impl OutText {
+    /// Zeroes both places; fails if one is NULL.
+    ///
+    /// # Safety
+    /// Each is NULL, or may be written for as long as this lives.
+    pub(crate) unsafe fn zeroed(name: &str, data: *mut *const c_char, len: *mut usize) -> Result<Self> {
+        // SAFETY: the caller vouches for both.
+        let (data, len) = unsafe { (Out::zeroed(name, data), Out::zeroed("len", len)) };
+        Ok(Self { data: data?, len: len? })
+    }
+}
+
+impl Place for OutText {
+    type Value = (*const c_char, usize);
+
+    fn set(&self, (data, len): Self::Value) {
+        self.data.set(data);
+        self.len.set(len);
+    }
+}
+
+/// A place for a struct, of the size its caller says.
 pub(crate) struct OutStruct<T> {
     place: *mut T,
     size: usize,
@@ -84,13 +148,17 @@ impl<T: Struct> OutStruct<T> {
         unsafe { place.cast::<u8>().add(AFTER_SIZE).write_bytes(0, size - AFTER_SIZE) };
         Ok(Self { place, size })
     }
+}
+
+impl<T: Struct> Place for OutStruct<T> {
+    type Value = T;
 
     /// Writes what the caller has room for; its `struct_size` stays.
-    pub(crate) fn set(&self, value: &T) {
+    fn set(&self, value: T) {
         let len = self.size.min(size_of::<T>()) - AFTER_SIZE;
         // SAFETY: whoever made this vouched for `size` bytes, and a Rust value does not overlap them.
         unsafe {
-            let from = ptr::from_ref(value).cast::<u8>().add(AFTER_SIZE);
+            let from = (&raw const value).cast::<u8>().add(AFTER_SIZE);
             ptr::copy_nonoverlapping(from, self.place.cast::<u8>().add(AFTER_SIZE), len);
         }
     }
@@ -133,7 +201,7 @@ pub(crate) unsafe fn read_optional<T: Struct>(place: *const T) -> Result<Option<
 /// # Safety
 /// `place` points to `count` structs as of [`read`], one after another.
 pub(crate) unsafe fn read_array<T: Struct>(name: &str, place: *const T, count: usize) -> Result<Vec<T>> {
-    if !countable(name, place, count)? {
+    if !has_elements(name, place, count)? {
         return Ok(Vec::new());
     }
     // SAFETY: there is at least one.
@@ -157,7 +225,7 @@ pub(crate) unsafe fn read_array<T: Struct>(name: &str, place: *const T, count: u
 /// # Safety
 /// `place` is NULL with `count` 0, or points to `count` values.
 pub(crate) unsafe fn read_values<T: Copy>(name: &str, place: *const T, count: usize) -> Result<Vec<T>> {
-    if !countable(name, place, count)? {
+    if !has_elements(name, place, count)? {
         return Ok(Vec::new());
     }
     // SAFETY: value i is there.
@@ -201,7 +269,7 @@ fn null(name: &str) -> Error {
 }
 
 /// Whether there is anything in an array; fails if there cannot be.
-fn countable<T>(name: &str, place: *const T, count: usize) -> Result<bool> {
+fn has_elements<T>(name: &str, place: *const T, count: usize) -> Result<bool> {
     match count {
         0 => Ok(false),
         _ if place.is_null() => Err(null(name)),

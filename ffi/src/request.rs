@@ -1,4 +1,4 @@
-//! The header's request structs become requests of the contract.
+//! Requests: the header's structs become those of the contract.
 
 #![expect(unsafe_code, reason = "follows the pointers in the caller's structs")]
 
@@ -11,7 +11,7 @@ use selvedge::{
 
 use crate::abi::*;
 use crate::cancel;
-use crate::lend::Loan;
+use crate::loan::Loan;
 use crate::memory::{self, invalid};
 
 /// # Safety
@@ -19,7 +19,7 @@ use crate::memory::{self, invalid};
 pub(crate) unsafe fn options(place: *const selvedge_options) -> Result<Options> {
     // SAFETY: the caller vouches for it.
     let Some(o) = (unsafe { memory::read_optional(place) })? else { return Ok(Options::new()) };
-    only("selvedge_options.flags", o.flags, 0)?;
+    check_flags("selvedge_options.flags", o.flags, 0)?;
     let mut options = Options::new().map(match o.map {
         SELVEDGE_MAP_MAPPED => Map::Mapped,
         SELVEDGE_MAP_READ => Map::Read,
@@ -27,8 +27,8 @@ pub(crate) unsafe fn options(place: *const selvedge_options) -> Result<Options> 
     });
     options.backend = match o.backend {
         SELVEDGE_BACKEND_AUTO => None,
-        SELVEDGE_BACKEND_GGUF => Some(Backend::Gguf),
-        SELVEDGE_BACKEND_ONNX => Some(Backend::Onnx),
+        SELVEDGE_BACKEND_LLAMA => Some(Backend::Llama),
+        SELVEDGE_BACKEND_ORT => Some(Backend::Ort),
         SELVEDGE_BACKEND_TRACT => Some(Backend::Tract),
         SELVEDGE_BACKEND_TABLE => Some(Backend::Table),
         other => return Err(unknown("selvedge_backend", other)),
@@ -56,7 +56,7 @@ pub(crate) unsafe fn options(place: *const selvedge_options) -> Result<Options> 
 pub(crate) unsafe fn call(place: *const selvedge_call) -> Result<Call> {
     // SAFETY: the caller vouches for it.
     let Some(c) = (unsafe { memory::read_optional(place) })? else { return Ok(Call::new()) };
-    only("selvedge_call.flags", c.flags, 0)?;
+    check_flags("selvedge_call.flags", c.flags, 0)?;
     let mut call = Call::new().id(c.id).priority(match c.priority {
         SELVEDGE_PRIORITY_BACKGROUND => Priority::Background,
         SELVEDGE_PRIORITY_NORMAL => Priority::Normal,
@@ -93,8 +93,8 @@ pub(crate) unsafe fn tensors(place: *const selvedge_tensors, loan: &Loan) -> Res
 pub(crate) unsafe fn generate(place: *const selvedge_generate) -> Result<Generate> {
     // SAFETY: the caller vouches for it, here and below.
     let g = unsafe { memory::read(place) }?;
-    only("selvedge_generate.flags", g.flags, SELVEDGE_GENERATE_SEEDED | SELVEDGE_GENERATE_LOGPROBS)?;
-    only("selvedge_generate.reserved", g.reserved, 0)?;
+    check_flags("selvedge_generate.flags", g.flags, SELVEDGE_GENERATE_SEEDED | SELVEDGE_GENERATE_LOGPROBS)?;
+    check_flags("selvedge_generate.reserved", g.reserved, 0)?;
     // SAFETY: as above.
     let messages = unsafe { memory::read_array("selvedge_generate.messages", g.messages, g.message_count) }?;
     let prompt = match (g.prompt.data.is_null(), messages.is_empty()) {
@@ -134,8 +134,8 @@ pub(crate) unsafe fn generate(place: *const selvedge_generate) -> Result<Generat
 pub(crate) unsafe fn embed(place: *const selvedge_embed) -> Result<Embed> {
     // SAFETY: the caller vouches for it, here and below.
     let e = unsafe { memory::read(place) }?;
-    only("selvedge_embed.flags", e.flags, SELVEDGE_EMBED_RAW)?;
-    only("selvedge_embed.reserved", e.reserved, 0)?;
+    check_flags("selvedge_embed.flags", e.flags, SELVEDGE_EMBED_RAW)?;
+    check_flags("selvedge_embed.reserved", e.reserved, 0)?;
     // SAFETY: as above.
     let texts = unsafe { texts("selvedge_embed.texts", e.texts, e.text_count) }?;
     Ok(Embed::new(texts).normalize(e.flags & SELVEDGE_EMBED_RAW == 0))
@@ -146,7 +146,7 @@ pub(crate) unsafe fn embed(place: *const selvedge_embed) -> Result<Embed> {
 unsafe fn tensor(t: &selvedge_tensor, loan: &Loan) -> Result<(String, Tensor)> {
     // SAFETY: the caller vouches for it, here and below.
     let name = unsafe { memory::text("selvedge_tensor.name", t.name, t.name_len) }?;
-    only("selvedge_tensor.flags", t.flags, 0)?;
+    check_flags("selvedge_tensor.flags", t.flags, 0)?;
     let dtype = DType::ALL.into_iter().find(|d| *d as i32 == t.dtype).ok_or_else(|| unknown("selvedge_dtype", t.dtype));
     let dtype = dtype.map_err(|e| e.during(format!("reading input '{name}'")))?;
     if dtype == DType::String {
@@ -206,7 +206,7 @@ unsafe fn text<'a>(name: &str, text: selvedge_text) -> Result<&'a str> {
     unsafe { memory::text(name, text.data, text.len) }
 }
 
-fn only(name: &str, flags: u32, known: u32) -> Result<()> {
+fn check_flags(name: &str, flags: u32, known: u32) -> Result<()> {
     match flags & !known {
         0 => Ok(()),
         extra => Err(invalid(format!("{name}: the bits {extra:#x} have no meaning in this version of the library"))),

@@ -3,20 +3,19 @@
 #![expect(unsafe_code, reason = "exports functions of the C ABI")]
 
 use std::ffi::c_char;
-use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use selvedge::{Answer, Call, Cancel, Code, Engine, Error, Event, Finish, Generate, OnCancel, Result, Run, Step};
 
 use crate::abi::*;
-use crate::answer::{Answered, finish};
+use crate::answer::{AnswerObject, finish};
 use crate::guard;
-use crate::handle::{self, Object, Table};
+use crate::handle::{self, Tag, object};
 use crate::memory::{Out, OutStruct, invalid};
 use crate::text::Text;
 
-/// One bounded unit of work, and what it brought.
+/// The next event: one bounded unit of work, and what it brought.
 ///
 /// # Safety
 /// Pointers are as the header asks.
@@ -27,14 +26,8 @@ pub unsafe extern "C" fn selvedge_run_next(
     err: *mut *mut selvedge_error,
 ) -> selvedge_status {
     // SAFETY: the caller vouches for the pointers.
-    let event = unsafe { OutStruct::zeroed(event) };
-    let body = || {
-        let event = event?;
-        event.set(&handle::resolve::<Generation>(run)?.next()?);
-        Ok(())
-    };
-    // SAFETY: as above.
-    unsafe { guard::entry(err, body) }
+    let (event, err) = unsafe { (OutStruct::zeroed(event), Out::optional(err)) };
+    guard::give(event, err, || handle::resolve::<Generation>(run)?.next())
 }
 
 /// The whole answer of a run that is done.
@@ -48,18 +41,13 @@ pub unsafe extern "C" fn selvedge_run_answer(
     err: *mut *mut selvedge_error,
 ) -> selvedge_status {
     // SAFETY: the caller vouches for the pointers.
-    let out = unsafe { Out::zeroed("out", out, ptr::null_mut()) };
-    let body = || {
-        let out = out?;
+    let (out, err) = unsafe { (Out::zeroed("out", out), Out::optional(err)) };
+    guard::give(out, err, || {
         let generation = handle::resolve::<Generation>(run)?;
-        let state = generation.lock()?;
-        let answer = state.answer.clone().ok_or_else(|| invalid("the run has no answer: it is not done".into()))?;
-        drop(state);
-        out.set(handle::publish(Answered::from(answer))?);
-        Ok(())
-    };
-    // SAFETY: as above.
-    unsafe { guard::entry(err, body) }
+        let answer = generation.lock()?.answer.clone();
+        let answer = answer.ok_or_else(|| invalid("the run has no answer: it is not done".into()))?;
+        handle::publish(AnswerObject::from(answer))
+    })
 }
 
 /// Frees a run at any time.
@@ -74,6 +62,7 @@ pub extern "C" fn selvedge_run_free(run: *mut selvedge_run) -> selvedge_status {
     })
 }
 
+/// A run of a text engine behind its handle.
 pub(crate) struct Generation {
     /// The run's own switch, which the caller's sets, too.
     cancel: Cancel,
@@ -181,17 +170,8 @@ impl State {
     /// Keeps a text until the next one.
     fn keep(&mut self, text: &str) -> (*const c_char, usize) {
         self.text.set(text);
-        (self.text.as_ptr(), self.text.len())
+        self.text.raw()
     }
 }
 
-impl Object for Generation {
-    type Handle = selvedge_run;
-    const TAG: usize = 4;
-    const NAME: &'static str = "selvedge_run";
-
-    fn table() -> &'static Table<Self> {
-        static TABLE: Table<Generation> = Table::new();
-        &TABLE
-    }
-}
+object!(Generation, selvedge_run, Tag::Run);

@@ -1,16 +1,13 @@
-//! Text that is given out: UTF-8 with a NUL after it, which its length does not count.
+//! Texts that are given out: UTF-8 with a NUL after it, which its length does not count.
 
 use std::ffi::c_char;
 
 pub(crate) struct Text(Vec<u8>);
 
 impl Text {
-    pub(crate) fn as_ptr(&self) -> *const c_char {
-        self.0.as_ptr().cast()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.len() - 1
+    /// Pointer and length, as C takes them; valid until the text is dropped or set.
+    pub(crate) fn raw(&self) -> (*const c_char, usize) {
+        (self.0.as_ptr().cast(), self.0.len() - 1)
     }
 
     /// Becomes another text, in the same memory if it fits.
@@ -23,9 +20,8 @@ impl Text {
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        let mut bytes = Vec::with_capacity(text.len() + 1);
-        bytes.extend_from_slice(text.as_bytes());
-        bytes.push(0);
-        Self(bytes)
+        let mut own = Self(Vec::with_capacity(text.len() + 1));
+        own.set(text);
+        own
     }
 }

@@ -46,8 +46,8 @@ fn open_model(model: OpenedFile, options: &Options) -> Result<Arc<dyn Engine>> {
             open_table(model, options)
         }
         (None, Format::Gguf) if is_static(&model) => open_table(model, options),
-        (Some(Backend::Gguf) | None, Format::Gguf) => open_gguf(model, options),
-        (Some(Backend::Onnx), Format::Onnx) => open_ort(&OnnxModel::open(model, options)?, options),
+        (Some(Backend::Llama) | None, Format::Gguf) => open_gguf(model, options),
+        (Some(Backend::Ort), Format::Onnx) => open_ort(&OnnxModel::open(model, options)?, options),
         (Some(Backend::Tract), Format::Onnx) => open_tract(&OnnxModel::open(model, options)?, options),
         (None, Format::Onnx) => open_onnx(&OnnxModel::open(model, options)?, options),
         (Some(backend), format) => {
@@ -59,11 +59,11 @@ fn open_model(model: OpenedFile, options: &Options) -> Result<Arc<dyn Engine>> {
 
 /// tract first; ONNX Runtime where the build has no tract, or tract says `Unsupported`.
 fn open_onnx(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engine>> {
-    if !Backend::Tract.is_built() && Backend::Onnx.is_built() {
+    if !Backend::Tract.is_built() && Backend::Ort.is_built() {
         return open_ort(model, options);
     }
     match open_tract(model, options) {
-        Err(e) if e.code() == Code::Unsupported && Backend::Tract.is_built() && Backend::Onnx.is_built() => {
+        Err(e) if e.code() == Code::Unsupported && Backend::Tract.is_built() && Backend::Ort.is_built() => {
             tracing::info!("tract does not take '{}', trying ONNX Runtime: {e}", model.file.name);
             open_ort(model, options)
         }
@@ -93,12 +93,12 @@ use super::tract::open as open_tract;
 
 #[cfg(not(feature = "gguf"))]
 fn open_gguf(_: OpenedFile, _: &Options) -> Result<Arc<dyn Engine>> {
-    Err(not_built(Backend::Gguf))
+    Err(not_built(Backend::Llama))
 }
 
 #[cfg(not(feature = "onnx"))]
 fn open_ort(_: &OnnxModel, _: &Options) -> Result<Arc<dyn Engine>> {
-    Err(not_built(Backend::Onnx))
+    Err(not_built(Backend::Ort))
 }
 
 #[cfg(not(feature = "tokenizer"))]

@@ -20,8 +20,8 @@ use crate::source::{Access, Map};
 pub struct Options {
     /// The backend; `None` picks it by the file's content. An explicit one always wins, and fails if it cannot.
     pub backend: Option<Backend>,
-    /// Threads of one computation; `None` leaves it to the backend: the machine's cores for `onnx`, at most eight of
-    /// them for `gguf`, one for `tract` and `table`.
+    /// Threads of one computation; `None` leaves it to the backend: the machine's cores for `ort`, at most eight of
+    /// them for `llama`, one for `tract` and `table`.
     pub threads: Option<u32>,
     /// Tokens that all runs of a text engine may hold together; `None` takes the model's own context length, but
     /// at most [`Options::DEFAULT_CONTEXT_TOKENS`]. Embedding a text with a language model takes memory for the logits of
@@ -177,9 +177,9 @@ impl fmt::Debug for Options {
 #[non_exhaustive]
 pub enum Backend {
     /// GGUF files through llama.cpp (feature `gguf`).
-    Gguf,
+    Llama,
     /// ONNX files through ONNX Runtime, loaded at run time (feature `onnx`).
-    Onnx,
+    Ort,
     /// ONNX files through tract, in pure Rust (feature `tract`).
     Tract,
     /// Static-embedding models in safetensors or GGUF files: the rows of a table, pooled (feature `tokenizer`).
@@ -190,8 +190,8 @@ impl Backend {
     /// The backend's name, as provenance spells it.
     pub const fn name(self) -> &'static str {
         match self {
-            Backend::Gguf => "gguf",
-            Backend::Onnx => "onnx",
+            Backend::Llama => "llama",
+            Backend::Ort => "ort",
             Backend::Tract => "tract",
             Backend::Table => "table",
         }
@@ -200,6 +200,8 @@ impl Backend {
     /// The feature of this crate that has it.
     pub const fn feature(self) -> &'static str {
         match self {
+            Backend::Llama => "gguf",
+            Backend::Ort => "onnx",
             Backend::Table => "tokenizer",
             other => other.name(),
         }
@@ -208,8 +210,8 @@ impl Backend {
     /// Whether this build has it. ONNX Runtime itself may still be missing on the machine.
     pub const fn is_built(self) -> bool {
         match self {
-            Backend::Gguf => cfg!(feature = "gguf"),
-            Backend::Onnx => cfg!(feature = "onnx"),
+            Backend::Llama => cfg!(feature = "gguf"),
+            Backend::Ort => cfg!(feature = "onnx"),
             Backend::Tract => cfg!(feature = "tract"),
             Backend::Table => cfg!(feature = "tokenizer"),
         }

@@ -92,7 +92,7 @@ pub struct Provenance {
     /// With a tokenizer in a file beside it, of that as well, at the end; of a packed model, of its graph, which holds the
     /// weight file's. External data of an ONNX model is not covered.
     pub digest: Digest,
-    /// `gguf`, `onnx`, `tract`, `table` or `fake`.
+    /// `llama`, `ort`, `tract`, `table` or `fake`.
     pub backend: &'static str,
     /// The runtime below, with its version.
     pub runtime: String,

@@ -39,8 +39,8 @@ pub(crate) fn of(backend: &str) -> &'static [Case] {
     let (i, make): (_, fn() -> Vec<Case>) = match backend {
         "fake" => (0, fakes),
         "tract" => (1, || onnx_files(Backend::Tract)),
-        "onnx" => (2, || onnx_files(Backend::Onnx)),
-        "gguf" => (3, gguf_files),
+        "ort" => (2, || onnx_files(Backend::Ort)),
+        "llama" => (3, gguf_files),
         "table" => (4, static_embeddings),
         "monitor" => (5, layers::monitored),
         other => panic!("no backend {other}"),
@@ -135,7 +135,7 @@ fn onnx_files(backend: Backend) -> Vec<Case> {
     };
     // Hours of rotating a matrix: by a loop of one step, or through a long chain of nodes.
     let endless = match backend {
-        Backend::Onnx => {
+        Backend::Ort => {
             let x = Tensor::zeros(DType::F32, &[64, 64]).unwrap();
             let turns = Tensor::scalar(1i64 << 40);
             (open_as("slow.onnx").unwrap(), Tensors::from([("x", x), ("trips", turns)]).into())
@@ -159,9 +159,9 @@ fn onnx_files(backend: Backend) -> Vec<Case> {
 
 fn gguf_files() -> Vec<Case> {
     let mut cases = Vec::new();
-    let options = || Options::new().backend(Backend::Gguf).threads(2);
+    let options = || Options::new().backend(Backend::Llama).threads(2);
     match corpus::path("minilm-gguf/all-MiniLM-L6-v2-f16.gguf") {
-        None => skipped("gguf, embedding", "the corpus is not there"),
+        None => skipped("llama, embedding", "the corpus is not there"),
         Some(file) => {
             let again = file.clone();
             let fresh = move || open(&again, options()).unwrap();
@@ -169,7 +169,7 @@ fn gguf_files() -> Vec<Case> {
             let sentences = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."];
             let long = "the quick brown fox jumps over the lazy dog ".repeat(20);
             cases.push(Case {
-                name: "gguf embedding",
+                name: "llama embedding",
                 endless: (engine.clone(), Embed::new(vec![long; 2000]).into()),
                 engine,
                 fresh: Box::new(fresh),
@@ -179,20 +179,20 @@ fn gguf_files() -> Vec<Case> {
                     Embed::new([sentences[2], sentences[0]]).into(),
                 ],
                 right: right_similarities,
-                file: Some((Backend::Gguf, file)),
+                file: Some((Backend::Llama, file)),
                 route: &[],
             });
         }
     }
     match corpus::path("smollm2/SmolLM2-135M-Instruct.Q4_1.gguf") {
-        None => skipped("gguf, text", "the corpus is not there"),
+        None => skipped("llama, text", "the corpus is not there"),
         Some(file) => {
             let again = file.clone();
             let fresh = move || open(&again, options()).unwrap();
             let engine = fresh();
             let prompts = ["The capital of France is", "10, 20, 30, 40,", "2, 4, 6, 8,", "1, 2, 3, 4,"];
             cases.push(Case {
-                name: "gguf text",
+                name: "llama text",
                 endless: (engine.clone(), Generate::text("word ".repeat(1200)).max_tokens(None).into()),
                 engine,
                 fresh: Box::new(fresh),
@@ -201,7 +201,7 @@ fn gguf_files() -> Vec<Case> {
                     assert!(answer.text.starts_with(" Paris"), "{:?}", answer.text);
                     assert_eq!(answer.finish, Finish::Length);
                 },
-                file: Some((Backend::Gguf, file)),
+                file: Some((Backend::Llama, file)),
                 route: &[],
             });
         }

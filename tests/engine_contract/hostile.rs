@@ -39,10 +39,10 @@ pub(crate) fn hostile_files_are_typed_errors(case: &Case) {
         files.push(Hostile { path, codes });
     };
     match backend {
-        Backend::Gguf | Backend::Table => gguf(&std::fs::read(model).unwrap(), &mut add),
+        Backend::Llama | Backend::Table => gguf(&std::fs::read(model).unwrap(), &mut add),
         _ => onnx(&std::fs::read(model).unwrap(), &mut add),
     }
-    if matches!(backend, Backend::Onnx | Backend::Tract) {
+    if matches!(backend, Backend::Ort | Backend::Tract) {
         files.extend(rejected_fixtures());
     }
     let wrong = opened_in_a_child(*backend, &files, folder.path(), NO_HANG);
@@ -235,7 +235,7 @@ fn a_child_opens_what_it_is_given() {
     let list = std::fs::read_to_string(list).unwrap();
     tell(STARTED, "");
     let (backend, files) = list.split_once('\n').unwrap();
-    let backends = [Backend::Gguf, Backend::Onnx, Backend::Tract, Backend::Table];
+    let backends = [Backend::Llama, Backend::Ort, Backend::Tract, Backend::Table];
     let backend = backends.into_iter().find(|b| b.name() == backend).unwrap();
     for file in files.lines() {
         misbehave(file);
@@ -256,7 +256,7 @@ fn tell(code: &str, message: &str) {
 fn a_child_that_goes_wrong_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let built =
-        [Backend::Gguf, Backend::Onnx, Backend::Tract, Backend::Table].into_iter().find(|b| b.is_built()).unwrap();
+        [Backend::Llama, Backend::Ort, Backend::Tract, Backend::Table].into_iter().find(|b| b.is_built()).unwrap();
     let names = ["empty", "abort", "empty", "hang", "greed", "empty"];
     let mut files: Vec<_> = names.map(|n| Hostile { path: folder.path().join(n), codes: BROKEN }).into();
     names.iter().for_each(|name| std::fs::write(folder.path().join(name), b"").unwrap());

@@ -117,9 +117,9 @@ macro_rules! every_file {
 every_engine!(fake);
 every_engine!(monitor);
 #[cfg(feature = "gguf")]
-every_engine!(gguf);
+every_engine!(llama);
 #[cfg(feature = "onnx")]
-every_engine!(onnx);
+every_engine!(ort);
 #[cfg(feature = "tokenizer")]
 every_engine!(table);
 #[cfg(feature = "tract")]
@@ -128,9 +128,9 @@ every_engine!(tract);
 #[cfg(any(feature = "gguf", feature = "onnx", feature = "tract", feature = "tokenizer"))]
 mod files {
     #[cfg(feature = "gguf")]
-    every_file!(gguf);
+    every_file!(llama);
     #[cfg(feature = "onnx")]
-    every_file!(onnx);
+    every_file!(ort);
     #[cfg(feature = "tokenizer")]
     every_file!(table);
     #[cfg(feature = "tract")]

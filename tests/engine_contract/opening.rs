@@ -20,7 +20,7 @@ impl Case {
     /// The options that the case's own engine was opened with, as far as an answer depends on them.
     fn options(&self) -> Options {
         let backend = self.file().0;
-        Options::new().backend(backend).threads(if backend == Backend::Gguf { 2 } else { 1 })
+        Options::new().backend(backend).threads(if backend == Backend::Llama { 2 } else { 1 })
     }
 
     fn refused(&self, source: impl Into<Source>, options: Options) -> (Code, String) {
@@ -65,8 +65,8 @@ pub(crate) fn the_content_counts_and_not_the_name(case: &Case) {
     let (backend, path) = case.file();
     let folder = tempfile::tempdir().unwrap();
     // Without an explicit backend, an ONNX file goes to tract if it is there.
-    let picked = if backend == Backend::Onnx && Backend::Tract.is_built() { Backend::Tract } else { backend };
-    let misnamed = if matches!(backend, Backend::Gguf | Backend::Table) { "model.onnx" } else { "model.gguf" };
+    let picked = if backend == Backend::Ort && Backend::Tract.is_built() { Backend::Tract } else { backend };
+    let misnamed = if matches!(backend, Backend::Llama | Backend::Table) { "model.onnx" } else { "model.gguf" };
     for name in ["model", misnamed] {
         let named = folder.path().join(name);
         fs::copy(path, &named).unwrap();
@@ -81,8 +81,8 @@ pub(crate) fn the_content_counts_and_not_the_name(case: &Case) {
 pub(crate) fn another_backend_does_not_open_it(case: &Case) {
     let (backend, path) = case.file();
     // A table may be a GGUF file, too.
-    let reads_gguf = |backend| matches!(backend, Backend::Gguf | Backend::Table);
-    for other in [Backend::Gguf, Backend::Onnx, Backend::Tract, Backend::Table] {
+    let reads_gguf = |backend| matches!(backend, Backend::Llama | Backend::Table);
+    for other in [Backend::Llama, Backend::Ort, Backend::Tract, Backend::Table] {
         if reads_gguf(other) != reads_gguf(backend) {
             let (code, message) = case.refused(path, Options::new().backend(other));
             assert_eq!(code, Code::Unsupported, "{message}");
@@ -211,7 +211,7 @@ fn beyond(backend: Backend) -> &'static [&'static str] {
 
 pub(crate) fn every_fixture_is_right_or_unsupported(case: &Case) {
     let (backend, _) = case.file();
-    if matches!(backend, Backend::Gguf | Backend::Table) {
+    if matches!(backend, Backend::Llama | Backend::Table) {
         return; // The fixtures are ONNX.
     }
     let mut wrong = Vec::new();

@@ -22,7 +22,7 @@ use selvedge::{Answer, Ask, Backend, DType, Engine, Options, Tensor, Tensors};
 
 /// The model, opened by each backend of the build.
 fn engines(model: &Path) -> Vec<(Backend, Arc<dyn Engine>)> {
-    let built = [Backend::Tract, Backend::Onnx].into_iter().filter(|b| b.is_built());
+    let built = [Backend::Tract, Backend::Ort].into_iter().filter(|b| b.is_built());
     built.map(|b| (b, open(model, b).unwrap_or_else(|e| panic!("{}: {e}", b.name())))).collect()
 }
 

@@ -16,10 +16,10 @@ fn extra_trees_classify_rows() {
         assert_eq!(error.code(), Code::Unsupported, "{error}");
         assert!(error.to_string().contains("TreeEnsembleClassifier"), "{error} does not name the operator");
     }
-    if !Backend::Onnx.is_built() {
+    if !Backend::Ort.is_built() {
         return;
     }
-    let engine = open(&model, Backend::Onnx).unwrap_or_else(|e| panic!("{e}"));
+    let engine = open(&model, Backend::Ort).unwrap_or_else(|e| panic!("{e}"));
     let rows = [
         [800., 50., 40., 20., 75., 5., 500., 600., 1., 1100., 0.2, 30., 60., 0.8],
         [0.; 14],
@@ -28,7 +28,7 @@ fn extra_trees_classify_rows() {
     let expected = [0.592_763, 0.625_435, 0.643_171];
     for count in [1, 3] {
         let input: Tensor = f32_tensor(&[count, 14], rows[..count].concat());
-        let answer = ask(Backend::Onnx, &*engine, [("float_input", input)]);
+        let answer = ask(Backend::Ort, &*engine, [("float_input", input)]);
         let labels = answer.output("label").and_then(|t| t.as_slice::<i64>()).expect("one label per row");
         assert_eq!(labels, vec![1; count]);
         for (row, second) in f32s(&answer, "probabilities").chunks(2).zip(expected) {

@@ -1,7 +1,7 @@
 //! The ONNX backend test suite (PyPI `onnx` 1.22.0: `onnx/backend/test/data`) through the public API.
 //!
 //! Every case is opened by path and asked with the suite's inputs, on each backend that the build has. The
-//! cases that do not pass are listed, with the reason, in `tract.txt` and `onnx.txt`; a case that fails
+//! cases that do not pass are listed, with the reason, in `tract.txt` and `ort.txt`; a case that fails
 //! and is not listed fails the test, and so does one that is listed and passes. All outcomes, with their
 //! messages, are left in `target/onnx-suite-<backend>.tsv`.
 
@@ -38,8 +38,8 @@ const REFERENCE: &str = "ONNX Runtime's own Python API: 1331 of 1388";
 
 #[cfg(feature = "onnx")]
 #[test]
-fn onnx() {
-    check(Backend::Onnx);
+fn ort() {
+    check(Backend::Ort);
 }
 
 #[cfg(feature = "tract")]
@@ -50,7 +50,7 @@ fn tract() {
 
 #[test]
 fn a_crash_or_hang_is_the_failure_of_one_case() {
-    let backend = if Backend::Tract.is_built() { Backend::Tract } else { Backend::Onnx };
+    let backend = if Backend::Tract.is_built() { Backend::Tract } else { Backend::Ort };
     let case = |folder: &str| Case { name: folder.into(), folder: folder.into(), model: Default::default() };
     let cases = [pool::CRASH, "absent", pool::HANG, "absent"].map(case);
     let outcomes = pool::run(backend, &cases, 1, Duration::from_secs(3));

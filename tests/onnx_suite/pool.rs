@@ -30,7 +30,7 @@ pub(crate) const HANG: &str = "hang on purpose";
 /// Serves a parent if this process is a child: reads folders and answers until the parent hangs up.
 pub(crate) fn serve_if_child() {
     let Ok(name) = env::var(WORKER) else { return };
-    let backend = if name == Backend::Onnx.name() { Backend::Onnx } else { Backend::Tract };
+    let backend = if name == Backend::Ort.name() { Backend::Ort } else { Backend::Tract };
     for folder in io::stdin().lock().lines().map_while(Result::ok) {
         let outcome = match &*folder {
             CRASH => std::process::abort(),

@@ -11,7 +11,7 @@ pub(crate) fn of(backend: Backend, case: &Case, outcome: &Outcome) -> String {
     if outcome.verdict == Verdict::Inexpressible {
         return format!("takes or gives what no Tensor carries: {}", outcome.detail);
     }
-    if backend == Backend::Onnx { onnx(case, outcome) } else { tract(case, outcome) }
+    if backend == Backend::Ort { onnx(case, outcome) } else { tract(case, outcome) }
 }
 
 fn onnx(case: &Case, outcome: &Outcome) -> String {

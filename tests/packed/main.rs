@@ -40,10 +40,10 @@ fn packed(model: impl Into<selvedge::Source>, packing: &Packing) -> Packed {
 /// The backends that can run here; one that lacks its library is skipped, aloud.
 fn backends() -> Vec<Backend> {
     let usable = |backend: &Backend| match *backend {
-        Backend::Onnx => library().is_some(),
+        Backend::Ort => library().is_some(),
         _ => true,
     };
-    [Backend::Tract, Backend::Onnx].into_iter().filter(|b| b.is_built()).filter(usable).collect()
+    [Backend::Tract, Backend::Ort].into_iter().filter(|b| b.is_built()).filter(usable).collect()
 }
 
 /// ONNX Runtime, where the tests find it.
@@ -62,7 +62,7 @@ fn library() -> Option<PathBuf> {
 
 fn options(backend: Backend) -> Options {
     let options = Options::new().backend(backend);
-    match library().filter(|_| backend == Backend::Onnx) {
+    match library().filter(|_| backend == Backend::Ort) {
         Some(library) => options.onnxruntime(library),
         None => options,
     }

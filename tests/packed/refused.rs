@@ -144,7 +144,7 @@ fn limits_and_cancel_hold() {
 #[test]
 fn a_packed_model_needs_its_backends() {
     let packed = linear(Scheme::Int8);
-    assert_eq!(refused(&packed.path, Options::new().backend(Backend::Gguf)).0, Code::Unsupported);
+    assert_eq!(refused(&packed.path, Options::new().backend(Backend::Llama)).0, Code::Unsupported);
     // The weight file alone is no model of llama.cpp's.
     let (code, why) = refused(packed.path.join("weights.gguf"), Options::new());
     assert!(matches!(code, Code::Unsupported | Code::Corrupt), "{why}");

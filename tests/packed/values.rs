@@ -119,7 +119,7 @@ fn products_are_those_of_the_blocks() {
         for backend in backends() {
             let x = Tensor::new(&[5, k], x.clone()).unwrap();
             let answer = ask(&*open(&packed.path, backend), &[("x", x), ("ids", ids())]);
-            let room = if backend == Backend::Onnx && scheme != Scheme::F16 { 0.02 } else { 1e-5 };
+            let room = if backend == Backend::Ort && scheme != Scheme::F16 { 0.02 } else { 1e-5 };
             for (output, expected) in [("p", &p), ("q", &q)] {
                 let got = f32s(&answer, output);
                 let largest = expected.iter().fold(0.0f64, |most, v| most.max(v.abs()));

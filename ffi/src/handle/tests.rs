@@ -1,16 +1,6 @@
 use super::*;
 
-static TABLE: Table<u32> = Table::new();
-
-impl Object for u32 {
-    type Handle = u8;
-    const TAG: usize = 9;
-    const NAME: &'static str = "number";
-
-    fn table() -> &'static Table<Self> {
-        &TABLE
-    }
-}
+object!(u32, u8, Tag::Test);
 
 #[test]
 fn slots_fill_the_chunks_without_gap_or_overlap() {
@@ -54,13 +44,15 @@ fn handles_of_one_slot_differ_and_the_old_ones_are_stale() {
         assert_eq!(retire::<u32>(handle).unwrap_err().code(), Code::BadHandle);
         old.push(handle);
     }
-    assert!(TABLE.chunks[1].get().is_none(), "one slot was enough");
+    assert!(u32::table().chunks[1].get().is_none(), "one slot was enough");
 }
 
 #[test]
 fn a_number_that_was_never_a_handle_is_refused() {
     let top = usize::BITS - TAG_BITS;
-    for wild in [1, 0xdead_beef, 9 << top, (9 << top) | 1, usize::MAX, reserved(9, 1), encode(9, MAX_SLOTS - 1, 1)] {
+    let tag = Tag::Test as usize;
+    let never = [tag << top, (tag << top) | 1, reserved(Tag::Test, 1), encode(tag, MAX_SLOTS - 1, 1)];
+    for wild in [1, 0xdead_beef, usize::MAX].into_iter().chain(never) {
         let handle = std::ptr::without_provenance_mut(wild);
         assert_eq!(resolve::<u32>(handle).unwrap_err().code(), Code::BadHandle, "{wild:#x}");
         assert_eq!(retire::<u32>(handle).unwrap_err().code(), Code::BadHandle, "{wild:#x}");

@@ -74,7 +74,7 @@ impl Run for DeafRun {
     }
 }
 
-/// Panics where it is told to.
+/// Panics at the place it is given.
 pub(crate) struct Panics {
     spec: Spec,
     at: &'static str,

@@ -15,7 +15,7 @@ fn backends() -> Vec<i32> {
         backends.push(SELVEDGE_BACKEND_TRACT);
     }
     if cfg!(feature = "onnx") && std::env::var_os("SELVEDGE_ONNXRUNTIME").is_some() {
-        backends.push(SELVEDGE_BACKEND_ONNX);
+        backends.push(SELVEDGE_BACKEND_ORT);
     }
     backends
 }

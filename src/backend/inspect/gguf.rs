@@ -38,7 +38,7 @@ fn no_model(file: &WeightFile) -> Result<()> {
 
 #[cfg(feature = "gguf")]
 fn llama(file: &WeightFile, options: &Options) -> Option<(Backend, Result<MemoryEstimate>)> {
-    Some((Backend::Gguf, crate::backend::llama::foresee(file, options)))
+    Some((Backend::Llama, crate::backend::llama::foresee(file, options)))
 }
 
 #[cfg(not(feature = "gguf"))]

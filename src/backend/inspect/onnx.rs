@@ -75,7 +75,7 @@ fn open_weights(model: &OpenedFile, options: &Options) -> Result<Option<Weights>
 /// backend says.
 fn refused(e: Error, told: &mut Inspection) -> Option<Weights> {
     if e.code() == Code::Unsupported {
-        let built = [Backend::Tract, Backend::Onnx].into_iter().filter(|backend| backend.is_built());
+        let built = [Backend::Tract, Backend::Ort].into_iter().filter(|backend| backend.is_built());
         told.backends = built.map(|backend| (backend, Err(Error::unsupported(e.message().to_owned())))).collect();
     } else {
         told.flaw = Some(e);
@@ -139,7 +139,7 @@ fn backends(
             estimate(&onnx::read(graph)?, graph.len() as u64, packed.arena_len)
         }
     };
-    [(Backend::Tract, Runtime::Tract, tract as Estimate), (Backend::Onnx, Runtime::OnnxRuntime, ort)]
+    [(Backend::Tract, Runtime::Tract, tract as Estimate), (Backend::Ort, Runtime::OnnxRuntime, ort)]
         .into_iter()
         .filter(|(backend, ..)| backend.is_built())
         .map(|(backend, runtime, estimate)| (backend, foresee(runtime, estimate)))
@@ -164,5 +164,5 @@ fn tract(_: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
 
 #[cfg(not(feature = "onnx"))]
 fn ort(_: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
-    Err(crate::backend::open::not_built(Backend::Onnx))
+    Err(crate::backend::open::not_built(Backend::Ort))
 }

@@ -69,7 +69,7 @@ pub(super) fn open(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engin
     reconcile(&mut declared, &session)?;
     session.number(names(&declared.inputs)?, names(&declared.outputs)?);
     let runtime = format!("ONNX Runtime {}", runtime.version);
-    let mut provenance = Provenance::new(model.file.name.clone(), digest, Backend::Onnx.name(), runtime);
+    let mut provenance = Provenance::new(model.file.name.clone(), digest, Backend::Ort.name(), runtime);
     provenance.version = declared.version;
     let mut spec = Spec::new(provenance);
     spec.abilities = Abilities { tensors: true, interrupt: true, ..Abilities::default() };

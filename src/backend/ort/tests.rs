@@ -51,7 +51,7 @@ fn an_answer_says_where_it_came_from() {
     let answer = engine.run_with(inputs("linear.onnx"), Call::new().id(7)).unwrap();
     let file = std::fs::read(data("linear.onnx")).unwrap();
     assert_eq!(answer.provenance.digest, Digest(sha2::Sha256::digest(file).into()));
-    assert_eq!((&*answer.provenance.model, answer.provenance.backend), ("linear", "onnx"));
+    assert_eq!((&*answer.provenance.model, answer.provenance.backend), ("linear", "ort"));
     assert!(answer.provenance.runtime.starts_with("ONNX Runtime 1."), "{}", answer.provenance.runtime);
     assert_eq!((answer.finish, answer.id), (Finish::Complete, 7));
     assert!(!answer.usage.compute.is_zero());

@@ -60,7 +60,7 @@ pub(crate) struct Pack {
     /// Runs both models on the arrays of this file, named as the model's inputs, and compares their outputs.
     #[arg(long, value_name = "NPZ")]
     check: Option<PathBuf>,
-    /// The backend that runs them: `tract` or `onnx`.
+    /// The backend that runs them: `tract` or `ort`.
     #[arg(long, requires = "check", value_parser = backend)]
     backend: Option<Backend>,
     /// Prints the report as JSON.
@@ -75,10 +75,10 @@ fn bits(text: &str) -> Result<f64, String> {
 }
 
 fn backend(name: &str) -> Result<Backend, String> {
-    [Backend::Tract, Backend::Onnx]
+    [Backend::Tract, Backend::Ort]
         .into_iter()
         .find(|backend| backend.name() == name)
-        .ok_or_else(|| format!("expected tract or onnx, got '{name}'"))
+        .ok_or_else(|| format!("expected tract or ort, got '{name}'"))
 }
 
 impl Pack {

@@ -29,7 +29,7 @@ pub(super) fn library() -> Option<PathBuf> {
 
 /// The options of every test, if there is a library.
 pub(super) fn options() -> Option<Options> {
-    Some(Options::new().backend(Backend::Onnx).onnxruntime(library()?))
+    Some(Options::new().backend(Backend::Ort).onnxruntime(library()?))
 }
 
 /// Opens a fixture or crafted bytes.

@@ -41,7 +41,7 @@ pub(super) fn run_child(test: &str, role: &str, variables: &[(&str, Option<OsStr
 
 /// Opens a fixture with the library that the environment names, or is found.
 fn open() -> crate::Result<std::sync::Arc<dyn crate::Engine>> {
-    crate::open(data("linear.onnx"), Options::new().backend(Backend::Onnx))
+    crate::open(data("linear.onnx"), Options::new().backend(Backend::Ort))
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn a_named_library_that_does_not_work_is_an_error() {
         }
         // A failed search is not the end: the next open may name one that works.
         if let Some(library) = std::env::var_os("WORKING") {
-            crate::open(data("linear.onnx"), Options::new().backend(Backend::Onnx).onnxruntime(library)).unwrap();
+            crate::open(data("linear.onnx"), Options::new().backend(Backend::Ort).onnxruntime(library)).unwrap();
         }
         return;
     }
@@ -94,7 +94,7 @@ fn a_process_has_one_library() {
     let Some(library) = library() else { return };
     if child("one").is_some() {
         let open = |library: &Path| {
-            crate::open(data("linear.onnx"), Options::new().backend(Backend::Onnx).onnxruntime(library)).map(|_| ())
+            crate::open(data("linear.onnx"), Options::new().backend(Backend::Ort).onnxruntime(library)).map(|_| ())
         };
         open(&library).unwrap();
         open(&library).expect("the same again");

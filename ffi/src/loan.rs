@@ -1,4 +1,4 @@
-//! Memory of the caller's, lent to an engine for the length of a call.
+//! Loans: memory of the caller's, lent to an engine for the length of a call.
 //!
 //! A request owns its tensors, and an engine may hand them to a worker, so that no lifetime can tell
 //! the compiler when they are let go. The loan counts instead: every lent tensor carries a receipt,
@@ -16,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use selvedge::{Answer, Bytes, DType, Result, Shape, Tensor};
 
 /// The most bytes of a tensor that is copied rather than lent.
-const SMALL: usize = 4096;
+const MAX_COPIED: usize = 4096;
 
 /// What is lent in one call.
 pub(crate) struct Loan(Arc<Ledger>);
@@ -40,7 +40,7 @@ impl Loan {
     /// The memory stays as it is until the loan has been dropped.
     pub(crate) unsafe fn tensor(&self, dtype: DType, shape: Shape, data: &[u8]) -> Result<Tensor> {
         let aligned = dtype.size().is_some_and(|size| data.as_ptr().addr().is_multiple_of(size));
-        if data.len() <= SMALL || !aligned {
+        if data.len() <= MAX_COPIED || !aligned {
             return Tensor::copy_from(dtype, shape, data);
         }
         *self.0.lock() += 1;
@@ -50,9 +50,9 @@ impl Loan {
         Tensor::from_bytes(dtype, shape, bytes)
     }
 
-    /// Copies the outputs of an answer if something lent is still out: one of them may be an input
+    /// Detaches an answer from what is lent: copies its outputs if something lent is still out: one of them may be an input
     /// that the model passed on.
-    pub(crate) fn keep_nothing_of(&self, answer: &mut Answer) -> Result<()> {
+    pub(crate) fn detach(&self, answer: &mut Answer) -> Result<()> {
         if *self.0.lock() == 0 {
             return Ok(());
         }
