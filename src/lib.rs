@@ -16,7 +16,7 @@ pub mod report;
 pub mod sync;
 pub mod telemetry;
 mod tensor;
-#[cfg(feature = "gguf")]
+#[cfg(feature = "llama")]
 mod text;
 pub mod weights;
 

@@ -1,5 +1,5 @@
 //! The example `search`, on a model that lies beside the tests: it finds what it should, and says what it lacks.
-#![cfg(feature = "tokenizer")]
+#![cfg(feature = "table")]
 
 #[path = "../examples/search.rs"]
 #[allow(dead_code, reason = "its main is another program's")]

@@ -4,29 +4,29 @@
 //! engine, kernel, tensor, weights, text.
 
 pub mod fake;
-#[cfg(feature = "gguf")]
+#[cfg(feature = "llama")]
 mod gguf;
 mod inspect;
-#[cfg(feature = "onnx")]
+#[cfg(feature = "ort")]
 mod onnx;
 mod options;
 pub mod pack;
 #[cfg_attr(
-    not(all(feature = "onnx", feature = "tract")),
+    not(all(feature = "ort", feature = "tract")),
     allow(dead_code, reason = "telling what a packed model is takes less than running it")
 )]
 mod packed;
 #[cfg_attr(
-    not(any(feature = "onnx", feature = "tract")),
+    not(any(feature = "ort", feature = "tract")),
     allow(dead_code, reason = "packing needs to know less of a model than running it")
 )]
 mod proto;
 #[cfg_attr(
-    not(all(feature = "gguf", feature = "tract")),
+    not(all(feature = "llama", feature = "tract")),
     allow(dead_code, reason = "each backend reads another part of an opened model")
 )]
 mod source;
-#[cfg(feature = "tokenizer")]
+#[cfg(feature = "table")]
 mod table;
 #[cfg(feature = "tract")]
 mod tract;
@@ -122,36 +122,36 @@ fn open_model(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
 }
 
 /// A GGUF file that is a table of vectors and no model for llama.cpp. What is broken is for llama.cpp's door to tell.
-#[cfg(feature = "tokenizer")]
+#[cfg(feature = "table")]
 fn is_static(model: &Model) -> bool {
     crate::weights::WeightFile::of_bytes(model.bytes.clone()).is_ok_and(|file| table::is_static(&file))
 }
 
-#[cfg(not(feature = "tokenizer"))]
+#[cfg(not(feature = "table"))]
 fn is_static(_: &Model) -> bool {
     false
 }
 
-#[cfg(feature = "gguf")]
+#[cfg(feature = "llama")]
 use gguf::open as open_gguf;
-#[cfg(feature = "onnx")]
+#[cfg(feature = "ort")]
 use onnx::open as open_onnx;
-#[cfg(feature = "tokenizer")]
+#[cfg(feature = "table")]
 use table::open as open_table;
 #[cfg(feature = "tract")]
 use tract::open as open_tract;
 
-#[cfg(not(feature = "gguf"))]
+#[cfg(not(feature = "llama"))]
 fn open_gguf(_: Model, _: &Options) -> Result<Arc<dyn Engine>> {
     Err(not_built(Backend::Gguf))
 }
 
-#[cfg(not(feature = "onnx"))]
+#[cfg(not(feature = "ort"))]
 fn open_onnx(_: Model, _: &Options) -> Result<Arc<dyn Engine>> {
     Err(not_built(Backend::Onnx))
 }
 
-#[cfg(not(feature = "tokenizer"))]
+#[cfg(not(feature = "table"))]
 fn open_table(_: Model, _: &Options) -> Result<Arc<dyn Engine>> {
     Err(not_built(Backend::Table))
 }
@@ -161,7 +161,7 @@ fn open_tract(_: Model, _: &Options) -> Result<Arc<dyn Engine>> {
     Err(not_built(Backend::Tract))
 }
 
-#[cfg(not(all(feature = "gguf", feature = "onnx", feature = "tract", feature = "tokenizer")))]
+#[cfg(not(all(feature = "llama", feature = "ort", feature = "tract", feature = "table")))]
 fn not_built(backend: Backend) -> Error {
     let (name, feature) = (backend.name(), backend.feature());
     Error::unsupported(format!("this build has no backend '{name}': enable the feature '{feature}'"))
@@ -223,7 +223,7 @@ fn in_words(value: Value<'_>) -> String {
 }
 
 /// What stands between a parsed header and the runtime: the memory limit.
-#[cfg(any(feature = "gguf", feature = "onnx", feature = "tract", feature = "tokenizer"))]
+#[cfg(any(feature = "llama", feature = "ort", feature = "tract", feature = "table"))]
 fn afford(estimate: crate::engine::MemoryEstimate, options: &Options) -> Result<()> {
     match options.memory_limit {
         Some(have) if estimate.total() > have => Err(Error::new(

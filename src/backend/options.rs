@@ -164,13 +164,13 @@ impl fmt::Debug for Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Backend {
-    /// GGUF files through llama.cpp (feature `gguf`).
+    /// GGUF files through llama.cpp (feature `llama`).
     Gguf,
-    /// ONNX files through ONNX Runtime, loaded at run time (feature `onnx`).
+    /// ONNX files through ONNX Runtime, loaded at run time (feature `ort`).
     Onnx,
     /// ONNX files through tract, in pure Rust (feature `tract`).
     Tract,
-    /// Static-embedding models in safetensors or GGUF files: the rows of a table, pooled (feature `tokenizer`).
+    /// Static-embedding models in safetensors or GGUF files: the rows of a table, pooled (feature `table`).
     Table,
 }
 
@@ -188,18 +188,20 @@ impl Backend {
     /// The feature of this crate that has it.
     pub const fn feature(self) -> &'static str {
         match self {
-            Backend::Table => "tokenizer",
-            other => other.name(),
+            Backend::Gguf => "llama",
+            Backend::Onnx => "ort",
+            Backend::Tract => "tract",
+            Backend::Table => "table",
         }
     }
 
     /// Whether this build has it. ONNX Runtime itself may still be missing on the machine.
     pub const fn is_built(self) -> bool {
         match self {
-            Backend::Gguf => cfg!(feature = "gguf"),
-            Backend::Onnx => cfg!(feature = "onnx"),
+            Backend::Gguf => cfg!(feature = "llama"),
+            Backend::Onnx => cfg!(feature = "ort"),
             Backend::Tract => cfg!(feature = "tract"),
-            Backend::Table => cfg!(feature = "tokenizer"),
+            Backend::Table => cfg!(feature = "table"),
         }
     }
 }

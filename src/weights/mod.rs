@@ -13,7 +13,7 @@ mod layers;
 mod metadata;
 mod opened;
 #[cfg_attr(
-    not(any(feature = "onnx", feature = "tract")),
+    not(any(feature = "ort", feature = "tract")),
     allow(dead_code, reason = "only what loads a model leaves much")
 )]
 mod resident;
@@ -31,7 +31,7 @@ pub use file::{FileFormat, WeightFile};
 pub use gguf::{GgufData, GgufValue, GgufWriter};
 pub use metadata::Metadata;
 pub(crate) use opened::{Opened, bytes_of, is_same};
-#[cfg(any(feature = "onnx", feature = "tract"))]
+#[cfg(any(feature = "ort", feature = "tract"))]
 pub(crate) use resident::{release_pages, trim_heap};
 pub use source::{Access, Map, Source};
 pub use table::{Hit, Pool, Table};

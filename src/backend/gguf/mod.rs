@@ -8,7 +8,7 @@
 //! and `pace`. `run` is what callers hold, `prompt` makes tokens of what they ask.
 
 #[cfg(windows)]
-compile_error!("the feature `gguf` does not build on Windows yet: a model is handed to llama.cpp as an open file");
+compile_error!("the feature `llama` does not build on Windows yet: a model is handed to llama.cpp as an open file");
 
 mod context;
 mod embedder;

@@ -137,7 +137,7 @@ fn tract(declared: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
     crate::backend::tract::foresee(declared)
 }
 
-#[cfg(feature = "onnx")]
+#[cfg(feature = "ort")]
 use crate::backend::onnx::foresee as onnx;
 
 #[cfg(not(feature = "tract"))]
@@ -145,7 +145,7 @@ fn tract(_: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
     Err(crate::backend::not_built(Backend::Tract))
 }
 
-#[cfg(not(feature = "onnx"))]
+#[cfg(not(feature = "ort"))]
 fn onnx(_: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
     Err(crate::backend::not_built(Backend::Onnx))
 }
