@@ -56,9 +56,9 @@ fn a_wrong_arrow_is_seen() {
 
 #[test]
 fn a_socket_is_seen() {
-    only("src/tensor/a.rs", "fn f() { ureq::get(x); }", "src/tensor/a.rs: ureq: only src/bin may open a socket");
-    only("ffi/src/a.rs", "use std::net::{TcpStream};", "ffi/src/a.rs: TcpStream: only src/bin may open a socket");
-    none("src/bin/selvedge/sync.rs", "use ureq::Agent;");
+    only("src/tensor/a.rs", "fn f() { ureq::get(x); }", "src/tensor/a.rs: ureq: only the command may open a socket");
+    only("ffi/src/a.rs", "use std::net::{TcpStream};", "ffi/src/a.rs: TcpStream: only the command may open a socket");
+    none("cli/src/sync.rs", "use ureq::Agent;");
     none("src/tensor/a.rs", "// ureq\nconst X: &str = \"TcpStream\";");
 }
 
@@ -70,7 +70,7 @@ fn tests_docs_and_strings_are_no_arrows() {
     none("src/tensor/a.rs", "/// See [`crate::engine`].\nfn g() {} /* crate::engine /* */ crate::engine */");
     none("src/tensor/a.rs", "const S: &str = \"\\\" crate::engine\"; const R: &str = r#\"\" crate::engine\"#;");
     none("src/engine/a.rs", "use super::b; pub(crate) use crate::tensor::{self, Shape}; use crate::error;");
-    none("src/bin/tool.rs", "use crate::engine::Run;");
+    none("cli/src/tool.rs", "use crate::engine::Run;");
 }
 
 #[test]

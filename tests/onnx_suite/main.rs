@@ -45,6 +45,10 @@ fn onnx() {
 #[cfg(feature = "tract")]
 #[test]
 fn tract() {
+    if !cfg!(feature = "tract-transformers") {
+        println!("skipped: the list is that of tract with its operators of attention, feature 'tract-transformers'");
+        return;
+    }
     check(Backend::Tract);
 }
 

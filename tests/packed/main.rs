@@ -2,22 +2,20 @@
 
 #![cfg(any(feature = "ort", feature = "tract"))]
 
-#[cfg(feature = "cli")]
-mod command;
 #[path = "../corpus/mod.rs"]
 mod corpus;
 mod craft;
-#[cfg(all(feature = "cli", target_os = "linux", target_env = "gnu"))]
-mod faults;
 mod models;
 mod real;
 mod refused;
+mod runtimes;
 mod told;
 mod values;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use runtimes::{backends, options};
 use selvedge::backend::pack::{Packing, Report, Scheme, pack};
 use selvedge::{Answer, Ask, Backend, Engine, Options, Tensor, Tensors};
 
@@ -35,37 +33,6 @@ fn packed(model: impl Into<selvedge::Source>, packing: &Packing) -> Packed {
     let path = folder.path().join("packed");
     let report = pack(model, &path, packing, |_| {}).expect("packs");
     Packed { _folder: folder, path, report }
-}
-
-/// The backends that can run here; one that lacks its library is skipped, aloud.
-fn backends() -> Vec<Backend> {
-    let usable = |backend: &Backend| match *backend {
-        Backend::Onnx => library().is_some(),
-        _ => true,
-    };
-    [Backend::Tract, Backend::Onnx].into_iter().filter(|b| b.is_built()).filter(usable).collect()
-}
-
-/// ONNX Runtime, where the tests find it.
-fn library() -> Option<PathBuf> {
-    if let Some(library) = std::env::var_os("SELVEDGE_ONNXRUNTIME") {
-        return Some(library.into());
-    }
-    let lib = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/lib");
-    let pythons = std::fs::read_dir(lib).into_iter().flatten().flatten().map(|e| e.path());
-    let found = pythons.map(|p| p.join("site-packages/onnxruntime/capi")).find(|p| p.is_dir());
-    if found.is_none() {
-        println!("skipped: no ONNX Runtime to test with, run tests/run");
-    }
-    found
-}
-
-fn options(backend: Backend) -> Options {
-    let options = Options::new().backend(backend);
-    match library().filter(|_| backend == Backend::Onnx) {
-        Some(library) => options.onnxruntime(library),
-        None => options,
-    }
 }
 
 fn open(path: &Path, backend: Backend) -> Arc<dyn Engine> {

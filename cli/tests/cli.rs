@@ -1,5 +1,4 @@
 //! The command `selvedge`, run as a user runs it.
-#![cfg(feature = "cli")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +12,7 @@ fn selvedge(args: &[&str]) -> Output {
 }
 
 fn data(name: &str) -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name).to_str().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data").join(name).to_str().unwrap().to_owned()
 }
 
 #[track_caller]
