@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use runtimes::{backends, options};
 use selvedge::backend::pack::{Packing, Report, Scheme, pack};
-use selvedge::{Answer, Ask, Backend, Engine, Options, Tensor, Tensors};
+use selvedge::{Answer, Ask, Backend, Engine, Tensor, Tensors};
 
 const SCHEMES: [Scheme; 3] = [Scheme::Int4, Scheme::Int8, Scheme::F16];
 
