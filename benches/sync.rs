@@ -1,6 +1,6 @@
 //! What a device's day costs on the wire, and the processor time of making its batch.
 //!
-//! `cargo bench --no-default-features --bench sync`
+//! `cargo bench -p selvedge-benches --bench sync`
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! A conversation with a GGUF model, streamed. Ctrl-C ends the answer, not the program; an empty line does.
 //!
-//! `cargo run --release --features gguf --example chat -- model.gguf [--prompt "one question"]`
+//! `cargo run --release -p selvedge-examples --features llama --example chat -- model.gguf [--prompt "one question"]`
 
 use std::io::{BufRead, Write, stdin, stdout};
 use std::sync::{Arc, Mutex};

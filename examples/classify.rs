@@ -1,7 +1,7 @@
 //! A photo in, the likeliest classes of an ImageNet model out.
 //!
-//! `cargo run --release --example classify -- mobilenetv2-7.onnx photo.jpg [labels.txt]`
-//! With `--features onnx` and ` --backend ort` it runs through ONNX Runtime instead of tract.
+//! `cargo run --release -p selvedge-examples --example classify -- mobilenetv2-7.onnx photo.jpg [labels.txt]`
+//! With `--features ort` and ` --backend ort` it runs through ONNX Runtime instead of tract.
 
 use image::imageops::{FilterType, crop_imm, resize};
 use selvedge::{Ask, Backend, Options, Tensor, Tensors, open};

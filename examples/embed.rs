@@ -1,6 +1,6 @@
 //! Ranks sentences by how near they are to a question, with an embedding model.
 //!
-//! `cargo run --release --features gguf --example embed -- model.gguf "question" "sentence" "sentence" …`
+//! `cargo run --release -p selvedge-examples --features llama --example embed -- model.gguf "question" "sentence" "sentence" …`
 
 use selvedge::{Ask, Options, open};
 

@@ -1,6 +1,6 @@
 //! A device that is offline for a while, and what it posts when it is not.
 //!
-//! `cargo run --example offline_sync --features cli -- FOLDER [http://localhost:4318]`
+//! `cargo run -p selvedge-examples --example offline_sync -- FOLDER [http://localhost:4318]`
 //!
 //! Without an endpoint it records, and shows the batch that would go out. Run it again, with one, and it posts what the
 //! earlier runs left in the folder too.

@@ -1,9 +1,9 @@
 //! Finds the passages of a text that answer a question best, with an embedding model: what a search on a device does.
 //!
-//! `cargo run --release --features tokenizer --example search -- MODEL QUESTION [TEXT]`
+//! `cargo run --release -p selvedge-examples --features table --example search -- MODEL QUESTION [TEXT]`
 //!
 //! MODEL is a static-embedding model (a folder with `model.safetensors` and `tokenizer.json`), or, in a build with the
-//! feature `gguf`, any embedding model in GGUF. TEXT is a file of paragraphs; without one, Selvedge's own README.
+//! feature `llama`, any embedding model in GGUF. TEXT is a file of paragraphs; without one, Selvedge's own README.
 
 use std::error::Error;
 use std::fmt::Write;

@@ -20,7 +20,7 @@ mod source;
 pub mod sync;
 pub mod telemetry;
 mod tensor;
-#[cfg(feature = "gguf")]
+#[cfg(feature = "llama")]
 mod text;
 pub mod weights;
 

@@ -1,4 +1,4 @@
-//! A short run of the proof that `cargo bench --bench drift` makes in full: with exact seeds, so the same every time.
+//! A short run of the proof that `cargo bench -p selvedge-benches --bench drift` makes in full: with exact seeds, so the same every time.
 
 #[path = "../benches/drift/trial.rs"]
 mod trial;

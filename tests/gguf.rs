@@ -1,7 +1,7 @@
 //! Text from a real GGUF model through llama.cpp: SmolLM2-135M (Q4_1).
 //!
 //! Expected texts come from another build of llama.cpp.
-#![cfg(all(feature = "gguf", unix))]
+#![cfg(all(feature = "llama", unix))]
 
 #[path = "corpus/mod.rs"]
 mod corpus;

@@ -1,5 +1,5 @@
 //! What an engine allocates beside its weights, and what was estimated of it (SmolLM2-135M, Q4_1; all-MiniLM-L6-v2, F16).
-#![cfg(all(feature = "gguf", target_os = "linux"))]
+#![cfg(all(feature = "llama", target_os = "linux"))]
 
 #[path = "corpus/mod.rs"]
 mod corpus;

@@ -1,7 +1,7 @@
 //! Opening GGUF models (SmolLM2-135M, Q4_1; all-MiniLM-L6-v2, F16) from wherever they are, and embedding texts.
 //!
 //! The similarities are those that the model's own page publishes.
-#![cfg(all(feature = "gguf", unix))]
+#![cfg(all(feature = "llama", unix))]
 
 #[path = "corpus/mod.rs"]
 mod corpus;

@@ -1,5 +1,5 @@
 //! A real GGUF model (SmolLM2-135M, Q4_1) in three files: the text of the one file it was split from.
-#![cfg(all(feature = "gguf", unix))]
+#![cfg(all(feature = "llama", unix))]
 
 #[path = "corpus/mod.rs"]
 mod corpus;

@@ -1,5 +1,5 @@
 //! The integer kernels against ONNX Runtime's own operators, bit for bit, on small graphs written here.
-#![cfg(feature = "onnx")]
+#![cfg(feature = "ort")]
 
 use selvedge::kernel::Format;
 use selvedge::kernel::ints::{Ints, Linear, NBits, Order, Per, dequantize_linear_into};

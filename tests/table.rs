@@ -1,5 +1,5 @@
 //! Static-embedding models through the public door, against what model2vec itself answers (`tests/data/static`).
-#![cfg(feature = "tokenizer")]
+#![cfg(feature = "table")]
 
 #[path = "corpus/mod.rs"]
 mod corpus;

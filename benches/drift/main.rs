@@ -1,6 +1,6 @@
 //! Drift: are false alarms as rare as asked, is a shift seen, and what does closing a window cost?
 //!
-//! `cargo bench --no-default-features --bench drift` makes the tables of `selvedge::drift`. It asserts what they say.
+//! `cargo bench -p selvedge-benches --bench drift` makes the tables of `selvedge::drift`. It asserts what they say.
 
 mod trial;
 

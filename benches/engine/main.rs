@@ -1,6 +1,6 @@
 //! Selvedge beside the bare runtime, in the same process, on the same model.
 //!
-//! `cargo bench --features peers --bench engine`, with the environment of `tests/run --setup`. Each
+//! `cargo bench -p selvedge-benches --features peers --bench engine`, with the environment of `tests/run --setup`. Each
 //! comparison first asserts that both give the same answer, then times them in alternating rounds
 //! and prints the medians and one line per figure: `RATIO name value <=bar`.
 

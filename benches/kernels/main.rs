@@ -1,6 +1,6 @@
 //! Dequantization beside the limits of the machine and beside others, in one process.
 //!
-//! `cargo bench --features peers --bench kernels`, with the environment of `tests/run --setup`; `-- cache`, `-- memory` or
+//! `cargo bench -p selvedge-benches --features peers --bench kernels`, with the environment of `tests/run --setup`; `-- cache`, `-- memory` or
 //! `-- sets` runs one part; the last compares the instruction sets that this machine has. Each format is first checked against ggml, bit for bit. Figures are GB of `f32` output per
 //! second of the thread's own time; then comes one line for each: `RATIO name value >=bar`. Outputs lie on huge pages and
 //! are written before anything is timed.

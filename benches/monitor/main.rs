@@ -3,7 +3,7 @@
 //! On a machine that does other things, the difference of two times of MobileNetV2 is mostly noise; so the same probe
 //! also watches an engine that takes the same image and computes nothing, and that cost is put beside MobileNetV2's time.
 //!
-//! `cargo bench --features tract --bench monitor`, with the corpus of `tests/run --setup`. Both sides are asserted to
+//! `cargo bench -p selvedge-benches --features tract --bench monitor`, with the corpus of `tests/run --setup`. Both sides are asserted to
 //! give one answer, then timed in alternating rounds; one line per figure: `RATIO name value <=bar`.
 
 #[path = "../../tests/corpus/mod.rs"]

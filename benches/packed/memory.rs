@@ -164,7 +164,7 @@ pub(crate) fn asked() -> bool {
     let text = |name: &str| std::env::var(name).expect("asked by this benchmark");
     let (model, name) = (text(MODEL), text(BACKEND));
     let backend = BACKENDS.into_iter().find(|b| b.name() == name).expect("a backend");
-    let warm = opened(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/linear.onnx"), backend);
+    let warm = opened(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/linear.onnx"), backend);
     let expected = std::fs::read(text(ANSWER)).expect("the whole model's answer");
     let expected: Vec<f32> = bytemuck::pod_collect_to_vec(&expected);
     let (own, files) = resident(&file);

@@ -1,6 +1,6 @@
 //! Rows of a quantized table beside the same table in f32: gathered and pooled at random, and scanned for a query.
 //!
-//! `cargo bench --bench table`. A million rows of 256 numbers, in huge pages that are there before the clock runs.
+//! `cargo bench -p selvedge-benches --bench table`. A million rows of 256 numbers, in huge pages that are there before the clock runs.
 //! Each side's answer is checked first; then all sides run in alternating rounds, and the medians and one line per
 //! figure are printed: `RATIO name value >=bar`. Everything runs on one thread unless it says otherwise.
 

@@ -1,6 +1,6 @@
 //! What telemetry costs, beside a bare ring in memory and a database, in the same process.
 //!
-//! `cargo bench --features peers --bench telemetry`. Each part first asserts that what it timed is there, then prints
+//! `cargo bench -p selvedge-benches --features peers --bench telemetry`. Each part first asserts that what it timed is there, then prints
 //! medians of alternating rounds and one line per figure: `RATIO name value <=bar`.
 
 #[path = "../../tests/telemetry_alloc/counting.rs"]

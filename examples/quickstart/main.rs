@@ -1,6 +1,6 @@
 //! Trained on Seattle, deployed in New York: does the rain model still know the weather?
 //!
-//! `cargo run --release --example quickstart` needs nothing but cargo and the clone.
+//! `cargo run --release -p quickstart` needs nothing but cargo and the clone.
 
 mod weather;
 
@@ -20,17 +20,17 @@ use weather::{COLUMNS, Day, RAIN_MM, Score};
 
 fn main() -> Result<()> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let engine = open(here.join("examples/quickstart/rain.onnx"), Options::new())?;
+    let engine = open(here.join("rain.onnx"), Options::new())?;
     let model = &engine.spec().provenance;
     println!("model     {} ({}, sha256 {:.12}…)", model.model, model.runtime, model.digest.to_string());
     println!("takes     {}", engine.spec().inputs[0]);
     println!("gives     {}", engine.spec().outputs[0]);
 
-    let days = weather::read(&here.join("examples/quickstart/weather.csv"));
+    let days = weather::read(&here.join("weather.csv"));
     let profile = profile(&*engine, &days)?;
     println!("made for  Seattle 2012 to 2014, {} days: a profile of {} bytes\n", profile.rows, profile.encode().len());
 
-    let folder = here.join("target/quickstart");
+    let folder = here.ancestors().nth(2).unwrap_or(here).join("target/quickstart");
     let _ = fs::remove_dir_all(&folder); // of an earlier run
     let telemetry = Telemetry::open(folder.join("telemetry"), Limits::default());
     let monitor = watched(engine, telemetry.clone(), profile)?;

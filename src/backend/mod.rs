@@ -6,24 +6,24 @@
 //! `open` and `inspect` are the doors above the runtimes `llama`, `ort`, `tract`, `table` and `fake`, which never import
 //! each other; `options`, `format`, `model` and `budget` are what all of them stand on.
 
-#[cfg(any(feature = "gguf", feature = "onnx", feature = "tract", feature = "tokenizer"))]
+#[cfg(any(feature = "llama", feature = "ort", feature = "tract", feature = "table"))]
 mod budget;
 pub mod fake;
 mod format;
 mod inspect;
-#[cfg(feature = "gguf")]
+#[cfg(feature = "llama")]
 mod llama;
 mod metadata;
 #[cfg_attr(
-    not(all(feature = "gguf", feature = "onnx", feature = "tract")),
+    not(all(feature = "llama", feature = "ort", feature = "tract")),
     allow(dead_code, reason = "each runtime reads another part of an opened model")
 )]
 mod model;
 pub(crate) mod open;
 pub(crate) mod options;
-#[cfg(feature = "onnx")]
+#[cfg(feature = "ort")]
 mod ort;
-#[cfg(feature = "tokenizer")]
+#[cfg(feature = "table")]
 mod table;
 #[cfg(feature = "tract")]
 mod tract;

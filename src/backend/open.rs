@@ -72,36 +72,36 @@ fn open_onnx(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engine>> {
 }
 
 /// A GGUF file that is a table of vectors and no model for llama.cpp. What is broken is for llama.cpp's door to tell.
-#[cfg(feature = "tokenizer")]
+#[cfg(feature = "table")]
 fn is_static(model: &OpenedFile) -> bool {
     crate::weights::WeightFile::of_bytes(model.bytes.clone()).is_ok_and(|file| super::table::is_static(&file))
 }
 
-#[cfg(not(feature = "tokenizer"))]
+#[cfg(not(feature = "table"))]
 fn is_static(_: &OpenedFile) -> bool {
     false
 }
 
-#[cfg(feature = "gguf")]
+#[cfg(feature = "llama")]
 use super::llama::open as open_gguf;
-#[cfg(feature = "onnx")]
+#[cfg(feature = "ort")]
 use super::ort::open as open_ort;
-#[cfg(feature = "tokenizer")]
+#[cfg(feature = "table")]
 use super::table::open as open_table;
 #[cfg(feature = "tract")]
 use super::tract::open as open_tract;
 
-#[cfg(not(feature = "gguf"))]
+#[cfg(not(feature = "llama"))]
 fn open_gguf(_: OpenedFile, _: &Options) -> Result<Arc<dyn Engine>> {
     Err(not_built(Backend::Llama))
 }
 
-#[cfg(not(feature = "onnx"))]
+#[cfg(not(feature = "ort"))]
 fn open_ort(_: &OnnxModel, _: &Options) -> Result<Arc<dyn Engine>> {
     Err(not_built(Backend::Ort))
 }
 
-#[cfg(not(feature = "tokenizer"))]
+#[cfg(not(feature = "table"))]
 fn open_table(_: OpenedFile, _: &Options) -> Result<Arc<dyn Engine>> {
     Err(not_built(Backend::Table))
 }
@@ -111,7 +111,7 @@ fn open_tract(_: &OnnxModel, _: &Options) -> Result<Arc<dyn Engine>> {
     Err(not_built(Backend::Tract))
 }
 
-#[cfg(not(all(feature = "gguf", feature = "onnx", feature = "tract", feature = "tokenizer")))]
+#[cfg(not(all(feature = "llama", feature = "ort", feature = "tract", feature = "table")))]
 pub(super) fn not_built(backend: Backend) -> Error {
     let (name, feature) = (backend.name(), backend.feature());
     Error::unsupported(format!("this build has no backend '{name}': enable the feature '{feature}'"))

@@ -176,13 +176,13 @@ impl fmt::Debug for Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Backend {
-    /// GGUF files through llama.cpp (feature `gguf`).
+    /// GGUF files through llama.cpp (feature `llama`).
     Llama,
-    /// ONNX files through ONNX Runtime, loaded at run time (feature `onnx`).
+    /// ONNX files through ONNX Runtime, loaded at run time (feature `ort`).
     Ort,
     /// ONNX files through tract, in pure Rust (feature `tract`).
     Tract,
-    /// Static-embedding models in safetensors or GGUF files: the rows of a table, pooled (feature `tokenizer`).
+    /// Static-embedding models in safetensors or GGUF files: the rows of a table, pooled (feature `table`).
     Table,
 }
 
@@ -199,21 +199,16 @@ impl Backend {
 
     /// The feature of this crate that has it.
     pub const fn feature(self) -> &'static str {
-        match self {
-            Backend::Llama => "gguf",
-            Backend::Ort => "onnx",
-            Backend::Table => "tokenizer",
-            other => other.name(),
-        }
+        self.name()
     }
 
     /// Whether this build has it. ONNX Runtime itself may still be missing on the machine.
     pub const fn is_built(self) -> bool {
         match self {
-            Backend::Llama => cfg!(feature = "gguf"),
-            Backend::Ort => cfg!(feature = "onnx"),
+            Backend::Llama => cfg!(feature = "llama"),
+            Backend::Ort => cfg!(feature = "ort"),
             Backend::Tract => cfg!(feature = "tract"),
-            Backend::Table => cfg!(feature = "tokenizer"),
+            Backend::Table => cfg!(feature = "table"),
         }
     }
 }

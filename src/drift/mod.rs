@@ -32,7 +32,7 @@
 //!
 //! # What it is worth
 //!
-//! `cargo bench --no-default-features --bench drift` makes these tables. 100 features (as drawn, rounded to few values,
+//! `cargo bench -p selvedge-benches --bench drift` makes these tables. 100 features (as drawn, rounded to few values,
 //! cut at zero, cubed) in 10,000 windows without any drift, a reference of 100,000 rows, and one false alarm in 100
 //! windows asked for: 100 alarms, and 95 of 100 such runs would have 80 to 120.
 //!

@@ -71,7 +71,7 @@ mod mixture;
 mod model;
 mod options;
 #[cfg_attr(
-    not(all(feature = "onnx", feature = "tract")),
+    not(all(feature = "ort", feature = "tract")),
     allow(dead_code, reason = "each runtime reads another part of a packed model")
 )]
 mod read;
@@ -83,7 +83,7 @@ mod write;
 
 #[cfg(feature = "tract")]
 pub(crate) use arena::floats_into;
-#[cfg(any(feature = "onnx", feature = "tract"))]
+#[cfg(any(feature = "ort", feature = "tract"))]
 pub(crate) use form::ARENA;
 pub(crate) use form::{Packed, Runtime};
 pub(crate) use keys::WEIGHTS;

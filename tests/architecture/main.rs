@@ -164,7 +164,7 @@ const CRATES: &[&str] = &["src/", "ffi/src/", "cli/src/", "benches/"];
 const MAX_LINES: usize = 500;
 const MAX_MAP_LINES: usize = 119;
 const NAMES_WITHOUT_A_JOB: &[&str] = &["util", "utils", "common", "helper", "helpers", "type", "types"];
-/// The library opens no socket; the command may.
+/// Neither the library nor its C ABI opens a socket; the command may.
 const SOCKETS: &[&str] = &["ureq", "TcpStream", "TcpListener", "UdpSocket", "UnixStream"];
 const UNFINISHED: &[&str] = &["todo!", "unimplemented!", "dbg!"];
 

@@ -3,13 +3,13 @@
 //! Expected values come from the models' makers or from other programs (each test says which). Where two
 //! backends answer, their outputs agree.
 
-#![cfg(any(feature = "onnx", feature = "tract"))]
+#![cfg(any(feature = "ort", feature = "tract"))]
 
 mod agreement;
 mod audio;
 #[path = "../corpus/mod.rs"]
 mod corpus;
-#[cfg(feature = "gguf")]
+#[cfg(feature = "llama")]
 mod language;
 mod tabular;
 mod text;

@@ -5,7 +5,7 @@
 //! and is not listed fails the test, and so does one that is listed and passes. All outcomes, with their
 //! messages, are left in `target/onnx-suite-<backend>.tsv`.
 
-#![cfg(any(feature = "onnx", feature = "tract"))]
+#![cfg(any(feature = "ort", feature = "tract"))]
 
 mod case;
 mod compare;
@@ -36,7 +36,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// onnxruntime 1.31.1 by itself, through its Python API with the same tolerances: node cases at opset <= 24.
 const REFERENCE: &str = "ONNX Runtime's own Python API: 1331 of 1388";
 
-#[cfg(feature = "onnx")]
+#[cfg(feature = "ort")]
 #[test]
 fn ort() {
     check(Backend::Ort);
@@ -45,6 +45,10 @@ fn ort() {
 #[cfg(feature = "tract")]
 #[test]
 fn tract() {
+    if !cfg!(feature = "tract-transformers") {
+        println!("skipped: the list is that of tract with its operators of attention, feature 'tract-transformers'");
+        return;
+    }
     check(Backend::Tract);
 }
 

@@ -1,25 +1,23 @@
 //! Models packed by the library and opened again, through the public API, on every backend of the build.
 
-#![cfg(any(feature = "onnx", feature = "tract"))]
+#![cfg(any(feature = "ort", feature = "tract"))]
 
-#[cfg(feature = "cli")]
-mod command;
 #[path = "../corpus/mod.rs"]
 mod corpus;
 mod craft;
-#[cfg(all(feature = "cli", target_os = "linux", target_env = "gnu"))]
-mod faults;
 mod models;
 mod real;
 mod refused;
+mod runtimes;
 mod told;
 mod values;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use selvedge::pack::{Packing, Report, Scheme, pack};
-use selvedge::{Answer, Ask, Backend, Engine, Options, Tensor, Tensors};
+use runtimes::{backends, options};
+use selvedge::pack::{PackReport, Packing, Scheme, pack};
+use selvedge::{Answer, Ask, Backend, Engine, Tensor, Tensors};
 
 const SCHEMES: [Scheme; 3] = [Scheme::Int4, Scheme::Int8, Scheme::F16];
 
@@ -27,7 +25,7 @@ const SCHEMES: [Scheme; 3] = [Scheme::Int4, Scheme::Int8, Scheme::F16];
 struct Packed {
     _folder: tempfile::TempDir,
     path: PathBuf,
-    report: Report,
+    report: PackReport,
 }
 
 fn packed(model: impl Into<selvedge::Source>, packing: &Packing) -> Packed {
@@ -35,37 +33,6 @@ fn packed(model: impl Into<selvedge::Source>, packing: &Packing) -> Packed {
     let path = folder.path().join("packed");
     let report = pack(model, &path, packing, |_| {}).expect("packs");
     Packed { _folder: folder, path, report }
-}
-
-/// The backends that can run here; one that lacks its library is skipped, aloud.
-fn backends() -> Vec<Backend> {
-    let usable = |backend: &Backend| match *backend {
-        Backend::Ort => library().is_some(),
-        _ => true,
-    };
-    [Backend::Tract, Backend::Ort].into_iter().filter(|b| b.is_built()).filter(usable).collect()
-}
-
-/// ONNX Runtime, where the tests find it.
-fn library() -> Option<PathBuf> {
-    if let Some(library) = std::env::var_os("SELVEDGE_ONNXRUNTIME") {
-        return Some(library.into());
-    }
-    let lib = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/lib");
-    let pythons = std::fs::read_dir(lib).into_iter().flatten().flatten().map(|e| e.path());
-    let found = pythons.map(|p| p.join("site-packages/onnxruntime/capi")).find(|p| p.is_dir());
-    if found.is_none() {
-        println!("skipped: no ONNX Runtime to test with, run tests/run");
-    }
-    found
-}
-
-fn options(backend: Backend) -> Options {
-    let options = Options::new().backend(backend);
-    match library().filter(|_| backend == Backend::Ort) {
-        Some(library) => options.onnxruntime(library),
-        None => options,
-    }
 }
 
 fn open(path: &Path, backend: Backend) -> Arc<dyn Engine> {

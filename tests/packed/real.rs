@@ -85,7 +85,7 @@ fn minilm_says_the_same_in_fewer_bytes() {
     }
 }
 
-#[cfg(feature = "tokenizer")]
+#[cfg(feature = "table")]
 #[test]
 fn the_sentences_have_the_tokens_of_the_models_own_tokenizer() {
     let Some(file) = corpus::path("minilm/tokenizer.json") else { return };

@@ -117,7 +117,7 @@ impl Device {
     }
 
     /// The app ends; the folder stays.
-    #[cfg(feature = "cli")]
+    #[allow(dead_code, reason = "the command posts what a closed device left")]
     pub(crate) fn close(self) -> Device<()> {
         let Self { folder, profile, random, begun, counted, windows, alerts, telemetry } = self;
         drop(telemetry);
@@ -126,7 +126,7 @@ impl Device {
 }
 
 impl<T> Device<T> {
-    #[cfg(feature = "cli")]
+    #[allow(dead_code, reason = "the command posts what a closed device left")]
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }

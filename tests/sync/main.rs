@@ -10,14 +10,13 @@ mod received;
 mod victoria_metrics;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use selvedge::sync::{Batch, Encoding, Options, Outbox, Privacy};
 
 use collector::Collector;
 use device::{DAY, Device, HOUR, now};
-use received::{Received, read};
+use received::{check, read};
 
 /// Every window is told, as it is.
 fn exact() -> Options {
@@ -43,37 +42,11 @@ fn drain(outbox: &mut Outbox, port: u16, max_bytes: usize) -> usize {
     batches
 }
 
-fn collector(folder: &Path) -> Option<Collector> {
-    let collector = Collector::start(folder);
-    if collector.is_none() {
-        println!("note: no Collector (tests/run builds one); skipped");
-    }
-    collector
-}
-
-/// Waits until the files hold every point that the device told, and compares each with what the test counted itself.
-fn check<T>(device: &Device<T>, folder: &Path) -> Received {
-    let expected = device.expected();
-    let received = collector::wait(|| {
-        let received = read(folder);
-        (received.histograms.len() >= expected.len() && received.logs.len() >= device.alerts).then_some(received)
-    });
-    if let Some((series, point)) =
-        expected.iter().find(|(series, point)| received.histograms.get(*series) != Some(*point))
-    {
-        panic!("{series:?}: expected {point:?}, got {:?}", received.histograms.get(series));
-    }
-    assert_eq!(received.histograms.len(), expected.len());
-    assert_eq!(received.logs.len(), device.alerts);
-    assert_eq!(received.windows(), device.windows as i64);
-    received
-}
-
 #[test]
 fn every_bucket_arrives_in_every_encoding() {
     for encoding in [Encoding::Identity, Encoding::Gzip, Encoding::Zstd] {
         let folder = tempfile::tempdir().unwrap();
-        let Some(collector) = collector(folder.path()) else { return };
+        let Some(collector) = Collector::start(folder.path()) else { return };
         let mut device = Device::new(1, now() - HOUR);
         (1..=60).for_each(|minute| device.window(minute * 60));
         (0..3).for_each(|_| device.alert());
@@ -91,7 +64,7 @@ fn every_bucket_arrives_in_every_encoding() {
 #[test]
 fn late_data_keeps_its_time() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(collector) = collector(folder.path()) else { return };
+    let Some(collector) = Collector::start(folder.path()) else { return };
     let begun = now() - 30 * DAY;
     let mut device = Device::new(2, begun);
     for (seconds, _) in [(60, "30 days ago"), (23 * 86_400, "7 days ago"), (30 * 86_400 - 5, "now")] {
@@ -106,7 +79,7 @@ fn late_data_keeps_its_time() {
 #[test]
 fn a_resend_says_the_same() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(collector) = collector(folder.path()) else { return };
+    let Some(collector) = Collector::start(folder.path()) else { return };
     let mut device = Device::new(3, now() - DAY);
     (1..=5).for_each(|hour| device.window(hour * 3600));
     device.alert();
@@ -130,7 +103,7 @@ fn a_resend_says_the_same() {
 #[test]
 fn nothing_is_lost_when_the_collector_is_killed_amid_a_batch() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(first) = collector(folder.path()) else { return };
+    let Some(first) = Collector::start(folder.path()) else { return };
     let mut device = Device::new(4, now() - DAY);
     (1..=20).for_each(|hour| device.window(hour * 3600));
     device.alert();
@@ -155,7 +128,7 @@ fn nothing_is_lost_when_the_collector_is_killed_amid_a_batch() {
 #[test]
 fn the_check_sees_a_bucket_that_is_off_by_one() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(collector) = collector(folder.path()) else { return };
+    let Some(collector) = Collector::start(folder.path()) else { return };
     let mut device = Device::new(5, now() - HOUR);
     device.window(60);
     drain(&mut device.outbox(exact()), collector.port, 1 << 20);
@@ -163,33 +136,4 @@ fn the_check_sees_a_bucket_that_is_off_by_one() {
     let mut expected: BTreeMap<_, _> = device.expected();
     expected.values_mut().next().unwrap().buckets[1] += 1;
     assert_ne!(received.histograms, expected);
-}
-
-#[cfg(feature = "cli")]
-#[test]
-fn the_command_posts_a_folder() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(collector) = collector(folder.path()) else { return };
-    let mut device = Device::new(6, now() - DAY);
-    (1..=10).for_each(|hour| device.window(hour * 3600));
-    device.alert();
-    let device = device.close();
-    let sync = |port: u16| {
-        std::process::Command::new(env!("CARGO_BIN_EXE_selvedge"))
-            .args(["sync", device.folder().to_str().unwrap(), "--endpoint", &format!("http://127.0.0.1:{port}/")])
-            .args(["--gzip", "--interval", "0", "--min-count", "1", "--attempts", "2", "--max-bytes", "40000"])
-            .output()
-            .unwrap()
-    };
-    // Port 9, discard, is nobody's here: the batch stays.
-    let refused = sync(9);
-    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-    let done = sync(collector.port);
-    assert_eq!(done.status.code(), Some(0), "{done:?}");
-    check(&device, folder.path());
-    let nothing = std::process::Command::new(env!("CARGO_BIN_EXE_selvedge"))
-        .args(["sync", "/no/such/folder", "--endpoint", "http://127.0.0.1:9"])
-        .output()
-        .unwrap();
-    assert_eq!(nothing.status.code(), Some(2), "{nothing:?}");
 }

@@ -6,6 +6,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::collector;
+use crate::device::Device;
+
 /// A histogram's point.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Histogram {
@@ -58,6 +61,24 @@ pub(crate) fn read(folder: &Path) -> Received {
             received.logs(&request);
         }
     }
+    received
+}
+
+/// Waits until the files hold every point that the device told, and compares each with what the test counted itself.
+pub(crate) fn check<T>(device: &Device<T>, folder: &Path) -> Received {
+    let expected = device.expected();
+    let received = collector::wait(|| {
+        let received = read(folder);
+        (received.histograms.len() >= expected.len() && received.logs.len() >= device.alerts).then_some(received)
+    });
+    if let Some((series, point)) =
+        expected.iter().find(|(series, point)| received.histograms.get(*series) != Some(*point))
+    {
+        panic!("{series:?}: expected {point:?}, got {:?}", received.histograms.get(series));
+    }
+    assert_eq!(received.histograms.len(), expected.len());
+    assert_eq!(received.logs.len(), device.alerts);
+    assert_eq!(received.windows(), device.windows as i64);
     received
 }
 

@@ -14,7 +14,7 @@ fn backends() -> Vec<i32> {
     if cfg!(feature = "tract") {
         backends.push(SELVEDGE_BACKEND_TRACT);
     }
-    if cfg!(feature = "onnx") && std::env::var_os("SELVEDGE_ONNXRUNTIME").is_some() {
+    if cfg!(feature = "ort") && std::env::var_os("SELVEDGE_ONNXRUNTIME").is_some() {
         backends.push(SELVEDGE_BACKEND_ORT);
     }
     backends

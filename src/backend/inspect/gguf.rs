@@ -36,12 +36,12 @@ fn no_model(file: &WeightFile) -> Result<()> {
     }
 }
 
-#[cfg(feature = "gguf")]
+#[cfg(feature = "llama")]
 fn llama(file: &WeightFile, options: &Options) -> Option<(Backend, Result<MemoryEstimate>)> {
     Some((Backend::Llama, crate::backend::llama::foresee(file, options)))
 }
 
-#[cfg(not(feature = "gguf"))]
+#[cfg(not(feature = "llama"))]
 fn llama(_: &WeightFile, _: &Options) -> Option<(Backend, Result<MemoryEstimate>)> {
     None
 }

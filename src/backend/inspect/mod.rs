@@ -174,12 +174,12 @@ fn judged(mut told: Inspection) -> Inspection {
     if told.backends.is_empty() && told.flaw.is_none() {
         told.warn(match told.format {
             Format::Gguf => {
-                "this build lacks the feature 'gguf': it cannot open the file, and has not checked whether its metadata \
-                 makes sense to llama.cpp"
+                "this build lacks the feature 'llama': it cannot open the file, and has not checked whether its \
+                 metadata makes sense to llama.cpp"
             }
-            Format::Onnx => "this build lacks the features 'tract' and 'onnx': it cannot open the file",
+            Format::Onnx => "this build lacks the features 'tract' and 'ort': it cannot open the file",
             Format::Safetensors if !Backend::Table.is_built() => {
-                "this build lacks the feature 'tokenizer': it cannot open the file"
+                "this build lacks the feature 'table': it cannot open the file"
             }
             Format::Safetensors => "no backend opens it: it is not a static-embedding model",
         });
@@ -196,7 +196,7 @@ fn judged(mut told: Inspection) -> Inspection {
     told
 }
 
-#[cfg(feature = "tokenizer")]
+#[cfg(feature = "table")]
 fn static_embedding(
     model: &OpenedFile,
     file: &WeightFile,
@@ -205,7 +205,7 @@ fn static_embedding(
     super::table::is_static(file).then(|| (Backend::Table, super::table::foresee(model, file, options)))
 }
 
-#[cfg(not(feature = "tokenizer"))]
+#[cfg(not(feature = "table"))]
 fn static_embedding(_: &OpenedFile, _: &WeightFile, _: &Options) -> Option<(Backend, Result<MemoryEstimate>)> {
     None
 }

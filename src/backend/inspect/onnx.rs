@@ -154,7 +154,7 @@ fn tract(declared: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
     crate::backend::tract::foresee(declared)
 }
 
-#[cfg(feature = "onnx")]
+#[cfg(feature = "ort")]
 use crate::backend::ort::foresee as ort;
 
 #[cfg(not(feature = "tract"))]
@@ -162,7 +162,7 @@ fn tract(_: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
     Err(crate::backend::open::not_built(Backend::Tract))
 }
 
-#[cfg(not(feature = "onnx"))]
+#[cfg(not(feature = "ort"))]
 fn ort(_: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
     Err(crate::backend::open::not_built(Backend::Ort))
 }

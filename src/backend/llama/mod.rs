@@ -7,7 +7,7 @@
 //! callers hold of it.
 
 #[cfg(windows)]
-compile_error!("the feature `gguf` does not build on Windows yet: a model is handed to llama.cpp as an open file");
+compile_error!("the feature `llama` does not build on Windows yet: a model is handed to llama.cpp as an open file");
 
 mod check;
 mod native;

@@ -3,12 +3,14 @@
 mod bins;
 mod codec;
 mod column;
+#[cfg(feature = "csv")]
+mod csv;
 mod dependence;
 mod fit;
 mod learn;
+#[cfg(feature = "npy")]
+mod npy;
 mod passes;
-#[cfg(feature = "cli")]
-mod table;
 
 pub use bins::{Bins, Categories, MAX_BINS, MISSING};
 pub use fit::{Block, Column, Fit, Row, Sink, Value};

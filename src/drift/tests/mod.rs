@@ -1,7 +1,9 @@
+#[cfg(feature = "csv")]
+mod csv;
 mod detecting;
 mod judging;
+#[cfg(feature = "npy")]
+mod npy;
 mod profile;
 mod statistics;
-#[cfg(feature = "cli")]
-mod table;
 mod watching;

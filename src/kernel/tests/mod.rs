@@ -2,7 +2,7 @@
 
 mod blocks;
 mod contract;
-#[cfg(feature = "gguf")]
+#[cfg(feature = "llama")]
 mod ggml;
 mod groups;
 mod ints;

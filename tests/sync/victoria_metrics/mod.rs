@@ -5,6 +5,7 @@
 
 mod samples;
 mod server;
+mod stored;
 
 use std::collections::BTreeMap;
 
@@ -13,12 +14,10 @@ use selvedge::sync::{Encoding, Options};
 
 use crate::device::{DAY, Device, HOUR, now};
 use crate::exact;
-use crate::received::Histogram;
-use samples::{Labels, Samples, decode, of_batches, of_request};
-use server::Server;
+use samples::{decode, of_batches, of_request};
+use server::{KEEP, Server};
+use stored::{Labels, Samples, check_features, parts};
 
-/// The default, a month, is less than the 30 days of a late device and the time it takes to come.
-const KEEP: &str = "-retentionPeriod=100d";
 /// Copies of a sample are one.
 const DEDUP: &str = "-dedup.minScrapeInterval=1ms";
 
@@ -285,26 +284,6 @@ fn named<'a>(stored: &'a Samples, name: &str) -> impl Iterator<Item = &'a Vec<(u
     stored.iter().filter(move |(labels, _)| labels["__name__"] == name).map(|(_, points)| points)
 }
 
-/// The features' histograms against what the test counted itself, not against the batch.
-fn check_features(stored: &Samples, expected: BTreeMap<(String, u64), Histogram>) {
-    let mut buckets: BTreeMap<(String, u64), Vec<(f64, f64)>> = BTreeMap::new();
-    for (labels, points) in stored.iter().filter(|(labels, _)| labels["__name__"] == "selvedge.feature_bucket") {
-        for (ms, total) in points {
-            let key = (labels["selvedge.feature.name"].clone(), *ms);
-            buckets.entry(key).or_default().push((labels["le"].parse().unwrap(), *total));
-        }
-    }
-    assert_eq!(buckets.len(), expected.len());
-    for ((feature, time), point) in expected {
-        let key = (feature, time / 1_000_000);
-        let told = buckets.get_mut(&key).unwrap_or_else(|| panic!("no {key:?}"));
-        told.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let bounds: Vec<f64> = point.bounds.iter().map(|b| f64::from(*b)).chain([f64::INFINITY]).collect();
-        assert_eq!(told.iter().map(|(bound, _)| *bound).collect::<Vec<_>>(), bounds, "{key:?}");
-        assert_eq!(parts(told.iter().map(|(_, total)| *total)), point.buckets, "{key:?}");
-    }
-}
-
 /// The answer to a query by bound and feature, as counts per bucket.
 fn bins(server: &Server, query: &str, time: u64) -> BTreeMap<String, Vec<u64>> {
     let mut totals: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
@@ -314,12 +293,6 @@ fn bins(server: &Server, query: &str, time: u64) -> BTreeMap<String, Vec<u64>> {
     }
     totals.values_mut().for_each(|buckets| buckets.sort_by(|a, b| a.0.total_cmp(&b.0)));
     totals.into_iter().map(|(name, buckets)| (name, parts(buckets.into_iter().map(|(_, total)| total)))).collect()
-}
-
-/// Running totals into parts.
-fn parts(totals: impl Iterator<Item = f64>) -> Vec<u64> {
-    let mut below = 0.0;
-    totals.map(|total| (total - std::mem::replace(&mut below, total)) as u64).collect()
 }
 
 /// What a device counted of each feature after one time and until another.
@@ -336,25 +309,4 @@ fn growth_of(device: &Device, from: u64, to: u64) -> BTreeMap<String, Vec<u64>> 
         after.iter().zip(before).map(|(after, before)| after - before).collect()
     };
     names.iter().map(|name| ((*name).clone(), growth(name))).collect()
-}
-
-/// The command posts to it, too. It has no place for alerts, and refuses them.
-#[cfg(feature = "cli")]
-#[test]
-fn the_command_posts_a_folder() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(server) = Server::start(folder.path(), &[KEEP]) else { return };
-    let mut device = Device::new(20, now() - DAY);
-    (1..=10).for_each(|hour| device.window(hour * 3600));
-    device.alert();
-    let device = device.close();
-    let done = std::process::Command::new(env!("CARGO_BIN_EXE_selvedge"))
-        .args(["sync", device.folder().to_str().unwrap()])
-        .args(["--endpoint", &format!("http://127.0.0.1:{}/opentelemetry", server.port)])
-        .args(["--gzip", "--interval", "0", "--min-count", "1", "--attempts", "2"])
-        .output()
-        .unwrap();
-    assert_eq!(done.status.code(), Some(0), "{done:?}");
-    assert!(String::from_utf8_lossy(&done.stderr).contains("/v1/logs: status 400: refused"), "{done:?}");
-    check_features(&server.stored(), device.expected());
 }

@@ -1,35 +1,12 @@
-//! Samples as VictoriaMetrics has them: a number per series and millisecond.
+//! The samples that VictoriaMetrics has to make of a batch.
 
-use std::collections::BTreeMap;
 use std::io::Read;
 
 use prost::Message;
 use selvedge::sync::otlp::{Data, ExportMetricsServiceRequest, KeyValue, Number, Value};
 use selvedge::sync::{Batch, Encoding};
 
-/// By labels, `__name__` among them: milliseconds since 1970 and value, copies included, sorted.
-pub(crate) type Samples = BTreeMap<Labels, Vec<(u64, f64)>>;
-pub(crate) type Labels = BTreeMap<String, String>;
-
-/// Reads an export: a JSON object per series and line.
-pub(crate) fn read(export: &str) -> Samples {
-    let mut samples = Samples::new();
-    for line in export.lines() {
-        let json: serde_json::Value = serde_json::from_str(line).unwrap();
-        let labels = json["metric"].as_object().unwrap().iter();
-        let mut labels: Labels = labels.map(|(k, v)| (k.clone(), v.as_str().unwrap().to_string())).collect();
-        // Of two shortest texts of a number, Go takes one and Rust the other.
-        if let Some(bound) = labels.get_mut("le").filter(|bound| *bound != "+Inf") {
-            *bound = bound.parse::<f64>().unwrap().to_string();
-        }
-        let times = json["timestamps"].as_array().unwrap().iter().map(|t| t.as_u64().unwrap());
-        // From the text, because the reading of JSON does not keep the last bit of 64.
-        let (_, values) = line.rsplit_once("\"values\":[").unwrap();
-        let (values, _) = values.split_once(']').unwrap();
-        samples.entry(labels).or_default().extend(times.zip(values.split(',').map(|v| v.parse::<f64>().unwrap())));
-    }
-    sorted(samples)
-}
+use super::stored::{Labels, Samples, sorted};
 
 /// What it has to make of these batches.
 pub(crate) fn of_batches<'a>(batches: impl IntoIterator<Item = &'a Batch>) -> Samples {
@@ -143,9 +120,4 @@ fn range(low: f64, high: f64) -> String {
         format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
     };
     format!("{}...{}", text(low), text(high))
-}
-
-fn sorted(mut samples: Samples) -> Samples {
-    samples.values_mut().for_each(|points| points.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))));
-    samples
 }

@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use prost::Message;
-use selvedge::sync::otlp::ExportMetricsServiceRequest;
 use selvedge::sync::{Batch, Outbox};
 use serde_json::Value;
 
-use super::samples::{Samples, read};
+use super::stored::{Samples, read};
 use crate::collector::wait;
 use crate::device::{DAY, now};
 use crate::http;
 
+/// The default, a month, is less than the 30 days of a late device and the time it takes to come.
+pub(crate) const KEEP: &str = "-retentionPeriod=100d";
 /// Where it takes OTLP.
 const METRICS: &str = "/opentelemetry/v1/metrics";
 
@@ -57,7 +58,7 @@ impl Server {
         http::post(self.port, METRICS, batch.encoding.header(), &batch.metrics).unwrap().status
     }
 
-    pub(crate) fn post_request(&self, request: &ExportMetricsServiceRequest) -> u16 {
+    pub(crate) fn post_request(&self, request: &impl Message) -> u16 {
         http::post(self.port, METRICS, None, &request.encode_to_vec()).unwrap().status
     }
 
@@ -123,8 +124,9 @@ fn binary() -> Option<PathBuf> {
         assert!(named.is_file(), "SELVEDGE_VICTORIA_METRICS: no file {}", named.display());
         return Some(named);
     }
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/victoria-metrics");
-    built.is_file().then_some(built)
+    // The package that runs this may lie in a folder of the repository.
+    let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    folders.map(|folder| folder.join("target/victoria-metrics")).find(|built| built.is_file())
 }
 
 /// For the query part of a URL.

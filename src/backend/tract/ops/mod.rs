@@ -59,10 +59,15 @@ pub(super) fn check(declared: &Declared) -> Result<()> {
 fn knows(operator: &str) -> bool {
     match operator.rsplit_once(':') {
         Some(("ai.onnx.ml", name)) => ML.contains(&name),
-        Some(("com.microsoft", name)) => MICROSOFT.contains(&name),
+        Some(("com.microsoft", name)) => MICROSOFT.contains(&name) && has(name),
         Some(_) => false,
         // The names of ai.onnx.ml mean nothing in the default domain.
         None if ML.contains(&operator) || operator == "TreeEnsembleClassifier" => false,
-        None => stock().op_register.0.contains_key(operator),
+        None => has(operator),
     }
+}
+
+/// Whether this build of tract has it: those of attention are of the feature `tract-transformers`.
+fn has(name: &str) -> bool {
+    stock().op_register.0.contains_key(name)
 }

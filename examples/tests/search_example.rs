@@ -1,11 +1,11 @@
 //! The example `search`, on a model that lies beside the tests: it finds what it should, and says what it lacks.
-#![cfg(feature = "tokenizer")]
+#![cfg(feature = "table")]
 
-#[path = "../examples/search.rs"]
+#[path = "../search.rs"]
 #[allow(dead_code, reason = "its main is another program's")]
 mod search;
 
-const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/static");
+const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/static");
 
 fn search(args: &[&str]) -> Result<String, String> {
     let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use selvedge::{Ask, Tensor, Tensors};
 
 use crate::craft::{input, model, node, noise, output, weight};
-use crate::{backends, options};
+use crate::runtimes::{backends, options};
 
 /// A folder with a model, a folder of its own for what is packed, and the library that goes before the system's.
 struct Disk {
@@ -29,7 +29,7 @@ impl Disk {
         std::fs::write(folder.path().join("m.onnx"), graph).unwrap();
         std::fs::create_dir(folder.path().join("disk")).unwrap();
         let library = folder.path().join("faults.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/packed/faults.c");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pack/faults.c");
         let compiled =
             Command::new("cc").args(["-shared", "-fPIC", "-Wall", "-Werror", "-o"]).arg(&library).arg(source).output();
         let compiled = compiled.expect("a C compiler, as tests/run asks for");

@@ -7,12 +7,12 @@ use npyz::WriterBuilder;
 use npyz::npz::NpzWriter;
 use serde_json::Value;
 
-use crate::backends;
 use crate::craft::{input, model, node, noise, output, output_of, weight};
+use crate::runtimes::{backends, library};
 
 fn selvedge(arguments: &[&str], folder: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_selvedge"));
-    if let Some(library) = crate::library() {
+    if let Some(library) = library() {
         command.env("SELVEDGE_ONNXRUNTIME", library);
     }
     command.args(arguments).current_dir(folder).output().expect("runs")

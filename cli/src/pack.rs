@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use selvedge::backend::inspect;
-use selvedge::pack::{PackProgress, Packing, Report, Scheme, pack};
+use selvedge::pack::{PackProgress, PackReport, Packing, Scheme, pack};
 use selvedge::{Backend, Options};
 use serde_json::json;
 
@@ -121,7 +121,7 @@ impl Pack {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn in_words(&self, out: &mut dyn Write, report: &Report) -> Result<(), Box<dyn Error>> {
+    fn in_words(&self, out: &mut dyn Write, report: &PackReport) -> Result<(), Box<dyn Error>> {
         for pattern in &report.unmatched {
             eprintln!("warning: '{}' matches no tensor, and no node that reads one", print::line(pattern, 60));
         }
@@ -197,7 +197,7 @@ fn tell(bar: &ProgressBar, progress: PackProgress<'_>) {
     bar.set_message(progress.tensor.map(|name| print::line(name, 80)).unwrap_or_default());
 }
 
-fn in_json(report: &Report, differences: Option<&[Difference]>) -> serde_json::Value {
+fn in_json(report: &PackReport, differences: Option<&[Difference]>) -> serde_json::Value {
     let packed = report.packed.iter().map(|t| {
         json!({
             "name": t.name, "stored": t.stored, "shape": t.dims, "format": t.format, "operators": t.operators,

@@ -1,0 +1,84 @@
+//! NPY arrays as references (feature `npy`), read twice and never held.
+
+use std::io::Read;
+
+use npyz::{NpyFile, Order};
+
+use super::{Fit, Profile, Row, Sink, Value};
+use crate::{Error, Result};
+
+impl Fit {
+    /// Fits an NPY array of two dimensions, rows × features, or of one, rows of a single feature. Numbers of any NumPy
+    /// type, in C order. `open` gives the bytes from their beginning; it is called twice or three times.
+    ///
+    /// If no feature was named, they are called `x0`, `x1`, …; with an [`embedding`](Self::embedding) and no features,
+    /// the rows are embeddings.
+    ///
+    /// Errors: `Corrupt` for bytes that are no NPY file or end too early, `Unsupported` for another type of elements,
+    /// Fortran order or more dimensions, `InvalidArgument` for another number of columns than features; and as for
+    /// [`stream`](Self::stream).
+    pub fn of_npy<R: Read>(mut self, mut open: impl FnMut() -> Result<R>) -> Result<Profile> {
+        if self.features.is_empty() && self.embedding.is_none() {
+            let columns = columns(&npy(open()?)?)?;
+            self = (0..columns).fold(self, |fit, i| fit.number(format!("x{i}")));
+        }
+        let embeds = self.features.is_empty();
+        self.stream(|sink| npy_pass(npy(open()?)?, embeds, sink))
+    }
+}
+
+fn npy<R: Read>(source: R) -> Result<NpyFile<R>> {
+    let file = NpyFile::new(source).map_err(|e| Error::corrupt(format!("npy: {e}")).because(e))?;
+    if file.order() != Order::C && file.shape().len() > 1 {
+        return Err(Error::unsupported("npy: expected C order, got Fortran order; np.ascontiguousarray makes it"));
+    }
+    Ok(file)
+}
+
+fn columns<R: Read>(file: &NpyFile<R>) -> Result<usize> {
+    match *file.shape() {
+        [_] => Ok(1),
+        [_, columns] if (1..=65_536).contains(&columns) => Ok(columns as usize),
+        ref other => {
+            Err(Error::unsupported(format!("npy: expected rows × columns (1 to 65536 of them), got shape {other:?}")))
+        }
+    }
+}
+
+fn npy_pass<R: Read>(file: NpyFile<R>, embeds: bool, sink: &mut Sink<'_>) -> Result<()> {
+    let columns = columns(&file)?;
+    macro_rules! try_types {
+        ($file:expr, $($type:ty)*) => {{
+            let file = $file;
+            $(let file = match file.try_data::<$type>() {
+                Ok(data) => return rows(data.map(|v| v.map(|v| v as f32)), columns, embeds, sink),
+                Err(file) => file,
+            };)*
+            file
+        }};
+    }
+    let file = try_types!(file, f32 f64 i64 i32 i16 i8 u8 u16 u32 u64);
+    Err(Error::unsupported(format!("npy: expected numbers, got elements of type {}", file.dtype().descr())))
+}
+
+fn rows(
+    numbers: impl Iterator<Item = std::io::Result<f32>>,
+    columns: usize,
+    embeds: bool,
+    sink: &mut Sink<'_>,
+) -> Result<()> {
+    let mut row = Vec::with_capacity(columns);
+    for number in numbers {
+        row.push(number.map_err(|e| Error::corrupt(format!("npy: {e}")).because(e))?);
+        if row.len() == columns {
+            if embeds {
+                sink(&Row::default().embedding(&row))?;
+            } else {
+                let values: Vec<Value<'_>> = row.iter().map(|v| Value::Number(*v)).collect();
+                sink(&Row::new(&values))?;
+            }
+            row.clear();
+        }
+    }
+    Ok(())
+}
