@@ -7,6 +7,7 @@
 )]
 
 pub mod backend;
+mod digest;
 pub mod drift;
 mod engine;
 mod error;
@@ -21,10 +22,11 @@ mod text;
 pub mod weights;
 
 pub use backend::{Backend, OpenProgress, Options, open};
+pub use digest::Digest;
 #[cfg(feature = "async")]
 pub use engine::EventStream;
 pub use engine::{
-    Abilities, Admitted, Answer, Ask, Call, Cancel, Digest, Dim, Embed, Engine, Event, Events, Finish, Generate, Kind,
+    Abilities, Admitted, Answer, Ask, Call, Cancel, Dim, Embed, Engine, Event, Events, Finish, Generate, Kind,
     MemoryEstimate, Message, OnCancel, Piece, Port, Priority, Progress, Prompt, Provenance, Request, Role, Run,
     Sampling, Spec, Step, Tensors, TokenInfo, Trim, Usage,
 };

@@ -1,7 +1,7 @@
 //! Who can answer: opens a model file and picks the runtime for it.
 //!
 //! Enters: a [`Source`] and [`Options`]. Leaves: an [`Engine`]. May import:
-//! engine, kernel, tensor, weights, text.
+//! digest, engine, kernel, tensor, weights, text.
 
 pub mod fake;
 #[cfg(feature = "gguf")]

@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::engine::{Cancel, Digest};
+use crate::Digest;
+use crate::engine::Cancel;
 use crate::weights::{Access, Map};
 
 /// How to open a model. The default suits a phone and a server alike.

@@ -1,11 +1,9 @@
 //! The digest of what was opened.
 
-use sha2::{Digest as _, Sha256};
-
 use super::{OpenProgress, Options};
-use crate::engine::{Call, Digest};
+use crate::engine::Call;
 use crate::weights::Opened;
-use crate::{Error, Result};
+use crate::{Digest, Error, Result};
 
 impl Opened {
     /// Hashes the bytes and compares with the digest asked for, if any; honours `options.cancel`.
@@ -19,19 +17,10 @@ impl Opened {
         further: impl IntoIterator<Item = &'a [u8]>,
         options: &Options,
     ) -> Result<Digest> {
-        const SLICE: usize = 8 << 20;
-        let files: Vec<&[u8]> = std::iter::once(self.bytes.as_slice()).chain(further).collect();
-        let total = files.iter().map(|file| file.len() as u64).sum();
         let call = Call { cancel: options.cancel.clone(), ..Call::default() };
-        let mut hash = Sha256::new();
-        let mut done = 0;
-        for slice in files.iter().flat_map(|file| file.chunks(SLICE)) {
-            call.check()?;
-            hash.update(slice);
-            done += slice.len();
-            options.tell(OpenProgress::Digest(done as u64, total));
-        }
-        let got = Digest(hash.finalize().into());
+        let files = std::iter::once(self.bytes.as_slice()).chain(further);
+        let progress = |done, total| options.tell(OpenProgress::Digest(done, total));
+        let got = Digest::of_parts(files, || call.check(), progress)?;
         match options.digest {
             Some(expected) if expected != got => {
                 Err(Error::corrupt(format!("model '{}': expected SHA-256 {expected}, got {got}", self.name)))

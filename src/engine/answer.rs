@@ -1,11 +1,10 @@
 //! What comes back, and where it came from.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::TokenInfo;
-use crate::{Error, Result, Tensor};
+use crate::{Digest, Error, Result, Tensor};
 
 /// The whole answer to a request.
 #[derive(Clone, Debug)]
@@ -105,38 +104,5 @@ impl Provenance {
     /// A provenance without a version or route.
     pub fn new(model: impl Into<String>, digest: Digest, backend: &'static str, runtime: impl Into<String>) -> Self {
         Self { model: model.into(), version: None, digest, backend, runtime: runtime.into(), route: Vec::new() }
-    }
-}
-
-/// A SHA-256 digest; displayed as 64 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Digest(pub [u8; 32]);
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::str::FromStr for Digest {
-    type Err = Error;
-
-    fn from_str(hex: &str) -> Result<Self> {
-        let invalid = || Error::invalid(format!("digest: expected 64 hexadecimal digits, got '{hex}'"));
-        if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(invalid());
-        }
-        let mut digest = [0; 32];
-        for (byte, pair) in digest.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| invalid())?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| invalid())?;
-        }
-        Ok(Self(digest))
     }
 }

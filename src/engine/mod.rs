@@ -1,7 +1,7 @@
 //! The contract: everything that answers is an [`Engine`].
 //!
 //! Enters: a [`Request`] and a [`Call`]. Leaves: a [`Run`] that is stepped to an [`Answer`].
-//! May import: tensor.
+//! May import: digest, tensor.
 
 mod answer;
 mod ask;
@@ -15,7 +15,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answer, Digest, Finish, Provenance, Usage};
+pub use answer::{Answer, Finish, Provenance, Usage};
 pub use ask::{Ask, Events};
 pub use call::{Call, Cancel, OnCancel, Priority};
 pub use check::Admitted;

@@ -13,16 +13,17 @@ use rust::{Leaf, blank_strings_and_comments, blank_tests, leaves, words};
 /// Room, and the rooms it may import. All may import `error`; `error` imports nothing of the crate.
 const ROOMS: &[(&str, &[&str])] = &[
     ("error", &[]),
+    ("digest", &[]),
     ("tensor", &[]),
-    ("engine", &["tensor"]),
+    ("engine", &["digest", "tensor"]),
     ("kernel", &[]),
     ("weights", &["kernel", "tensor"]),
     ("text", &["engine"]),
-    ("backend", &["engine", "kernel", "tensor", "weights", "text"]),
+    ("backend", &["digest", "engine", "kernel", "tensor", "weights", "text"]),
     ("telemetry", &[]),
     ("drift", &[]),
     ("store", &[]),
-    ("layer", &["engine", "tensor", "telemetry", "drift", "store"]),
+    ("layer", &["digest", "engine", "tensor", "telemetry", "drift", "store"]),
     ("sync", &["telemetry", "drift"]),
     ("report", &["telemetry", "drift"]),
 ];

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::engine::{Abilities, Call, Digest, Embed, Engine, Kind, Port, Provenance, Request, Run, Spec};
-use crate::{Code, DType, Error, Result, Tensor};
+use crate::engine::{Abilities, Call, Embed, Engine, Kind, Port, Provenance, Request, Run, Spec};
+use crate::{Code, DType, Digest, Error, Result, Tensor};
 use script::{Script, Work};
 
 /// What an engine of tensors computes: one entry per input port in, one tensor per output port out.

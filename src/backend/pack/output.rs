@@ -7,18 +7,16 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
-
 use super::mix::mix;
 use super::slim::Slim;
 use super::survey::{Plan, Stays, survey, unmatched};
 use super::{GRAPH, KeptTensor, PackProgress, PackedTensor, Packing, Report, Scheme, WEIGHTS, encode};
 use crate::backend::proto::{Graph, TensorHead, unique};
-use crate::engine::{Call, Digest};
+use crate::engine::Call;
 use crate::kernel::Format;
 use crate::tensor::Bytes;
 use crate::weights::{GgufWriter, Map, TensorType, WeightFile};
-use crate::{Code, Error, Result};
+use crate::{Code, Digest, Error, Result};
 
 /// Of every tensor in the weight file: what kernels, and runtimes that use it in place, like best.
 const ALIGNMENT: u32 = 64;
@@ -203,12 +201,7 @@ fn stored_names(plans: &[Plan<'_>]) -> Vec<String> {
 }
 
 fn digest(files: &[Bytes], call: &Call) -> Result<Digest> {
-    let mut hash = Sha256::new();
-    for slice in files.iter().flat_map(|bytes| bytes.as_slice().chunks(8 << 20)) {
-        call.check()?;
-        hash.update(slice);
-    }
-    Ok(Digest(hash.finalize().into()))
+    Digest::of_parts(files.iter().map(Bytes::as_slice), || call.check(), |_, _| ())
 }
 
 fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

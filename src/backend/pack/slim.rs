@@ -6,10 +6,9 @@ use super::output::Model;
 use super::survey::{Plan, Stays};
 use super::{LAYOUT, PackedTensor, SCHEME, SHA256, Scheme, TENSOR, VERSION, WEIGHTS};
 use crate::backend::proto::{Edit, FLOAT, FLOAT16, NewNode, external_tensor, inline_tensor, unique};
-use crate::engine::Digest;
 use crate::kernel::Format;
 use crate::weights::WeightFile;
-use crate::{Error, Result};
+use crate::{Digest, Error, Result};
 
 /// Since this operator set `Cast` names its type by number.
 const NUMBERED_CAST: i64 = 6;

@@ -2,7 +2,7 @@
 //!
 //! Enters: a graph that [`pack`](super::pack) wrote, and its weight file. Leaves: a graph for one runtime, and the bytes
 //! of its tensors: the map itself for f16, and for blocks an arena in which quants and scales lie as the runtime's
-//! operators want them. May import: engine, kernel, tensor, weights.
+//! operators want them. May import: digest, engine, kernel, tensor, weights.
 //!
 //! Why the arena is made although the file is mapped: a block of GGUF has its scale, in f16, before its quants, and
 //! `MatMulNBits` reads all quants of a matrix, and all scales in f32, as two tensors. Two such tensors in the file would
@@ -21,17 +21,15 @@ mod rewrite;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use sha2::{Digest as _, Sha256};
-
 use self::blocks::Blocks;
 use super::pack::{SHA256, VERSION, WEIGHTS};
 use super::proto::{External, Graph, metadata};
 use super::{OpenProgress, Options};
-use crate::engine::{Call, Digest};
+use crate::engine::Call;
 use crate::kernel::Format;
 use crate::tensor::Bytes;
 use crate::weights::{Opened, TensorType, WeightFile};
-use crate::{Code, Error, Result};
+use crate::{Code, Digest, Error, Result};
 
 #[cfg(feature = "tract")]
 pub(super) use fill::floats_into;
@@ -187,14 +185,8 @@ fn check(weights: &Bytes, expected: &str, options: &Options) -> Result<()> {
         .parse()
         .map_err(|_| Error::corrupt(format!("packed model: {SHA256}: expected a SHA-256, got '{expected}'")))?;
     let call = Call { cancel: options.cancel.clone(), ..Call::default() };
-    let (mut hash, mut done, all) = (Sha256::new(), 0, weights.as_slice().len() as u64);
-    for slice in weights.as_slice().chunks(8 << 20) {
-        call.check()?;
-        hash.update(slice);
-        done += slice.len() as u64;
-        options.tell(OpenProgress::Digest(done, all));
-    }
-    let got = Digest(hash.finalize().into());
+    let progress = |done, total| options.tell(OpenProgress::Digest(done, total));
+    let got = Digest::of_parts([weights.as_slice()], || call.check(), progress)?;
     if got != expected {
         return Err(Error::corrupt(format!("{WEIGHTS}: expected SHA-256 {expected}, as the graph says, got {got}")));
     }

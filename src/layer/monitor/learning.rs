@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, OnceLock};
 
+use crate::Digest;
 use crate::drift::{Block, Fit, Learner, Profile, Row, Value};
-use crate::engine::Digest;
 use crate::layer::probe::Feature;
 
 /// Collects rows until there are enough.

@@ -3,7 +3,8 @@
 use sha2::{Digest as _, Sha256};
 
 use super::sorting::Sorting;
-use crate::engine::{Digest, Provenance};
+use crate::Digest;
+use crate::engine::Provenance;
 use crate::telemetry::ModelInfo;
 
 #[derive(Clone, Debug)]

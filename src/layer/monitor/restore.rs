@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::Digest;
 use crate::drift::{Profile, What};
-use crate::engine::Digest;
 use crate::telemetry::{AlertRecord, Cursor, Position, Record, Stamp, Telemetry, Window};
 
 /// What earlier processes have sealed, as far as the log remembers it.

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use crate::drift::{Bins, Fourier, MISSING, Profile, Source};
-use crate::engine::Digest;
 use crate::layer::probe::{Decision, Feature, code};
 use crate::telemetry::{Inference, ModelInfo};
-use crate::{Error, Result};
+use crate::{Digest, Error, Result};
 
 /// A profile, tied to the features of a probe.
 #[derive(Debug)]

@@ -3,11 +3,10 @@ use std::sync::Arc;
 use super::outcome::Outcome;
 use super::sorting::{Sorting, slot};
 use super::streams::{Stream, Streams};
-use crate::Code;
 use crate::drift::{Detector, Fit, MISSING, Profile, Row, Source, Value};
-use crate::engine::Digest;
 use crate::layer::probe::{Decision, Feature, code};
 use crate::telemetry::{Inference, Window};
+use crate::{Code, Digest};
 
 #[test]
 fn an_outcome_keeps_code_finish_and_marks() {

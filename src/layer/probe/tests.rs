@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::engine::{Digest, Embed, Finish, Provenance, Tensors, TokenInfo, Usage};
-use crate::{DType, Shape, Tensor};
+use crate::engine::{Embed, Finish, Provenance, Tensors, TokenInfo, Usage};
+use crate::{DType, Digest, Shape, Tensor};
 
 /// What a probe makes of a request and an answer: the rows, and the decisions.
 fn seen(probe: &dyn Probe, request: impl Into<Request>, answer: &Answer) -> (Vec<Vec<f32>>, Vec<Decision>) {

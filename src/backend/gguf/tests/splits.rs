@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use sha2::{Digest as _, Sha256};
 
 use crate::backend::{OpenProgress, Options, inspect, open};
-use crate::engine::{Ask, Cancel, Digest, Engine, Generate};
+use crate::engine::{Ask, Cancel, Engine, Generate};
 use crate::weights::tests::craft::File;
 use crate::weights::{Map, WeightFile};
-use crate::{Bytes, Code, Result, Source};
+use crate::{Bytes, Code, Digest, Result, Source};
 
 fn small(i: usize) -> f32 {
     ((i * 7919 + 13) % 101) as f32 / 500.0 - 0.1

@@ -152,7 +152,7 @@ fn what_packing_has_no_business_with_stays() {
     let has = |what: &[u8]| bytes.windows(what.len()).any(|w| w == what);
     assert!(has(b"of the graph") && has(b"of the model") && has(&node) && has(&weight("b", &[48], &weights(48))));
     assert!(!has(&weights(108)[100..].iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>()), "W is still there");
-    let digest = crate::engine::Digest(
+    let digest = crate::Digest(
         sha2::Digest::finalize(sha2::Digest::chain_update(
             <sha2::Sha256 as sha2::Digest>::new(),
             fs::read(packed.to.join(WEIGHTS)).unwrap(),
