@@ -106,7 +106,7 @@ fn open_model(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
         (None, Format::Onnx) if Backend::Tract.is_built() && Backend::Onnx.is_built() => {
             match open_tract(model.again()?, options) {
                 Err(e) if e.code() == Code::Unsupported => {
-                    tracing::info!("tract does not take '{}', trying ONNX Runtime: {e}", model.name);
+                    tracing::info!("tract does not take '{}', trying ONNX Runtime: {e:#}", model.name);
                     open_onnx(model, options)
                 }
                 other => other,

@@ -45,7 +45,7 @@ impl EventStream {
         std::thread::Builder::new()
             .name("selvedge-stream".into())
             .spawn(work)
-            .map_err(|e| Error::new(Code::Backend, format!("no thread for a stream: {e}")).because(e))?;
+            .map_err(|e| Error::backend("no thread for a stream").because(e))?;
         Ok(Self { steps: Box::pin(receiver), cancel, _link: link })
     }
 }

@@ -120,7 +120,7 @@ impl Tensor {
         if bytes.get_mut().is_none() {
             *bytes = Bytes::copy_from(bytes.as_slice())?;
         }
-        bytes.get_mut().ok_or_else(|| Error::backend("a fresh copy of a tensor is shared"))
+        bytes.get_mut().ok_or_else(|| Error::internal("a fresh copy of a tensor is shared"))
     }
 
     /// The elements; fails if `T` is not the dtype or foreign bytes are not aligned for `T`.

@@ -85,7 +85,7 @@ impl Template {
         // A template may repeat a message, but not without end.
         let mut output = Bounded { bytes: Vec::new(), most: contents.saturating_mul(4).saturating_add(1 << 20) };
         template.render_captured_to(values, &mut output).map_err(failed)?;
-        String::from_utf8(output.bytes).map_err(|e| Error::backend(format!("chat template: {e}")).because(e))
+        String::from_utf8(output.bytes).map_err(|e| Error::backend("chat template: its output is not UTF-8").because(e))
     }
 }
 
@@ -124,7 +124,7 @@ fn failed(error: minijinja::Error) -> Error {
         ErrorKind::WriteFailure => " (its output exceeds the length allowed)",
         _ => "",
     };
-    Error::unsupported(format!("chat: the model's template cannot be rendered{budget}: {error}")).because(error)
+    Error::unsupported(format!("chat: the model's template cannot be rendered{budget}")).because(error)
 }
 
 /// An output that refuses to grow past `most`.

@@ -305,7 +305,7 @@ impl Generator {
         let mut lanes = lanes.to_vec();
         lanes.sort_unstable();
         for i in lanes.into_iter().rev() {
-            self.lanes[i].fail(Error::new(error.code(), error.to_string()));
+            self.lanes[i].fail(error.clone());
             if let Some(state) = &mut self.state {
                 state.vacate(&mut self.lanes[i]);
             }

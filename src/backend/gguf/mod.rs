@@ -85,7 +85,7 @@ pub(super) fn open(source: Source, options: &Options) -> Result<Arc<dyn Engine>>
     let facts = Facts::read(&file)?;
     let metadata: BTreeMap<String, String> =
         file.metadata().iter().map(|(key, value)| (key.to_owned(), in_words(value))).collect();
-    let [first, further @ ..] = &*parts else { return Err(Error::backend("a model without a file")) };
+    let [first, further @ ..] = &*parts else { return Err(Error::internal("a model without a file")) };
     let start = first.file.as_ref().map_or(0, |(_, start)| *start);
     let aligned = |tensor: TensorEntry<'_>| (start + tensor.place().start).is_multiple_of(MAP_ALIGNMENT);
     let in_place = file.tensors().all(aligned);
@@ -200,7 +200,7 @@ fn load(mut parts: Vec<Source>, options: &Options, in_place: bool) -> Result<Mod
         let files = parts.into_iter().filter_map(|part| part.file.map(|(file, _)| file)).collect();
         return Model::load(&Input::Parts(Parts::new(files)?), mapped, &mut go_on);
     }
-    let Some(source) = parts.pop() else { return Err(Error::backend("a model without a file")) };
+    let Some(source) = parts.pop() else { return Err(Error::internal("a model without a file")) };
     match &source.file {
         Some((file, start)) => {
             let stream = Stream::of_file(file, *start)?;

@@ -24,7 +24,7 @@ impl Prompts<'_> {
             Prompt::Text(text) => self.text("prompt", text)?,
             Prompt::Chat(messages) => match self.template {
                 Ok(template) => self.chat(&template.render(messages)?)?,
-                Err(error) => return Err(Error::new(error.code(), error.to_string())),
+                Err(error) => return Err(error.clone()),
             },
             Prompt::Tokens(tokens) => {
                 let count = self.model.tokens();

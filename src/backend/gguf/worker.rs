@@ -80,7 +80,7 @@ pub(super) fn start(model: Arc<Model>, plan: Plan) -> Result<Link> {
     let thread = std::thread::Builder::new()
         .name("selvedge-gguf".into())
         .spawn(work)
-        .map_err(|e| Error::backend(format!("no thread to compute on: {e}")).because(e))?;
+        .map_err(|e| Error::backend("no thread to compute on").because(e))?;
     let link = Link::new(commands, stop, thread);
     is_ready.recv().map_err(|_| Error::new(Code::Panic, "the thread that computes for a model panicked"))??;
     Ok(link)

@@ -95,7 +95,7 @@ fn pool(options: &Options) -> Result<Option<rayon::ThreadPool>> {
         Some(n) => {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(n as usize);
             let pool = pool.thread_name(|i| format!("selvedge-table-{i}")).build();
-            pool.map(Some).map_err(|e| Error::backend(format!("starting {n} threads: {e}")).because(e))
+            pool.map(Some).map_err(|e| Error::backend(format!("no {n} threads to compute on")).because(e))
         }
     }
 }

@@ -53,9 +53,9 @@ impl Fit {
 fn csv_error(error: csv::Error) -> Error {
     match error.kind() {
         csv::ErrorKind::Io(io) if io.kind() != std::io::ErrorKind::InvalidData => {
-            Error::new(Code::Io, format!("csv: {error}")).because(error)
+            Error::new(Code::Io, "csv: I/O failed").because(error)
         }
-        _ => Error::corrupt(format!("csv: {error}")).because(error),
+        _ => Error::corrupt(format!("csv: {error}")),
     }
 }
 
@@ -107,7 +107,7 @@ fn is_nothing(cell: &str) -> bool {
 // --- NPY --------------------------------------------------------------------------------------------------------------
 
 fn npy<R: Read>(source: R) -> Result<NpyFile<R>> {
-    let file = NpyFile::new(source).map_err(|e| Error::corrupt(format!("npy: {e}")).because(e))?;
+    let file = NpyFile::new(source).map_err(|e| Error::corrupt(format!("npy: {e}")))?;
     if file.order() != Order::C && file.shape().len() > 1 {
         return Err(Error::unsupported("npy: expected C order, got Fortran order; np.ascontiguousarray makes it"));
     }
@@ -148,7 +148,7 @@ fn rows(
 ) -> Result<()> {
     let mut row = Vec::with_capacity(columns);
     for number in numbers {
-        row.push(number.map_err(|e| Error::corrupt(format!("npy: {e}")).because(e))?);
+        row.push(number.map_err(|e| Error::corrupt(format!("npy: {e}")))?);
         if row.len() == columns {
             if embeds {
                 sink(&Row::default().embedding(&row))?;
