@@ -57,6 +57,35 @@ pub enum Finish {
     ContextFull,
 }
 
+impl Finish {
+    /// The reason's number, as C and telemetry have it; never changed and never reused. 0 is left to "none yet".
+    ///
+    /// ```
+    /// use selvedge::Finish;
+    /// assert_eq!((Finish::Length.number(), Finish::Length.name()), (4, "length"));
+    /// ```
+    pub const fn number(&self) -> u8 {
+        match self {
+            Finish::Complete => 1,
+            Finish::EndOfText => 2,
+            Finish::Stop(_) => 3,
+            Finish::Length => 4,
+            Finish::ContextFull => 5,
+        }
+    }
+
+    /// The reason's name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Finish::Complete => "complete",
+            Finish::EndOfText => "end_of_text",
+            Finish::Stop(_) => "stop",
+            Finish::Length => "length",
+            Finish::ContextFull => "context_full",
+        }
+    }
+}
+
 /// What an answer cost. Times are monotonic; a phase that did not occur is zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
