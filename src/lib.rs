@@ -24,7 +24,7 @@ pub mod weights;
 pub use backend::{Backend, OpenProgress, Options, open};
 pub use digest::Digest;
 #[cfg(feature = "async")]
-pub use engine::EventStream;
+pub use engine::StepStream;
 pub use engine::{
     Abilities, Admitted, Answer, Ask, Call, Cancel, Dim, Embed, Engine, Event, Events, Finish, Generate, Kind,
     MemoryEstimate, Message, OnCancel, Piece, Port, Priority, Progress, Prompt, Provenance, Request, Role, Run,

@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::Digest;
-use crate::engine::Cancel;
+use crate::engine::{Call, Cancel};
 use crate::weights::{Access, Map};
+use crate::{Digest, Error, Result};
 
 /// How to open a model. The default suits a phone and a server alike.
 ///
@@ -140,6 +140,20 @@ impl Options {
 }
 
 impl Options {
+    /// The terms of the open: what ends it.
+    pub(super) fn call(&self) -> Call {
+        Call { cancel: self.cancel.clone(), ..Call::default() }
+    }
+
+    /// The threads asked for, by a backend that takes 1 to `max`.
+    #[allow(dead_code, reason = "a build without backends has no threads")]
+    pub(super) fn threads_within(&self, max: u32) -> Result<Option<u32>> {
+        match self.threads {
+            Some(n) if n == 0 || n > max => Err(Error::invalid(format!("threads: expected 1 to {max}, got {n}"))),
+            threads => Ok(threads),
+        }
+    }
+
     pub(super) fn access(&self) -> Access {
         Access { map: self.map, no_symlinks: self.no_symlinks }
     }

@@ -1,7 +1,6 @@
 //! The digest of what was opened.
 
 use super::{OpenProgress, Options};
-use crate::engine::Call;
 use crate::weights::Opened;
 use crate::{Digest, Error, Result};
 
@@ -17,7 +16,7 @@ impl Opened {
         further: impl IntoIterator<Item = &'a [u8]>,
         options: &Options,
     ) -> Result<Digest> {
-        let call = Call { cancel: options.cancel.clone(), ..Call::default() };
+        let call = options.call();
         let files = std::iter::once(self.bytes.as_slice()).chain(further);
         let progress = |done, total| options.tell(OpenProgress::Digest(done, total));
         let got = Digest::of_parts(files, || call.check(), progress)?;

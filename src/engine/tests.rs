@@ -348,7 +348,7 @@ mod stream {
         }
     }
 
-    fn begun(player: &Player, call: Call) -> EventStream {
+    fn begun(player: &Player, call: Call) -> StepStream {
         player.stream(Generate::text(""), call).unwrap()
     }
 

@@ -159,7 +159,7 @@ fn plan(facts: &Facts, options: &Options) -> Result<Plan> {
         value => Ok(value),
     };
     let cores = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
-    let threads = within("threads", options.threads, 1, MOST_THREADS)?.unwrap_or(cores.min(MOST_THREADS_BY_DEFAULT));
+    let threads = options.threads_within(MOST_THREADS)?.unwrap_or(cores.min(MOST_THREADS_BY_DEFAULT));
     let parallel = within("parallel", options.parallel, 1, MOST_PARALLEL)?.unwrap_or(Options::DEFAULT_PARALLEL);
     // Beyond what it was trained for a model writes nonsense, and an encoder has no positions there.
     let most = facts.context.min(MOST_CONTEXT);

@@ -25,7 +25,6 @@ use self::blocks::Blocks;
 use super::pack::{SHA256, VERSION, WEIGHTS};
 use super::proto::{External, Graph, metadata};
 use super::{OpenProgress, Options};
-use crate::engine::Call;
 use crate::kernel::Format;
 use crate::tensor::Bytes;
 use crate::weights::{Opened, TensorType, WeightFile};
@@ -184,7 +183,7 @@ fn check(weights: &Bytes, expected: &str, options: &Options) -> Result<()> {
     let expected: Digest = expected
         .parse()
         .map_err(|_| Error::corrupt(format!("packed model: {SHA256}: expected a SHA-256, got '{expected}'")))?;
-    let call = Call { cancel: options.cancel.clone(), ..Call::default() };
+    let call = options.call();
     let progress = |done, total| options.tell(OpenProgress::Digest(done, total));
     let got = Digest::of_parts([weights.as_slice()], || call.check(), progress)?;
     if got != expected {

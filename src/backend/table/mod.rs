@@ -47,7 +47,7 @@ pub(super) fn open(model: Model, options: &Options) -> Result<Arc<dyn Engine>> {
     options.tell(OpenProgress::Load(0.0));
     let tokens = rows.tokens(tokenizer.json())?;
     let pool = pool(options)?;
-    Call { cancel: options.cancel.clone(), ..Call::default() }.check()?;
+    options.call().check()?;
     options.tell(OpenProgress::Load(1.0));
 
     let metadata: BTreeMap<String, String> =
@@ -87,11 +87,8 @@ fn estimate(rows: &Rows, tokenizer: &Json) -> MemoryEstimate {
 
 /// Threads of its own, if more than one is asked for.
 fn pool(options: &Options) -> Result<Option<rayon::ThreadPool>> {
-    match options.threads {
+    match options.threads_within(MOST_THREADS)? {
         None | Some(1) => Ok(None),
-        Some(n) if n == 0 || n > MOST_THREADS => {
-            Err(Error::invalid(format!("threads: expected 1 to {MOST_THREADS}, got {n}")))
-        }
         Some(n) => {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(n as usize);
             let pool = pool.thread_name(|i| format!("selvedge-table-{i}")).build();

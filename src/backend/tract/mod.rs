@@ -38,7 +38,9 @@ use self::plans::Plans;
 use super::packed::{self, Packed};
 use super::proto::{self, Declared, External};
 use super::{Model as Opened, OpenProgress, Options};
-use crate::engine::{Abilities, Call, Dim, Engine, Kind, MemoryEstimate, Port, Provenance, Request, Run, Spec, Trim};
+use crate::engine::{
+    Abilities, Call, Dim, Engine, Kind, MemoryEstimate, Port, Provenance, Request, Run, Spec, Trim, once,
+};
 use crate::{Code, Error, Result};
 
 /// The version that Cargo.toml pins.
@@ -58,7 +60,7 @@ pub(super) fn open(opened: Opened, options: &Options) -> Result<Arc<dyn Engine>>
 }
 
 fn load(opened: Opened, options: &Options, native_half: bool) -> Result<Model> {
-    let bounds = Call { cancel: options.cancel.clone(), ..Call::default() };
+    let bounds = options.call();
     let packed = Packed::read(&opened, options, packed::Runtime::Tract)?;
     let graph = packed.as_ref().map_or(&opened.bytes, |packed| &packed.graph).clone();
     let declared = proto::read(graph.as_slice())?;
@@ -85,7 +87,7 @@ fn load(opened: Opened, options: &Options, native_half: bool) -> Result<Model> {
     let planner = Planner {
         file: OnnxFile { bytes: graph, external, packed, native_half },
         inputs: spec.inputs.clone(),
-        executor: executor(options.threads)?,
+        executor: executor(options.threads_within(MOST_THREADS)?)?,
         largest: options.memory_limit.or_else(machine_memory).unwrap_or(16 << 30),
     };
     let plans = Plans::new(planner, declared.operators.contains("If"));
@@ -130,7 +132,8 @@ impl Engine for Tract {
             Request::Embed(_) => return Err(Error::unsupported("an ONNX model under tract does not embed text")),
         };
         let admitted = self.0.spec.admit(request)?;
-        Ok(Box::new(run::TensorRun { model: self.0.clone(), admitted: Some(admitted), call }))
+        let model = self.0.clone();
+        Ok(once(self.0.spec.provenance.clone(), call, move |call| run::compute(&model, admitted, call)))
     }
 
     fn trim(&self, level: Trim) -> Result<u64> {
@@ -171,9 +174,6 @@ fn machine_memory() -> Option<u64> {
 fn executor(threads: Option<u32>) -> Result<Executor> {
     match threads {
         None | Some(1) => Ok(Executor::SingleThread),
-        Some(n) if n == 0 || n > MOST_THREADS => {
-            Err(Error::invalid(format!("threads: expected 1 to {MOST_THREADS}, got {n}")))
-        }
         Some(n) => guard::contained(|| Ok(Executor::multithread_with_name(n as usize, "selvedge-tract")))
             .map_err(|fault| fault.into_error(Code::Backend, "starting its threads")),
     }
