@@ -1,4 +1,4 @@
-//! What can go wrong, in one type.
+//! Errors: what can go wrong, in one type.
 //!
 //! Enters: nothing. Leaves: [`Error`], [`Code`], [`Result`]. May import: nothing of the crate.
 

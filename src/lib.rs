@@ -17,7 +17,8 @@ pub mod report;
 pub mod sync;
 pub mod telemetry;
 mod tensor;
-#[cfg(feature = "gguf")]
+#[cfg(feature = "text")]
+#[cfg_attr(not(feature = "gguf"), allow(dead_code, unused_imports, reason = "only a runtime of text uses it"))]
 mod text;
 pub mod weights;
 

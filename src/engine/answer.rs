@@ -1,4 +1,4 @@
-//! What comes back, and where it came from.
+//! Answers: what comes back, what it cost, and where it came from.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Convenience, written once on top of the contract.
+//! Short ways to ask an engine, and the events of a run, on top of the contract.
 
 #[cfg(feature = "async")]
 use super::StepStream;

@@ -1,4 +1,4 @@
-//! What belongs to a call and not to the question: cancel, deadline, priority, id.
+//! Calls: what belongs to a call and not to the question: cancel, deadline, priority, id.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -51,7 +51,7 @@ impl Call {
         self
     }
 
-    /// Sets the deadline this far from now; a time too far to be told is no deadline.
+    /// Sets the deadline this far from now; a time beyond what the clock can count is no deadline.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.deadline = Instant::now().checked_add(timeout);
@@ -102,7 +102,7 @@ pub enum Priority {
 pub struct Cancel {
     switch: Arc<Switch>,
     /// What sets a child with its parent. The hook has the switch alone, so that it goes with the child's last clone.
-    parent: Option<Arc<OnCancel>>,
+    _parent: Option<Arc<OnCancel>>,
 }
 
 #[derive(Default)]
@@ -144,7 +144,7 @@ impl Cancel {
         let child = Cancel::new();
         let own = child.clone();
         let parent = self.on_cancel(move || own.cancel());
-        Cancel { parent: Some(Arc::new(parent)), ..child }
+        Cancel { _parent: Some(Arc::new(parent)), ..child }
     }
 
     /// Whether the switch is set.

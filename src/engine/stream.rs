@@ -1,4 +1,4 @@
-//! Runs for async code, without a runtime of any kind.
+//! Streams of steps, for async code, without a runtime of any kind.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! Who owns a tensor's bytes.
+//! Bytes of a tensor, and who owns them.
 //!
 //! One representation for three owners, so that inputs and outputs cross runtimes without a copy:
 //! a 64-byte aligned allocation of ours, a shared Rust value (`Vec`, `Arc`, a memory map), or

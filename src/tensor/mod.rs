@@ -1,4 +1,4 @@
-//! The only data shape that crosses rooms: row-major, little-endian tensors.
+//! Tensors, row-major and little-endian: the only data shape that crosses rooms.
 //!
 //! Enters: vectors, slices, foreign memory. Leaves: [`Tensor`], [`TensorView`]. May import: error.
 

@@ -1,4 +1,4 @@
-//! Borrowed tensors.
+//! Views: borrowed tensors.
 
 use super::{DType, Element, Shape, Tensor, cast};
 use crate::{Error, Result};

@@ -32,7 +32,7 @@ fn an_outcome_keeps_code_finish_and_marks() {
 #[test]
 fn health_is_read_back_from_a_sealed_window() {
     let mut window =
-        Window { outcomes: vec![(0, 7), (3 << 8, 2), (9, 1), (5, 4)], tokens_out: 11, ..Window::default() };
+        Window { outcomes: vec![(0, 7), (4 << 8, 2), (9, 1), (5, 4)], tokens_out: 11, ..Window::default() };
     (0..9).for_each(|_| window.latency.record(20_000));
     let health = Outcome::health_of(&window);
     assert_eq!((health.rows, health.errors, health.length_stops, health.tokens_out), (10, 1, 2, 11));
