@@ -32,7 +32,10 @@ impl Answer {
         Self { outputs: Vec::new(), text: String::new(), tokens: Vec::new(), finish, usage, provenance, id: 0 }
     }
 
-    /// The output of this name; `NotFound` names those that exist.
+    /// The output of this name.
+    ///
+    /// # Errors
+    /// `NotFound`, naming those that exist.
     pub fn output(&self, name: &str) -> Result<&Tensor> {
         self.outputs.iter().find(|(n, _)| n == name).map(|(_, t)| t).ok_or_else(|| {
             let have: Vec<&str> = self.outputs.iter().map(|(n, _)| &**n).collect();

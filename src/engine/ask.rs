@@ -80,8 +80,10 @@ impl Events {
         self.progress
     }
 
-    /// Runs to the end, past the events not yet pulled, and gives the whole answer. If the run
-    /// failed before, while it was iterated, this is `InvalidArgument`.
+    /// Runs to the end, past the events not yet pulled, and gives the whole answer.
+    ///
+    /// # Errors
+    /// The run's own; `InvalidArgument` if it failed before, while it was iterated.
     pub fn answer(mut self) -> Result<Answer> {
         for event in self.by_ref() {
             event?;

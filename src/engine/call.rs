@@ -72,7 +72,10 @@ impl Call {
         self
     }
 
-    /// `Cancelled` or `DeadlineExceeded` if the call is over. Engines ask before each step.
+    /// Whether the call still goes on. Engines ask before each step.
+    ///
+    /// # Errors
+    /// `Cancelled` or `DeadlineExceeded` if it is over.
     pub fn check(&self) -> Result<()> {
         if self.cancel.as_ref().is_some_and(Cancel::is_cancelled) {
             return Err(Error::new(Code::Cancelled, "the call was cancelled"));

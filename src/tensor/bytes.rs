@@ -34,7 +34,10 @@ impl Bytes {
     /// The alignment of memory that Selvedge allocates for tensors.
     pub const ALIGN: usize = 64;
 
-    /// `len` zeroed bytes, 64-byte aligned. Fails with `OutOfMemory` instead of aborting.
+    /// `len` zeroed bytes, 64-byte aligned.
+    ///
+    /// # Errors
+    /// `OutOfMemory`; it does not abort.
     pub fn zeroed(len: usize) -> Result<Self> {
         let owner = Allocation::zeroed(len)?;
         Ok(Self { ptr: owner.ptr, len, owner: Arc::new(owner), aligned: true })
