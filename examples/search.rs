@@ -24,7 +24,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(e) => {
-            eprintln!("search: {e}");
+            eprintln!("search: {e:#}");
             ExitCode::FAILURE
         }
     }

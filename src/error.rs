@@ -1,10 +1,11 @@
-//! What can go wrong, in one type.
+//! Errors: what can go wrong, in one type.
 //!
 //! Enters: nothing. Leaves: [`Error`], [`Code`], [`Result`]. May import: nothing of the crate.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -40,13 +41,15 @@ pub enum Code {
     MissingRuntime = 12,
     /// A C handle is closed, of another type, or was never one.
     BadHandle = 13,
+    /// Selvedge broke a promise of its own: a defect, worth a report.
+    Internal = 14,
     /// Code below a Selvedge call panicked; the panic was contained.
     Panic = 255,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Code; 14] = [
+    pub const ALL: [Code; 15] = [
         Code::InvalidArgument,
         Code::NotFound,
         Code::Unsupported,
@@ -60,6 +63,7 @@ impl Code {
         Code::ContextFull,
         Code::MissingRuntime,
         Code::BadHandle,
+        Code::Internal,
         Code::Panic,
     ];
 
@@ -95,6 +99,7 @@ impl Code {
             Code::ContextFull => "CONTEXT_FULL",
             Code::MissingRuntime => "MISSING_RUNTIME",
             Code::BadHandle => "BAD_HANDLE",
+            Code::Internal => "INTERNAL",
             Code::Panic => "PANIC",
         }
     }
@@ -109,13 +114,21 @@ impl Code {
 /// assert_eq!(e.code(), Code::InvalidArgument);
 /// assert_eq!(e.to_string(), "input 'x': expected f32, got i64 (while running 'rain')");
 /// ```
-#[derive(Debug, thiserror::Error)]
-#[error("{message}{}", context.iter().map(|c| format!(" (while {c})")).collect::<String>())]
+///
+/// Displayed, it does not say the error underneath, which a reporter finds in [`source`](StdError::source); the
+/// alternate form does, and all that lie below:
+///
+/// ```
+/// let e = selvedge::open("no.onnx", selvedge::Options::new()).err().unwrap();
+/// assert_eq!(e.to_string(), "no.onnx: not found");
+/// assert!(format!("{e:#}").starts_with("no.onnx: not found: "));
+/// ```
+#[derive(Clone, Debug)]
 pub struct Error {
     code: Code,
     message: Cow<'static, str>,
     context: Vec<Cow<'static, str>>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
@@ -127,7 +140,7 @@ impl Error {
     /// Keeps the error underneath; it shows up in [`std::error::Error::source`].
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(Arc::from(source.into()));
         self
     }
 
@@ -135,6 +148,13 @@ impl Error {
     #[must_use]
     pub fn during(mut self, context: impl Into<Cow<'static, str>>) -> Self {
         self.context.push(context.into());
+        self
+    }
+
+    /// The same failure, seen as one of another kind.
+    #[must_use]
+    pub(crate) fn with_code(mut self, code: Code) -> Self {
+        self.code = code;
         self
     }
 
@@ -169,14 +189,45 @@ impl Error {
         Self::new(Code::Backend, message)
     }
 
+    /// A broken promise of our own.
+    pub(crate) fn internal(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::Internal, message)
+    }
+
     /// An I/O failure on `thing`: `NotFound` stays `NotFound`, the rest is `Io`.
     pub(crate) fn io(thing: impl fmt::Display, source: std::io::Error) -> Self {
-        let code = match source.kind() {
-            std::io::ErrorKind::NotFound => Code::NotFound,
-            std::io::ErrorKind::OutOfMemory => Code::OutOfMemory,
-            _ => Code::Io,
+        let (code, what) = match source.kind() {
+            std::io::ErrorKind::NotFound => (Code::NotFound, "not found"),
+            std::io::ErrorKind::OutOfMemory => (Code::OutOfMemory, "out of memory"),
+            _ => (Code::Io, "I/O failed"),
         };
-        Self::new(code, format!("{thing}: {source}")).because(source)
+        Self::new(code, format!("{thing}: {what}")).because(source)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        self.context.iter().try_for_each(|context| write!(f, " (while {context})"))?;
+        if !f.alternate() {
+            return Ok(());
+        }
+        let (mut above, mut cause) = (self.message.to_string(), self.source());
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Errors of other crates may have said their source already.
+            if !above.contains(&text) {
+                write!(f, ": {text}")?;
+            }
+            (above, cause) = (text, error.source());
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
     }
 }
 

@@ -20,7 +20,8 @@ mod source;
 pub mod sync;
 pub mod telemetry;
 mod tensor;
-#[cfg(feature = "llama")]
+#[cfg(feature = "text")]
+#[cfg_attr(not(feature = "llama"), allow(dead_code, unused_imports, reason = "only a runtime of text uses it"))]
 mod text;
 pub mod weights;
 
@@ -28,7 +29,7 @@ pub use backend::open::open;
 pub use backend::options::{Backend, OpenProgress, Options};
 pub use digest::Digest;
 #[cfg(feature = "async")]
-pub use engine::EventStream;
+pub use engine::StepStream;
 pub use engine::{
     Abilities, Admitted, Answer, Ask, Call, Cancel, Dim, Embed, Engine, Event, Events, Finish, Generate, Kind,
     MemoryEstimate, Message, OnCancel, Piece, Port, Priority, Progress, Prompt, Provenance, Request, Role, Run,

@@ -68,7 +68,7 @@ impl Inspect {
             print::table(out, &told.tensors.iter().map(row).collect::<Vec<_>>(), [false, false, false, true, false])?;
         }
         memory(out, told)?;
-        let flaw = told.flaw.iter().map(|e| format!("invalid: {e}"));
+        let flaw = told.flaw.iter().map(|e| format!("invalid: {e:#}"));
         let warnings: Vec<String> = flaw.chain(told.warnings.iter().cloned()).collect();
         if !warnings.is_empty() {
             writeln!(out, "\nWarnings")?;

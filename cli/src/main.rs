@@ -69,7 +69,7 @@ fn main() -> ExitCode {
         Some(e) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         _ => {
             // It may quote names of a file.
-            let lines: Vec<String> = error.to_string().lines().map(|line| print::line(line, usize::MAX)).collect();
+            let lines: Vec<String> = format!("{error:#}").lines().map(|line| print::line(line, usize::MAX)).collect();
             eprintln!("error: {}", lines.join("\n"));
             ExitCode::from(code(&*error))
         }

@@ -117,7 +117,7 @@ impl Pack {
             (false, Some(differences)) => differences_in_words(&mut out, differences)?,
             (false, None) => {}
         }
-        differences.transpose().map_err(|e| format!("{} was made, and not compared: {e}", self.output.display()))?;
+        differences.transpose().map_err(|e| format!("{} was made, and not compared: {e:#}", self.output.display()))?;
         Ok(ExitCode::SUCCESS)
     }
 

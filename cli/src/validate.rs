@@ -50,7 +50,7 @@ impl Validate {
 
 fn verdict(format: Option<&str>, flaw: Option<&Error>) -> String {
     match (format, flaw) {
-        (_, Some(e)) => print::line(&format!("invalid: {e}"), 1000),
+        (_, Some(e)) => print::line(&format!("invalid: {e:#}"), 1000),
         (Some(format), None) => format!("valid {format}"),
         (None, None) => "valid".into(),
     }

@@ -88,6 +88,7 @@ SELVEDGE_ENUM_BEGIN(selvedge_status)
   SELVEDGE_ERR_CONTEXT_FULL = 11,      /* more tokens than the context holds */
   SELVEDGE_ERR_MISSING_RUNTIME = 12,   /* a runtime that is loaded at run time is absent or too old */
   SELVEDGE_ERR_BAD_HANDLE = 13,        /* closed, of another type, or never a handle */
+  SELVEDGE_ERR_INTERNAL = 14,          /* Selvedge broke a promise of its own: a defect, worth a report */
   SELVEDGE_ERR_PANIC = 255             /* a defect below the call; it was contained */
 SELVEDGE_ENUM_END(selvedge_status)
 

@@ -71,14 +71,8 @@ pub extern "C" fn selvedge_answer_free(answer: *mut selvedge_answer) -> selvedge
 
 /// The header's number of a reason.
 pub(crate) fn finish(finish: &Finish) -> i32 {
-    match finish {
-        Finish::Complete => SELVEDGE_FINISH_COMPLETE,
-        Finish::EndOfText => SELVEDGE_FINISH_END_OF_TEXT,
-        Finish::Stop(_) => SELVEDGE_FINISH_STOP,
-        Finish::Length => SELVEDGE_FINISH_LENGTH,
-        Finish::ContextFull => SELVEDGE_FINISH_CONTEXT_FULL,
-        _ => SELVEDGE_FINISH_OTHER,
-    }
+    let number = i32::from(finish.number());
+    if number <= SELVEDGE_FINISH_CONTEXT_FULL { number } else { SELVEDGE_FINISH_OTHER }
 }
 
 /// An answer behind its handle.

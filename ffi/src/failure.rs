@@ -17,7 +17,7 @@ pub(crate) struct Failure {
 
 /// Gives an error a handle; NULL if there is none left.
 pub(crate) fn publish(error: Error) -> *mut selvedge_error {
-    let failure = Failure { code: error.code(), message: error.to_string().as_str().into() };
+    let failure = Failure { code: error.code(), message: format!("{error:#}").as_str().into() };
     handle::publish(failure).unwrap_or(ptr::null_mut())
 }
 

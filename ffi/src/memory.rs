@@ -257,7 +257,7 @@ pub(crate) unsafe fn bytes<'a>(name: &str, place: *const u8, len: usize) -> Resu
 pub(crate) unsafe fn text<'a>(name: &str, place: *const c_char, len: usize) -> Result<&'a str> {
     // SAFETY: the caller vouches for it.
     let bytes = unsafe { bytes(name, place.cast(), len) }?;
-    std::str::from_utf8(bytes).map_err(|e| invalid(format!("{name}: expected UTF-8: {e}")).because(e))
+    std::str::from_utf8(bytes).map_err(|e| invalid(format!("{name}: expected UTF-8")).because(e))
 }
 
 pub(crate) fn invalid(message: String) -> Error {

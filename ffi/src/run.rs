@@ -6,7 +6,7 @@ use std::ffi::c_char;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
-use selvedge::{Answer, Call, Cancel, Code, Engine, Error, Event, Finish, Generate, OnCancel, Result, Run, Step};
+use selvedge::{Answer, Call, Cancel, Code, Engine, Error, Event, Finish, Generate, Result, Run, Step};
 
 use crate::abi::*;
 use crate::answer::{AnswerObject, finish};
@@ -77,25 +77,16 @@ struct State {
     text: Text,
     tokens: Vec<selvedge_token>,
     answer: Option<Answer>,
-    _link: Option<OnCancel>,
     /// A run need not outlive its engine; closing the handle is not to end it.
     _engine: Arc<dyn Engine>,
 }
 
 impl Generation {
     pub(crate) fn start(engine: Arc<dyn Engine>, request: Generate, mut call: Call) -> Result<Self> {
-        let cancel = Cancel::new();
-        let own = cancel.clone();
-        let link = call.cancel.replace(cancel.clone()).map(|theirs| theirs.on_cancel(move || own.cancel()));
+        let cancel = call.cancel.as_ref().map(Cancel::child).unwrap_or_default();
+        call.cancel = Some(cancel.clone());
         let run = engine.start(request.into(), call)?;
-        let state = State {
-            run: Some(run),
-            text: Text::from(""),
-            tokens: Vec::new(),
-            answer: None,
-            _link: link,
-            _engine: engine,
-        };
+        let state = State { run: Some(run), text: Text::from(""), tokens: Vec::new(), answer: None, _engine: engine };
         Ok(Self { cancel, freed: AtomicBool::new(false), state: Mutex::new(state) })
     }
 

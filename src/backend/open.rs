@@ -64,7 +64,7 @@ fn open_onnx(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engine>> {
     }
     match open_tract(model, options) {
         Err(e) if e.code() == Code::Unsupported && Backend::Tract.is_built() && Backend::Ort.is_built() => {
-            tracing::info!("tract does not take '{}', trying ONNX Runtime: {e}", model.file.name);
+            tracing::info!("tract does not take '{}', trying ONNX Runtime: {e:#}", model.file.name);
             open_ort(model, options)
         }
         other => other,

@@ -140,13 +140,22 @@ impl Options {
 }
 
 impl Options {
-    pub(super) fn access(&self) -> Access {
-        Access { map: self.map, no_symlinks: self.no_symlinks }
-    }
-
-    /// The call that an open is: it can be cancelled.
+    /// The terms of the open: what ends it.
     pub(super) fn call(&self) -> Call {
         Call { cancel: self.cancel.clone(), ..Call::default() }
+    }
+
+    /// The threads asked for, by a backend that takes 1 to `max`.
+    #[allow(dead_code, reason = "a build without backends has no threads")]
+    pub(super) fn threads_within(&self, max: u32) -> Result<Option<u32>> {
+        match self.threads {
+            Some(n) if n == 0 || n > max => Err(Error::invalid(format!("threads: expected 1 to {max}, got {n}"))),
+            threads => Ok(threads),
+        }
+    }
+
+    pub(super) fn access(&self) -> Access {
+        Access { map: self.map, no_symlinks: self.no_symlinks }
     }
 
     pub(super) fn report(&self, progress: OpenProgress) {

@@ -1,4 +1,4 @@
-//! What comes back, and where it came from.
+//! Answers: what comes back, what it cost, and where it came from.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,10 @@ impl Answer {
         Self { outputs: Vec::new(), text: String::new(), tokens: Vec::new(), finish, usage, provenance, id: 0 }
     }
 
-    /// The output of this name; `NotFound` names those that exist.
+    /// The output of this name.
+    ///
+    /// # Errors
+    /// `NotFound`, naming those that exist.
     pub fn output(&self, name: &str) -> Result<&Tensor> {
         self.outputs.iter().find(|(n, _)| n == name).map(|(_, t)| t).ok_or_else(|| {
             let have: Vec<&str> = self.outputs.iter().map(|(n, _)| &**n).collect();
@@ -55,6 +58,35 @@ pub enum Finish {
     Length,
     /// The context is full.
     ContextFull,
+}
+
+impl Finish {
+    /// The reason's number, as C and telemetry have it; never changed and never reused. 0 is left to "none yet".
+    ///
+    /// ```
+    /// use selvedge::Finish;
+    /// assert_eq!((Finish::Length.number(), Finish::Length.name()), (4, "length"));
+    /// ```
+    pub const fn number(&self) -> u8 {
+        match self {
+            Finish::Complete => 1,
+            Finish::EndOfText => 2,
+            Finish::Stop(_) => 3,
+            Finish::Length => 4,
+            Finish::ContextFull => 5,
+        }
+    }
+
+    /// The reason's name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Finish::Complete => "complete",
+            Finish::EndOfText => "end_of_text",
+            Finish::Stop(_) => "stop",
+            Finish::Length => "length",
+            Finish::ContextFull => "context_full",
+        }
+    }
 }
 
 /// What an answer cost. Times are monotonic; a phase that did not occur is zero.

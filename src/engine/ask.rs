@@ -1,7 +1,7 @@
-//! Convenience, written once on top of the contract.
+//! Short ways to ask an engine, and the events of a run, on top of the contract.
 
 #[cfg(feature = "async")]
-use super::EventStream;
+use super::StepStream;
 use super::{Answer, Call, Embed, Engine, Event, Generate, Message, Progress, Request, Run, Step};
 use crate::{Error, Result, Tensor};
 
@@ -54,9 +54,9 @@ pub trait Ask: Engine {
     /// The steps of any request as a stream, for async code. Works under any executor: the run is
     /// stepped on a thread of its own, and dropping the stream cancels it.
     #[cfg(feature = "async")]
-    fn stream(&self, request: impl Into<Request>, call: Call) -> Result<EventStream> {
-        let (call, cancel, link) = EventStream::terms(call);
-        EventStream::spawn(self.start(request.into(), call)?, cancel, link)
+    fn stream(&self, request: impl Into<Request>, call: Call) -> Result<StepStream> {
+        let (call, cancel) = StepStream::terms(call);
+        StepStream::spawn(self.start(request.into(), call)?, cancel)
     }
 }
 
@@ -80,8 +80,10 @@ impl Events {
         self.progress
     }
 
-    /// Runs to the end, past the events not yet pulled, and gives the whole answer. If the run
-    /// failed before, while it was iterated, this is `InvalidArgument`.
+    /// Runs to the end, past the events not yet pulled, and gives the whole answer.
+    ///
+    /// # Errors
+    /// The run's own; `InvalidArgument` if it failed before, while it was iterated.
     pub fn answer(mut self) -> Result<Answer> {
         for event in self.by_ref() {
             event?;

@@ -1,4 +1,4 @@
-//! What belongs to a call and not to the question: cancel, deadline, priority, id.
+//! Calls: what belongs to a call and not to the question: cancel, deadline, priority, id.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -51,7 +51,7 @@ impl Call {
         self
     }
 
-    /// Sets the deadline this far from now; a time too far to be told is no deadline.
+    /// Sets the deadline this far from now; a time beyond what the clock can count is no deadline.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.deadline = Instant::now().checked_add(timeout);
@@ -72,7 +72,10 @@ impl Call {
         self
     }
 
-    /// `Cancelled` or `DeadlineExceeded` if the call is over. Engines ask before each step.
+    /// Whether the call still goes on. Engines ask before each step.
+    ///
+    /// # Errors
+    /// `Cancelled` or `DeadlineExceeded` if it is over.
     pub fn check(&self) -> Result<()> {
         if self.cancel.as_ref().is_some_and(Cancel::is_cancelled) {
             return Err(Error::new(Code::Cancelled, "the call was cancelled"));
@@ -99,7 +102,11 @@ pub enum Priority {
 
 /// A switch that ends runs, from any thread. Clones are the same switch. It stays set.
 #[derive(Clone, Default)]
-pub struct Cancel(Arc<Switch>);
+pub struct Cancel {
+    switch: Arc<Switch>,
+    /// What sets a child with its parent. The hook has the switch alone, so that it goes with the child's last clone.
+    _parent: Option<Arc<OnCancel>>,
+}
 
 #[derive(Default)]
 struct Switch {
@@ -118,22 +125,41 @@ impl Cancel {
 
     /// Sets the switch. Runs that carry it end with `Cancelled`.
     pub fn cancel(&self) {
-        self.0.set.store(true, Ordering::Release);
+        self.switch.set.store(true, Ordering::Release);
         for (_, hook) in self.hooks().drain(..) {
             hook();
         }
     }
 
+    /// A switch that is set with this one, and may be set by itself without this one.
+    ///
+    /// ```
+    /// use selvedge::Cancel;
+    /// let all = Cancel::new();
+    /// let (one, other) = (all.child(), all.child());
+    /// one.cancel();
+    /// assert!(one.is_cancelled() && !other.is_cancelled() && !all.is_cancelled());
+    /// all.cancel();
+    /// assert!(other.is_cancelled());
+    /// ```
+    #[must_use]
+    pub fn child(&self) -> Cancel {
+        let child = Cancel::new();
+        let own = child.clone();
+        let parent = self.on_cancel(move || own.cancel());
+        Cancel { _parent: Some(Arc::new(parent)), ..child }
+    }
+
     /// Whether the switch is set.
     pub fn is_cancelled(&self) -> bool {
-        self.0.set.load(Ordering::Acquire)
+        self.switch.set.load(Ordering::Acquire)
     }
 
     /// Calls `hook` once, when the switch is set, on the thread that sets it, unless the guard is
     /// dropped before. If it is set already, `hook` is called at once. For engines whose runtime can
     /// be interrupted: the hook must be short, must not panic and must not use this switch.
     pub fn on_cancel(&self, hook: impl Fn() + Send + 'static) -> OnCancel {
-        let id = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let id = self.switch.next.fetch_add(1, Ordering::Relaxed);
         let mut hooks = self.hooks();
         // Under the lock: a `cancel` that came before has set the flag, one that comes later sees the hook.
         if self.is_cancelled() {
@@ -146,7 +172,7 @@ impl Cancel {
     }
 
     fn hooks(&self) -> std::sync::MutexGuard<'_, Vec<(u64, Hook)>> {
-        self.0.hooks.lock().unwrap_or_else(PoisonError::into_inner)
+        self.switch.hooks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

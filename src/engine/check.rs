@@ -1,4 +1,4 @@
-//! A tensor request against the ports of an engine: written once, for every engine.
+//! Admission: a tensor request is checked against the ports of an engine; written once, for every engine.
 
 use std::collections::HashMap;
 
@@ -18,9 +18,11 @@ pub struct Admitted {
 impl Spec {
     /// Checks names, dtypes, ranks and dimensions; puts the inputs in the model's order.
     ///
-    /// Errors: `InvalidArgument` for an unknown, repeated or missing input, an unknown or repeated
+    /// # Errors
+    /// `InvalidArgument` for an unknown, repeated or missing input, an unknown or repeated
     /// output, or a tensor that does not fit its port; `Unsupported` for a port that is not a tensor.
     ///
+    /// # Examples
     /// ```
     /// use selvedge::{Dim, DType, Port, Provenance, Digest, Spec, Tensor, Tensors};
     /// let mut spec = Spec::new(Provenance::new("rain", Digest::default(), "fake", "fake"));

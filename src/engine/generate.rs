@@ -204,6 +204,34 @@ impl Generate {
         self
     }
 
+    /// Divides the logits of tokens seen before by this; 1 is off.
+    #[must_use]
+    pub fn repeat_penalty(mut self, penalty: f32) -> Self {
+        self.sampling.repeat_penalty = penalty;
+        self
+    }
+
+    /// Lowers a token's logit by this for each time it was seen; 0 is off.
+    #[must_use]
+    pub fn frequency_penalty(mut self, penalty: f32) -> Self {
+        self.sampling.frequency_penalty = penalty;
+        self
+    }
+
+    /// Lowers a token's logit by this if it was seen; 0 is off.
+    #[must_use]
+    pub fn presence_penalty(mut self, penalty: f32) -> Self {
+        self.sampling.presence_penalty = penalty;
+        self
+    }
+
+    /// Sets how many tokens back the penalties look.
+    #[must_use]
+    pub fn penalty_last_n(mut self, n: u32) -> Self {
+        self.sampling.penalty_last_n = n;
+        self
+    }
+
     /// Seeds the draw.
     #[must_use]
     pub fn seed(mut self, seed: u32) -> Self {
@@ -219,6 +247,9 @@ impl Generate {
     }
 
     /// Checks every parameter against its range.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, naming parameter and range.
     pub fn check(&self) -> Result<()> {
         let s = &self.sampling;
         let within = |name: &str, value: f32, range: &str, ok: bool| {

@@ -8,6 +8,7 @@ mod ask;
 mod call;
 mod check;
 mod generate;
+mod once;
 mod request;
 mod spec;
 #[cfg(feature = "async")]
@@ -20,10 +21,15 @@ pub use ask::{Ask, Events};
 pub use call::{Call, Cancel, OnCancel, Priority};
 pub use check::Admitted;
 pub use generate::{Generate, Message, Prompt, Role, Sampling};
+#[cfg_attr(
+    not(any(feature = "onnx", feature = "tract")),
+    allow(unused_imports, reason = "the runtimes of ONNX run in one step")
+)]
+pub(crate) use once::{Computed, once};
 pub use request::{Embed, Request, Tensors};
 pub use spec::{Abilities, Dim, Kind, MemoryEstimate, Port, Spec};
 #[cfg(feature = "async")]
-pub use stream::EventStream;
+pub use stream::StepStream;
 
 use crate::Result;
 

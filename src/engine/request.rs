@@ -1,9 +1,9 @@
-//! What can be asked.
+//! Requests: what can be asked.
 
 use super::Generate;
 use crate::Tensor;
 
-/// A question to an [`Engine`](super::Engine). An engine that does not serve a kind says `Unsupported`.
+/// A request to an [`Engine`](super::Engine). An engine that does not serve a kind says `Unsupported`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Request {

@@ -1,4 +1,4 @@
-//! What an engine takes, gives, can do and costs.
+//! The spec of an engine: what it takes, gives, can do and costs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Provenance;
 use crate::DType;
 
-/// Inputs, outputs, abilities and cost of an engine.
+/// The spec of an engine: inputs, outputs, abilities and cost.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Spec {

@@ -1,4 +1,4 @@
-//! Runs for async code, without a runtime of any kind.
+//! Streams of steps, for async code, without a runtime of any kind.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -6,29 +6,27 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
-use super::{Call, Cancel, OnCancel, Run, Step};
+use super::{Call, Cancel, Run, Step};
 use crate::{Code, Error, Result};
 
 /// Steps that may wait for their reader before the run pauses.
 const AHEAD: usize = 8;
 
 /// The steps of a run as a stream; the last item is `Done` or an error. Dropping it cancels the run.
-pub struct EventStream {
+pub struct StepStream {
     steps: Pin<Box<async_channel::Receiver<Result<Step>>>>,
     cancel: Cancel,
-    _link: Option<OnCancel>,
 }
 
-impl EventStream {
+impl StepStream {
     /// The call with a switch that the stream may set by itself, without touching the caller's.
-    pub(super) fn terms(mut call: Call) -> (Call, Cancel, Option<OnCancel>) {
-        let cancel = Cancel::new();
-        let own = cancel.clone();
-        let link = call.cancel.replace(cancel.clone()).map(|theirs| theirs.on_cancel(move || own.cancel()));
-        (call, cancel, link)
+    pub(super) fn terms(mut call: Call) -> (Call, Cancel) {
+        let cancel = call.cancel.as_ref().map(Cancel::child).unwrap_or_default();
+        call.cancel = Some(cancel.clone());
+        (call, cancel)
     }
 
-    pub(super) fn spawn(mut run: Box<dyn Run>, cancel: Cancel, link: Option<OnCancel>) -> Result<Self> {
+    pub(super) fn spawn(mut run: Box<dyn Run>, cancel: Cancel) -> Result<Self> {
         let (sender, receiver) = async_channel::bounded(AHEAD);
         let work = move || {
             loop {
@@ -45,12 +43,12 @@ impl EventStream {
         std::thread::Builder::new()
             .name("selvedge-stream".into())
             .spawn(work)
-            .map_err(|e| Error::new(Code::Backend, format!("no thread for a stream: {e}")).because(e))?;
-        Ok(Self { steps: Box::pin(receiver), cancel, _link: link })
+            .map_err(|e| Error::backend("no thread for a stream").because(e))?;
+        Ok(Self { steps: Box::pin(receiver), cancel })
     }
 }
 
-impl Stream for EventStream {
+impl Stream for StepStream {
     type Item = Result<Step>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -58,14 +56,14 @@ impl Stream for EventStream {
     }
 }
 
-impl Drop for EventStream {
+impl Drop for StepStream {
     fn drop(&mut self) {
         self.cancel.cancel();
     }
 }
 
-impl std::fmt::Debug for EventStream {
+impl std::fmt::Debug for StepStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EventStream").finish_non_exhaustive()
+        f.debug_struct("StepStream").finish_non_exhaustive()
     }
 }

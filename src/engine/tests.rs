@@ -139,6 +139,16 @@ fn generation_parameters_have_ranges() {
 }
 
 #[test]
+fn numbers_and_names_of_a_finish_are_pinned() {
+    let of = |finish: Finish| (finish.number(), finish.name());
+    assert_eq!(of(Finish::Complete), (1, "complete"));
+    assert_eq!(of(Finish::EndOfText), (2, "end_of_text"));
+    assert_eq!(of(Finish::Stop("x".into())), (3, "stop"));
+    assert_eq!(of(Finish::Length), (4, "length"));
+    assert_eq!(of(Finish::ContextFull), (5, "context_full"));
+}
+
+#[test]
 fn a_call_is_over_by_cancel_or_deadline() {
     let check = |call: Call| call.check().map_err(|e| e.code());
     let (cancel, past) = (Cancel::new(), Instant::now());
@@ -338,7 +348,7 @@ mod stream {
         }
     }
 
-    fn begun(player: &Player, call: Call) -> EventStream {
+    fn begun(player: &Player, call: Call) -> StepStream {
         player.stream(Generate::text(""), call).unwrap()
     }
 

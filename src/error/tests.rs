@@ -4,7 +4,7 @@ use std::io;
 use super::{Code, Error};
 
 /// The numbers and names that the C header has published. A line here is never changed, only added.
-const PUBLISHED: [(Code, i32, &str); 14] = [
+const PUBLISHED: [(Code, i32, &str); 15] = [
     (Code::InvalidArgument, 1, "INVALID_ARGUMENT"),
     (Code::NotFound, 2, "NOT_FOUND"),
     (Code::Unsupported, 3, "UNSUPPORTED"),
@@ -18,6 +18,7 @@ const PUBLISHED: [(Code, i32, &str); 14] = [
     (Code::ContextFull, 11, "CONTEXT_FULL"),
     (Code::MissingRuntime, 12, "MISSING_RUNTIME"),
     (Code::BadHandle, 13, "BAD_HANDLE"),
+    (Code::Internal, 14, "INTERNAL"),
     (Code::Panic, 255, "PANIC"),
 ];
 
@@ -28,7 +29,7 @@ fn numbers_and_names_are_pinned() {
         assert_eq!(Code::from_number(number), Some(code));
     }
     assert_eq!(Code::ALL, PUBLISHED.map(|(code, ..)| code));
-    assert_eq!((Code::from_number(0), Code::from_number(14)), (None, None));
+    assert_eq!((Code::from_number(0), Code::from_number(15)), (None, None));
 }
 
 #[test]
@@ -42,17 +43,48 @@ fn context_is_told_from_the_inside_out() {
 
 #[test]
 fn io_errors_keep_their_kind_and_their_source() {
-    for (kind, code) in [
-        (io::ErrorKind::NotFound, Code::NotFound),
-        (io::ErrorKind::OutOfMemory, Code::OutOfMemory),
-        (io::ErrorKind::PermissionDenied, Code::Io),
-        (io::ErrorKind::UnexpectedEof, Code::Io),
+    for (kind, code, what) in [
+        (io::ErrorKind::NotFound, Code::NotFound, "not found"),
+        (io::ErrorKind::OutOfMemory, Code::OutOfMemory, "out of memory"),
+        (io::ErrorKind::PermissionDenied, Code::Io, "I/O failed"),
+        (io::ErrorKind::UnexpectedEof, Code::Io, "I/O failed"),
     ] {
         let error = Error::io("model.onnx", io::Error::new(kind, "the disk said so"));
-        assert_eq!((error.code(), error.to_string()), (code, "model.onnx: the disk said so".into()));
+        assert_eq!((error.code(), error.to_string()), (code, format!("model.onnx: {what}")));
+        assert_eq!(format!("{error:#}"), format!("model.onnx: {what}: the disk said so"));
         let source = error.source().and_then(|s| s.downcast_ref::<io::Error>());
         assert_eq!(source.map(io::Error::kind), Some(kind));
     }
+}
+
+#[test]
+fn the_chain_is_said_once() {
+    #[derive(Debug)]
+    struct Wordy(io::Error);
+    impl std::fmt::Display for Wordy {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "line 3: {}", self.0)
+        }
+    }
+    impl std::error::Error for Wordy {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let inner = Error::corrupt("no table").because(Wordy(io::Error::other("too short"))).during("reading");
+    let outer = Error::invalid("no model").because(inner).during("opening");
+    assert_eq!(outer.to_string(), "no model (while opening)");
+    assert_eq!(format!("{outer:#}"), "no model (while opening): no table (while reading): line 3: too short");
+}
+
+#[test]
+fn a_copy_has_code_context_and_source() {
+    let error = Error::io("model.onnx", io::Error::other("the disk said so")).during("opening");
+    let copy = error.clone();
+    assert_eq!((copy.code(), format!("{copy:#}")), (error.code(), format!("{error:#}")));
+    assert!(copy.source().is_some_and(|source| source.is::<io::Error>()));
+    let recoded = error.with_code(Code::Busy);
+    assert_eq!((recoded.code(), recoded.to_string()), (Code::Busy, copy.to_string()));
 }
 
 #[test]

@@ -20,13 +20,13 @@ impl Packed {
     pub(crate) fn arena(&self, call: &Call) -> Result<Bytes> {
         let len = usize::try_from(self.arena_len).map_err(|_| Error::corrupt("packed model: its size overflows"))?;
         let mut arena = Bytes::zeroed(len)?;
-        let room = arena.get_mut().ok_or_else(|| Error::backend("a fresh allocation is shared"))?;
+        let room = arena.get_mut().ok_or_else(|| Error::internal("a fresh allocation is shared"))?;
         for (begin, piece) in &self.pieces {
             call.check()?;
             // Both are at most `len`.
             let (start, len) = (*begin as usize, piece.len as usize);
             let room = room.get_mut(start..start + len);
-            self.fill(*begin, room.ok_or_else(|| Error::backend("a tensor exceeds the arena"))?)?;
+            self.fill(*begin, room.ok_or_else(|| Error::internal("a tensor exceeds the arena"))?)?;
         }
         Ok(arena)
     }

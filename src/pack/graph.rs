@@ -10,7 +10,7 @@ use crate::digest::Digest;
 use crate::kernel::Format;
 use crate::onnx::{BLOCKS_ENTRY, Edit, FLOAT, FLOAT16, NewNode, external_tensor, inline_tensor, unique};
 use crate::weights::WeightFile;
-use crate::{Error, Result};
+use crate::{Digest, Error, Result};
 
 /// Since this operator set `Cast` names its type by number.
 const NUMBERED_CAST: i64 = 6;

@@ -2,7 +2,7 @@
 //!
 //! Enters: a graph that [`pack`](super::pack) wrote, and its weight file. Leaves: a graph for one runtime, and the bytes
 //! of its tensors: the map itself for f16, and for blocks an arena in which quants and scales lie as the runtime's
-//! operators want them. May import: engine, kernel, tensor, weights.
+//! operators want them. May import: digest, engine, kernel, tensor, weights.
 //!
 //! Why the arena is made although the file is mapped: a block of GGUF has its scale, in f16, before its quants, and
 //! `MatMulNBits` reads all quants of a matrix, and all scales in f32, as two tensors. Two such tensors in the file would

@@ -150,7 +150,7 @@ fn mapped(file: &File, start: u64, len: usize) -> Result<Bytes> {
 
 fn read(file: &File, start: u64, len: usize) -> Result<Bytes> {
     let mut bytes = Bytes::zeroed(len)?;
-    let into = bytes.get_mut().ok_or_else(|| Error::backend("a fresh allocation is shared"))?;
+    let into = bytes.get_mut().ok_or_else(|| Error::internal("a fresh allocation is shared"))?;
     read_at(file, start, into).map_err(|e| Error::io("reading the model file", e))?;
     Ok(bytes)
 }

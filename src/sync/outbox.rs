@@ -350,7 +350,7 @@ impl Outbox {
         if position != Position::default()
             && let Err(e) = self.telemetry.ack(position)
         {
-            tracing::debug!("records of the log stay until the next batch: {e}");
+            tracing::debug!("records of the log stay until the next batch: {e:#}");
         }
     }
 

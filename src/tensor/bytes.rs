@@ -1,4 +1,4 @@
-//! Who owns a tensor's bytes.
+//! Bytes of a tensor, and who owns them.
 //!
 //! One representation for three owners, so that inputs and outputs cross runtimes without a copy:
 //! a 64-byte aligned allocation of ours, a shared Rust value (`Vec`, `Arc`, a memory map), or
@@ -34,7 +34,10 @@ impl Bytes {
     /// The alignment of memory that Selvedge allocates for tensors.
     pub const ALIGN: usize = 64;
 
-    /// `len` zeroed bytes, 64-byte aligned. Fails with `OutOfMemory` instead of aborting.
+    /// `len` zeroed bytes, 64-byte aligned.
+    ///
+    /// # Errors
+    /// `OutOfMemory`; it does not abort.
     pub fn zeroed(len: usize) -> Result<Self> {
         let owner = Allocation::zeroed(len)?;
         Ok(Self { ptr: owner.ptr, len, owner: Arc::new(owner), aligned: true })

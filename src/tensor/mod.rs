@@ -1,4 +1,4 @@
-//! The only data shape that crosses rooms: row-major, little-endian tensors.
+//! Tensors, row-major and little-endian: the only data shape that crosses rooms.
 //!
 //! Enters: vectors, slices, foreign memory. Leaves: [`Tensor`], [`TensorView`]. May import: error.
 
@@ -99,12 +99,18 @@ impl Tensor {
         &self.shape
     }
 
-    /// A borrowed view; fails for strings.
+    /// A borrowed view.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for strings.
     pub fn view(&self) -> Result<TensorView<'_>> {
         TensorView::from_bytes(self.dtype, &self.shape, self.bytes()?)
     }
 
-    /// The raw bytes; fails for strings.
+    /// The raw bytes.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for strings.
     pub fn bytes(&self) -> Result<&[u8]> {
         match &self.data {
             Data::Bytes(bytes) => Ok(bytes.as_slice()),
@@ -112,7 +118,10 @@ impl Tensor {
         }
     }
 
-    /// The bytes for writing, copied first if they are shared or not ours; fails for strings.
+    /// The bytes for writing, copied first if they are shared or not ours.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for strings, `OutOfMemory` without room for the copy.
     pub fn bytes_mut(&mut self) -> Result<&mut [u8]> {
         let Data::Bytes(bytes) = &mut self.data else {
             return Err(Error::invalid("tensor bytes: expected a numeric dtype, got string"));
@@ -120,10 +129,13 @@ impl Tensor {
         if bytes.get_mut().is_none() {
             *bytes = Bytes::copy_from(bytes.as_slice())?;
         }
-        bytes.get_mut().ok_or_else(|| Error::backend("a fresh copy of a tensor is shared"))
+        bytes.get_mut().ok_or_else(|| Error::internal("a fresh copy of a tensor is shared"))
     }
 
-    /// The elements; fails if `T` is not the dtype or foreign bytes are not aligned for `T`.
+    /// The elements.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if `T` is not the dtype or foreign bytes are not aligned for `T`.
     pub fn as_slice<T: Element>(&self) -> Result<&[T]> {
         if T::DTYPE != self.dtype {
             return Err(Error::invalid(format!("tensor elements: expected {}, got {}", T::DTYPE, self.dtype)));
@@ -131,7 +143,10 @@ impl Tensor {
         cast(self.bytes()?)
     }
 
-    /// The strings; fails for numeric dtypes.
+    /// The strings.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for numeric dtypes.
     pub fn as_strings(&self) -> Result<&[String]> {
         match &self.data {
             Data::Strings(strings) => Ok(strings),
@@ -139,7 +154,10 @@ impl Tensor {
         }
     }
 
-    /// The same elements under other dimensions; fails if the count differs.
+    /// The same elements under other dimensions.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the count differs.
     pub fn reshape(self, dims: &[usize]) -> Result<Self> {
         let shape = Shape::new(dims)?;
         if shape.elements() != self.shape.elements() {

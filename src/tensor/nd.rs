@@ -29,9 +29,12 @@ impl Tensor {
         Self::new(&dims, elements)
     }
 
-    /// Borrows the elements as an array; fails if `T` is not the dtype.
+    /// Borrows the elements as an array.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if `T` is not the dtype.
     pub fn to_ndarray<T: Element>(&self) -> Result<ArrayViewD<'_, T>> {
         ArrayViewD::from_shape(IxDyn(self.shape()), self.as_slice()?)
-            .map_err(|e| Error::invalid(format!("tensor {} as an array: {e}", self.shape())).because(e))
+            .map_err(|e| Error::invalid(format!("tensor {}: no array can view it", self.shape())).because(e))
     }
 }

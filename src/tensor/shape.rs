@@ -1,4 +1,4 @@
-//! Checked dimensions.
+//! Shapes: checked dimensions.
 
 use std::fmt;
 use std::ops::Deref;

@@ -1,4 +1,4 @@
-//! Borrowed tensors.
+//! Views: borrowed tensors.
 
 use super::{DType, Element, Shape, Tensor, cast};
 use crate::{Error, Result};
@@ -47,7 +47,10 @@ impl<'a> TensorView<'a> {
         self.bytes
     }
 
-    /// The elements; fails if `T` is not the dtype or the bytes are not aligned for `T`.
+    /// The elements.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if `T` is not the dtype or the bytes are not aligned for `T`.
     pub fn as_slice<T: Element>(&self) -> Result<&'a [T]> {
         if T::DTYPE != self.dtype {
             return Err(Error::invalid(format!("tensor elements: expected {}, got {}", T::DTYPE, self.dtype)));

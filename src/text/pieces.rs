@@ -1,4 +1,4 @@
-//! From tokens to pieces: whole characters, and never a part of a stop text.
+//! Pieces of an answer, from its tokens: whole characters, and never a part of a stop text.
 
 use std::collections::VecDeque;
 

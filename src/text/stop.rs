@@ -1,4 +1,4 @@
-//! Stop texts in a stream of text.
+//! Stop texts, found in a stream of text.
 
 /// Finds the first of several texts in a stream that comes in parts.
 ///

@@ -1,4 +1,4 @@
-//! The chat template that comes with a model.
+//! Chat templates, which come with a model.
 //!
 //! Templates are programs of a stranger, so they run on a budget: fuel for work and memory, a limit of nesting, of
 //! source and of output. They see what Hugging Face's `apply_chat_template` shows them.
@@ -10,9 +10,9 @@ use std::io;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, ErrorKind, Value, context};
 
-use super::clock::strftime_now;
 use super::json::tojson;
-use super::shield::{Segment, Shield};
+use super::special_tokens::{Segment, SpecialTokens};
+use super::strftime::strftime_now;
 use crate::engine::Message;
 use crate::{Error, Result};
 
@@ -29,14 +29,15 @@ pub(crate) struct Template {
     environment: Environment<'static>,
     bos: String,
     eos: String,
-    shield: Shield,
+    special_tokens: SpecialTokens,
 }
 
 impl Template {
     /// Compiles `source`. `bos` and `eos` are the texts of those tokens, empty if there are none; `special` the texts
     /// of all tokens that must not come from a message.
     ///
-    /// Errors: `Unsupported` for a template that is too long or uses what is not there.
+    /// # Errors
+    /// `Unsupported` for a template that is too long or uses what is not there.
     pub(crate) fn new(
         source: &str,
         bos: impl Into<String>,
@@ -60,15 +61,15 @@ impl Template {
         environment.add_function("raise_exception", refuse);
         environment.add_function("strftime_now", |format: &str| strftime_now(format));
         environment.add_template_owned(NAME, without_generation_marks(source)).map_err(failed)?;
-        Ok(Self { environment, bos: bos.into(), eos: eos.into(), shield: Shield::new(special) })
+        Ok(Self { environment, bos: bos.into(), eos: eos.into(), special_tokens: SpecialTokens::new(special) })
     }
 
     /// The conversation as a prompt that the model's answer follows.
     ///
-    /// Errors: `InvalidArgument` if the template refuses the conversation, `Unsupported` if it fails or exceeds its
-    /// budget.
+    /// # Errors
+    /// `InvalidArgument` if the template refuses the conversation, `Unsupported` if it fails or exceeds its budget.
     pub(crate) fn render(&self, messages: &[Message]) -> Result<Vec<Segment>> {
-        self.shield.render(messages, |messages| self.text(messages))
+        self.special_tokens.render(messages, |messages| self.text(messages))
     }
 
     fn text(&self, messages: &[Message]) -> Result<String> {
@@ -85,7 +86,7 @@ impl Template {
         // A template may repeat a message, but not without end.
         let mut output = Bounded { bytes: Vec::new(), most: contents.saturating_mul(4).saturating_add(1 << 20) };
         template.render_captured_to(values, &mut output).map_err(failed)?;
-        String::from_utf8(output.bytes).map_err(|e| Error::backend(format!("chat template: {e}")).because(e))
+        String::from_utf8(output.bytes).map_err(|e| Error::backend("chat template: its output is not UTF-8").because(e))
     }
 }
 
@@ -124,7 +125,7 @@ fn failed(error: minijinja::Error) -> Error {
         ErrorKind::WriteFailure => " (its output exceeds the length allowed)",
         _ => "",
     };
-    Error::unsupported(format!("chat: the model's template cannot be rendered{budget}: {error}")).because(error)
+    Error::unsupported(format!("chat: the model's template cannot be rendered{budget}")).because(error)
 }
 
 /// An output that refuses to grow past `most`.

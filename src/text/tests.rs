@@ -1,6 +1,6 @@
-use super::clock::strftime;
 use super::pieces::Pushed;
 use super::stop::{Passed, Stop};
+use super::strftime::strftime;
 use super::utf8::Utf8;
 use super::*;
 use crate::engine::{Message, Piece, Role, Sampling, TokenInfo};

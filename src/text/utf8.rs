@@ -1,4 +1,4 @@
-//! Whole characters from the bytes of tokens.
+//! UTF-8: whole characters from the bytes of tokens.
 
 /// Collects bytes and lets go of them as text, once the characters are whole.
 ///

@@ -184,6 +184,7 @@ fn codes() -> Vec<Code> {
         Code::ContextFull,
         Code::MissingRuntime,
         Code::BadHandle,
+        Code::Internal,
         Code::Panic,
     ];
     assert_eq!(declared, known.len(), "the error room has a code that this test, and perhaps the header, has not");

@@ -231,7 +231,7 @@ impl Fake {
     fn compute(&self, admitted: Admitted) -> Result<Vec<(String, Tensor)>> {
         let (name, ports) = (&self.spec.provenance.model, &self.spec.outputs);
         let Serves::Tensors(f) = &self.serves else {
-            return Err(Error::backend(format!("the fake '{name}' has no function")));
+            return Err(Error::internal(format!("the fake '{name}' has no function")));
         };
         let outputs = f(&admitted.inputs)?;
         if outputs.len() != ports.len() {

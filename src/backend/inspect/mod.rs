@@ -153,7 +153,7 @@ fn look(model: &OpenedFile, options: &Options) -> Result<Inspection> {
         // A part of a split file is worth a look, too; an index alone lists nothing.
         Err(e) if e.code() == Code::NotFound => match WeightFile::of_bytes(model.bytes.clone()) {
             Ok(file) => (file, Some(e)),
-            Err(_) => return Err(Error::corrupt(e.message().to_owned()).because(e)),
+            Err(_) => return Err(e.with_code(Code::Corrupt)),
         },
         // Without a path nobody can look for the rest.
         Err(e) if e.code() == Code::Unsupported && model.folder.is_none() => {
@@ -187,9 +187,9 @@ fn judged(mut told: Inspection) -> Inspection {
     for (backend, estimate) in &told.backends {
         match estimate {
             Err(e) if e.code() == Code::Corrupt => {
-                told.flaw.get_or_insert_with(|| Error::corrupt(e.to_string()));
+                told.flaw.get_or_insert_with(|| e.clone());
             }
-            Err(e) => told.warnings.push(format!("{} would not open it: {e}", backend.name())),
+            Err(e) => told.warnings.push(format!("{} would not open it: {e:#}", backend.name())),
             Ok(_) => {}
         }
     }

@@ -65,7 +65,7 @@ pub(super) fn open(source: OpenedFile, options: &Options) -> Result<Arc<dyn Engi
     check::admit(&file, options.digest.is_some())?;
     let header = check::read(&file)?;
     let metadata = metadata_of(&file);
-    let [first, further @ ..] = &*parts else { return Err(Error::backend("a model without a file")) };
+    let [first, further @ ..] = &*parts else { return Err(Error::internal("a model without a file")) };
     let start = first.file.as_ref().map_or(0, |(_, start)| *start);
     let aligned = |tensor: TensorEntry<'_>| (start + tensor.place().start).is_multiple_of(MAP_ALIGNMENT);
     let in_place = file.tensors().all(aligned);
@@ -139,7 +139,7 @@ fn plan_of(header: &Header, options: &Options) -> Result<Plan> {
         value => Ok(value),
     };
     let cores = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
-    let threads = within("threads", options.threads, 1, MAX_THREADS)?.unwrap_or(cores.min(MAX_THREADS_BY_DEFAULT));
+    let threads = options.threads_within(MAX_THREADS)?.unwrap_or(cores.min(MAX_THREADS_BY_DEFAULT));
     let parallel = within("parallel", options.parallel, 1, MAX_PARALLEL)?.unwrap_or(Options::DEFAULT_PARALLEL);
     // Beyond what it was trained for a model writes nonsense, and an encoder has no positions there.
     let most = header.context.min(MAX_CONTEXT);
@@ -180,7 +180,7 @@ fn load(mut parts: Vec<OpenedFile>, options: &Options, in_place: bool) -> Result
         let files = parts.into_iter().filter_map(|part| part.file.map(|(file, _)| file)).collect();
         return Model::load(&Input::Parts(Parts::new(files)?), mapped, &mut go_on);
     }
-    let Some(source) = parts.pop() else { return Err(Error::backend("a model without a file")) };
+    let Some(source) = parts.pop() else { return Err(Error::internal("a model without a file")) };
     match &source.file {
         Some((file, start)) => {
             let stream = Stream::of_file(file, *start)?;

@@ -23,8 +23,7 @@ use super::budget::check_memory;
 use super::model::OnnxModel;
 use super::options::{Backend, OpenProgress, Options};
 use crate::engine::{
-    Abilities, Admitted, Answer, Call, Engine, Finish, MemoryEstimate, Port, Provenance, Request, Run, Spec, Step,
-    Usage,
+    Abilities, Admitted, Call, Engine, MemoryEstimate, Port, Provenance, Request, Run, Spec, Usage, once,
 };
 use crate::onnx::{Declared, External};
 use crate::pack;
@@ -96,41 +95,19 @@ impl Engine for Onnx {
             return Err(Error::unsupported("backend onnx: expected a tensor request"));
         };
         let Admitted { inputs, outputs, .. } = self.spec.admit(request)?;
-        let names = outputs.iter().map(|i| self.spec.outputs[*i].name.clone()).collect();
-        let work = Some(Work { inputs, outputs, names });
-        Ok(Box::new(TensorRun { session: self.session.clone(), provenance: self.spec.provenance.clone(), call, work }))
-    }
-}
-
-struct TensorRun {
-    session: Arc<Session>,
-    provenance: Arc<Provenance>,
-    call: Call,
-    /// Taken by the one step.
-    work: Option<Work>,
-}
-
-struct Work {
-    inputs: Vec<Option<crate::Tensor>>,
-    outputs: Vec<usize>,
-    names: Vec<String>,
-}
-
-impl Run for TensorRun {
-    fn step(&mut self) -> Result<Step> {
-        let work = self.work.take().ok_or_else(|| Error::invalid("the run has ended"))?;
-        self.call.check()?;
-        let interrupt = Interrupt::watch(self.session.runtime(), &self.call)?;
-        let terms = interrupt.as_ref().map(Interrupt::terms);
-        let ran = self.session.run(work.inputs, &work.outputs, terms).map_err(|e| match &interrupt {
-            Some(interrupt) => interrupt.cause(e),
-            None => e,
-        })?;
-        let usage = Usage { prepare: ran.prepare, compute: ran.compute, ..Usage::default() };
-        let mut answer = Answer::new(Finish::Complete, usage, self.provenance.clone());
-        answer.outputs = work.names.into_iter().zip(ran.outputs).collect();
-        answer.id = self.call.id;
-        Ok(Step::Done(answer))
+        let names: Vec<String> = outputs.iter().map(|i| self.spec.outputs[*i].name.clone()).collect();
+        let session = self.session.clone();
+        let work = move |call: &Call| {
+            let interrupt = Interrupt::watch(session.runtime(), call)?;
+            let terms = interrupt.as_ref().map(Interrupt::terms);
+            let ran = session.run(inputs, &outputs, terms).map_err(|e| match &interrupt {
+                Some(interrupt) => interrupt.cause(e),
+                None => e,
+            })?;
+            let usage = Usage { prepare: ran.prepare, compute: ran.compute, ..Usage::default() };
+            Ok((names.into_iter().zip(ran.outputs).collect(), usage))
+        };
+        Ok(once(self.spec.provenance.clone(), call, work))
     }
 }
 
@@ -174,11 +151,8 @@ fn is_aligned(tensor: &External, files: &BTreeMap<String, Bytes>) -> bool {
 }
 
 fn threads(options: &Options) -> Result<Option<i32>> {
-    let of = |n: u32| i32::try_from(n).ok().filter(|n| *n > 0);
-    options
-        .threads
-        .map(|n| of(n).ok_or_else(|| Error::invalid(format!("threads: expected 1 to {}, got {n}", i32::MAX))))
-        .transpose()
+    let threads = options.threads_within(i32::MAX as u32)?;
+    Ok(threads.map(|n| n as i32))
 }
 
 fn names(ports: &[Port]) -> Result<Vec<CString>> {

@@ -58,7 +58,7 @@ impl Runtime {
                 return Ok(RUNTIME.get_or_init(|| runtime));
             }
         }
-        let runtime = RUNTIME.get().ok_or_else(|| Error::backend("ONNX Runtime was not kept"))?;
+        let runtime = RUNTIME.get().ok_or_else(|| Error::internal("ONNX Runtime was not kept"))?;
         runtime.expect(option)?;
         Ok(runtime)
     }

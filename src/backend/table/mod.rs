@@ -89,15 +89,12 @@ fn estimate(rows: &Rows, tokenizer: &Json) -> MemoryEstimate {
 
 /// Threads of its own, if more than one is asked for.
 fn pool(options: &Options) -> Result<Option<rayon::ThreadPool>> {
-    match options.threads {
+    match options.threads_within(MOST_THREADS)? {
         None | Some(1) => Ok(None),
-        Some(n) if n == 0 || n > MOST_THREADS => {
-            Err(Error::invalid(format!("threads: expected 1 to {MOST_THREADS}, got {n}")))
-        }
         Some(n) => {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(n as usize);
             let pool = pool.thread_name(|i| format!("selvedge-table-{i}")).build();
-            pool.map(Some).map_err(|e| Error::backend(format!("starting {n} threads: {e}")).because(e))
+            pool.map(Some).map_err(|e| Error::backend(format!("no {n} threads to compute on")).because(e))
         }
     }
 }

@@ -70,7 +70,7 @@ impl Rows {
         let Some(table) = TABLES.iter().find_map(|name| file.get(name)) else { return Err(not_static(file)) };
         let table = Table::new(&table).map_err(|e| match e.code() {
             // The file's fault, not the caller's.
-            Code::InvalidArgument => Error::corrupt(e.message().to_owned()).because(e),
+            Code::InvalidArgument => e.with_code(Code::Corrupt),
             _ => e,
         })?;
         let weights = file.get(WEIGHTS).map(|tensor| numbers(&tensor)).transpose()?;

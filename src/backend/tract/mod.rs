@@ -34,7 +34,9 @@ use self::plan_cache::PlanCache;
 use super::budget::{check_memory, machine_memory};
 use super::model::OnnxModel;
 use super::options::{OpenProgress, Options};
-use crate::engine::{Abilities, Call, Dim, Engine, Kind, MemoryEstimate, Port, Provenance, Request, Run, Spec, Trim};
+use crate::engine::{
+    Abilities, Call, Dim, Engine, Kind, MemoryEstimate, Port, Provenance, Request, Run, Spec, Trim, once,
+};
 use crate::onnx::{Declared, External};
 use crate::pack::{self, Packed};
 use crate::{Code, Error, Result};
@@ -82,7 +84,7 @@ fn load(model: &OnnxModel, options: &Options, native_half: bool) -> Result<Model
     let planner = Planner {
         file: OnnxFile { bytes: graph, external, packed, native_half },
         inputs: spec.inputs.clone(),
-        executor: executor(options.threads)?,
+        executor: executor(options.threads_within(MOST_THREADS)?)?,
         largest: options.memory_limit.or_else(machine_memory).unwrap_or(16 << 30),
     };
     let plans = PlanCache::new(planner, declared.operators.contains("If"));
@@ -127,7 +129,8 @@ impl Engine for Tract {
             Request::Embed(_) => return Err(Error::unsupported("an ONNX model under tract does not embed text")),
         };
         let admitted = self.0.spec.admit(request)?;
-        Ok(Box::new(run::TensorRun { model: self.0.clone(), admitted: Some(admitted), call }))
+        let model = self.0.clone();
+        Ok(once(self.0.spec.provenance.clone(), call, move |call| run::compute(&model, admitted, call)))
     }
 
     fn trim(&self, level: Trim) -> Result<u64> {
@@ -158,9 +161,6 @@ fn port_bytes(port: &Port) -> u64 {
 fn executor(threads: Option<u32>) -> Result<Executor> {
     match threads {
         None | Some(1) => Ok(Executor::SingleThread),
-        Some(n) if n == 0 || n > MOST_THREADS => {
-            Err(Error::invalid(format!("threads: expected 1 to {MOST_THREADS}, got {n}")))
-        }
         Some(n) => contain::contained(|| Ok(Executor::multithread_with_name(n as usize, "selvedge-tract")))
             .map_err(|fault| fault.into_error(Code::Backend, "starting its threads")),
     }

@@ -240,7 +240,7 @@ impl Plan {
     pub(super) fn feed(&self, inputs: &[Option<Tensor>]) -> Result<TVec<TValue>> {
         let mut values = TVec::with_capacity(self.feeds.len());
         for &(i, to) in &self.feeds {
-            let input = inputs[i].as_ref().ok_or_else(|| Error::backend("a plan lacks an input"))?;
+            let input = inputs[i].as_ref().ok_or_else(|| Error::internal("a plan lacks an input"))?;
             values.push(lend(input, to)?.into_tvalue());
         }
         Ok(values)

@@ -165,7 +165,7 @@ impl PlanCache {
 
     fn make(&self, maker: &mut Maker, inputs: &[Option<Tensor>]) -> Result<Arc<Plan>> {
         let Maker { planner, not_symbolic, switched } = maker;
-        let planner = planner.as_ref().ok_or_else(|| Error::backend("a model of fixed shapes got others"))?;
+        let planner = planner.as_ref().ok_or_else(|| Error::internal("a model of fixed shapes got others"))?;
         let others = self.all();
         let exact = others.iter().filter(|plan| !plan.is_symbolic()).count();
         let own = if others.iter().any(|plan| plan.bytes > HEAVY) { 1 } else { OWN };
@@ -177,7 +177,7 @@ impl PlanCache {
         if exact >= own && !not_symbolic.contains(&pattern) {
             match symbolic() {
                 Ok(plan) => return Ok(self.add(plan)),
-                Err(e) => tracing::debug!("no plan for inputs of any shape: {e}"),
+                Err(e) => tracing::debug!("no plan for inputs of any shape: {e:#}"),
             }
             not_symbolic.push(pattern.clone());
         }
@@ -189,7 +189,7 @@ impl PlanCache {
                     switched.extend(values.into_iter().filter(|_| !known).cloned());
                     return Ok(self.add(plan));
                 }
-                Err(e) => tracing::debug!("no plan for these values of the switches: {e}"),
+                Err(e) => tracing::debug!("no plan for these values of the switches: {e:#}"),
             }
         }
         let first = match planner.plan(self.given(inputs, |_, _| false), &others) {

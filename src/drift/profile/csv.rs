@@ -31,9 +31,9 @@ impl Fit {
 fn csv_error(error: csv::Error) -> Error {
     match error.kind() {
         csv::ErrorKind::Io(io) if io.kind() != std::io::ErrorKind::InvalidData => {
-            Error::new(Code::Io, format!("csv: {error}")).because(error)
+            Error::new(Code::Io, "csv: I/O failed").because(error)
         }
-        _ => Error::corrupt(format!("csv: {error}")).because(error),
+        _ => Error::corrupt(format!("csv: {error}")),
     }
 }
 

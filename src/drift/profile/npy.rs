@@ -28,7 +28,7 @@ impl Fit {
 }
 
 fn npy<R: Read>(source: R) -> Result<NpyFile<R>> {
-    let file = NpyFile::new(source).map_err(|e| Error::corrupt(format!("npy: {e}")).because(e))?;
+    let file = NpyFile::new(source).map_err(|e| Error::corrupt(format!("npy: {e}")))?;
     if file.order() != Order::C && file.shape().len() > 1 {
         return Err(Error::unsupported("npy: expected C order, got Fortran order; np.ascontiguousarray makes it"));
     }
@@ -69,7 +69,7 @@ fn rows(
 ) -> Result<()> {
     let mut row = Vec::with_capacity(columns);
     for number in numbers {
-        row.push(number.map_err(|e| Error::corrupt(format!("npy: {e}")).because(e))?);
+        row.push(number.map_err(|e| Error::corrupt(format!("npy: {e}")))?);
         if row.len() == columns {
             if embeds {
                 sink(&Row::default().embedding(&row))?;

@@ -10,7 +10,7 @@ use super::learning::Learning;
 use super::outcome::Outcome;
 use super::sorting::Sorting;
 use crate::engine::{Answer, Engine, Provenance, Spec};
-use crate::layer::probe::{Decision, Feature, Probe, Rows, Sheet, finish_number};
+use crate::layer::probe::{Decision, Feature, Probe, Rows, Sheet};
 use crate::telemetry::{Inference, Telemetry};
 
 pub(super) struct Core {
@@ -89,7 +89,7 @@ impl Core {
     ) {
         let seen = &*self.seen;
         seen.missed_rows.fetch_add(sheet.missed, Ordering::Relaxed);
-        let finish = finish_number(&answer.finish);
+        let finish = answer.finish.number();
         let (mut bins, unseen) = ([0; Inference::MAX_BINS], Decision::default());
         for row in 0..sheet.rows().max(1) {
             let (values, decision) = if row < sheet.rows() { sheet.row(row) } else { (&[][..], &unseen) };

@@ -36,7 +36,7 @@ impl Learning {
             Ok(Some(profile)) => {
                 let _ = self.learned.set(Arc::new(profile));
             }
-            Err(e) => tracing::debug!("a row or a profile could not be learned: {e}"),
+            Err(e) => tracing::debug!("a row or a profile could not be learned: {e:#}"),
         }
     }
 

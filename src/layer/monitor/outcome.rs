@@ -10,10 +10,10 @@
 //! `further` marks the second and later rows of one answer: they bring bins and a class, while outcome, latency and
 //! tokens of the answer were told by its first row.
 
-use crate::Code;
 use crate::drift::{self, Health};
 use crate::layer::probe::Decision;
 use crate::telemetry::Window;
+use crate::{Code, Finish};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Outcome(pub(super) u16);
@@ -23,8 +23,6 @@ const REFUSED: u16 = 1 << 11;
 const CHECKED: u16 = 1 << 12;
 const VALID: u16 = 1 << 13;
 const FURTHER: u16 = 1 << 15;
-
-const LENGTH: u8 = 3;
 
 impl Outcome {
     pub(super) fn failed(code: Code) -> Self {
@@ -98,7 +96,7 @@ impl Outcome {
     }
 
     fn is_cut(self) -> bool {
-        self.is_answer() && (self.0 >> FINISH_SHIFT & 7) as u8 == LENGTH
+        self.is_answer() && (self.0 >> FINISH_SHIFT & 7) as u8 == Finish::Length.number()
     }
 
     fn is_refusal(self) -> bool {

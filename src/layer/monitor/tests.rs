@@ -6,14 +6,14 @@ use super::streams::{Stream, Streams};
 use crate::drift::{Detector, Fit, MISSING, Profile, Row, Source, Value};
 use crate::layer::probe::{Decision, Feature, code};
 use crate::telemetry::{Inference, Window};
-use crate::{Code, Digest};
+use crate::{Code, Digest, Finish};
 
 #[test]
 fn an_outcome_keeps_code_finish_and_marks() {
     assert_eq!(Outcome::answered(0, &Decision::default()).0, 0);
     let decision = Decision { refused: true, valid: Some(true), ..Decision::default() };
-    let outcome = Outcome::answered(3, &decision);
-    assert_eq!(outcome.0, 0b0011_1011_0000_0000);
+    let outcome = Outcome::answered(Finish::Length.number(), &decision);
+    assert_eq!(outcome.0, 0b0011_1100_0000_0000);
     let health = outcome.in_health(5);
     assert!(health.refusal && health.length_stop && !health.error && health.schema_valid == Some(true));
     assert!(outcome.further().is_further() && !outcome.is_further() && outcome.is_answer());
@@ -32,7 +32,7 @@ fn an_outcome_keeps_code_finish_and_marks() {
 #[test]
 fn health_is_read_back_from_a_sealed_window() {
     let mut window =
-        Window { outcomes: vec![(0, 7), (3 << 8, 2), (9, 1), (5, 4)], tokens_out: 11, ..Window::default() };
+        Window { outcomes: vec![(0, 7), (4 << 8, 2), (9, 1), (5, 4)], tokens_out: 11, ..Window::default() };
     (0..9).for_each(|_| window.latency.record(20_000));
     let health = Outcome::health_of(&window);
     assert_eq!((health.rows, health.errors, health.length_stops, health.tokens_out), (10, 1, 2, 11));

@@ -168,7 +168,7 @@ impl Watch {
                 Ok((judge, sorting)) => self.adopt(judge, sorting, telemetry),
                 Err(e) => {
                     self.useless = true;
-                    tracing::warn!("model '{}': the learned profile is of no use: {e}", self.model.name);
+                    tracing::warn!("model '{}': the learned profile is of no use: {e:#}", self.model.name);
                 }
             }
         }
@@ -228,7 +228,7 @@ impl Watch {
 
     fn summarize(&mut self, window: Window, counts: Option<Counts>, health: Health, shifts: Vec<Shift>) -> Summary {
         let verdict = self.judge.as_mut().zip(counts).and_then(|(judge, counts)| {
-            judge.judge(&counts).inspect_err(|e| tracing::warn!("a window could not be judged: {e}")).ok()
+            judge.judge(&counts).inspect_err(|e| tracing::warn!("a window could not be judged: {e:#}")).ok()
         });
         let breaches = health.breaches(&self.settings.slo);
         Summary { window, verdict, health, breaches, shifts }
@@ -314,5 +314,5 @@ fn judge(sorting: &Sorting, settings: &Settings) -> Result<Judge> {
 
 /// What cannot be sealed is counted by the telemetry itself.
 fn seal(telemetry: &Telemetry, record: &Record) -> Option<Position> {
-    telemetry.seal(record).inspect_err(|e| tracing::debug!("a record was not sealed: {e}")).ok()
+    telemetry.seal(record).inspect_err(|e| tracing::debug!("a record was not sealed: {e:#}")).ok()
 }

@@ -26,7 +26,6 @@ pub use rows::{Decision, Rows};
 pub use tokens::Tokens;
 
 pub(super) use rows::Sheet;
-pub(super) use tokens::finish_number;
 
 use crate::drift::Source;
 use crate::engine::{Answer, Request};

@@ -2,7 +2,7 @@
 
 use super::{Decision, Feature, Probe, Rows};
 use crate::drift::Source;
-use crate::engine::{Answer, Finish, Request};
+use crate::engine::{Answer, Request};
 
 /// Lengths, log-probabilities and stop reason of a generated text; one row per answer.
 ///
@@ -10,7 +10,7 @@ use crate::engine::{Answer, Finish, Request};
 /// |---|---|
 /// | `prompt_tokens`, `answer_tokens` | tokens |
 /// | `mean_logprob`, `least_logprob` | natural logarithm; missing unless the request asks for [`logprobs`](crate::Generate::logprobs) |
-/// | `finish` | a category: 0 complete, 1 end of text, 2 stop text, 3 length, 4 context full |
+/// | `finish` | a category, by [`Finish::number`](crate::Finish::number): 1 complete, 2 end of text, 3 stop text, 4 length, 5 context full |
 ///
 /// The confidence of the answer is the geometric mean of its tokens' probabilities. The text itself is not read.
 ///
@@ -41,7 +41,7 @@ impl Probe for Tokens {
         }
         let mean = if known > 0 { (sum / f64::from(known)) as f32 } else { f32::NAN };
         let least = if known > 0 { least } else { f32::NAN };
-        let finish = f32::from(finish_number(&answer.finish));
+        let finish = f32::from(answer.finish.number());
         let lengths = [answer.usage.input_tokens, answer.usage.output_tokens].map(|n| n as f32);
         if let Some([a, b, c, d, e]) = rows.row(0) {
             (*a, *b, *c, *d, *e) = (lengths[0], lengths[1], mean, least, finish);
@@ -49,16 +49,5 @@ impl Probe for Tokens {
         if known > 0 {
             rows.decided(0, Decision { confidence: mean.exp(), ..Decision::default() });
         }
-    }
-}
-
-/// The number of a finish reason; never changed and never reused.
-pub(in crate::layer) fn finish_number(finish: &Finish) -> u8 {
-    match finish {
-        Finish::Complete => 0,
-        Finish::EndOfText => 1,
-        Finish::Stop(_) => 2,
-        Finish::Length => 3,
-        Finish::ContextFull => 4,
     }
 }

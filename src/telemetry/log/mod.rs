@@ -429,7 +429,7 @@ impl Log {
 
     fn troubled(&mut self, doing: &'static str, e: io::Error) -> Error {
         self.trouble = Some(format!("{doing}: {e}"));
-        Error::new(Code::Io, format!("telemetry log: {e}")).because(e).during(doing)
+        Error::new(Code::Io, "telemetry log: I/O failed").because(e).during(doing)
     }
 
     fn most_file_bytes(&self) -> u64 {

@@ -277,7 +277,7 @@ impl Temporary {
         let file = File::options().write(true).create_new(true).open(&path).map_err(|e| {
             let exists = e.kind() == std::io::ErrorKind::AlreadyExists;
             let error = Error::io(path.display(), e);
-            if exists { Error::new(Code::Busy, error.to_string()) } else { error }
+            if exists { error.with_code(Code::Busy) } else { error }
         })?;
         Ok(Self { file, path, renamed: false })
     }

@@ -268,7 +268,7 @@ impl Batch {
             && self.sequences.iter().all(|&s| (0..shape.sequences as i32).contains(&s))
             && self.tokens.iter().all(|&t| usize::try_from(t).is_ok_and(|t| t < tokens))
             && self.positions.iter().all(|&p| p >= 0);
-        if fits { Ok(()) } else { Err(Error::backend("a batch that does not fit its context")) }
+        if fits { Ok(()) } else { Err(Error::internal("a batch that does not fit its context")) }
     }
 
     fn native(&mut self) -> sys::llama_batch {

@@ -46,7 +46,7 @@ impl Parts {
                     files.len()
                 )));
             }
-            paths.push(CString::new(path).map_err(|e| Error::backend(e.to_string()))?);
+            paths.push(CString::new(path).map_err(|e| Error::internal(e.to_string()))?);
         }
         Ok(Self { paths, files })
     }

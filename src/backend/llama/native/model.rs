@@ -113,7 +113,9 @@ impl Model {
         let mut tokens: Vec<Token> = Vec::new();
         let mut room = text.len() / 3 + 16;
         for _ in 0..2 {
-            tokens.try_reserve_exact(room).map_err(|e| Error::new(Code::OutOfMemory, e.to_string()))?;
+            tokens
+                .try_reserve_exact(room)
+                .map_err(|e| Error::new(Code::OutOfMemory, "no memory for the tokens of a text").because(e))?;
             // SAFETY: the text is readable for `len` bytes, and the tokens writable for `capacity` elements.
             let count = unsafe {
                 let capacity = i32::try_from(tokens.capacity()).unwrap_or(i32::MAX);

@@ -117,7 +117,7 @@ impl Embedder {
         let begin = Instant::now();
         let (count, tokens) = job.next();
         self.prepare(tokens)?;
-        let Some((context, _)) = &mut self.context else { return Err(Error::backend("no context to embed with")) };
+        let Some((context, _)) = &mut self.context else { return Err(Error::internal("no context to embed with")) };
         self.batch.clear();
         for (sequence, text) in (0..).zip(&job.texts[job.done..job.done + count]) {
             for (position, &token) in text.iter().enumerate() {

@@ -50,7 +50,7 @@ pub(in crate::backend::llama) fn start(model: Arc<Model>, plan: Plan) -> Result<
     let thread = std::thread::Builder::new()
         .name("selvedge-llama".into())
         .spawn(work)
-        .map_err(|e| Error::backend(format!("no thread to compute on: {e}")).because(e))?;
+        .map_err(|e| Error::backend("no thread to compute on").because(e))?;
     let queue = Queue::new(commands, stop, thread);
     is_ready.recv().map_err(|_| Error::new(Code::Panic, "the thread that computes for a model panicked"))??;
     Ok(queue)

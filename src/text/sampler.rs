@@ -1,4 +1,4 @@
-//! The choice of the next token from its logits.
+//! Sampling: the choice of the next token from the logits.
 //!
 //! Written here and not left to a runtime: it is the same for every runtime that gives logits, draws the same on
 //! every platform, and has no undefined corner: logits of a hostile model may hold anything.
@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use crate::engine::Sampling;
 use crate::{Error, Result};
 
-/// Chooses tokens for one answer.
+/// The sampler of one answer: chooses its tokens.
 #[derive(Debug)]
 pub(crate) struct Sampler {
     sampling: Sampling,

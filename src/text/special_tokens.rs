@@ -1,4 +1,4 @@
-//! What a person writes must not become a special token.
+//! Special tokens in chats: what a person writes must not become one.
 //!
 //! A chat template writes special tokens as text (`<|im_end|>`), and so may a person. After rendering, the two look
 //! alike. Therefore the conversation is rendered a second time with every character of the contents that could begin
@@ -20,14 +20,14 @@ pub(crate) struct Segment {
     pub(crate) special: bool,
 }
 
-/// Knows the special tokens of a vocabulary.
+/// The special tokens of a vocabulary.
 #[derive(Debug, Default)]
-pub(super) struct Shield {
+pub(super) struct SpecialTokens {
     /// The texts by their first character, longest first.
     texts: HashMap<char, Vec<String>>,
 }
 
-impl Shield {
+impl SpecialTokens {
     pub(super) fn new(special: impl IntoIterator<Item = String>) -> Self {
         let mut texts: HashMap<char, Vec<String>> = HashMap::new();
         for text in special {
