@@ -1,7 +1,7 @@
 //! The layers of GPTQ and AWQ checkpoints: several tensors of a file that are one matrix.
 
 use super::{TensorEntry, TensorType, WeightFile};
-use crate::kernel::groups::{Awq, Gptq, ZeroPoints};
+use crate::kernel::gptq::{Awq, Gptq, ZeroPoints};
 use crate::{Error, Result};
 
 /// Weights in a word of 32 bits.
@@ -17,7 +17,7 @@ impl WeightFile {
     /// layer of 4 bits.
     ///
     /// ```no_run
-    /// use selvedge::kernel::groups::ZeroPoints;
+    /// use selvedge::kernel::gptq::ZeroPoints;
     /// use selvedge::{Map, weights::WeightFile};
     /// let file = WeightFile::open("model.safetensors", Map::Mapped)?;
     /// let layer = file.gptq("model.layers.0.self_attn.q_proj", ZeroPoints::LessOne)?;

@@ -9,6 +9,7 @@
 
 mod file;
 mod gguf;
+#[cfg(any(test, feature = "experimental"))]
 mod layers;
 mod metadata;
 mod opened;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::TensorType;
-use crate::kernel::{self, Format, Tiles};
+use crate::kernel::{self, BlockFormat};
 use crate::tensor::{Bytes, DType, Shape, TensorView};
 use crate::{Code, Error, Result};
 
@@ -71,7 +71,7 @@ impl<'a> TensorEntry<'a> {
     }
 
     /// The format that kernels read, if they can.
-    pub fn format(&self) -> Option<Format> {
+    pub fn format(&self) -> Option<BlockFormat> {
         self.info.tensor_type.format()
     }
 
@@ -163,7 +163,8 @@ impl<'a> TensorEntry<'a> {
     /// All elements as f32, a tile at a time in `buffer`.
     ///
     /// Errors: `Unsupported` for a type that no kernel reads, `InvalidArgument` for a buffer smaller than a block.
-    pub fn tiles<'t>(&self, buffer: &'t mut [f32]) -> Result<Tiles<'t>>
+    #[cfg(any(test, feature = "experimental"))]
+    pub fn tiles<'t>(&self, buffer: &'t mut [f32]) -> Result<kernel::Tiles<'t>>
     where
         'a: 't,
     {

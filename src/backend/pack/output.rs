@@ -15,7 +15,7 @@ use super::survey::{Plan, Stays, survey, unmatched};
 use super::{GRAPH, KeptTensor, PackProgress, PackedTensor, Packing, Report, Scheme, WEIGHTS, encode};
 use crate::backend::proto::{Graph, TensorHead, unique};
 use crate::engine::{Call, Digest};
-use crate::kernel::Format;
+use crate::kernel::BlockFormat;
 use crate::tensor::Bytes;
 use crate::weights::{GgufWriter, Map, TensorType, WeightFile};
 use crate::{Code, Error, Result};
@@ -143,8 +143,8 @@ impl<'a> Model<'a> {
         let names = stored_names(plans);
         for (plan, name) in plans.iter().zip(&names) {
             let tensor_type = match plan.format {
-                Format::Q4_0 => TensorType::Q4_0,
-                Format::Q8_0 => TensorType::Q8_0,
+                BlockFormat::Q4_0 => TensorType::Q4_0,
+                BlockFormat::Q8_0 => TensorType::Q8_0,
                 _ => TensorType::F16,
             };
             writer.tensor(name, &plan.stored_dims(), tensor_type)?;
@@ -184,7 +184,7 @@ impl Plan<'_> {
     /// The dimensions in the weight file.
     fn stored_dims(&self) -> Vec<usize> {
         let (rows, _, padded) = self.rows();
-        if self.format == Format::F16 && self.dims.len() <= 4 {
+        if self.format == BlockFormat::F16 && self.dims.len() <= 4 {
             return self.dims.iter().map(|d| *d as usize).collect();
         }
         vec![rows, padded]

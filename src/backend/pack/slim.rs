@@ -7,7 +7,7 @@ use super::survey::{Plan, Stays};
 use super::{LAYOUT, PackedTensor, SCHEME, SHA256, Scheme, TENSOR, VERSION, WEIGHTS};
 use crate::backend::proto::{Edit, FLOAT, FLOAT16, NewNode, external_tensor, inline_tensor, unique};
 use crate::engine::Digest;
-use crate::kernel::Format;
+use crate::kernel::BlockFormat;
 use crate::weights::WeightFile;
 use crate::{Error, Result};
 
@@ -47,7 +47,7 @@ impl<'a> Slim<'_, 'a> {
             let place = self.file.tensor(&packed.stored)?.place();
             let (offset, length) = (place.start.to_string(), (place.end - place.start).to_string());
             let mut entries = vec![("location", WEIGHTS), ("offset", &*offset), ("length", &*length)];
-            if plan.format == Format::F16 {
+            if plan.format == BlockFormat::F16 {
                 if graph.opset < NUMBERED_CAST {
                     let got = graph.opset;
                     return Err(Error::unsupported(format!(

@@ -28,7 +28,7 @@ use super::pack::{SHA256, VERSION, WEIGHTS};
 use super::proto::{External, Graph, metadata};
 use super::{OpenProgress, Options};
 use crate::engine::{Call, Digest};
-use crate::kernel::Format;
+use crate::kernel::BlockFormat;
 use crate::tensor::Bytes;
 use crate::weights::{Opened, TensorType, WeightFile};
 use crate::{Code, Error, Result};
@@ -86,7 +86,7 @@ enum Form {
 #[derive(Clone, Debug)]
 struct Stored {
     place: Range<usize>,
-    format: Format,
+    format: BlockFormat,
     rows: usize,
     columns: usize,
 }

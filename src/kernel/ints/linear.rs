@@ -3,7 +3,7 @@
 use half::f16;
 use rayon::prelude::*;
 
-use crate::kernel::table::Table;
+use crate::kernel::dispatch::active_table;
 use crate::{Error, Result};
 
 /// Elements from which on the work is split over rayon's threads, and those of a piece.
@@ -91,6 +91,7 @@ pub struct Linear<'q> {
 /// many. Errors: `InvalidArgument` where a length does not fit the shape, or the axis is none of its axes.
 ///
 /// ```
+/// # #[cfg(feature = "experimental")] {
 /// use selvedge::kernel::ints::{Ints, Linear, Per, dequantize_linear_into};
 /// // Two rows of three signed nibbles, a scale for each row.
 /// let data = [0x21, 0xf3, 0x70]; // 1, 2, 3, -1, 0, 7
@@ -98,6 +99,7 @@ pub struct Linear<'q> {
 /// let mut out = [0.0; 6];
 /// dequantize_linear_into(Ints::I4, &data, &[2, 3], &how, &mut out)?;
 /// assert_eq!(out, [0.5, 1.0, 1.5, -2.0, 0.0, 14.0]);
+/// # }
 /// # Ok::<(), selvedge::Error>(())
 /// ```
 pub fn dequantize_linear_into(
@@ -148,7 +150,7 @@ pub fn dequantize_linear_f16_into(
         for (i, out) in out.chunks_mut(TILE).enumerate() {
             let tile = &mut tile[..out.len()];
             range(ints, data, &grid, how, first + i * TILE, tile);
-            (Table::active().narrow_f16)(tile, out);
+            (active_table().narrow_f16)(tile, out);
         }
     });
     Ok(())
@@ -254,7 +256,7 @@ fn range(ints: Ints, data: &[u8], grid: &Grid, how: &Linear<'_>, first: usize, o
 
 /// Elements that share a scale.
 pub(super) fn uniform(ints: Ints, data: &[u8], first: usize, zero_point: i32, scale: f32, out: &mut [f32]) {
-    let table = Table::active();
+    let table = active_table();
     // The kernels read signed bytes and unsigned nibbles; flipping the top bit makes either of the other, shifted.
     match ints {
         Ints::I8 => (table.affine_bytes)(&data[first..first + out.len()], 0, zero_point as f32, scale, out),

@@ -6,8 +6,9 @@ use half::f16;
 use rayon::prelude::*;
 
 use super::linear::{Ints, expect, uniform};
-use crate::kernel::table::Table;
-use crate::kernel::{Format, block};
+use crate::kernel::block;
+use crate::kernel::dispatch::active_table;
+use crate::kernel::format::BlockFormat;
 use crate::{Error, Result};
 
 /// The shape of a matrix of weights for `com.microsoft.MatMulNBits`: `N` rows (outputs) of `K` weights (inputs), in
@@ -20,6 +21,7 @@ use crate::{Error, Result};
 /// `weight = (value - zero point) · scale`. `GatherBlockQuantized` has the same bytes where `block` divides `K`.
 ///
 /// ```
+/// # #[cfg(feature = "experimental")] {
 /// use selvedge::kernel::ints::{NBits, Order};
 /// let shape = NBits::new(4, 32, 2, 64)?;
 /// let weights: Vec<f32> = (0..128).map(|i| (i as f32).sin()).collect();
@@ -28,6 +30,7 @@ use crate::{Error, Result};
 /// let mut back = vec![0.0; 128];
 /// shape.dequantize_into(&values, &scales, None, &mut back)?;
 /// assert!(weights.iter().zip(&back).all(|(w, b)| (w - b).abs() < 0.13));
+/// # }
 /// # Ok::<(), selvedge::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -166,7 +169,7 @@ impl NBits {
             || vec![0.0; self.columns],
             |wide, (row, out)| {
                 self.row(row, values, scales, zero_points, wide);
-                (Table::active().narrow_f16)(wide, out);
+                (active_table().narrow_f16)(wide, out);
             },
         );
         Ok(())
@@ -268,19 +271,19 @@ impl NBits {
         zero_point as u8
     }
 
-    /// Turns the blocks of a matrix in [`Format::Q4_0`] into 4-bit ones of 32, or in [`Format::Q8_0`] into 8-bit ones of
+    /// Turns the blocks of a matrix in [`BlockFormat::Q4_0`] into 4-bit ones of 32, or in [`BlockFormat::Q8_0`] into 8-bit ones of
     /// 32, without zero points. Exact: each weight is the same number.
     ///
     /// `InvalidArgument` where a length, or the shape (`bits`, `block`, `K` a multiple of 32), is not that of the format;
     /// `Unsupported` for other formats.
-    pub fn repack_into(&self, format: Format, blocks: &[u8], values: &mut [u8], scales: &mut [f32]) -> Result<()> {
+    pub fn repack_into(&self, format: BlockFormat, blocks: &[u8], values: &mut [u8], scales: &mut [f32]) -> Result<()> {
         self.check(self.rows * self.columns, values.len(), scales.len(), None)?;
         self.repack_values_into(format, blocks, values)?;
         self.repack_scales_into(format, blocks, scales)
     }
 
     /// The values of [`NBits::repack_into`] alone.
-    pub(crate) fn repack_values_into(&self, format: Format, blocks: &[u8], values: &mut [u8]) -> Result<()> {
+    pub(crate) fn repack_values_into(&self, format: BlockFormat, blocks: &[u8], values: &mut [u8]) -> Result<()> {
         self.check_blocks(format, blocks)?;
         expect("bytes of values", self.value_bytes(), values.len())?;
         let least = 1 << 12;
@@ -295,7 +298,7 @@ impl NBits {
     }
 
     /// The scales of [`NBits::repack_into`] alone.
-    pub(crate) fn repack_scales_into(&self, format: Format, blocks: &[u8], scales: &mut [f32]) -> Result<()> {
+    pub(crate) fn repack_scales_into(&self, format: BlockFormat, blocks: &[u8], scales: &mut [f32]) -> Result<()> {
         self.check_blocks(format, blocks)?;
         expect("scales", self.scales(), scales.len())?;
         let all = blocks.chunks_exact(format.block_bytes()).zip(scales);
@@ -303,10 +306,10 @@ impl NBits {
         Ok(())
     }
 
-    fn check_blocks(&self, format: Format, blocks: &[u8]) -> Result<()> {
+    fn check_blocks(&self, format: BlockFormat, blocks: &[u8]) -> Result<()> {
         let bits = match format {
-            Format::Q4_0 => 4,
-            Format::Q8_0 => 8,
+            BlockFormat::Q4_0 => 4,
+            BlockFormat::Q8_0 => 8,
             _ => return Err(Error::unsupported(format!("MatMulNBits from {format}: expected q4_0 or q8_0"))),
         };
         expect("bits", bits, self.bits)?;

@@ -8,7 +8,7 @@ mod search;
 mod tests;
 
 use super::{TensorEntry, TensorType};
-use crate::kernel::{self, Format};
+use crate::kernel::{self, BlockFormat};
 use crate::tensor::Bytes;
 use crate::{Error, Result};
 
@@ -32,13 +32,13 @@ const ALIGNED: usize = 1024;
 ///
 /// ```
 /// use selvedge::Bytes;
-/// use selvedge::kernel::{Format, quantize_into};
+/// use selvedge::kernel::{BlockFormat, quantize_into};
 /// use selvedge::weights::{Pool, Table};
 /// // Three rows of 32 numbers, in 34 bytes each.
 /// let numbers: Vec<f32> = (0..96).map(|i| (i / 32 + 1) as f32).collect();
 /// let mut blocks = vec![0; 3 * 34];
-/// quantize_into(Format::Q8_0, &numbers, &mut blocks)?;
-/// let table = Table::from_bytes(Format::Q8_0, 32, Bytes::shared(blocks))?;
+/// quantize_into(BlockFormat::Q8_0, &numbers, &mut blocks)?;
+/// let table = Table::from_bytes(BlockFormat::Q8_0, 32, Bytes::shared(blocks))?;
 /// let mut pooled = [0.0; 32];
 /// table.pool_into(&[0, 2], Pool::Mean, false, &mut pooled)?;
 /// assert!((pooled[0] - 2.0).abs() < 0.01);
@@ -57,7 +57,7 @@ pub struct Table {
 /// How a row is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cells {
-    Blocks(Format),
+    Blocks(BlockFormat),
     /// Whole numbers without a scale, as model2vec stores tables whose rows only count by their direction.
     I8,
 }
@@ -97,7 +97,7 @@ impl Table {
     /// Rows of `width` elements in `format`, one behind the other.
     ///
     /// Errors: as [`Table::new`], and `InvalidArgument` for bytes that are not whole rows.
-    pub fn from_bytes(format: Format, width: usize, rows: Bytes) -> Result<Self> {
+    pub fn from_bytes(format: BlockFormat, width: usize, rows: Bytes) -> Result<Self> {
         let len = rows.as_slice().len();
         match format.bytes(width) {
             Some(row) if row > 0 && len.is_multiple_of(row) => Self::of(Cells::Blocks(format), len / row, width, rows),
@@ -141,7 +141,7 @@ impl Table {
     }
 
     /// How a row is stored; `None` for plain 8-bit numbers.
-    pub fn format(&self) -> Option<Format> {
+    pub fn format(&self) -> Option<BlockFormat> {
         match self.cells {
             Cells::Blocks(format) => Some(format),
             Cells::I8 => None,

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{Cells, Table};
-use crate::kernel::{self, Format, Query};
+use crate::kernel::{self, BlockFormat, Query};
 use crate::{Error, Result};
 
 /// Rows that a thread scores at a time: few enough that their scores stay in its cache.
@@ -56,9 +56,9 @@ impl Table {
     }
 
     /// The query in bytes, for formats that can be scored so.
-    fn codes(&self, query: &[f32]) -> Result<Option<(Format, Query)>> {
+    fn codes(&self, query: &[f32]) -> Result<Option<(BlockFormat, Query)>> {
         match self.cells {
-            Cells::Blocks(format @ (Format::Q8_0 | Format::Q4_0)) => Ok(Some((format, Query::new(query)?))),
+            Cells::Blocks(format @ (BlockFormat::Q8_0 | BlockFormat::Q4_0)) => Ok(Some((format, Query::new(query)?))),
             _ => Ok(None),
         }
     }
@@ -68,7 +68,7 @@ impl Table {
 struct Scan<'a> {
     table: &'a Table,
     query: &'a [f32],
-    codes: Option<(Format, Query)>,
+    codes: Option<(BlockFormat, Query)>,
 }
 
 impl Scan<'_> {

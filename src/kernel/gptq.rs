@@ -71,7 +71,8 @@ impl Gptq<'_> {
     /// the groups.
     ///
     /// ```
-    /// use selvedge::kernel::groups::{Gptq, ZeroPoints};
+    /// # #[cfg(feature = "experimental")] {
+    /// use selvedge::kernel::gptq::{Gptq, ZeroPoints};
     /// let layer = Gptq {
     ///     inputs: 8,
     ///     outputs: 8,
@@ -85,6 +86,7 @@ impl Gptq<'_> {
     /// let mut row = [0.0; 8];
     /// layer.dequantize_into(6, &mut row)?;
     /// assert_eq!(row, [(6.0 - 4.0) * 0.5; 8]);
+    /// # }
     /// # Ok::<(), selvedge::Error>(())
     /// ```
     pub fn dequantize_into(&self, first: usize, out: &mut [f32]) -> Result<()> {
