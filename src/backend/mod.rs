@@ -37,7 +37,7 @@ pub use inspect::{Inspection, MetadataValue, TensorInfo, inspect};
 pub use options::{Backend, OpenProgress, Options};
 
 use crate::engine::Engine;
-use crate::weights::{Access, Beginning, Opened as Model, Source, Value};
+use crate::weights::{Access, Beginning, Opened as Model, Source, ValueRef};
 use crate::{Code, Error, Result};
 
 /// Opens a model.
@@ -215,7 +215,7 @@ impl Format {
 }
 
 /// For a spec's metadata: numbers and texts in full, arrays as their type and length.
-fn in_words(value: Value<'_>) -> String {
+fn in_words(value: ValueRef<'_>) -> String {
     match value.as_bytes() {
         Some(text) => String::from_utf8_lossy(text).into_owned(),
         None => value.to_string(),

@@ -15,6 +15,8 @@ use super::{avx2, avx512};
 /// `SELVEDGE_KERNEL` (`scalar`, `avx2`, `avx512`, `neon`). A name that this CPU cannot run is logged as a warning and
 /// not followed. Results do not depend on it.
 ///
+/// # Examples
+///
 /// ```
 /// println!("kernels: {}", selvedge::kernel::active().name());
 /// ```

@@ -11,6 +11,8 @@ use crate::{Error, Result};
 /// [`block_bytes`](BlockFormat::block_bytes) bytes. Numbers are little-endian. Names and layouts are those of ggml
 /// (`ggml-common.h`); every layout is drawn, with its formula, at the constants of `src/kernel/block.rs`.
 ///
+/// # Examples
+///
 /// ```
 /// use selvedge::kernel::BlockFormat;
 /// assert_eq!(BlockFormat::Q4K.block_elements(), 256);

@@ -70,6 +70,8 @@ impl Gptq<'_> {
     /// `InvalidArgument` where a length does not fit the shape or the rows are not there, `Corrupt` for a `g_idx` beyond
     /// the groups.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[cfg(feature = "experimental")] {
     /// use selvedge::kernel::gptq::{Gptq, ZeroPoints};

@@ -15,9 +15,13 @@ const PIECE: usize = 1 << 16;
 /// The bytes are those of ggml's reference quantizers (`quantize_row_*_ref`, without an importance matrix). Many
 /// weights are split over the current rayon thread pool.
 ///
-/// Errors: `Unsupported` for other formats. `InvalidArgument` if `blocks` is not exactly the blocks of
+/// # Errors
+///
+/// `Unsupported` for other formats. `InvalidArgument` if `blocks` is not exactly the blocks of
 /// `weights.len()` weights, and, in the Q formats, for a weight that is not finite or so large that the block's
 /// scale is beyond binary16; `blocks` then holds nothing of use. F16 makes what is beyond ±65504 infinite, as IEEE 754 does.
+///
+/// # Examples
 ///
 /// ```
 /// use selvedge::kernel::{BlockFormat, dequantize_into, quantize_into};
@@ -132,7 +136,9 @@ fn q4_0(x: &[f32; SMALL], b: &mut [u8; block::q4_0::BYTES]) -> bool {
 /// lie elsewhere between 6 and 9 on either side, and each time the scale is the one of least squares for these quants. A
 /// tenth less error over normally distributed weights, and no block errs more than the reference's.
 ///
-/// Errors: as [`quantize_into`].
+/// # Errors
+///
+/// As [`quantize_into`].
 pub(crate) fn quantize_q4_0_closely(weights: &[f32], blocks: &mut [u8]) -> Result<()> {
     BlockFormat::Q4_0.check(blocks, weights.len())?;
     each(weights, blocks, |x, b| q4_0(x, b) && rescale_q4_0(x, b))

@@ -10,6 +10,8 @@ use crate::{Error, Result};
 /// Each product is rounded before it is added, so the result is the same on every machine. `row` must be exactly the
 /// blocks of `sum.len()` weights, else `InvalidArgument`.
 ///
+/// # Examples
+///
 /// ```
 /// # #[cfg(feature = "experimental")] {
 /// use selvedge::kernel::{BlockFormat, accumulate, quantize_into};
@@ -42,6 +44,8 @@ pub fn accumulate_rows(format: BlockFormat, rows: &[(&[u8], f32)], sum: &mut [f3
 /// Scales a vector to length 1, the length being computed in `f64`; a vector of zeros stays as it is. The same bits on
 /// every machine.
 ///
+/// # Examples
+///
 /// ```
 /// # #[cfg(feature = "experimental")] {
 /// let mut vector = [3.0, 0.0, 4.0];
@@ -57,6 +61,8 @@ pub fn normalize(vector: &mut [f32]) {
 /// `f32` across blocks, in an order that is the same on every machine.
 ///
 /// `Unsupported` for other formats; `InvalidArgument` if row and query differ in length.
+///
+/// # Examples
 ///
 /// ```
 /// # #[cfg(feature = "experimental")] {

@@ -19,6 +19,8 @@ pub struct Tile<'t> {
 /// A buffer of a few thousand weights keeps a tile in the first cache. It must hold at least one block, and `blocks`
 /// must be whole blocks, else `InvalidArgument`.
 ///
+/// # Examples
+///
 /// ```
 /// # #[cfg(feature = "experimental")] {
 /// use selvedge::kernel::{BlockFormat, quantize_into, tiles};

@@ -8,7 +8,7 @@ use super::metadata::{Entries, Metadata, owned, push, sorted};
 use super::opened::Opened;
 use super::safetensors::{self, Index};
 use super::source::{Access, Source};
-use super::tensors::{Info, TensorEntry};
+use super::tensors::{Info, MAX_PARTS, MAX_TENSORS, TensorEntry};
 use crate::tensor::Bytes;
 use crate::{Code, Error, Result};
 
@@ -51,6 +51,8 @@ impl fmt::Display for FileFormat {
 /// A file that is truncated while it is mapped ends the process when a page that is gone is touched ([`Map`](super::Map)):
 /// open with `Map::Read` what others may write to. A file that is changed in place gives changed numbers, and no worse.
 ///
+/// # Examples
+///
 /// ```
 /// # use selvedge::{Map, weights::{GgufWriter, TensorType, WeightFile}};
 /// # let folder = std::env::temp_dir().join(format!("selvedge-doc-file-{}", std::process::id()));
@@ -90,7 +92,9 @@ impl WeightFile {
     /// A path to one part of a split GGUF model, or to a `.safetensors.index.json`, opens all parts as one; they lie
     /// in the same folder.
     ///
-    /// Errors: `NotFound`, `Io`; `InvalidArgument` for what is no regular file, for a symbolic link where [`Access`]
+    /// # Errors
+    ///
+    /// `NotFound`, `Io`; `InvalidArgument` for what is no regular file, for a symbolic link where [`Access`]
     /// refuses them, and for a range that is not within its file; `Busy` for a file that was replaced while it was opened,
     /// where links are refused; `Corrupt` for bytes that break the format's rules, among them a name that is there twice,
     /// a gap, an overlap, a tail, or padding that is none; `Unsupported` for another format or version, for what exceeds
@@ -154,8 +158,8 @@ impl WeightFile {
 
     /// Takes the tensors of a further file.
     fn add(&mut self, other: Self) -> Result<()> {
-        if (self.tensors.len() + other.tensors.len()) as u64 > super::MAX_TENSORS {
-            return Err(Error::unsupported(format!("expected at most {} tensors in all files", super::MAX_TENSORS)));
+        if (self.tensors.len() + other.tensors.len()) as u64 > MAX_TENSORS {
+            return Err(Error::unsupported(format!("expected at most {} tensors in all files", MAX_TENSORS)));
         }
         let part = self.files.len();
         for mut tensor in other.tensors {
@@ -281,12 +285,8 @@ impl Beside {
 
     fn indexed(&self, index: &Index<'_>) -> Result<WeightFile> {
         let files = index.files()?;
-        if files.len() as u64 > super::MAX_PARTS {
-            return Err(Error::unsupported(format!(
-                "expected at most {} files, got {}",
-                super::MAX_PARTS,
-                files.len()
-            )));
+        if files.len() as u64 > MAX_PARTS {
+            return Err(Error::unsupported(format!("expected at most {} files, got {}", MAX_PARTS, files.len())));
         }
         let mut whole: Option<WeightFile> = None;
         for name in files {

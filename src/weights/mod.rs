@@ -29,7 +29,7 @@ mod value;
 
 pub(crate) use file::Beginning;
 pub use file::{FileFormat, WeightFile};
-pub use gguf::{GgufData, GgufValue, GgufWriter};
+pub use gguf::{GgufData, GgufWriter, ToGguf};
 pub use metadata::Metadata;
 pub(crate) use opened::{Opened, bytes_of, is_same};
 #[cfg(any(feature = "onnx", feature = "tract"))]
@@ -38,9 +38,4 @@ pub use source::{Access, Map, Source};
 pub use table::{Hit, Pool, Table};
 pub use tensor_type::TensorType;
 pub use tensors::TensorEntry;
-pub use value::{Array, Value, ValueType};
-
-/// Many times what the largest models have.
-const MAX_KEYS: u64 = 1 << 16;
-const MAX_TENSORS: u64 = 1 << 16;
-const MAX_PARTS: u64 = 1024;
+pub use value::{ArrayRef, ValueRef, ValueType};

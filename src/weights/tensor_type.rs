@@ -13,6 +13,8 @@ macro_rules! tensor_types {
         /// with the formats: a GGUF type that is not known here is [`TensorType::Unknown`], whose tensors can be
         /// listed and copied, not read.
         ///
+        /// # Examples
+        ///
         /// ```
         /// use selvedge::weights::TensorType;
         /// let q = TensorType::Q4K;

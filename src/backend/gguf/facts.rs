@@ -6,7 +6,7 @@
 
 use super::tensors::{check_tensors, is_usual};
 use super::vocabulary::{Vocabulary, check_vocabulary};
-use crate::weights::{Metadata, Value, WeightFile};
+use crate::weights::{Metadata, ValueRef, WeightFile};
 use crate::{Error, Result};
 
 /// What the backend must know before and after the model is loaded.
@@ -284,11 +284,11 @@ impl Keys<'_> {
         let layers = layers as usize;
         match self.header.get(&self.key(name)) {
             None => Ok(Vec::new()),
-            Some(Value::Array(array)) => {
+            Some(ValueRef::Array(array)) => {
                 let numbers: Option<Vec<u64>> = array.numbers().collect();
                 match numbers {
                     Some(numbers) if numbers.len() == layers => Ok(numbers),
-                    _ => Err(self.corrupt(name, format!("expected {layers} numbers, got {}", Value::Array(array)))),
+                    _ => Err(self.corrupt(name, format!("expected {layers} numbers, got {}", ValueRef::Array(array)))),
                 }
             }
             Some(_) => Ok(vec![self.number(name)?.unwrap_or(0); layers]),

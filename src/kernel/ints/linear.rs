@@ -90,6 +90,8 @@ pub struct Linear<'q> {
 /// `shape` is that of the tensor, row-major. Elements are split over the current rayon thread pool where they are
 /// many. Errors: `InvalidArgument` where a length does not fit the shape, or the axis is none of its axes.
 ///
+/// # Examples
+///
 /// ```
 /// # #[cfg(feature = "experimental")] {
 /// use selvedge::kernel::ints::{Ints, Linear, Per, dequantize_linear_into};
@@ -117,7 +119,9 @@ pub fn dequantize_linear_into(
 
 /// Some elements of [`dequantize_linear_into`]'s output: those from `first` on, row-major, as many as `out` holds.
 ///
-/// Errors: as there, and `InvalidArgument` for elements that are not there.
+/// # Errors
+///
+/// As there, and `InvalidArgument` for elements that are not there.
 pub fn dequantize_linear_range_into(
     ints: Ints,
     data: &[u8],

@@ -20,6 +20,8 @@ use crate::{Error, Result};
 ///
 /// `weight = (value - zero point) · scale`. `GatherBlockQuantized` has the same bytes where `block` divides `K`.
 ///
+/// # Examples
+///
 /// ```
 /// # #[cfg(feature = "experimental")] {
 /// use selvedge::kernel::ints::{NBits, Order};

@@ -3,11 +3,11 @@
 //! It believes no number: each count is bounded by the bytes that are left, nothing is allocated by a claimed size, and
 //! sizes are computed without overflow. What it refuses, llama.cpp would refuse, abort on, or read beyond the file for.
 
-use super::super::metadata::{Entries, Metadata, Stored, owned, push};
-use super::super::tensors::{Info, shape};
-use super::super::value::Value;
-use super::super::{MAX_KEYS, MAX_TENSORS, TensorType};
-use super::Reader;
+use super::super::metadata::{Entries, MAX_KEYS, Metadata, Stored, owned, push};
+use super::super::tensor_type::TensorType;
+use super::super::tensors::{Info, MAX_TENSORS, shape};
+use super::super::value::ValueRef;
+use super::reader::Reader;
 use crate::tensor::Shape;
 use crate::{Error, Result};
 
@@ -36,7 +36,9 @@ pub(in crate::weights) struct Header {
 impl Header {
     /// Reads and checks the header of a whole file.
     ///
-    /// Errors: `Corrupt` for what breaks the format's rules, `Unsupported` for a version that is not read and for more
+    /// # Errors
+    ///
+    /// `Corrupt` for what breaks the format's rules, `Unsupported` for a version that is not read and for more
     /// than the limits allow.
     pub(in crate::weights) fn read(file: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(file);
@@ -93,14 +95,14 @@ fn entries(reader: &mut Reader<'_>, count: u64) -> Result<Entries> {
         // A text or an array ends where the reader stands now.
         let end = reader.at() as usize;
         let stored = match value {
-            Value::Text(text) => Stored::Text { at: end - text.len(), len: text.len() },
-            Value::Array(array) => Stored::Array {
+            ValueRef::Text(text) => Stored::Text { at: end - text.len(), len: text.len() },
+            ValueRef::Array(array) => Stored::Array {
                 element_type: array.element_type(),
                 len: array.len(),
                 at: end - array.bytes().len(),
                 bytes: array.bytes().len(),
             },
-            scalar => match Value::fixed(scalar) {
+            scalar => match ValueRef::fixed(scalar) {
                 Some(scalar) => Stored::Scalar(scalar),
                 None => return Err(Error::corrupt(format!("key '{key}': its value cannot be kept"))),
             },
@@ -111,10 +113,10 @@ fn entries(reader: &mut Reader<'_>, count: u64) -> Result<Entries> {
     Ok(entries)
 }
 
-fn alignment(value: Value<'_>) -> Result<u64> {
+fn alignment(value: ValueRef<'_>) -> Result<u64> {
     match value {
         // The type is fixed by the format, and llama.cpp reads it as that type only.
-        Value::U32(n) if n.is_power_of_two() && u64::from(n) <= MAX_ALIGNMENT => Ok(u64::from(n)),
+        ValueRef::U32(n) if n.is_power_of_two() && u64::from(n) <= MAX_ALIGNMENT => Ok(u64::from(n)),
         other => Err(Error::corrupt(format!(
             "general.alignment: expected a power of two up to {MAX_ALIGNMENT} as u32, got {other}"
         ))),

@@ -8,8 +8,8 @@ use std::fmt;
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::super::MAX_TENSORS;
 use super::super::metadata::push;
+use super::super::tensors::MAX_TENSORS;
 use super::header::MAX_HEADER;
 use super::listing::{Pair, Text, Texts, check_texts};
 use crate::{Error, Result};

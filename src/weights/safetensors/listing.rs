@@ -6,10 +6,13 @@ use std::fmt;
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::super::metadata::push;
-use super::super::{MAX_KEYS, MAX_TENSORS};
-use super::header::{MAX_RANK, MAX_TEXT};
+use super::super::metadata::{MAX_KEYS, push};
+use super::super::tensors::MAX_TENSORS;
 use crate::{Error, Result};
+
+pub(super) const MAX_RANK: usize = 8;
+/// A text that is wrong is shown whole by serde_json, in up to six bytes for one, and copied: this bounds what that takes.
+const MAX_TEXT: usize = 2 << 20;
 
 /// A text as it stands in the JSON, of which it is a part unless it has escapes.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -78,7 +81,9 @@ impl<T> Kept<T> {
 
     /// All of them.
     ///
-    /// Errors: `Unsupported` for more than are kept, `OutOfMemory`.
+    /// # Errors
+    ///
+    /// `Unsupported` for more than are kept, `OutOfMemory`.
     pub(super) fn all(self, what: &str, most: u64) -> Result<Vec<T>> {
         if self.count as u64 > most {
             return Err(Error::unsupported(format!("expected at most {most} {what}, got {}", self.count)));

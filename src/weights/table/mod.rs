@@ -7,16 +7,17 @@ mod search;
 #[cfg(test)]
 mod tests;
 
-use super::{TensorEntry, TensorType};
+use super::tensor_type::TensorType;
+use super::tensors::TensorEntry;
 use crate::kernel::{self, BlockFormat};
 use crate::tensor::Bytes;
 use crate::{Error, Result};
 
 pub use search::Hit;
 
-/// Bytes ahead that are asked for while a row is summed, and the most rows: as much as the memory answers at a time.
+/// Bytes ahead that are prefetched while a row is summed, and rows at most: as much as the memory answers at a time.
 const AHEAD_BYTES: usize = 8 << 10;
-const MOST_AHEAD: usize = 32;
+const MAX_AHEAD: usize = 32;
 
 /// Rows that are added to the sum together: as many as the kernels sum side by side.
 const ABREAST: usize = 4;
@@ -29,6 +30,8 @@ const ALIGNED: usize = 1024;
 
 /// The rows of a two-dimensional tensor, `[rows, width]`, such as the vectors of a vocabulary or of a collection of
 /// texts. Shares the file's map, so a clone costs nothing.
+///
+/// # Examples
 ///
 /// ```
 /// use selvedge::Bytes;
@@ -77,7 +80,9 @@ pub enum Pool<'a> {
 impl Table {
     /// The rows of a tensor of an open file.
     ///
-    /// Errors: `InvalidArgument` unless it has two dimensions, at least one row of at least one element and at most
+    /// # Errors
+    ///
+    /// `InvalidArgument` unless it has two dimensions, at least one row of at least one element and at most
     /// 2^32 rows; `Unsupported` for elements that no kernel reads.
     pub fn new(tensor: &TensorEntry<'_>) -> Result<Self> {
         let name = tensor.name();
@@ -96,7 +101,9 @@ impl Table {
 
     /// Rows of `width` elements in `format`, one behind the other.
     ///
-    /// Errors: as [`Table::new`], and `InvalidArgument` for bytes that are not whole rows.
+    /// # Errors
+    ///
+    /// As [`Table::new`], and `InvalidArgument` for bytes that are not whole rows.
     pub fn from_bytes(format: BlockFormat, width: usize, rows: Bytes) -> Result<Self> {
         let len = rows.as_slice().len();
         match format.bytes(width) {
@@ -160,7 +167,9 @@ impl Table {
 
     /// Writes the rows of `ids` as f32, one behind the other: `[ids, width]`.
     ///
-    /// Errors: `InvalidArgument` for an id of no row, or `out` of another size.
+    /// # Errors
+    ///
+    /// `InvalidArgument` for an id of no row, or `out` of another size.
     pub fn gather_into(&self, ids: &[u32], out: &mut [f32]) -> Result<()> {
         self.check(ids)?;
         let expected = ids.len().checked_mul(self.width);
@@ -182,7 +191,9 @@ impl Table {
     ///
     /// Each product is rounded before it is added, in the order of `ids`: the same bits on every machine.
     ///
-    /// Errors: `InvalidArgument` for an id of no row, `out` of another size than a row, or not a weight for each id.
+    /// # Errors
+    ///
+    /// `InvalidArgument` for an id of no row, `out` of another size than a row, or not a weight for each id.
     pub fn pool_into(&self, ids: &[u32], pool: Pool<'_>, normalize: bool, out: &mut [f32]) -> Result<()> {
         self.check(ids)?;
         if out.len() != self.width {
@@ -240,7 +251,7 @@ impl Table {
 
     /// How many rows are asked for before they are summed.
     fn ahead(&self) -> usize {
-        (AHEAD_BYTES / self.row_bytes).clamp(1, MOST_AHEAD)
+        (AHEAD_BYTES / self.row_bytes).clamp(1, MAX_AHEAD)
     }
 
     fn ask_first(&self, bytes: &[u8], ids: &[u32]) {

@@ -30,7 +30,9 @@ impl Table {
     /// by the rounding of the query (to 1/254 of the largest of each 32 of its numbers). Other formats are scored in f32
     /// throughout. The scan runs in rayon's current pool; the answer does not depend on how many threads that has.
     ///
-    /// Errors: `InvalidArgument` for a query of another size than a row, or with NaN or infinite numbers. A row that
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a query of another size than a row, or with NaN or infinite numbers. A row that
     /// scores NaN comes last.
     pub fn search(&self, query: &[f32], k: usize) -> Result<Vec<Hit>> {
         if query.len() != self.width {

@@ -105,10 +105,10 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
     let table = table(BlockFormat::Q4_0, 32, &numbers(320, 5));
     let mut out = [7.0; 32];
     let message = "table: expected ids below 10, got 4294967295";
-    let told = (Code::InvalidArgument, message.to_owned());
-    assert_eq!(code(table.check(&[0, u32::MAX, 3])), told);
-    assert_eq!(code(table.gather_into(&[u32::MAX], &mut out)), told);
-    assert_eq!(code(table.pool_into(&[9, u32::MAX], Pool::Mean, true, &mut out)), told);
+    let refused = (Code::InvalidArgument, message.to_owned());
+    assert_eq!(code(table.check(&[0, u32::MAX, 3])), refused);
+    assert_eq!(code(table.gather_into(&[u32::MAX], &mut out)), refused);
+    assert_eq!(code(table.pool_into(&[9, u32::MAX], Pool::Mean, true, &mut out)), refused);
     assert_eq!(code(table.pool_into(&[10], Pool::Mean, true, &mut out)).0, Code::InvalidArgument);
     assert_eq!(code(table.gather_into(&[1, 2], &mut out)).0, Code::InvalidArgument);
     assert_eq!(code(table.pool_into(&[1], Pool::Mean, true, &mut out[..31])).0, Code::InvalidArgument);
