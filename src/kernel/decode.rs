@@ -1,4 +1,4 @@
-//! Every format once, in the lanes of any instruction set.
+//! Decoders, one for each format in the lanes of any instruction set.
 #![expect(unsafe_code, reason = "blocks are read through raw pointers, by vector instructions")]
 
 use super::block::{self, E2M1_DOUBLED, IQ4_LEVELS, LARGE, NIBBLES, NIBBLES_LESS_8, SMALL};

@@ -1,4 +1,4 @@
-//! Blocks to slices: checks, the split over threads, and the choice of stores.
+//! Dequantization of blocks into slices: checks, the split over threads, and the choice of stores.
 
 use half::{bf16, f16};
 use rayon::prelude::*;
@@ -18,7 +18,7 @@ const PIECE: usize = 1 << 18;
 /// Weights of a tile on the stack, small enough to stay in the first cache; a multiple of every block.
 const TILE: usize = 1 << 10;
 
-/// How results are written.
+/// Stores: how results are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stores {
@@ -37,14 +37,21 @@ pub enum Stores {
 
 /// Dequantizes blocks into `out`, one `f32` per weight.
 ///
-/// `blocks` must be exactly the blocks of `out.len()` weights, else `InvalidArgument`. For a part of a tensor give the
-/// sub-slice of its blocks. A large output is split over the current rayon thread pool. Give a buffer that is used
-/// again and again: page faults of fresh memory cost several times the work itself ([`Stores`]).
+/// For a part of a tensor give the sub-slice of its blocks. A large output is split over the current rayon thread pool.
+/// Give a buffer that is used again and again: page faults of fresh memory cost several times the work itself.
+///
+/// # Errors
+///
+/// `InvalidArgument` unless `blocks` is exactly the blocks of `out.len()` weights.
 pub fn dequantize_into(format: BlockFormat, blocks: &[u8], out: &mut [f32]) -> Result<()> {
     dequantize_with(format, blocks, out, Stores::Auto)
 }
 
-/// As [`dequantize_into`], with a say in how results are written. The values do not depend on it.
+/// As [`dequantize_into`], with a choice of how results are written. The values do not depend on it.
+///
+/// # Errors
+///
+/// As [`dequantize_into`].
 pub fn dequantize_with(format: BlockFormat, blocks: &[u8], out: &mut [f32], stores: Stores) -> Result<()> {
     format.check(blocks, out.len())?;
     let table = active_table();
@@ -61,6 +68,10 @@ pub fn dequantize_with(format: BlockFormat, blocks: &[u8], out: &mut [f32], stor
 /// As [`dequantize_into`], rounded to the nearest `f16`, ties to even. [`BlockFormat::F16`] is copied.
 ///
 /// A weight beyond ±65504 becomes infinite.
+///
+/// # Errors
+///
+/// As [`dequantize_into`].
 pub fn dequantize_f16_into(format: BlockFormat, blocks: &[u8], out: &mut [f16]) -> Result<()> {
     format.check(blocks, out.len())?;
     if format == BlockFormat::F16 {
@@ -75,6 +86,10 @@ pub fn dequantize_f16_into(format: BlockFormat, blocks: &[u8], out: &mut [f16]) 
 }
 
 /// As [`dequantize_into`], rounded to the nearest `bf16`, ties to even. [`BlockFormat::Bf16`] is copied.
+///
+/// # Errors
+///
+/// As [`dequantize_into`].
 pub fn dequantize_bf16_into(format: BlockFormat, blocks: &[u8], out: &mut [bf16]) -> Result<()> {
     format.check(blocks, out.len())?;
     if format == BlockFormat::Bf16 {

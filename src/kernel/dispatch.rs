@@ -9,7 +9,7 @@ use super::table::{Isa, Table};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
 
-/// The instruction set whose kernels run in this process.
+/// Instruction set whose kernels run in this process.
 ///
 /// It is chosen at the first use: the best that the CPU has, or the one named by the environment variable
 /// `SELVEDGE_KERNEL` (`scalar`, `avx2`, `avx512`, `neon`). A name that this CPU cannot run is logged as a warning and

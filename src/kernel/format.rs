@@ -1,11 +1,11 @@
-//! The weight formats and their sizes.
+//! Formats of blocks, and their sizes.
 
 use std::fmt;
 
 use super::block;
 use crate::{Error, Result};
 
-/// How the weights of a tensor are stored: what ggml calls a type.
+/// Format of the blocks that a tensor's weights are stored in: what ggml calls a type.
 ///
 /// A tensor is a run of blocks, each [`block_elements`](BlockFormat::block_elements) weights in
 /// [`block_bytes`](BlockFormat::block_bytes) bytes. Numbers are little-endian. Names and layouts are those of ggml
@@ -59,7 +59,7 @@ pub enum BlockFormat {
 }
 
 impl BlockFormat {
-    /// Every format.
+    /// All formats.
     pub const ALL: [BlockFormat; 16] = [
         BlockFormat::F32,
         BlockFormat::F16,
@@ -79,7 +79,7 @@ impl BlockFormat {
         BlockFormat::Mxfp4,
     ];
 
-    /// The name that ggml gives it: `f16`, `q8_0`, `q4_K`, …
+    /// Name, as ggml gives it: `f16`, `q8_0`, `q4_K`, …
     pub const fn name(self) -> &'static str {
         match self {
             BlockFormat::F32 => "f32",

@@ -1,4 +1,4 @@
-//! Every kernel once, in the lanes of any instruction set; the files of the instruction sets only instantiate it.
+//! Kernels, each once in the lanes of any instruction set; the files of the instruction sets only instantiate it.
 #![expect(unsafe_code, reason = "blocks are read through raw pointers, by vector instructions")]
 
 use half::{bf16, f16};

@@ -1,4 +1,4 @@
-//! Numbers to blocks, byte for byte as ggml's reference quantizers.
+//! Quantization of numbers into blocks, byte for byte as ggml's reference quantizers.
 
 use half::{bf16, f16};
 use rayon::prelude::*;
@@ -113,7 +113,7 @@ fn put_scale(block: &mut [u8], at: usize, d: f32) -> bool {
 }
 
 fn q8_0(x: &[f32; SMALL], b: &mut [u8; block::q8_0::BYTES]) -> bool {
-    let d = x.iter().fold(0.0f32, |most, x| most.max(x.abs())) / 127.0;
+    let d = x.iter().fold(0.0f32, |max, x| max.max(x.abs())) / 127.0;
     let inverse = reciprocal(d);
     for (q, x) in b[block::q8_0::QS..].iter_mut().zip(x) {
         *q = (x * inverse).round() as i8 as u8;
@@ -175,16 +175,16 @@ fn rescale_q4_0(x: &[f32; SMALL], b: &mut [u8; block::q4_0::BYTES]) -> bool {
 }
 
 fn q4_1(x: &[f32; SMALL], b: &mut [u8; block::q4_1::BYTES]) -> bool {
-    let least = x.iter().copied().fold(f32::MAX, f32::min);
-    let most = x.iter().copied().fold(-f32::MAX, f32::max);
-    let d = (most - least) / 15.0;
+    let min = x.iter().copied().fold(f32::MAX, f32::min);
+    let max = x.iter().copied().fold(-f32::MAX, f32::max);
+    let d = (max - min) / 15.0;
     let inverse = reciprocal(d);
-    let q = |x: f32| (((x - least) * inverse + 0.5) as u8).min(15);
+    let q = |x: f32| (((x - min) * inverse + 0.5) as u8).min(15);
     for (j, byte) in b[block::q4_1::QS..].iter_mut().enumerate() {
         *byte = q(x[j]) | q(x[j + 16]) << 4;
     }
     let fits = put_scale(b, block::q4_1::D, d);
-    put_scale(b, block::q4_1::M, least) && fits && all_finite(x)
+    put_scale(b, block::q4_1::M, min) && fits && all_finite(x)
 }
 
 fn all_finite(x: &[f32]) -> bool {

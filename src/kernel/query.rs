@@ -6,7 +6,7 @@ use crate::{Error, Result};
 /// Partial sums of a product. All variants keep eight, so that all round alike.
 pub(super) const LANES: usize = 8;
 
-/// A vector in signed bytes, one scale per 32 numbers, for scoring rows with [`dot_i8`].
+/// A vector in signed bytes, one scale per 32 numbers, for scoring rows with [`dot_i8`](crate::kernel::dot_i8).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
     scales: Vec<f32>,
@@ -15,6 +15,8 @@ pub struct Query {
 
 impl Query {
     /// Quantizes a vector: each 32 numbers to -127 ..= 127 of their largest magnitude.
+    ///
+    /// # Errors
     ///
     /// `InvalidArgument` unless the length is a multiple of 32 and every number is finite.
     pub fn new(vector: &[f32]) -> Result<Self> {

@@ -1,4 +1,4 @@
-//! Kernels of one row: gather and score without dequantizing into memory.
+//! Kernels of rows: sums and scores without dequantizing into memory.
 
 use super::dispatch::active_table;
 use super::format::BlockFormat;
@@ -7,8 +7,11 @@ use crate::{Error, Result};
 
 /// Adds `weight` times the row's weights to `sum`: one step of pooling rows of a quantized table.
 ///
-/// Each product is rounded before it is added, so the result is the same on every machine. `row` must be exactly the
-/// blocks of `sum.len()` weights, else `InvalidArgument`.
+/// Each product is rounded before it is added, so the result is the same on every machine.
+///
+/// # Errors
+///
+/// `InvalidArgument` unless `row` is exactly the blocks of `sum.len()` weights.
 ///
 /// # Examples
 ///
@@ -30,7 +33,9 @@ pub fn accumulate(format: BlockFormat, row: &[u8], weight: f32, sum: &mut [f32])
 /// [`accumulate`] of several rows, each with its weight, in their order: the same bits, in less time, since the sum is
 /// read and written once for four rows.
 ///
-/// Each row must be exactly the blocks of `sum.len()` weights, else `InvalidArgument`, and nothing is added.
+/// # Errors
+///
+/// `InvalidArgument` unless each row is exactly the blocks of `sum.len()` weights; nothing is added then.
 pub fn accumulate_rows(format: BlockFormat, rows: &[(&[u8], f32)], sum: &mut [f32]) -> Result<()> {
     let Some((first, _)) = rows.first() else { return Ok(()) };
     format.check(first, sum.len())?;
@@ -60,6 +65,8 @@ pub fn normalize(vector: &mut [f32]) {
 /// The dot product of a row in [`BlockFormat::Q8_0`] or [`BlockFormat::Q4_0`] and a query: whole numbers within a block of 32,
 /// `f32` across blocks, in an order that is the same on every machine.
 ///
+/// # Errors
+///
 /// `Unsupported` for other formats; `InvalidArgument` if row and query differ in length.
 ///
 /// # Examples
@@ -83,7 +90,10 @@ pub fn dot_i8(format: BlockFormat, row: &[u8], query: &Query) -> Result<f32> {
 
 /// [`dot_i8`] of every row of a table: `scores[i]` is that of row `i`. On one thread; split the table for more.
 ///
-/// `rows` must be exactly `scores.len()` rows of `query.len()` weights, else `InvalidArgument`.
+/// # Errors
+///
+/// `Unsupported` for other formats than [`dot_i8`] takes; `InvalidArgument` unless `rows` is exactly `scores.len()` rows of
+/// `query.len()` weights.
 pub fn dot_i8_rows(format: BlockFormat, rows: &[u8], query: &Query, scores: &mut [f32]) -> Result<()> {
     let dot = match format {
         BlockFormat::Q8_0 => active_table().dot_q8_0,

@@ -17,7 +17,7 @@ pub(super) type Dot = fn(&[u8], &Query) -> f32;
 /// `((code ^ flip) - zero) · scale` of each code.
 pub(super) type AffineCodes = fn(&[u8], u8, f32, f32, &mut [f32]);
 
-/// The instruction set whose kernels are in use.
+/// Instruction set whose kernels are in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Isa {
@@ -32,7 +32,7 @@ pub enum Isa {
 }
 
 impl Isa {
-    /// `scalar`, `avx2`, `avx512` or `neon`.
+    /// Name: `scalar`, `avx2`, `avx512` or `neon`.
     pub const fn name(self) -> &'static str {
         match self {
             Isa::Scalar => "scalar",

@@ -1,4 +1,4 @@
-//! A tensor a tile at a time, in a buffer of the caller's.
+//! Tiles: a tensor dequantized a part at a time, in a buffer of the caller's.
 
 use super::dispatch::active_table;
 use super::format::BlockFormat;
@@ -16,8 +16,11 @@ pub struct Tile<'t> {
 
 /// Dequantizes a tensor a tile at a time into `buffer`, for work on weights that never stand in memory as a whole.
 ///
-/// A buffer of a few thousand weights keeps a tile in the first cache. It must hold at least one block, and `blocks`
-/// must be whole blocks, else `InvalidArgument`.
+/// A buffer of a few thousand weights keeps a tile in the first cache.
+///
+/// # Errors
+///
+/// `InvalidArgument` for a buffer smaller than a block, and unless `blocks` is whole blocks.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! A weight file, or several that are one.
+//! Weight files: one, or several that are opened as one.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use super::tensors::{Info, MAX_PARTS, MAX_TENSORS, TensorEntry};
 use crate::tensor::Bytes;
 use crate::{Code, Error, Result};
 
-/// Which format a weight file has.
+/// Format of a weight file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FileFormat {
@@ -38,7 +38,7 @@ impl fmt::Display for FileFormat {
     }
 }
 
-/// An open weight file whose header has been checked.
+/// Weight file, open, whose header has been checked.
 ///
 /// Opening touches the header, and in GGUF the padding behind tensors that do not end at a multiple of the alignment; the
 /// tensors stay where they are until someone reads them. Every place that a view gives out was checked against the
@@ -87,7 +87,7 @@ pub struct WeightFile {
 }
 
 impl WeightFile {
-    /// Opens a weight file; the format is told by the content.
+    /// Opens a weight file; the format is known by the content.
     ///
     /// A path to one part of a split GGUF model, or to a `.safetensors.index.json`, opens all parts as one; they lie
     /// in the same folder.
@@ -184,7 +184,11 @@ impl WeightFile {
         self.tensors.iter().map(|info| self.entry(info))
     }
 
-    /// A tensor by its name; `NotFound` if there is none.
+    /// A tensor by its name.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is none.
     pub fn tensor(&self, name: &str) -> Result<TensorEntry<'_>> {
         self.get(name).ok_or_else(|| {
             let what = format!("tensor '{name}': expected one of the {} in the file", self.tensors.len());

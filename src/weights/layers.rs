@@ -1,4 +1,4 @@
-//! The layers of GPTQ and AWQ checkpoints: several tensors of a file that are one matrix.
+//! Layers of GPTQ and AWQ checkpoints: several tensors of a file that are one matrix.
 
 use super::file::WeightFile;
 use super::tensor_type::TensorType;

@@ -1,4 +1,4 @@
-//! Keys and values beside the tensors.
+//! Metadata: keys and values beside the tensors.
 
 use super::value::{ArrayRef, ValueRef, ValueType};
 use crate::{Code, Error, Result};
@@ -6,7 +6,7 @@ use crate::{Code, Error, Result};
 /// Many times what the largest models have.
 pub(super) const MAX_KEYS: u64 = 1 << 16;
 
-/// The keys and values of a file, in its order. Values are read from the file when they are asked for.
+/// Metadata: the keys and values of a file, in its order. Values are read from the file when they are asked for.
 ///
 /// # Examples
 ///
@@ -60,22 +60,38 @@ impl<'a> Metadata<'a> {
         Some(list[order[found] as usize].1.read(self.bytes))
     }
 
-    /// An integer that is not negative; `Corrupt` if the key has something else.
+    /// An integer that is not negative, if the key is there.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` if the key has something else.
     pub fn number(&self, key: &str) -> Result<Option<u64>> {
         self.typed(key, "a number that is not negative", |value| value.as_u64())
     }
 
-    /// A floating-point number; `Corrupt` if the key has something else.
+    /// A floating-point number, if the key is there.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` if the key has something else.
     pub fn real(&self, key: &str) -> Result<Option<f64>> {
         self.typed(key, "a real number", |value| value.as_f64())
     }
 
-    /// A text in UTF-8; `Corrupt` if the key has something else.
+    /// A text in UTF-8, if the key is there.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` if the key has something else.
     pub fn text(&self, key: &str) -> Result<Option<&'a str>> {
         self.typed(key, "a text in UTF-8", |value| value.as_str())
     }
 
-    /// An array; `Corrupt` if the key has something else.
+    /// An array, if the key is there.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` if the key has something else.
     pub fn array(&self, key: &str) -> Result<Option<ArrayRef<'a>>> {
         self.typed(key, "an array", |value| value.as_array())
     }

@@ -1,4 +1,4 @@
-//! How the elements of a stored tensor are encoded.
+//! Types of stored tensors: how their elements are encoded.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crate::kernel::BlockFormat;
 
 macro_rules! tensor_types {
     ($($(#[$doc:meta])* $variant:ident $name:literal $id:expr, $block:literal / $bytes:literal;)*) => {
-        /// How the elements of a stored tensor are encoded.
+        /// Type of a stored tensor: how its elements are encoded.
         ///
         /// Names and block sizes are those of ggml (`ggml-common.h`) and of safetensors (its `Dtype`). The list grows
         /// with the formats: a GGUF type that is not known here is [`TensorType::Unknown`], whose tensors can be

@@ -1,4 +1,4 @@
-//! A tensor of a file: what it is called, what it is, where it lies.
+//! Tensors of a file: their names, types, shapes and places.
 
 use std::ops::Range;
 
@@ -46,7 +46,7 @@ pub(super) fn shape(name: &str, dims: &[u64]) -> Result<Shape> {
     }
 }
 
-/// A tensor of an open [`WeightFile`](super::WeightFile), which it borrows.
+/// Tensor of an open [`WeightFile`](super::WeightFile), which it borrows.
 ///
 /// Rows are what lies along the last dimension; a tensor of rank 0 or 1 is one row.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@ use std::fmt;
 /// The longest text shown in a message in full.
 const MAX_SHOWN: usize = 64;
 
-/// A value of a file's metadata. It borrows from the file; arrays are read as they are walked.
+/// Value of a file's metadata. It borrows from the file; arrays are read as they are walked.
 ///
 /// A safetensors file has texts only.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,7 +39,7 @@ pub enum ValueRef<'a> {
     F64(f64),
 }
 
-/// The type of a value; the numbers are GGUF's.
+/// Type of a [`ValueRef`]; the numbers are GGUF's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u32)]
@@ -93,7 +93,7 @@ impl ValueType {
         }
     }
 
-    /// Its short lower-case name.
+    /// Name, short and in lower case.
     pub const fn name(self) -> &'static str {
         match self {
             ValueType::U8 => "u8",
@@ -119,7 +119,7 @@ impl fmt::Display for ValueType {
     }
 }
 
-/// An array in metadata. Its extent was checked when the file was opened.
+/// Array in a file's metadata. Its extent was checked when the file was opened.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ArrayRef<'a> {
     element_type: ValueType,

@@ -88,7 +88,11 @@ pub struct Linear<'q> {
 /// ONNX `DequantizeLinear` (operator set 25): `out = (data - zero_point) · scale`, in `f32`.
 ///
 /// `shape` is that of the tensor, row-major. Elements are split over the current rayon thread pool where they are
-/// many. Errors: `InvalidArgument` where a length does not fit the shape, or the axis is none of its axes.
+/// many.
+///
+/// # Errors
+///
+/// `InvalidArgument` where a length does not fit the shape, or the axis is none of its axes.
 ///
 /// # Examples
 ///
@@ -121,7 +125,7 @@ pub fn dequantize_linear_into(
 ///
 /// # Errors
 ///
-/// As there, and `InvalidArgument` for elements that are not there.
+/// As [`dequantize_linear_into`], and `InvalidArgument` for elements that are not there.
 pub fn dequantize_linear_range_into(
     ints: Ints,
     data: &[u8],
@@ -140,6 +144,10 @@ pub fn dequantize_linear_range_into(
 }
 
 /// [`dequantize_linear_into`], rounded to the nearest `f16`, ties to even; beyond ±65504 it is infinite.
+///
+/// # Errors
+///
+/// As [`dequantize_linear_into`].
 pub fn dequantize_linear_f16_into(
     ints: Ints,
     data: &[u8],
@@ -160,7 +168,7 @@ pub fn dequantize_linear_f16_into(
     Ok(())
 }
 
-/// Runs `one` over the whole, or over pieces of it on several threads; it is told where a piece begins.
+/// Runs `one` over the whole, or over pieces of it on several threads; it is given where a piece begins.
 fn split<T: Send>(out: &mut [T], one: impl Fn(usize, &mut [T]) + Sync) {
     if out.len() < SPLIT_FROM || rayon::current_num_threads() == 1 {
         one(0, out);
@@ -217,7 +225,7 @@ impl Grid {
         Ok(Self { per, axis: length, after: product(&shape[axis + 1..])?, elements, scales })
     }
 
-    /// From an element on: the index of its scale, for how many elements that is told, and whether the index grows
+    /// From an element on: the index of its scale, for how many elements that holds, and whether the index grows
     /// with them.
     fn run(&self, element: usize) -> (usize, usize, bool) {
         let (row, i) = (element / self.after, element % self.after);

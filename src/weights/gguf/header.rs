@@ -1,4 +1,4 @@
-//! A strict reader of GGUF headers, versions 2 and 3.
+//! Header of a GGUF file, read strictly; versions 2 and 3.
 //!
 //! It believes no number: each count is bounded by the bytes that are left, nothing is allocated by a claimed size, and
 //! sizes are computed without overflow. What it refuses, llama.cpp would refuse, abort on, or read beyond the file for.
@@ -76,12 +76,12 @@ fn version(reader: &mut Reader<'_>) -> Result<()> {
     }
 }
 
-fn bound(what: &str, claimed: u64, fitting: u64, most: u64) -> Result<()> {
+fn bound(what: &str, claimed: u64, fitting: u64, max: u64) -> Result<()> {
     if claimed > fitting {
         return Err(Error::corrupt(format!("it claims {claimed} {what}, of which {fitting} would fit: truncated")));
     }
-    if claimed > most {
-        return Err(Error::unsupported(format!("expected at most {most} {what}, got {claimed}")));
+    if claimed > max {
+        return Err(Error::unsupported(format!("expected at most {max} {what}, got {claimed}")));
     }
     Ok(())
 }
@@ -220,11 +220,11 @@ fn laid_out(listed: Vec<Listed>, reader: &Reader<'_>, data_start: u64, alignment
     Ok(tensors)
 }
 
-fn name<'a>(reader: &mut Reader<'a>, what: &str, i: u64, most: u64) -> Result<&'a str> {
+fn name<'a>(reader: &mut Reader<'a>, what: &str, i: u64, max: u64) -> Result<&'a str> {
     let bytes = reader.string(what)?;
     let shown = || format!("{what} {i} ('{}')", String::from_utf8_lossy(&bytes[..bytes.len().min(64)]));
-    if bytes.is_empty() || bytes.len() as u64 > most {
-        return Err(Error::corrupt(format!("{}: expected a name of 1 to {most} bytes, got {}", shown(), bytes.len())));
+    if bytes.is_empty() || bytes.len() as u64 > max {
+        return Err(Error::corrupt(format!("{}: expected a name of 1 to {max} bytes, got {}", shown(), bytes.len())));
     }
     match std::str::from_utf8(bytes) {
         Ok(name) if !name.contains('\0') => Ok(name),

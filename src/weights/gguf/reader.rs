@@ -1,4 +1,4 @@
-//! Bytes of a GGUF header, read from the front.
+//! Reader of a GGUF header's bytes, from the front.
 
 use std::fmt;
 
@@ -98,8 +98,8 @@ impl<'a> Reader<'a> {
 
     /// Passes the elements of an array, checking that each is whole.
     fn skip(&mut self, element_type: ValueType, len: u64, key: &str, depth: u32) -> Result<()> {
-        let least = element_type.width().unwrap_or(if element_type == ValueType::Text { 8 } else { 12 });
-        if len > self.left() / least {
+        let min_bytes = element_type.width().unwrap_or(if element_type == ValueType::Text { 8 } else { 12 });
+        if len > self.left() / min_bytes {
             return Err(Error::corrupt(format!("key '{key}': it claims {len} elements, which do not fit: truncated")));
         }
         match element_type {
@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
             }),
             _ => {
                 // At most what is left, so it does not overflow.
-                let bytes = self.take(len * least, key)?;
+                let bytes = self.take(len * min_bytes, key)?;
                 if element_type == ValueType::Bool && bytes.iter().any(|&b| b > 1) {
                     return Err(Error::corrupt(format!("key '{key}': expected 0 or 1 as booleans")));
                 }

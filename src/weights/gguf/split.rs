@@ -1,4 +1,4 @@
-//! A model split into several GGUF files: `name-00001-of-00003.gguf` and so on, as `llama-gguf-split` writes them.
+//! Split models, in several GGUF files: `name-00001-of-00003.gguf` and so on, as `llama-gguf-split` writes them.
 
 use super::super::metadata::Metadata;
 use super::super::tensors::MAX_PARTS;

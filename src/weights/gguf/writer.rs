@@ -1,4 +1,4 @@
-//! Writes GGUF files, version 3.
+//! Writer of GGUF files, version 3.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use super::header::{DEFAULT_ALIGNMENT, MAX_ALIGNMENT, MAX_KEY, MAX_RANK, MAX_TEN
 use crate::tensor::Shape;
 use crate::{Code, Error, Result};
 
-/// What a GGUF file will hold: keys and tensors first, their data after [`GgufWriter::create`].
+/// Writer of a GGUF file: keys and tensors first, their data after [`GgufWriter::create`].
 ///
 /// It writes what [`WeightFile`](crate::weights::WeightFile) reads, and nothing else: what breaks a rule of the format
 /// is `InvalidArgument` here.
@@ -319,7 +319,7 @@ impl Drop for Temporary {
     }
 }
 
-/// What a key of a GGUF file can have as its value: numbers, booleans, texts, slices and `Vec`s of those, and a
+/// Value that a key of a GGUF file can be set to: numbers, booleans, texts, slices and `Vec`s of those, and a
 /// [`ValueRef`] from another file.
 pub trait ToGguf: sealed::Encode {}
 

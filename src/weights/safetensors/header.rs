@@ -1,4 +1,4 @@
-//! A strict reader of safetensors headers.
+//! Header of a safetensors file, read strictly.
 
 use super::super::metadata::{Entries, MAX_KEYS, Stored, owned, push};
 use super::super::tensor_type::TensorType;
@@ -51,8 +51,8 @@ fn divided(file: &[u8]) -> Result<(&[u8], &[u8])> {
     };
     let (len, left) = (u64::from_le_bytes(*len), rest.len() as u64);
     if len > left || len > FORMAT_MAX_HEADER {
-        let most = left.min(FORMAT_MAX_HEADER);
-        return Err(Error::corrupt(format!("safetensors: it claims a header of {len} bytes, {most} is the most")));
+        let max = left.min(FORMAT_MAX_HEADER);
+        return Err(Error::corrupt(format!("safetensors: it claims a header of {len} bytes, {max} is the most")));
     }
     if len > MAX_HEADER {
         return Err(Error::unsupported(format!(

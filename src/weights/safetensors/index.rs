@@ -1,4 +1,4 @@
-//! The index of a model whose tensors lie in several safetensors files.
+//! Index of a model whose tensors lie in several safetensors files.
 //!
 //! `{"metadata": {"total_size": n}, "weight_map": {"tensor": "file", …}}`, as `transformers` writes it. What `metadata`
 //! says is not used: writers disagree about `total_size`.

@@ -1,4 +1,4 @@
-//! The JSON of a header, read so that nothing in it can mean two things: no key twice, no field beyond the format's.
+//! Listing: the JSON of a header, read so that nothing in it can mean two things: no key twice, no field beyond the format's.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -72,9 +72,9 @@ impl<T> Default for Kept<T> {
 }
 
 impl<T> Kept<T> {
-    pub(super) fn push(&mut self, item: T, most: u64) {
+    pub(super) fn push(&mut self, item: T, max: u64) {
         self.count += 1;
-        if self.count as u64 <= most && self.failed.is_none() {
+        if self.count as u64 <= max && self.failed.is_none() {
             self.failed = push(&mut self.items, item).err();
         }
     }
@@ -84,9 +84,9 @@ impl<T> Kept<T> {
     /// # Errors
     ///
     /// `Unsupported` for more than are kept, `OutOfMemory`.
-    pub(super) fn all(self, what: &str, most: u64) -> Result<Vec<T>> {
-        if self.count as u64 > most {
-            return Err(Error::unsupported(format!("expected at most {most} {what}, got {}", self.count)));
+    pub(super) fn all(self, what: &str, max: u64) -> Result<Vec<T>> {
+        if self.count as u64 > max {
+            return Err(Error::unsupported(format!("expected at most {max} {what}, got {}", self.count)));
         }
         self.failed.map_or(Ok(self.items), Err)
     }

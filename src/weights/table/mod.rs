@@ -1,4 +1,4 @@
-//! Rows of a two-dimensional tensor, read one by one where they lie.
+//! Tables: the rows of two-dimensional tensors, read one by one where they lie.
 //!
 //! An embedding table stays quantized in the map. A row is dequantized while it is added to a sum, so that pooling the
 //! rows of a text touches each byte once and writes nothing but the sum.
@@ -28,7 +28,7 @@ const ABREAST: usize = 4;
 struct Aligned([f32; ALIGNED]);
 const ALIGNED: usize = 1024;
 
-/// The rows of a two-dimensional tensor, `[rows, width]`, such as the vectors of a vocabulary or of a collection of
+/// Table: the rows of a two-dimensional tensor, `[rows, width]`, such as the vectors of a vocabulary or of a collection of
 /// texts. Shares the file's map, so a clone costs nothing.
 ///
 /// # Examples
@@ -65,7 +65,7 @@ enum Cells {
     I8,
 }
 
-/// How rows become one vector.
+/// Pooling: how rows become one vector.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Pool<'a> {
@@ -132,7 +132,7 @@ impl Table {
         }
     }
 
-    /// How many rows there are.
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
     }
@@ -155,7 +155,11 @@ impl Table {
         }
     }
 
-    /// `InvalidArgument` if an id is of no row. Every method that takes ids asks this before anything else.
+    /// Checks ids, as every method that takes some does before anything else.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` if an id is of no row.
     pub fn check(&self, ids: &[u32]) -> Result<()> {
         // All are looked at without a branch for each, which the compiler does many at a time.
         let highest = ids.iter().fold(0, |highest, id| highest.max(*id));
@@ -178,9 +182,9 @@ impl Table {
             return Err(Error::invalid(format!("table: expected room for {n} rows of {width}, got {got}")));
         }
         let bytes = self.bytes.as_slice();
-        self.ask_first(bytes, ids);
+        self.prefetch_first(bytes, ids);
         for (i, (&id, out)) in ids.iter().zip(out.chunks_exact_mut(self.width)).enumerate() {
-            self.ask_ahead(bytes, ids, i);
+            self.prefetch_ahead(bytes, ids, i);
             self.read(self.row(bytes, id), out)?;
         }
         Ok(())
@@ -230,12 +234,12 @@ impl Table {
     /// Adds the rows to `sum`, each times its weight, or once without weights.
     fn sum(&self, ids: &[u32], weights: &[f32], sum: &mut [f32]) -> Result<()> {
         let bytes = self.bytes.as_slice();
-        self.ask_first(bytes, ids);
+        self.prefetch_first(bytes, ids);
         let mut rows: [(&[u8], f32); ABREAST] = [(&[], 1.0); ABREAST];
         for (group, ids_here) in ids.chunks(ABREAST).enumerate() {
             let rows = &mut rows[..ids_here.len()];
             for (i, (row, &id)) in (group * ABREAST..).zip(rows.iter_mut().zip(ids_here)) {
-                self.ask_ahead(bytes, ids, i);
+                self.prefetch_ahead(bytes, ids, i);
                 *row = (self.row(bytes, id), weights.get(i).copied().unwrap_or(1.0));
             }
             self.add(rows, sum)?;
@@ -249,16 +253,16 @@ impl Table {
         &bytes[begin..begin + self.row_bytes]
     }
 
-    /// How many rows are asked for before they are summed.
+    /// How many rows are prefetched before they are summed.
     fn ahead(&self) -> usize {
         (AHEAD_BYTES / self.row_bytes).clamp(1, MAX_AHEAD)
     }
 
-    fn ask_first(&self, bytes: &[u8], ids: &[u32]) {
+    fn prefetch_first(&self, bytes: &[u8], ids: &[u32]) {
         ids.iter().take(self.ahead()).for_each(|&id| kernel::prefetch(self.row(bytes, id)));
     }
 
-    fn ask_ahead(&self, bytes: &[u8], ids: &[u32], i: usize) {
+    fn prefetch_ahead(&self, bytes: &[u8], ids: &[u32], i: usize) {
         if let Some(&id) = ids.get(i + self.ahead()) {
             kernel::prefetch(self.row(bytes, id));
         }
