@@ -21,16 +21,16 @@
 //!
 //! # Low-level kernels
 //!
-//! With the cargo feature `experimental` the low-level kernels are public as well: sums and products of rows, tiles, the
-//! choice of stores, and the layouts of ONNX, GPTQ and AWQ. They may change in a minor version.
+//! With the cargo feature `experimental` the low-level kernels are public as well: sums and products of rows, tiles,
+//! the choice of stores, and the layouts of ONNX, GPTQ and AWQ. They may change in a minor version.
 //!
 //! # Files
 //!
-//! From below: `block` has the bytes of each format, `format` the formats and their sizes, `query` what the kernels of rows
-//! share. `scalar` has every kernel as its formula says. `lanes` are the vector operations in which `decode` says the same
-//! once more, `generic` the loops around it; `avx2`, `avx512` and `neon` spell the operations. Each of these instruction
-//! sets is a `table`, and `dispatch` chooses one. Callers come by `dequantize`, `tiles`, `row` (sums and products of rows),
-//! `quantize`, and for other layouts than ggml's by `ints` and `gptq`.
+//! From below: `block` has the bytes of each format, `format` the formats and their sizes, `query` what the kernels of
+//! rows share. `scalar` has every kernel as its formula says. `lanes` are the vector operations in which `decode` says
+//! the same once more, `generic` the loops around it; `avx2`, `avx512` and `neon` spell the operations. Each of these
+//! instruction sets is a `table`, and `dispatch` chooses one. Callers come by `dequantize`, `tiles`, `row` (sums and
+//! products of rows), `quantize`, and for other layouts than ggml's by `ints` and `gptq`.
 #![cfg_attr(
     not(feature = "experimental"),
     allow(
