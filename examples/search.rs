@@ -9,7 +9,7 @@ use std::error::Error;
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use selvedge::kernel::{Format, quantize_into};
+use selvedge::kernel::{BlockFormat, quantize_into};
 use selvedge::weights::Table;
 use selvedge::{Ask, Bytes, Options, open};
 
@@ -52,14 +52,14 @@ pub(crate) fn search(args: &[String]) -> Result<String, Box<dyn Error>> {
     let vectors = engine.embed(passages.iter().copied())?;
     let width = vectors.shape()[1];
     // Blocks have 32 numbers; zeros behind a vector change no dot product.
-    let padded = width.next_multiple_of(Format::Q8_0.block_elements());
+    let padded = width.next_multiple_of(BlockFormat::Q8_0.block_elements());
     let pad = |row: &[f32]| [row, &vec![0.0; padded - width]].concat();
     let rows: Vec<f32> = vectors.as_slice::<f32>()?.chunks_exact(width).flat_map(pad).collect();
-    let mut index = vec![0; Format::Q8_0.bytes(rows.len()).ok_or("no whole blocks")?];
-    quantize_into(Format::Q8_0, &rows, &mut index)?;
+    let mut index = vec![0; BlockFormat::Q8_0.bytes(rows.len()).ok_or("no whole blocks")?];
+    quantize_into(BlockFormat::Q8_0, &rows, &mut index)?;
     let (bytes, name) = (index.len(), &engine.spec().provenance.model);
     let mut found = format!("{} passages in {bytes} bytes, from {name}\n", passages.len());
-    let index = Table::from_bytes(Format::Q8_0, padded, Bytes::shared(index))?;
+    let index = Table::from_bytes(BlockFormat::Q8_0, padded, Bytes::shared(index))?;
 
     let wanted = engine.embed([question.as_str()])?;
     for hit in index.search(&pad(wanted.as_slice::<f32>()?), BEST)? {

@@ -1,7 +1,7 @@
 //! The integer kernels against ONNX Runtime's own operators, bit for bit, on small graphs written here.
-#![cfg(feature = "ort")]
+#![cfg(all(feature = "ort", feature = "experimental"))]
 
-use selvedge::kernel::Format;
+use selvedge::kernel::BlockFormat;
 use selvedge::kernel::ints::{Ints, Linear, NBits, Order, Per, dequantize_linear_into};
 use selvedge::{Ask, Backend, Options, Tensor, Tensors, open};
 
@@ -86,7 +86,7 @@ fn matmul_nbits() {
 #[test]
 fn repacked_blocks() {
     let mut random = Random(3);
-    for (format, bits) in [(Format::Q4_0, 4), (Format::Q8_0, 8)] {
+    for (format, bits) in [(BlockFormat::Q4_0, 4), (BlockFormat::Q8_0, 8)] {
         let (rows, columns) = (6, 128);
         let weights: Vec<f32> = (0..rows * columns).map(|_| random.unit()).collect();
         let mut blocks = vec![0; format.bytes(weights.len()).unwrap()];

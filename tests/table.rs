@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use selvedge::kernel::{Format, quantize_into};
+use selvedge::kernel::{BlockFormat, quantize_into};
 use selvedge::weights::{GgufWriter, TensorType, WeightFile};
 use selvedge::{Ask, Backend, Call, Cancel, Code, Embed, Engine, Generate, Map, Options, Source, Step, Tensors, open};
 use serde_json::Value;
@@ -61,7 +61,7 @@ fn safetensors(tensors: &[(&str, &str, &[usize], Vec<u8>)]) -> Vec<u8> {
 }
 
 /// The fixture's table, weights and mapping as a GGUF file with its tokenizer within.
-fn gguf(path: &Path, format: Format, tensor_type: TensorType) {
+fn gguf(path: &Path, format: BlockFormat, tensor_type: TensorType) {
     let file = WeightFile::open(data().join("model.safetensors"), Map::Mapped).unwrap();
     let (table, mapping) = (file.tensor("embeddings").unwrap(), file.tensor("mapping").unwrap());
     let mut rows = vec![0.0; table.shape().elements()];
@@ -189,9 +189,9 @@ fn a_quantized_table_in_one_gguf_file_gives_nearly_the_same() {
     let texts = texts(&expected);
     let exact = matrix(&expected["vectors"]);
     for (format, tensor_type, least) in [
-        (Format::F16, TensorType::F16, 0.999_99),
-        (Format::Q8_0, TensorType::Q8_0, 0.999),
-        (Format::Q4_0, TensorType::Q4_0, 0.97),
+        (BlockFormat::F16, TensorType::F16, 0.999_99),
+        (BlockFormat::Q8_0, TensorType::Q8_0, 0.999),
+        (BlockFormat::Q4_0, TensorType::Q4_0, 0.97),
     ] {
         let path = folder.path().join(format!("{format}.gguf"));
         gguf(&path, format, tensor_type);

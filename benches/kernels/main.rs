@@ -16,11 +16,16 @@ use std::sync::Barrier;
 
 use arena::Arena;
 use rounds::{Side, interleave};
-use selvedge::kernel::{Format, Query, active, dequantize_into, dot_i8_rows};
+use selvedge::kernel::{BlockFormat, Query, active, dequantize_into, dot_i8_rows};
 
 /// A format, and how many times as fast as ggml it must be from the second cache.
-const FORMATS: [(Format, f64); 5] =
-    [(Format::F16, 10.0), (Format::Q8_0, 1.5), (Format::Q4_0, 5.0), (Format::Q4K, 1.8), (Format::Q6K, 10.0)];
+const FORMATS: [(BlockFormat, f64); 5] = [
+    (BlockFormat::F16, 10.0),
+    (BlockFormat::Q8_0, 1.5),
+    (BlockFormat::Q4_0, 5.0),
+    (BlockFormat::Q4K, 1.8),
+    (BlockFormat::Q6K, 10.0),
+];
 
 fn main() {
     let wanted = std::env::args().skip(1).find(|a| !a.starts_with('-'));
@@ -68,7 +73,7 @@ fn alone() {
         println!("kernels/sets/{}/{format}: {:.1} GB/s", active(), ELEMENTS as f64 * 4.0 / seconds / 1e9);
     }
     let query = Query::new(&[1.0; 256]).unwrap();
-    for format in [Format::Q8_0, Format::Q4_0] {
+    for format in [BlockFormat::Q8_0, BlockFormat::Q4_0] {
         let (mut rows, len) = blocks(format, ROWS * 256);
         let (rows, mut scores) = (&rows.bytes()[..len], [0.0; ROWS]);
         let seconds =
@@ -82,7 +87,7 @@ fn median_of(mut work: impl FnMut()) -> f64 {
 }
 
 /// Outputs of 512 KiB, which stay in the second cache.
-fn cache(format: Format, bar: f64) {
+fn cache(format: BlockFormat, bar: f64) {
     const ELEMENTS: usize = 128 << 10;
     const CALLS: usize = 100;
     let (mut input, len) = blocks(format, ELEMENTS);
@@ -100,7 +105,7 @@ fn cache(format: Format, bar: f64) {
         Side::new("ggml", || many(&|out| peers::ggml(format, input, out))),
         Side::new("candle", || many(&|out| peers::candle(format, input, out))),
     ];
-    if format == Format::F16 {
+    if format == BlockFormat::F16 {
         sides.push(Side::new("half", || many(&|out| peers::half(input, out))));
     }
     let seconds = interleave(21, &mut sides);
@@ -112,7 +117,7 @@ fn cache(format: Format, bar: f64) {
 }
 
 /// Outputs of 256 MiB, far beyond all caches.
-fn memory(format: Format) {
+fn memory(format: BlockFormat) {
     const ELEMENTS: usize = 64 << 20;
     let (mut input, len) = blocks(format, ELEMENTS);
     let input = &input.bytes()[..len];
@@ -135,12 +140,12 @@ fn memory(format: Format) {
         }),
         Side::new("2 threads, streamed stores", || by_two(out.borrow_mut().floats(), &|_, out| limits::streamed(out))),
     ];
-    if format == Format::F16 {
+    if format == BlockFormat::F16 {
         sides.push(Side::new("half", || once(&|out| peers::half(input, out))));
     }
     let seconds = interleave(9, &mut sides);
     report("memory", format, ELEMENTS, &sides, &seconds);
-    let limit = if format == Format::F16 { ">=0.70" } else { ">=0.85" };
+    let limit = if format == BlockFormat::F16 { ">=0.70" } else { ">=0.85" };
     ratio("memory", format, "of streamed stores", seconds[1] / seconds[0], limit);
     println!(
         "kernels/memory/{format}: streamed stores alone are {:.2} x ggml and {:.2} x candle",
@@ -172,7 +177,7 @@ fn by_two(out: &mut [f32], work: &(dyn Fn(usize, &mut [f32]) + Sync)) -> f64 {
 }
 
 /// Random blocks with ordinary scales, and their length in bytes.
-fn blocks(format: Format, elements: usize) -> (Arena, usize) {
+fn blocks(format: BlockFormat, elements: usize) -> (Arena, usize) {
     let len = format.bytes(elements).unwrap();
     let mut arena = Arena::new(len.div_ceil(4));
     let mut state = 1u64;
@@ -182,8 +187,8 @@ fn blocks(format: Format, elements: usize) -> (Arena, usize) {
     }
     // Where the scales are: a NaN would make answers differ in what no standard settles.
     let scales: &[usize] = match format {
-        Format::Q4K => &[0, 2],
-        Format::Q6K => &[208],
+        BlockFormat::Q4K => &[0, 2],
+        BlockFormat::Q6K => &[208],
         _ => &[0],
     };
     for block in arena.bytes()[..len].chunks_mut(format.block_bytes()) {
@@ -195,7 +200,7 @@ fn blocks(format: Format, elements: usize) -> (Arena, usize) {
     (arena, len)
 }
 
-fn assert_answers(format: Format, input: &[u8], out: &mut [f32]) {
+fn assert_answers(format: BlockFormat, input: &[u8], out: &mut [f32]) {
     let mut expected = vec![0.0f32; out.len()];
     peers::ggml(format, input, &mut expected);
     let same = |who: &str, out: &[f32]| {
@@ -207,12 +212,12 @@ fn assert_answers(format: Format, input: &[u8], out: &mut [f32]) {
     same("candle", out);
 }
 
-fn report(part: &str, format: Format, elements: usize, sides: &[Side<'_>], seconds: &[f64]) {
+fn report(part: &str, format: BlockFormat, elements: usize, sides: &[Side<'_>], seconds: &[f64]) {
     let all =
         sides.iter().zip(seconds).map(|(side, s)| format!("{} {:.1}", side.name, elements as f64 * 4.0 / s / 1e9));
     println!("kernels/{part}/{format}, GB/s: {}", all.collect::<Vec<_>>().join(", "));
 }
 
-fn ratio(part: &str, format: Format, what: &str, value: f64, bar: &str) {
+fn ratio(part: &str, format: BlockFormat, what: &str, value: f64, bar: &str) {
     println!("RATIO kernels/{part}/{format}/{} {value:.3} {bar}", what.replace(' ', "-"));
 }

@@ -6,16 +6,16 @@ use candle_core::quantized::k_quants::{BlockQ4_0, BlockQ4K, BlockQ6K, BlockQ8_0}
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use llama_cpp_sys_2 as sys;
-use selvedge::kernel::Format;
+use selvedge::kernel::BlockFormat;
 
-pub(crate) fn ggml(format: Format, blocks: &[u8], out: &mut [f32]) {
+pub(crate) fn ggml(format: BlockFormat, blocks: &[u8], out: &mut [f32]) {
     assert_eq!(format.bytes(out.len()), Some(blocks.len()));
     let kind = match format {
-        Format::F16 => sys::GGML_TYPE_F16,
-        Format::Q4_0 => sys::GGML_TYPE_Q4_0,
-        Format::Q8_0 => sys::GGML_TYPE_Q8_0,
-        Format::Q4K => sys::GGML_TYPE_Q4_K,
-        Format::Q6K => sys::GGML_TYPE_Q6_K,
+        BlockFormat::F16 => sys::GGML_TYPE_F16,
+        BlockFormat::Q4_0 => sys::GGML_TYPE_Q4_0,
+        BlockFormat::Q8_0 => sys::GGML_TYPE_Q8_0,
+        BlockFormat::Q4K => sys::GGML_TYPE_Q4_K,
+        BlockFormat::Q6K => sys::GGML_TYPE_Q6_K,
         _ => panic!("{format} is not compared"),
     };
     // SAFETY: a type of ggml's; both buffers hold so many weights.
@@ -25,13 +25,13 @@ pub(crate) fn ggml(format: Format, blocks: &[u8], out: &mut [f32]) {
     }
 }
 
-pub(crate) fn candle(format: Format, blocks: &[u8], out: &mut [f32]) {
+pub(crate) fn candle(format: BlockFormat, blocks: &[u8], out: &mut [f32]) {
     match format {
-        Format::F16 => f16::to_float(cast(blocks), out),
-        Format::Q4_0 => BlockQ4_0::to_float(cast(blocks), out),
-        Format::Q8_0 => BlockQ8_0::to_float(cast(blocks), out),
-        Format::Q4K => BlockQ4K::to_float(cast(blocks), out),
-        Format::Q6K => BlockQ6K::to_float(cast(blocks), out),
+        BlockFormat::F16 => f16::to_float(cast(blocks), out),
+        BlockFormat::Q4_0 => BlockQ4_0::to_float(cast(blocks), out),
+        BlockFormat::Q8_0 => BlockQ8_0::to_float(cast(blocks), out),
+        BlockFormat::Q4K => BlockQ4K::to_float(cast(blocks), out),
+        BlockFormat::Q6K => BlockQ6K::to_float(cast(blocks), out),
         _ => panic!("{format} is not compared"),
     }
 }

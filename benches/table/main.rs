@@ -10,7 +10,7 @@ use std::time::Instant;
 use memmap2::{Advice, MmapMut};
 use rayon::prelude::*;
 use selvedge::Bytes;
-use selvedge::kernel::{self, Format, dequantize_into, quantize_into};
+use selvedge::kernel::{self, BlockFormat, dequantize_into, quantize_into};
 use selvedge::weights::{Pool, Table};
 
 const ROWS: usize = 1 << 20;
@@ -20,7 +20,7 @@ const TEXT: usize = 64;
 const TEXTS: usize = 1024;
 const ROUNDS: usize = 15;
 const SCANS: usize = 7;
-const FORMATS: [Format; 4] = [Format::F32, Format::F16, Format::Q8_0, Format::Q4_0];
+const FORMATS: [BlockFormat; 4] = [BlockFormat::F32, BlockFormat::F16, BlockFormat::Q8_0, BlockFormat::Q4_0];
 
 fn main() {
     // `cargo bench` says `--bench`; `cargo test --benches` does not, and wants no minutes of timing.
@@ -52,7 +52,7 @@ fn row(i: usize, out: &mut [f32]) {
     }
 }
 
-fn table(format: Format) -> Table {
+fn table(format: BlockFormat) -> Table {
     let row_bytes = format.bytes(WIDTH).expect("whole blocks");
     let mut memory = MmapMut::map_anon(ROWS * row_bytes).expect("memory for a table");
     #[cfg(target_os = "linux")]
@@ -120,7 +120,7 @@ fn gather(tables: &[Table]) {
 }
 
 /// The mean of rows that were quantized and dequantized by themselves, scaled to length 1.
-fn naive(format: Format, ids: &[u32]) -> [f32; WIDTH] {
+fn naive(format: BlockFormat, ids: &[u32]) -> [f32; WIDTH] {
     let (mut sum, mut numbers) = ([0.0f32; WIDTH], [0.0; WIDTH]);
     let mut blocks = vec![0; format.bytes(WIDTH).expect("whole blocks")];
     for id in ids {

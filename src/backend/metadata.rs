@@ -3,12 +3,12 @@
 #[cfg(any(feature = "llama", feature = "table"))]
 use std::collections::BTreeMap;
 
-use crate::weights::Value;
+use crate::weights::ValueRef;
 #[cfg(any(feature = "llama", feature = "table"))]
 use crate::weights::WeightFile;
 
 /// Numbers and texts in full, arrays as their type and length.
-pub(super) fn describe(value: Value<'_>) -> String {
+pub(super) fn describe(value: ValueRef<'_>) -> String {
     match value.as_bytes() {
         Some(text) => String::from_utf8_lossy(text).into_owned(),
         None => value.to_string(),

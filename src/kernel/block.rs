@@ -1,4 +1,4 @@
-//! The bytes of each block, as ggml's `ggml-common.h` lays them out.
+//! Layouts of blocks, byte by byte, as ggml's `ggml-common.h` lays them out.
 //!
 //! Scales `d`, minima `m` and `dmin` are IEEE 754 binary16. `lo` and `hi` are the lower and upper nibble of a byte;
 //! `qs[16]` of a block of 32 holds weight `j` in `lo(qs[j])` and weight `j + 16` in `hi(qs[j])`. No block has an

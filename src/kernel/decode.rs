@@ -1,8 +1,8 @@
-//! Every format once, in the lanes of any instruction set.
+//! Decoders, one for each format in the lanes of any instruction set.
 #![expect(unsafe_code, reason = "blocks are read through raw pointers, by vector instructions")]
 
-use super::Format;
 use super::block::{self, E2M1_DOUBLED, IQ4_LEVELS, LARGE, NIBBLES, NIBBLES_LESS_8, SMALL};
+use super::format::BlockFormat;
 use super::lanes::{Affine, Lanes, Sink, Times, TimesMinus, TimesPlus};
 
 /// Weights decoded at once where each is a block of its own.
@@ -24,7 +24,7 @@ pub(super) trait Blocks {
     unsafe fn decode<L: Lanes, S: Sink<L>>(b: *const u8, head: &Self::Head, y: *mut f32, sink: S);
 }
 
-/// The kernels of one instruction set by [`Format`], from a function that is generic over [`Blocks`].
+/// The kernels of one instruction set by [`BlockFormat`], from a function that is generic over [`Blocks`].
 macro_rules! by_format {
     ($kernel:ident) => {{
         use crate::kernel::decode::{
@@ -80,7 +80,7 @@ macro_rules! format {
             #[inline(always)]
             unsafe fn decode<L: Lanes, S: Sink<L>>($b: *const u8, $s: &Self::Head, y: *mut f32, sink: S) {
                 const {
-                    let (elements, bytes) = (Format::$name.block_elements(), Format::$name.block_bytes());
+                    let (elements, bytes) = (BlockFormat::$name.block_elements(), BlockFormat::$name.block_bytes());
                     assert!(Self::ELEMENTS % elements == 0 && Self::ELEMENTS / elements * bytes == Self::BYTES);
                 }
                 macro_rules! $put {

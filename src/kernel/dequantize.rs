@@ -1,11 +1,11 @@
-//! Blocks to slices: checks, the split over threads, and the choice of stores.
+//! Dequantization of blocks into slices: checks, the split over threads, and the choice of stores.
 
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-use super::backed::is_backed;
-use super::table::Table;
-use super::{Format, check};
+use super::dispatch::active_table;
+use super::format::BlockFormat;
+use super::resident::is_resident;
 use crate::Result;
 
 /// From so many bytes of output on, [`Stores::Auto`] bypasses the caches: more than the last cache of common CPUs
@@ -18,7 +18,7 @@ const PIECE: usize = 1 << 18;
 /// Weights of a tile on the stack, small enough to stay in the first cache; a multiple of every block.
 const TILE: usize = 1 << 10;
 
-/// How results are written.
+/// Stores: how results are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stores {
@@ -37,19 +37,26 @@ pub enum Stores {
 
 /// Dequantizes blocks into `out`, one `f32` per weight.
 ///
-/// `blocks` must be exactly the blocks of `out.len()` weights, else `InvalidArgument`. For a part of a tensor give the
-/// sub-slice of its blocks. A large output is split over the current rayon thread pool. Give a buffer that is used
-/// again and again: page faults of fresh memory cost several times the work itself ([`Stores`]).
-pub fn dequantize_into(format: Format, blocks: &[u8], out: &mut [f32]) -> Result<()> {
+/// For a part of a tensor give the sub-slice of its blocks. A large output is split over the current rayon thread pool.
+/// Give a buffer that is used again and again: page faults of fresh memory cost several times the work itself.
+///
+/// # Errors
+///
+/// `InvalidArgument` unless `blocks` is exactly the blocks of `out.len()` weights.
+pub fn dequantize_into(format: BlockFormat, blocks: &[u8], out: &mut [f32]) -> Result<()> {
     dequantize_with(format, blocks, out, Stores::Auto)
 }
 
-/// As [`dequantize_into`], with a say in how results are written. The values do not depend on it.
-pub fn dequantize_with(format: Format, blocks: &[u8], out: &mut [f32], stores: Stores) -> Result<()> {
-    check(format, blocks, out.len())?;
-    let table = Table::active();
+/// As [`dequantize_into`], with a choice of how results are written. The values do not depend on it.
+///
+/// # Errors
+///
+/// As [`dequantize_into`].
+pub fn dequantize_with(format: BlockFormat, blocks: &[u8], out: &mut [f32], stores: Stores) -> Result<()> {
+    format.check(blocks, out.len())?;
+    let table = active_table();
     let streams = match stores {
-        Stores::Auto => size_of_val(out) >= STREAM_FROM && is_backed(out),
+        Stores::Auto => size_of_val(out) >= STREAM_FROM && is_resident(out),
         Stores::Cached => false,
         Stores::Streaming => true,
     };
@@ -58,38 +65,46 @@ pub fn dequantize_with(format: Format, blocks: &[u8], out: &mut [f32], stores: S
     Ok(())
 }
 
-/// As [`dequantize_into`], rounded to the nearest `f16`, ties to even. [`Format::F16`] is copied.
+/// As [`dequantize_into`], rounded to the nearest `f16`, ties to even. [`BlockFormat::F16`] is copied.
 ///
 /// A weight beyond ±65504 becomes infinite.
-pub fn dequantize_f16_into(format: Format, blocks: &[u8], out: &mut [f16]) -> Result<()> {
-    check(format, blocks, out.len())?;
-    if format == Format::F16 {
+///
+/// # Errors
+///
+/// As [`dequantize_into`].
+pub fn dequantize_f16_into(format: BlockFormat, blocks: &[u8], out: &mut [f16]) -> Result<()> {
+    format.check(blocks, out.len())?;
+    if format == BlockFormat::F16 {
         let copy = |blocks: &[u8], out: &mut [f16]| {
             blocks.as_chunks().0.iter().zip(out).for_each(|(b, y)| *y = f16::from_le_bytes(*b));
         };
         split(format, blocks, out, copy);
     } else {
-        split(format, blocks, out, |blocks, out| narrow(format, blocks, out, Table::active().narrow_f16));
+        split(format, blocks, out, |blocks, out| narrow(format, blocks, out, active_table().narrow_f16));
     }
     Ok(())
 }
 
-/// As [`dequantize_into`], rounded to the nearest `bf16`, ties to even. [`Format::Bf16`] is copied.
-pub fn dequantize_bf16_into(format: Format, blocks: &[u8], out: &mut [bf16]) -> Result<()> {
-    check(format, blocks, out.len())?;
-    if format == Format::Bf16 {
+/// As [`dequantize_into`], rounded to the nearest `bf16`, ties to even. [`BlockFormat::Bf16`] is copied.
+///
+/// # Errors
+///
+/// As [`dequantize_into`].
+pub fn dequantize_bf16_into(format: BlockFormat, blocks: &[u8], out: &mut [bf16]) -> Result<()> {
+    format.check(blocks, out.len())?;
+    if format == BlockFormat::Bf16 {
         let copy = |blocks: &[u8], out: &mut [bf16]| {
             blocks.as_chunks().0.iter().zip(out).for_each(|(b, y)| *y = bf16::from_le_bytes(*b));
         };
         split(format, blocks, out, copy);
     } else {
-        split(format, blocks, out, |blocks, out| narrow(format, blocks, out, Table::active().narrow_bf16));
+        split(format, blocks, out, |blocks, out| narrow(format, blocks, out, active_table().narrow_bf16));
     }
     Ok(())
 }
 
 /// Runs `kernel` over the whole, or over pieces of it on several threads.
-fn split<T: Send>(format: Format, blocks: &[u8], out: &mut [T], kernel: impl Fn(&[u8], &mut [T]) + Send + Sync) {
+fn split<T: Send>(format: BlockFormat, blocks: &[u8], out: &mut [T], kernel: impl Fn(&[u8], &mut [T]) + Send + Sync) {
     let piece_bytes = PIECE / format.block_elements() * format.block_bytes();
     if out.len() < SPLIT_FROM || rayon::current_num_threads() == 1 {
         kernel(blocks, out);
@@ -99,8 +114,8 @@ fn split<T: Send>(format: Format, blocks: &[u8], out: &mut [T], kernel: impl Fn(
 }
 
 /// Dequantizes a tile at a time, which stays in the first cache, and narrows it.
-fn narrow<T>(format: Format, blocks: &[u8], out: &mut [T], narrow: fn(&[f32], &mut [T])) {
-    let decode = Table::active().decode[format as usize];
+fn narrow<T>(format: BlockFormat, blocks: &[u8], out: &mut [T], narrow: fn(&[f32], &mut [T])) {
+    let decode = active_table().decode[format as usize];
     let tile_bytes = TILE / format.block_elements() * format.block_bytes();
     let mut tile = [0.0; TILE];
     for (blocks, out) in blocks.chunks(tile_bytes).zip(out.chunks_mut(TILE)) {

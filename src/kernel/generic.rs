@@ -1,4 +1,4 @@
-//! Every kernel once, in the lanes of any instruction set; the files of the instruction sets only instantiate it.
+//! Kernels, each once in the lanes of any instruction set; the files of the instruction sets only instantiate it.
 #![expect(unsafe_code, reason = "blocks are read through raw pointers, by vector instructions")]
 
 use half::{bf16, f16};
@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 use super::block;
 use super::decode::{Blocks, SINGLES};
 use super::lanes::{Add, Lanes, Plus, Sink, Store, Stream};
-use super::row::{Query, sum_lanes};
+use super::query::{Query, sum_lanes};
 
 const LINE: usize = 64;
 
@@ -28,7 +28,7 @@ macro_rules! kernels {
         use crate::kernel::decode::{Blocks, by_format};
         use crate::kernel::generic::{self, entry};
         use crate::kernel::lanes::Store;
-        use crate::kernel::row::{Query, to_length_1};
+        use crate::kernel::query::{Query, to_length_1};
         use crate::kernel::table::Table;
         use half::{bf16, f16};
 
@@ -304,25 +304,4 @@ pub(super) unsafe fn affine_nibbles<L: Lanes>(codes: &[u8], flip: u8, zero: f32,
     }
     let nibble = |i: usize| codes[i / 2] >> (4 * (i % 2)) & 15 ^ flip;
     (whole..out.len()).for_each(|i| out[i] = (f32::from(nibble(i)) - zero) * scale);
-}
-
-/// Every CPU with kernels has had an instruction for it from the beginning.
-#[inline]
-pub(super) fn prefetch(row: &[u8]) {
-    // From the beginning of its first line, so that the last is among them wherever the row lies.
-    let before = row.as_ptr().addr() % LINE;
-    for at in (0..before + row.len()).step_by(LINE) {
-        let line = row.as_ptr().wrapping_sub(before).wrapping_add(at);
-        // SAFETY: a hint: no address does harm.
-        #[cfg(target_arch = "x86_64")]
-        unsafe {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T0>(line.cast());
-        }
-        // SAFETY: as above.
-        #[cfg(target_arch = "aarch64")]
-        unsafe {
-            std::arch::asm!("prfm pldl1keep, [{line}]", line = in(reg) line, options(nostack, preserves_flags, readonly));
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! Sixteen lanes: the vector operations that every format is written in, and that each instruction set spells.
+//! Lanes, sixteen of them: the vector operations that every format is written in, and that each instruction set spells.
 #![expect(unsafe_code, reason = "vector instructions and raw block pointers")]
 
 /// Sixteen lanes of bytes or `f32`, by one instruction set.

@@ -1,52 +1,56 @@
-//! Numbers to blocks, byte for byte as ggml's reference quantizers.
+//! Quantization of numbers into blocks, byte for byte as ggml's reference quantizers.
 
 use half::{bf16, f16};
 use rayon::prelude::*;
 
 use super::block::{self, SMALL};
-use super::{Format, check};
+use super::format::BlockFormat;
 use crate::{Error, Result};
 
 /// Weights per piece of work for a thread; a multiple of every block.
 const PIECE: usize = 1 << 16;
 
-/// Quantizes weights into blocks: [`Format::F32`], `F16`, `Bf16`, `Q8_0`, `Q4_0` and `Q4_1`.
+/// Quantizes weights into blocks: [`BlockFormat::F32`], `F16`, `Bf16`, `Q8_0`, `Q4_0` and `Q4_1`.
 ///
 /// The bytes are those of ggml's reference quantizers (`quantize_row_*_ref`, without an importance matrix). Many
 /// weights are split over the current rayon thread pool.
 ///
-/// Errors: `Unsupported` for other formats. `InvalidArgument` if `blocks` is not exactly the blocks of
+/// # Errors
+///
+/// `Unsupported` for other formats. `InvalidArgument` if `blocks` is not exactly the blocks of
 /// `weights.len()` weights, and, in the Q formats, for a weight that is not finite or so large that the block's
 /// scale is beyond binary16; `blocks` then holds nothing of use. F16 makes what is beyond ±65504 infinite, as IEEE 754 does.
 ///
+/// # Examples
+///
 /// ```
-/// use selvedge::kernel::{Format, dequantize_into, quantize_into};
+/// use selvedge::kernel::{BlockFormat, dequantize_into, quantize_into};
 /// let weights: Vec<f32> = (0..64).map(|i| i as f32 / 64.0 - 0.5).collect();
-/// let mut blocks = vec![0; Format::Q4_0.bytes(64).unwrap()];
-/// quantize_into(Format::Q4_0, &weights, &mut blocks)?;
+/// let mut blocks = vec![0; BlockFormat::Q4_0.bytes(64).unwrap()];
+/// quantize_into(BlockFormat::Q4_0, &weights, &mut blocks)?;
 /// let mut back = [0.0; 64];
-/// dequantize_into(Format::Q4_0, &blocks, &mut back)?;
+/// dequantize_into(BlockFormat::Q4_0, &blocks, &mut back)?;
 /// assert!(weights.iter().zip(back).all(|(w, b)| (w - b).abs() <= 0.5 / 8.0));
 /// # Ok::<(), selvedge::Error>(())
 /// ```
-pub fn quantize_into(format: Format, weights: &[f32], blocks: &mut [u8]) -> Result<()> {
-    check(format, blocks, weights.len())?;
+pub fn quantize_into(format: BlockFormat, weights: &[f32], blocks: &mut [u8]) -> Result<()> {
+    format.check(blocks, weights.len())?;
     match format {
-        Format::F32 => each(weights, blocks, |[x], b: &mut [u8; 4]| {
+        BlockFormat::F32 => each(weights, blocks, |[x], b: &mut [u8; 4]| {
             *b = x.to_le_bytes();
             true
         }),
-        Format::F16 => each(weights, blocks, |[x], b: &mut [u8; 2]| {
+        BlockFormat::F16 => each(weights, blocks, |[x], b: &mut [u8; 2]| {
             *b = to_f16(*x);
             true
         }),
-        Format::Bf16 => each(weights, blocks, |[x], b: &mut [u8; 2]| {
+        BlockFormat::Bf16 => each(weights, blocks, |[x], b: &mut [u8; 2]| {
             *b = bf16::from_f32(*x).to_le_bytes();
             true
         }),
-        Format::Q8_0 => each(weights, blocks, q8_0),
-        Format::Q4_0 => each(weights, blocks, q4_0),
-        Format::Q4_1 => each(weights, blocks, q4_1),
+        BlockFormat::Q8_0 => each(weights, blocks, q8_0),
+        BlockFormat::Q4_0 => each(weights, blocks, q4_0),
+        BlockFormat::Q4_1 => each(weights, blocks, q4_1),
         _ => Err(Error::unsupported(format!("quantizing to {format}: expected f32, f16, bf16, q8_0, q4_0 or q4_1"))),
     }
 }
@@ -109,7 +113,7 @@ fn put_scale(block: &mut [u8], at: usize, d: f32) -> bool {
 }
 
 fn q8_0(x: &[f32; SMALL], b: &mut [u8; block::q8_0::BYTES]) -> bool {
-    let d = x.iter().fold(0.0f32, |most, x| most.max(x.abs())) / 127.0;
+    let d = x.iter().fold(0.0f32, |max, x| max.max(x.abs())) / 127.0;
     let inverse = reciprocal(d);
     for (q, x) in b[block::q8_0::QS..].iter_mut().zip(x) {
         *q = (x * inverse).round() as i8 as u8;
@@ -127,14 +131,16 @@ fn q4_0(x: &[f32; SMALL], b: &mut [u8; block::q4_0::BYTES]) -> bool {
     put_scale(b, block::q4_0::D, d) && all_finite(x)
 }
 
-/// Quantizes to [`Format::Q4_0`] with less error than [`quantize_into`], in about ten times the time. The reference maps
+/// Quantizes to [`BlockFormat::Q4_0`] with less error than [`quantize_into`], in about ten times the time. The reference maps
 /// the weight of largest magnitude to -8, which wastes a step wherever none lies near the other end. Here it may come to
 /// lie elsewhere between 6 and 9 on either side, and each time the scale is the one of least squares for these quants. A
 /// tenth less error over normally distributed weights, and no block errs more than the reference's.
 ///
-/// Errors: as [`quantize_into`].
+/// # Errors
+///
+/// As [`quantize_into`].
 pub(crate) fn quantize_q4_0_closely(weights: &[f32], blocks: &mut [u8]) -> Result<()> {
-    check(Format::Q4_0, blocks, weights.len())?;
+    BlockFormat::Q4_0.check(blocks, weights.len())?;
     each(weights, blocks, |x, b| q4_0(x, b) && rescale_q4_0(x, b))
 }
 
@@ -169,16 +175,16 @@ fn rescale_q4_0(x: &[f32; SMALL], b: &mut [u8; block::q4_0::BYTES]) -> bool {
 }
 
 fn q4_1(x: &[f32; SMALL], b: &mut [u8; block::q4_1::BYTES]) -> bool {
-    let least = x.iter().copied().fold(f32::MAX, f32::min);
-    let most = x.iter().copied().fold(-f32::MAX, f32::max);
-    let d = (most - least) / 15.0;
+    let min = x.iter().copied().fold(f32::MAX, f32::min);
+    let max = x.iter().copied().fold(-f32::MAX, f32::max);
+    let d = (max - min) / 15.0;
     let inverse = reciprocal(d);
-    let q = |x: f32| (((x - least) * inverse + 0.5) as u8).min(15);
+    let q = |x: f32| (((x - min) * inverse + 0.5) as u8).min(15);
     for (j, byte) in b[block::q4_1::QS..].iter_mut().enumerate() {
         *byte = q(x[j]) | q(x[j + 16]) << 4;
     }
     let fits = put_scale(b, block::q4_1::D, d);
-    put_scale(b, block::q4_1::M, least) && fits && all_finite(x)
+    put_scale(b, block::q4_1::M, min) && fits && all_finite(x)
 }
 
 fn all_finite(x: &[f32]) -> bool {

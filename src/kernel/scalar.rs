@@ -2,34 +2,36 @@
 
 use half::{bf16, f16};
 
-use super::Format;
 use super::block::{self, LARGE, SMALL};
-use super::row::{LANES, Query, sum_lanes};
+use super::format::BlockFormat;
+use super::query::{LANES, Query, sum_lanes, to_length_1};
 use super::table::{Accumulate, Decode, Isa, Table};
 
 /// The kernel of a format.
-pub(super) const fn decode(format: Format) -> Decode {
+pub(super) const fn decode(format: BlockFormat) -> Decode {
     match format {
-        Format::F32 => |blocks, out| each(blocks, out, |b: &[u8; 4], y: &mut [f32; 1]| y[0] = f32::from_le_bytes(*b)),
-        Format::F16 => |blocks, out| each(blocks, out, |b: &[u8; 2], y: &mut [f32; 1]| y[0] = half(b, 0)),
-        Format::Bf16 => |blocks, out| {
+        BlockFormat::F32 => {
+            |blocks, out| each(blocks, out, |b: &[u8; 4], y: &mut [f32; 1]| y[0] = f32::from_le_bytes(*b))
+        }
+        BlockFormat::F16 => |blocks, out| each(blocks, out, |b: &[u8; 2], y: &mut [f32; 1]| y[0] = half(b, 0)),
+        BlockFormat::Bf16 => |blocks, out| {
             each(blocks, out, |b: &[u8; 2], y: &mut [f32; 1]| {
                 y[0] = f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16)
             })
         },
-        Format::Q4_0 => |blocks, out| each(blocks, out, q4_0),
-        Format::Q4_1 => |blocks, out| each(blocks, out, q4_1),
-        Format::Q5_0 => |blocks, out| each(blocks, out, q5_0),
-        Format::Q5_1 => |blocks, out| each(blocks, out, q5_1),
-        Format::Q8_0 => |blocks, out| each(blocks, out, q8_0),
-        Format::Q2K => |blocks, out| each(blocks, out, q2_k),
-        Format::Q3K => |blocks, out| each(blocks, out, q3_k),
-        Format::Q4K => |blocks, out| each(blocks, out, q4_k),
-        Format::Q5K => |blocks, out| each(blocks, out, q5_k),
-        Format::Q6K => |blocks, out| each(blocks, out, q6_k),
-        Format::Iq4Nl => |blocks, out| each(blocks, out, iq4_nl),
-        Format::Iq4Xs => |blocks, out| each(blocks, out, iq4_xs),
-        Format::Mxfp4 => |blocks, out| each(blocks, out, mxfp4),
+        BlockFormat::Q4_0 => |blocks, out| each(blocks, out, q4_0),
+        BlockFormat::Q4_1 => |blocks, out| each(blocks, out, q4_1),
+        BlockFormat::Q5_0 => |blocks, out| each(blocks, out, q5_0),
+        BlockFormat::Q5_1 => |blocks, out| each(blocks, out, q5_1),
+        BlockFormat::Q8_0 => |blocks, out| each(blocks, out, q8_0),
+        BlockFormat::Q2K => |blocks, out| each(blocks, out, q2_k),
+        BlockFormat::Q3K => |blocks, out| each(blocks, out, q3_k),
+        BlockFormat::Q4K => |blocks, out| each(blocks, out, q4_k),
+        BlockFormat::Q5K => |blocks, out| each(blocks, out, q5_k),
+        BlockFormat::Q6K => |blocks, out| each(blocks, out, q6_k),
+        BlockFormat::Iq4Nl => |blocks, out| each(blocks, out, iq4_nl),
+        BlockFormat::Iq4Xs => |blocks, out| each(blocks, out, iq4_xs),
+        BlockFormat::Mxfp4 => |blocks, out| each(blocks, out, mxfp4),
     }
 }
 
@@ -183,13 +185,13 @@ fn q3_k_scales(s: &[u8]) -> [i8; 16] {
 
 /// The reference as a table; every CPU can run it.
 pub(super) fn table() -> Table {
-    let decode = Format::ALL.map(decode);
+    let decode = BlockFormat::ALL.map(decode);
     Table {
         isa: Isa::Scalar,
         decode,
         stream: decode,
-        accumulate: Format::ALL.map(accumulate),
-        normalize: super::row::to_length_1,
+        accumulate: BlockFormat::ALL.map(accumulate),
+        normalize: to_length_1,
         narrow_f16: |from, to| from.iter().zip(to).for_each(|(x, y)| *y = f16::from_f32(*x)),
         narrow_bf16: |from, to| from.iter().zip(to).for_each(|(x, y)| *y = bf16::from_f32(*x)),
         dot_q8_0: |row, query| dot::<{ block::q8_0::BYTES }>(row, query, |b, k| b[block::q8_0::QS + k] as i8),
@@ -209,15 +211,15 @@ pub(super) fn table() -> Table {
 }
 
 /// `sum += weight * w`, each product rounded before it is added.
-fn accumulate(format: Format) -> Accumulate {
+fn accumulate(format: BlockFormat) -> Accumulate {
     macro_rules! one {
         ($format:ident) => {
             |rows, sum| {
-                let (bytes, elements) = (Format::$format.block_bytes(), Format::$format.block_elements());
+                let (bytes, elements) = (BlockFormat::$format.block_bytes(), BlockFormat::$format.block_elements());
                 let mut tile = [0.0; LARGE];
                 for &(row, weight) in rows {
                     for (block, sum) in row.chunks_exact(bytes).zip(sum.chunks_exact_mut(elements)) {
-                        decode(Format::$format)(block, &mut tile[..elements]);
+                        decode(BlockFormat::$format)(block, &mut tile[..elements]);
                         sum.iter_mut().zip(tile).for_each(|(sum, w)| *sum += weight * w);
                     }
                 }
@@ -225,22 +227,22 @@ fn accumulate(format: Format) -> Accumulate {
         };
     }
     match format {
-        Format::F32 => one!(F32),
-        Format::F16 => one!(F16),
-        Format::Bf16 => one!(Bf16),
-        Format::Q4_0 => one!(Q4_0),
-        Format::Q4_1 => one!(Q4_1),
-        Format::Q5_0 => one!(Q5_0),
-        Format::Q5_1 => one!(Q5_1),
-        Format::Q8_0 => one!(Q8_0),
-        Format::Q2K => one!(Q2K),
-        Format::Q3K => one!(Q3K),
-        Format::Q4K => one!(Q4K),
-        Format::Q5K => one!(Q5K),
-        Format::Q6K => one!(Q6K),
-        Format::Iq4Nl => one!(Iq4Nl),
-        Format::Iq4Xs => one!(Iq4Xs),
-        Format::Mxfp4 => one!(Mxfp4),
+        BlockFormat::F32 => one!(F32),
+        BlockFormat::F16 => one!(F16),
+        BlockFormat::Bf16 => one!(Bf16),
+        BlockFormat::Q4_0 => one!(Q4_0),
+        BlockFormat::Q4_1 => one!(Q4_1),
+        BlockFormat::Q5_0 => one!(Q5_0),
+        BlockFormat::Q5_1 => one!(Q5_1),
+        BlockFormat::Q8_0 => one!(Q8_0),
+        BlockFormat::Q2K => one!(Q2K),
+        BlockFormat::Q3K => one!(Q3K),
+        BlockFormat::Q4K => one!(Q4K),
+        BlockFormat::Q5K => one!(Q5K),
+        BlockFormat::Q6K => one!(Q6K),
+        BlockFormat::Iq4Nl => one!(Iq4Nl),
+        BlockFormat::Iq4Xs => one!(Iq4Xs),
+        BlockFormat::Mxfp4 => one!(Mxfp4),
     }
 }
 

@@ -1,11 +1,11 @@
-//! One table of kernels, chosen once.
+//! The table of one instruction set's kernels.
 
 use std::fmt;
-use std::sync::OnceLock;
 
 use half::{bf16, f16};
 
-use super::{Format, Query, scalar};
+use super::format::BlockFormat;
+use super::query::Query;
 
 /// Writes the weights of some blocks; the output is exactly as long as the blocks say.
 pub(super) type Decode = fn(&[u8], &mut [f32]);
@@ -17,7 +17,7 @@ pub(super) type Dot = fn(&[u8], &Query) -> f32;
 /// `((code ^ flip) - zero) · scale` of each code.
 pub(super) type AffineCodes = fn(&[u8], u8, f32, f32, &mut [f32]);
 
-/// The instruction set whose kernels are in use.
+/// Instruction set whose kernels are in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Isa {
@@ -32,7 +32,7 @@ pub enum Isa {
 }
 
 impl Isa {
-    /// `scalar`, `avx2`, `avx512` or `neon`.
+    /// Name: `scalar`, `avx2`, `avx512` or `neon`.
     pub const fn name(self) -> &'static str {
         match self {
             Isa::Scalar => "scalar",
@@ -53,12 +53,12 @@ impl fmt::Display for Isa {
 #[derive(Clone, Copy)]
 pub(super) struct Table {
     pub(super) isa: Isa,
-    /// By [`Format`].
-    pub(super) decode: [Decode; Format::ALL.len()],
-    /// By [`Format`], with stores that bypass the caches.
-    pub(super) stream: [Decode; Format::ALL.len()],
-    /// By [`Format`].
-    pub(super) accumulate: [Accumulate; Format::ALL.len()],
+    /// By [`BlockFormat`].
+    pub(super) decode: [Decode; BlockFormat::ALL.len()],
+    /// By [`BlockFormat`], with stores that bypass the caches.
+    pub(super) stream: [Decode; BlockFormat::ALL.len()],
+    /// By [`BlockFormat`].
+    pub(super) accumulate: [Accumulate; BlockFormat::ALL.len()],
     /// Scales to length 1.
     pub(super) normalize: fn(&mut [f32]),
     pub(super) narrow_f16: fn(&[f32], &mut [f16]),
@@ -69,49 +69,4 @@ pub(super) struct Table {
     pub(super) affine_bytes: AffineCodes,
     /// Of unsigned nibbles, the lower of each byte first.
     pub(super) affine_nibbles: AffineCodes,
-}
-
-impl Table {
-    /// Every table that this CPU can run, the slowest first.
-    pub(super) fn available() -> Vec<Table> {
-        let mut tables = vec![scalar::table()];
-        tables.extend(super::vectorised());
-        tables
-    }
-
-    /// The table in use.
-    pub(super) fn active() -> &'static Table {
-        static ACTIVE: OnceLock<Table> = OnceLock::new();
-        ACTIVE.get_or_init(|| {
-            let wish = std::env::var("SELVEDGE_KERNEL").ok();
-            let table = choose(&Table::available(), wish.as_deref());
-            tracing::debug!("kernels: {}", table.isa);
-            table
-        })
-    }
-}
-
-/// The instruction set whose kernels run in this process.
-///
-/// It is chosen at the first use: the best that the CPU has, or the one named by the environment variable
-/// `SELVEDGE_KERNEL` (`scalar`, `avx2`, `avx512`, `neon`). A name that this CPU cannot run is logged as a warning and
-/// not followed. Results do not depend on it.
-///
-/// ```
-/// println!("kernels: {}", selvedge::kernel::active().name());
-/// ```
-pub fn active() -> Isa {
-    Table::active().isa
-}
-
-pub(super) fn choose(available: &[Table], wish: Option<&str>) -> Table {
-    let best = available.last().copied().unwrap_or_else(scalar::table);
-    let Some(wish) = wish.filter(|wish| !wish.is_empty()) else { return best };
-    match available.iter().find(|table| table.isa.name() == wish) {
-        Some(table) => *table,
-        None => {
-            tracing::warn!("SELVEDGE_KERNEL={wish}: this machine has no such kernels, using {}", best.isa);
-            best
-        }
-    }
 }

@@ -1,7 +1,7 @@
-//! A tensor a tile at a time, in a buffer of the caller's.
+//! Tiles: a tensor dequantized a part at a time, in a buffer of the caller's.
 
-use super::table::Table;
-use super::{Format, check};
+use super::dispatch::active_table;
+use super::format::BlockFormat;
 use crate::{Error, Result};
 
 /// A tile: weights `first .. first + values.len()` of the tensor.
@@ -16,25 +16,32 @@ pub struct Tile<'t> {
 
 /// Dequantizes a tensor a tile at a time into `buffer`, for work on weights that never stand in memory as a whole.
 ///
-/// A buffer of a few thousand weights keeps a tile in the first cache. It must hold at least one block, and `blocks`
-/// must be whole blocks, else `InvalidArgument`.
+/// A buffer of a few thousand weights keeps a tile in the first cache.
+///
+/// # Errors
+///
+/// `InvalidArgument` for a buffer smaller than a block, and unless `blocks` is whole blocks.
+///
+/// # Examples
 ///
 /// ```
-/// use selvedge::kernel::{Format, quantize_into, tiles};
-/// let mut blocks = vec![0; Format::Q8_0.bytes(1024).unwrap()];
-/// quantize_into(Format::Q8_0, &[1.0; 1024], &mut blocks)?;
+/// # #[cfg(feature = "experimental")] {
+/// use selvedge::kernel::{BlockFormat, quantize_into, tiles};
+/// let mut blocks = vec![0; BlockFormat::Q8_0.bytes(1024).unwrap()];
+/// quantize_into(BlockFormat::Q8_0, &[1.0; 1024], &mut blocks)?;
 /// let (mut sum, mut buffer) = (0.0, [0.0; 256]);
-/// let mut tiles = tiles(Format::Q8_0, &blocks, &mut buffer)?;
+/// let mut tiles = tiles(BlockFormat::Q8_0, &blocks, &mut buffer)?;
 /// while let Some(tile) = tiles.next() {
 ///     sum += tile.values.iter().sum::<f32>();
 /// }
 /// assert!((sum - 1024.0f32).abs() < 1.0);
+/// # }
 /// # Ok::<(), selvedge::Error>(())
 /// ```
-pub fn tiles<'t>(format: Format, blocks: &'t [u8], buffer: &'t mut [f32]) -> Result<Tiles<'t>> {
+pub fn tiles<'t>(format: BlockFormat, blocks: &'t [u8], buffer: &'t mut [f32]) -> Result<Tiles<'t>> {
     let elements = (blocks.len() / format.block_bytes()).checked_mul(format.block_elements());
     let elements = elements.ok_or_else(|| Error::invalid(format!("{format}: more weights than fit a usize")))?;
-    check(format, blocks, elements)?;
+    format.check(blocks, elements)?;
     let whole = buffer.len() / format.block_elements() * format.block_elements();
     if whole == 0 {
         return Err(Error::invalid(format!(
@@ -49,7 +56,7 @@ pub fn tiles<'t>(format: Format, blocks: &'t [u8], buffer: &'t mut [f32]) -> Res
 /// The tiles of a tensor, from [`tiles`]. Each lives in the same buffer, hence no `Iterator`.
 #[derive(Debug)]
 pub struct Tiles<'t> {
-    format: Format,
+    format: BlockFormat,
     blocks: &'t [u8],
     buffer: &'t mut [f32],
     first: usize,
@@ -57,7 +64,10 @@ pub struct Tiles<'t> {
 
 impl Tiles<'_> {
     /// The next tile; `None` after the last.
-    #[expect(clippy::should_implement_trait, reason = "a tile borrows the buffer, which Iterator cannot say")]
+    #[cfg_attr(
+        feature = "experimental",
+        expect(clippy::should_implement_trait, reason = "a tile borrows the buffer, which Iterator cannot say")
+    )]
     pub fn next(&mut self) -> Option<Tile<'_>> {
         let bytes =
             (self.buffer.len() / self.format.block_elements() * self.format.block_bytes()).min(self.blocks.len());
@@ -66,7 +76,7 @@ impl Tiles<'_> {
         }
         let (blocks, rest) = self.blocks.split_at(bytes);
         let values = &mut self.buffer[..bytes / self.format.block_bytes() * self.format.block_elements()];
-        Table::active().decode[self.format as usize](blocks, values);
+        active_table().decode[self.format as usize](blocks, values);
         let first = self.first;
         (self.blocks, self.first) = (rest, first + values.len());
         Some(Tile { first, values })

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::form::{Form, Packed, Stored};
 use crate::engine::Call;
 use crate::kernel::ints::NBits;
-use crate::kernel::{Format, dequantize_into};
+use crate::kernel::{BlockFormat, dequantize_into};
 use crate::tensor::Bytes;
 use crate::{Error, Result};
 
@@ -87,13 +87,13 @@ impl Stored {
 
     /// Some of the rows, as `MatMulNBits` has them.
     fn shape(&self, blocks: &[u8], row_bytes: usize) -> Result<NBits> {
-        let (block, bits) = (self.format.block_elements(), if self.format == Format::Q4_0 { 4 } else { 8 });
+        let (block, bits) = (self.format.block_elements(), if self.format == BlockFormat::Q4_0 { 4 } else { 8 });
         NBits::new(bits, block, blocks.len() / row_bytes, row_bytes / self.format.block_bytes() * block)
     }
 }
 
 /// Dequantizes blocks into the bytes of f32; of a last block only what there is room for.
-pub(crate) fn floats_into(format: Format, blocks: &[u8], room: &mut [u8]) -> Result<()> {
+pub(crate) fn floats_into(format: BlockFormat, blocks: &[u8], room: &mut [u8]) -> Result<()> {
     let mut tile = [0.0f32; TILE];
     let tile_bytes = TILE / format.block_elements() * format.block_bytes();
     for (blocks, room) in blocks.chunks(tile_bytes).zip(room.chunks_mut(TILE * 4)) {

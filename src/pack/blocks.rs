@@ -2,7 +2,7 @@
 
 use super::form::BLOCK;
 use super::keys::{LAYOUT, Layout};
-use crate::kernel::Format;
+use crate::kernel::BlockFormat;
 use crate::onnx::{BLOCKS_ENTRY, FLOAT, TensorHead};
 use crate::weights::WeightFile;
 use crate::{Error, Result};
@@ -16,7 +16,7 @@ pub(super) struct Blocks<'a> {
     pub stored: &'a str,
     /// Its dimensions in the graph.
     pub dims: Vec<u64>,
-    pub format: Format,
+    pub format: BlockFormat,
     layout: Layout,
     /// Rows of blocks.
     pub rows: u64,
@@ -41,7 +41,7 @@ impl<'a> Blocks<'a> {
         let entry = file.get(stored).ok_or_else(|| broken(format!("the weight file has no tensor '{stored}'")))?;
         let format = entry
             .format()
-            .filter(|f| matches!(f, Format::Q4_0 | Format::Q8_0))
+            .filter(|f| matches!(f, BlockFormat::Q4_0 | BlockFormat::Q8_0))
             .ok_or_else(|| broken(format!("expected blocks of Q4_0 or Q8_0, got {}", entry.tensor_type())))?;
         let split = layout.split(&dims).filter(|(rows, columns)| *rows > 0 && *columns > 0);
         let (rows, columns) = split.ok_or_else(|| broken(format!("{dims:?} does not lie in {}", layout.name())))?;
@@ -59,7 +59,7 @@ impl<'a> Blocks<'a> {
     }
 
     pub(super) fn bits(&self) -> u64 {
-        if self.format == Format::Q4_0 { 4 } else { 8 }
+        if self.format == BlockFormat::Q4_0 { 4 } else { 8 }
     }
 
     /// Bytes of a block without its scale.

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::keys::Layout;
 use super::select::Plan;
-use crate::kernel::{Format, dequantize_into, quantize_into, quantize_q4_0_closely};
+use crate::kernel::{BlockFormat, dequantize_into, quantize_into, quantize_q4_0_closely};
 use crate::{Error, Result};
 
 /// Rows that a thread takes at a time.
@@ -71,7 +71,7 @@ pub(super) fn encode(plan: &Plan<'_>, data: &[u8]) -> Result<(Vec<u8>, Loss)> {
         let mut weights = vec![0.0; rows * padded];
         gather(plan.layout, data, i * ROWS, columns, &mut weights, padded);
         match plan.format {
-            Format::Q4_0 => quantize_q4_0_closely(&weights, blocks)?,
+            BlockFormat::Q4_0 => quantize_q4_0_closely(&weights, blocks)?,
             format => quantize_into(format, &weights, blocks)?,
         }
         let mut read = vec![0.0; weights.len()];

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::kernel::Format;
+use crate::kernel::BlockFormat;
 use crate::tensor::Bytes;
 
 /// Weights per block, in both formats.
@@ -45,7 +45,7 @@ pub(super) enum Form {
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
     pub place: Range<usize>,
-    pub format: Format,
+    pub format: BlockFormat,
     pub rows: usize,
     pub columns: usize,
 }

@@ -7,7 +7,7 @@ use super::model::Model;
 use super::options::{PackedTensor, Scheme};
 use super::select::{Plan, Stays};
 use crate::digest::Digest;
-use crate::kernel::Format;
+use crate::kernel::BlockFormat;
 use crate::onnx::{BLOCKS_ENTRY, Edit, FLOAT, FLOAT16, NewNode, external_tensor, inline_tensor, unique};
 use crate::weights::WeightFile;
 use crate::{Digest, Error, Result};
@@ -48,7 +48,7 @@ impl<'a> Slim<'_, 'a> {
             let place = self.file.tensor(&packed.stored)?.place();
             let (offset, length) = (place.start.to_string(), (place.end - place.start).to_string());
             let mut entries = vec![("location", WEIGHTS), ("offset", &*offset), ("length", &*length)];
-            if plan.format == Format::F16 {
+            if plan.format == BlockFormat::F16 {
                 if graph.opset < NUMBERED_CAST {
                     let got = graph.opset;
                     return Err(Error::unsupported(format!(

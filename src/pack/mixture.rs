@@ -2,7 +2,7 @@
 
 use super::options::Packing;
 use super::select::{Plan, fills_blocks};
-use crate::kernel::Format;
+use crate::kernel::BlockFormat;
 use crate::onnx::Graph;
 use crate::{Error, Result};
 
@@ -26,15 +26,15 @@ pub(super) fn mix(plans: &mut [Plan<'_>], graph: &Graph<'_>, packing: &Packing) 
     let mut matrices: Vec<(usize, usize)> = plans
         .iter()
         .enumerate()
-        .filter(|(_, plan)| plan.format == Format::Q4_0)
+        .filter(|(_, plan)| plan.format == BlockFormat::Q4_0)
         .filter_map(|(i, plan)| Some((last_product(plan, graph)?, i)))
         .collect();
     matrices.sort_unstable();
     for (_, i) in matrices.into_iter().rev() {
         let plan = &mut plans[i];
-        let more = plan.bits(Format::Q8_0) - plan.bits(Format::Q4_0);
-        if more <= left && fills_blocks(Format::Q8_0, &plan.dims, plan.layout) {
-            plan.format = Format::Q8_0;
+        let more = plan.bits(BlockFormat::Q8_0) - plan.bits(BlockFormat::Q4_0);
+        if more <= left && fills_blocks(BlockFormat::Q8_0, &plan.dims, plan.layout) {
+            plan.format = BlockFormat::Q8_0;
             left -= more;
         }
     }
@@ -53,7 +53,7 @@ impl Plan<'_> {
     }
 
     /// Bits of all its blocks in that format.
-    fn bits(&self, format: Format) -> f64 {
+    fn bits(&self, format: BlockFormat) -> f64 {
         let (rows, _, padded) = self.rows();
         // Both formats have blocks of the same length.
         (rows * padded / format.block_elements() * format.block_bytes()) as f64 * 8.0

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::blocks::Blocks;
 use super::form::{ARENA, BLOCK, Form, Piece, Runtime};
-use crate::kernel::Format;
+use crate::kernel::BlockFormat;
 use crate::onnx::{Edit, FLOAT, Graph, NewNode, Node, external_tensor, unique};
 use crate::tensor::Bytes;
 use crate::{Error, Result};
@@ -95,7 +95,7 @@ impl<'a> Rewrite<'a> {
         // tract has 4-bit operators only, and makes floats of a matrix with a part of a block.
         let here = match self.runtime {
             Runtime::OnnxRuntime => true,
-            Runtime::Tract => blocks.format == Format::Q4_0 && blocks.columns.is_multiple_of(BLOCK),
+            Runtime::Tract => blocks.format == BlockFormat::Q4_0 && blocks.columns.is_multiple_of(BLOCK),
         };
         let is_matrix = blocks.dims.len() == 2;
         let plain = || node.float("alpha", 1.0) == 1.0 && node.float("beta", 1.0) == 1.0 && node.int("transA", 0) == 0;

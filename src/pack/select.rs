@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::glob::any_matches;
 use super::keys::Layout;
 use super::options::{Packing, Scheme};
-use crate::kernel::Format;
+use crate::kernel::BlockFormat;
 use crate::onnx::{FLOAT, Graph, Node, TensorHead, element_name};
 
 /// Blocks along a row: what GGUF pads a row to.
@@ -17,7 +17,7 @@ pub(super) struct Plan<'a> {
     /// The `Constant` node that it comes from, if it is no initializer.
     pub constant: Option<usize>,
     pub dims: Vec<u64>,
-    pub format: Format,
+    pub format: BlockFormat,
     pub layout: Layout,
     /// The operators that read it, by node and input.
     pub uses: Vec<(usize, usize)>,
@@ -99,7 +99,7 @@ fn judge(
     packing: &Packing,
     tensor: &TensorHead<'_>,
     uses: &[(usize, usize)],
-) -> Result<(Vec<u64>, Format, Layout), String> {
+) -> Result<(Vec<u64>, BlockFormat, Layout), String> {
     if tensor.element != FLOAT {
         return Err(format!("it is {}, not f32", element_name(tensor.element)));
     }
@@ -124,9 +124,9 @@ fn judge(
     }
     let scheme = if named(&packing.finer) { packing.scheme.finer() } else { packing.scheme };
     let format = match scheme {
-        Scheme::Int4 => Format::Q4_0,
-        Scheme::Int8 => Format::Q8_0,
-        Scheme::F16 => Format::F16,
+        Scheme::Int4 => BlockFormat::Q4_0,
+        Scheme::Int8 => BlockFormat::Q8_0,
+        Scheme::F16 => BlockFormat::F16,
     };
     let layout = match scheme {
         Scheme::F16 => half(graph, uses)?,
@@ -140,7 +140,7 @@ fn judge(
 }
 
 /// Whether blocks, with the padding of the last one of a row, take no more than two bytes for a weight.
-pub(super) fn fills_blocks(format: Format, dims: &[u64], layout: Layout) -> bool {
+pub(super) fn fills_blocks(format: BlockFormat, dims: &[u64], layout: Layout) -> bool {
     let bytes = |(rows, columns): (u64, u64)| {
         let padded = rows.checked_mul(columns.checked_next_multiple_of(BLOCK as u64)?)?;
         let bytes = format.bytes(usize::try_from(padded).ok()?)?;

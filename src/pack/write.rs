@@ -14,7 +14,7 @@ use super::select::{Plan, Stays, survey, unmatched};
 use super::{encode, mixture};
 use crate::digest::Digest;
 use crate::engine::Call;
-use crate::kernel::Format;
+use crate::kernel::BlockFormat;
 use crate::onnx::{self, External, Graph, unique};
 use crate::source::{Access, GRAPH, Map, OpenedFile, Source, model_of};
 use crate::tensor::Bytes;
@@ -181,8 +181,8 @@ impl<'a> Model<'a> {
         let names = stored_names(plans);
         for (plan, name) in plans.iter().zip(&names) {
             let tensor_type = match plan.format {
-                Format::Q4_0 => TensorType::Q4_0,
-                Format::Q8_0 => TensorType::Q8_0,
+                BlockFormat::Q4_0 => TensorType::Q4_0,
+                BlockFormat::Q8_0 => TensorType::Q8_0,
                 _ => TensorType::F16,
             };
             writer.tensor(name, &plan.stored_dims(), tensor_type)?;
@@ -222,7 +222,7 @@ impl Plan<'_> {
     /// The dimensions in the weight file.
     fn stored_dims(&self) -> Vec<usize> {
         let (rows, _, padded) = self.rows();
-        if self.format == Format::F16 && self.dims.len() <= 4 {
+        if self.format == BlockFormat::F16 && self.dims.len() <= 4 {
             return self.dims.iter().map(|d| *d as usize).collect();
         }
         vec![rows, padded]

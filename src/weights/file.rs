@@ -1,4 +1,4 @@
-//! A weight file, or several that are one.
+//! Weight files: one, or several that are opened as one.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use super::gguf::{self, check_part, check_same_model, is_part, siblings};
 use super::metadata::{Entries, Metadata, owned, push, sorted};
 use super::safetensors::{self, Index};
-use super::tensors::{Info, TensorEntry};
+use super::tensors::{Info, MAX_PARTS, MAX_TENSORS, TensorEntry};
 use crate::source::{Access, OpenedFile, Source};
 use crate::tensor::Bytes;
 use crate::{Code, Error, Result};
 
-/// Which format a weight file has.
+/// Format of a weight file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FileFormat {
@@ -37,7 +37,7 @@ impl fmt::Display for FileFormat {
     }
 }
 
-/// An open weight file whose header has been checked.
+/// Weight file, open, whose header has been checked.
 ///
 /// Opening touches the header, and in GGUF the padding behind tensors that do not end at a multiple of the alignment; the
 /// tensors stay where they are until someone reads them. Every place that a view gives out was checked against the
@@ -49,6 +49,8 @@ impl fmt::Display for FileFormat {
 ///
 /// A file that is truncated while it is mapped ends the process when a page that is gone is touched ([`Map`](super::Map)):
 /// open with `Map::Read` what others may write to. A file that is changed in place gives changed numbers, and no worse.
+///
+/// # Examples
 ///
 /// ```
 /// # use selvedge::{Map, weights::{GgufWriter, TensorType, WeightFile}};
@@ -84,12 +86,14 @@ pub struct WeightFile {
 }
 
 impl WeightFile {
-    /// Opens a weight file; the format is told by the content.
+    /// Opens a weight file; the format is known by the content.
     ///
     /// A path to one part of a split GGUF model, or to a `.safetensors.index.json`, opens all parts as one; they lie
     /// in the same folder.
     ///
-    /// Errors: `NotFound`, `Io`; `InvalidArgument` for what is no regular file, for a symbolic link where [`Access`]
+    /// # Errors
+    ///
+    /// `NotFound`, `Io`; `InvalidArgument` for what is no regular file, for a symbolic link where [`Access`]
     /// refuses them, and for a range that is not within its file; `Busy` for a file that was replaced while it was opened,
     /// where links are refused; `Corrupt` for bytes that break the format's rules, among them a name that is there twice,
     /// a gap, an overlap, a tail, or padding that is none; `Unsupported` for another format or version, for what exceeds
@@ -153,8 +157,8 @@ impl WeightFile {
 
     /// Takes the tensors of a further file.
     fn add(&mut self, other: Self) -> Result<()> {
-        if (self.tensors.len() + other.tensors.len()) as u64 > super::MAX_TENSORS {
-            return Err(Error::unsupported(format!("expected at most {} tensors in all files", super::MAX_TENSORS)));
+        if (self.tensors.len() + other.tensors.len()) as u64 > MAX_TENSORS {
+            return Err(Error::unsupported(format!("expected at most {} tensors in all files", MAX_TENSORS)));
         }
         let part = self.files.len();
         for mut tensor in other.tensors {
@@ -179,7 +183,11 @@ impl WeightFile {
         self.tensors.iter().map(|info| self.entry(info))
     }
 
-    /// A tensor by its name; `NotFound` if there is none.
+    /// A tensor by its name.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is none.
     pub fn tensor(&self, name: &str) -> Result<TensorEntry<'_>> {
         self.get(name).ok_or_else(|| {
             let what = format!("tensor '{name}': expected one of the {} in the file", self.tensors.len());
@@ -280,12 +288,8 @@ impl Beside {
 
     fn indexed(&self, index: &Index<'_>) -> Result<WeightFile> {
         let files = index.files()?;
-        if files.len() as u64 > super::MAX_PARTS {
-            return Err(Error::unsupported(format!(
-                "expected at most {} files, got {}",
-                super::MAX_PARTS,
-                files.len()
-            )));
+        if files.len() as u64 > MAX_PARTS {
+            return Err(Error::unsupported(format!("expected at most {} files, got {}", MAX_PARTS, files.len())));
         }
         let mut whole: Option<WeightFile> = None;
         for name in files {

@@ -1,7 +1,9 @@
-//! The layers of GPTQ and AWQ checkpoints: several tensors of a file that are one matrix.
+//! Layers of GPTQ and AWQ checkpoints: several tensors of a file that are one matrix.
 
-use super::{TensorEntry, TensorType, WeightFile};
-use crate::kernel::groups::{Awq, Gptq, ZeroPoints};
+use super::file::WeightFile;
+use super::tensor_type::TensorType;
+use super::tensors::TensorEntry;
+use crate::kernel::gptq::{Awq, Gptq, ZeroPoints};
 use crate::{Error, Result};
 
 /// Weights in a word of 32 bits.
@@ -13,11 +15,15 @@ impl WeightFile {
     ///
     /// What zero points stand for is not in the tensors: see [`ZeroPoints`].
     ///
-    /// Errors: `NotFound` for a tensor that is not there; `InvalidArgument` where types or shapes are not those of a
+    /// # Errors
+    ///
+    /// `NotFound` for a tensor that is not there; `InvalidArgument` where types or shapes are not those of a
     /// layer of 4 bits.
     ///
+    /// # Examples
+    ///
     /// ```no_run
-    /// use selvedge::kernel::groups::ZeroPoints;
+    /// use selvedge::kernel::gptq::ZeroPoints;
     /// use selvedge::{Map, weights::WeightFile};
     /// let file = WeightFile::open("model.safetensors", Map::Mapped)?;
     /// let layer = file.gptq("model.layers.0.self_attn.q_proj", ZeroPoints::LessOne)?;
@@ -45,7 +51,9 @@ impl WeightFile {
     /// A 4-bit layer of an AWQ checkpoint (the "GEMM" layout), by the name that its tensors share: `<layer>.qweight`,
     /// `.qzeros`, `.scales`.
     ///
-    /// Errors: as [`WeightFile::gptq`].
+    /// # Errors
+    ///
+    /// As [`WeightFile::gptq`].
     pub fn awq(&self, layer: &str) -> Result<Awq<'_>> {
         let parts = Parts::of(self, layer)?;
         let [inputs, words] = matrix(&parts.qweight, TensorType::I32)?;

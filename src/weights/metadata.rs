@@ -1,9 +1,14 @@
-//! Keys and values beside the tensors.
+//! Metadata: keys and values beside the tensors.
 
-use super::value::{Array, Value, ValueType};
+use super::value::{ArrayRef, ValueRef, ValueType};
 use crate::{Code, Error, Result};
 
-/// The keys and values of a file, in its order. Values are read from the file when they are asked for.
+/// Many times what the largest models have.
+pub(super) const MAX_KEYS: u64 = 1 << 16;
+
+/// Metadata: the keys and values of a file, in its order. Values are read from the file when they are asked for.
+///
+/// # Examples
 ///
 /// ```
 /// # use selvedge::{Map, weights::{GgufWriter, WeightFile}};
@@ -43,39 +48,55 @@ impl<'a> Metadata<'a> {
     }
 
     /// Keys and values in the file's order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a str, Value<'a>)> + use<'a> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a str, ValueRef<'a>)> + use<'a> {
         let bytes = self.bytes;
         self.entries.list.iter().map(move |(key, value)| (&**key, value.read(bytes)))
     }
 
     /// The value of a key.
-    pub fn get(&self, key: &str) -> Option<Value<'a>> {
+    pub fn get(&self, key: &str) -> Option<ValueRef<'a>> {
         let Entries { list, order } = self.entries;
         let found = order.binary_search_by(|&i| (*list[i as usize].0).cmp(key)).ok()?;
         Some(list[order[found] as usize].1.read(self.bytes))
     }
 
-    /// An integer that is not negative; `Corrupt` if the key has something else.
+    /// An integer that is not negative, if the key is there.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` if the key has something else.
     pub fn number(&self, key: &str) -> Result<Option<u64>> {
         self.typed(key, "a number that is not negative", |value| value.as_u64())
     }
 
-    /// A floating-point number; `Corrupt` if the key has something else.
+    /// A floating-point number, if the key is there.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` if the key has something else.
     pub fn real(&self, key: &str) -> Result<Option<f64>> {
         self.typed(key, "a real number", |value| value.as_f64())
     }
 
-    /// A text in UTF-8; `Corrupt` if the key has something else.
+    /// A text in UTF-8, if the key is there.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` if the key has something else.
     pub fn text(&self, key: &str) -> Result<Option<&'a str>> {
         self.typed(key, "a text in UTF-8", |value| value.as_str())
     }
 
-    /// An array; `Corrupt` if the key has something else.
-    pub fn array(&self, key: &str) -> Result<Option<Array<'a>>> {
+    /// An array, if the key is there.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` if the key has something else.
+    pub fn array(&self, key: &str) -> Result<Option<ArrayRef<'a>>> {
         self.typed(key, "an array", |value| value.as_array())
     }
 
-    fn typed<T>(&self, key: &str, expected: &str, read: impl Fn(&Value<'a>) -> Option<T>) -> Result<Option<T>> {
+    fn typed<T>(&self, key: &str, expected: &str, read: impl Fn(&ValueRef<'a>) -> Option<T>) -> Result<Option<T>> {
         match self.get(key) {
             None => Ok(None),
             Some(value) => match read(&value) {
@@ -97,22 +118,22 @@ pub(super) struct Entries {
 /// A scalar, or where in the file a longer value lies.
 #[derive(Debug)]
 pub(super) enum Stored {
-    Scalar(Value<'static>),
+    Scalar(ValueRef<'static>),
     Text { at: usize, len: usize },
     Array { element_type: ValueType, len: u64, at: usize, bytes: usize },
     Own(Box<str>),
 }
 
 impl Stored {
-    fn read<'a>(&'a self, bytes: &'a [u8]) -> Value<'a> {
+    fn read<'a>(&'a self, bytes: &'a [u8]) -> ValueRef<'a> {
         let slice = |at: usize, len: usize| bytes.get(at..at + len).unwrap_or_default();
         match *self {
             Stored::Scalar(value) => value,
-            Stored::Text { at, len } => Value::Text(slice(at, len)),
+            Stored::Text { at, len } => ValueRef::Text(slice(at, len)),
             Stored::Array { element_type, len, at, bytes } => {
-                Value::Array(Array::new(element_type, len, slice(at, bytes)))
+                ValueRef::Array(ArrayRef::new(element_type, len, slice(at, bytes)))
             }
-            Stored::Own(ref text) => Value::Text(text.as_bytes()),
+            Stored::Own(ref text) => ValueRef::Text(text.as_bytes()),
         }
     }
 }

@@ -8,6 +8,7 @@
 
 mod file;
 mod gguf;
+#[cfg(any(test, feature = "experimental"))]
 mod layers;
 mod metadata;
 mod safetensors;
@@ -20,14 +21,9 @@ mod value;
 
 pub(crate) use file::Beginning;
 pub use file::{FileFormat, WeightFile};
-pub use gguf::{GgufData, GgufValue, GgufWriter};
+pub use gguf::{GgufData, GgufWriter, ToGguf};
 pub use metadata::Metadata;
 pub use table::{Hit, Pool, Table};
 pub use tensor_type::TensorType;
 pub use tensors::TensorEntry;
-pub use value::{Array, Value, ValueType};
-
-/// Many times what the largest models have.
-const MAX_KEYS: u64 = 1 << 16;
-const MAX_TENSORS: u64 = 1 << 16;
-const MAX_PARTS: u64 = 1024;
+pub use value::{ArrayRef, ValueRef, ValueType};

@@ -1,17 +1,19 @@
-//! How the elements of a stored tensor are encoded.
+//! Types of stored tensors: how their elements are encoded.
 
 use std::fmt;
 
 use crate::DType;
-use crate::kernel::Format;
+use crate::kernel::BlockFormat;
 
 macro_rules! tensor_types {
     ($($(#[$doc:meta])* $variant:ident $name:literal $id:expr, $block:literal / $bytes:literal;)*) => {
-        /// How the elements of a stored tensor are encoded.
+        /// Type of a stored tensor: how its elements are encoded.
         ///
         /// Names and block sizes are those of ggml (`ggml-common.h`) and of safetensors (its `Dtype`). The list grows
         /// with the formats: a GGUF type that is not known here is [`TensorType::Unknown`], whose tensors can be
         /// listed and copied, not read.
+        ///
+        /// # Examples
         ///
         /// ```
         /// use selvedge::weights::TensorType;
@@ -192,24 +194,24 @@ impl TensorType {
     }
 
     /// The format that kernels read; `None` for what they do not.
-    pub const fn format(self) -> Option<Format> {
+    pub const fn format(self) -> Option<BlockFormat> {
         Some(match self {
-            TensorType::F32 => Format::F32,
-            TensorType::F16 => Format::F16,
-            TensorType::Bf16 => Format::Bf16,
-            TensorType::Q4_0 => Format::Q4_0,
-            TensorType::Q4_1 => Format::Q4_1,
-            TensorType::Q5_0 => Format::Q5_0,
-            TensorType::Q5_1 => Format::Q5_1,
-            TensorType::Q8_0 => Format::Q8_0,
-            TensorType::Q2K => Format::Q2K,
-            TensorType::Q3K => Format::Q3K,
-            TensorType::Q4K => Format::Q4K,
-            TensorType::Q5K => Format::Q5K,
-            TensorType::Q6K => Format::Q6K,
-            TensorType::Iq4Nl => Format::Iq4Nl,
-            TensorType::Iq4Xs => Format::Iq4Xs,
-            TensorType::Mxfp4 => Format::Mxfp4,
+            TensorType::F32 => BlockFormat::F32,
+            TensorType::F16 => BlockFormat::F16,
+            TensorType::Bf16 => BlockFormat::Bf16,
+            TensorType::Q4_0 => BlockFormat::Q4_0,
+            TensorType::Q4_1 => BlockFormat::Q4_1,
+            TensorType::Q5_0 => BlockFormat::Q5_0,
+            TensorType::Q5_1 => BlockFormat::Q5_1,
+            TensorType::Q8_0 => BlockFormat::Q8_0,
+            TensorType::Q2K => BlockFormat::Q2K,
+            TensorType::Q3K => BlockFormat::Q3K,
+            TensorType::Q4K => BlockFormat::Q4K,
+            TensorType::Q5K => BlockFormat::Q5K,
+            TensorType::Q6K => BlockFormat::Q6K,
+            TensorType::Iq4Nl => BlockFormat::Iq4Nl,
+            TensorType::Iq4Xs => BlockFormat::Iq4Xs,
+            TensorType::Mxfp4 => BlockFormat::Mxfp4,
             _ => return None,
         })
     }
@@ -245,25 +247,25 @@ impl fmt::Display for TensorType {
 }
 
 /// The type of tensors with such blocks.
-impl From<Format> for TensorType {
-    fn from(format: Format) -> Self {
+impl From<BlockFormat> for TensorType {
+    fn from(format: BlockFormat) -> Self {
         match format {
-            Format::F32 => TensorType::F32,
-            Format::F16 => TensorType::F16,
-            Format::Bf16 => TensorType::Bf16,
-            Format::Q4_0 => TensorType::Q4_0,
-            Format::Q4_1 => TensorType::Q4_1,
-            Format::Q5_0 => TensorType::Q5_0,
-            Format::Q5_1 => TensorType::Q5_1,
-            Format::Q8_0 => TensorType::Q8_0,
-            Format::Q2K => TensorType::Q2K,
-            Format::Q3K => TensorType::Q3K,
-            Format::Q4K => TensorType::Q4K,
-            Format::Q5K => TensorType::Q5K,
-            Format::Q6K => TensorType::Q6K,
-            Format::Iq4Nl => TensorType::Iq4Nl,
-            Format::Iq4Xs => TensorType::Iq4Xs,
-            Format::Mxfp4 => TensorType::Mxfp4,
+            BlockFormat::F32 => TensorType::F32,
+            BlockFormat::F16 => TensorType::F16,
+            BlockFormat::Bf16 => TensorType::Bf16,
+            BlockFormat::Q4_0 => TensorType::Q4_0,
+            BlockFormat::Q4_1 => TensorType::Q4_1,
+            BlockFormat::Q5_0 => TensorType::Q5_0,
+            BlockFormat::Q5_1 => TensorType::Q5_1,
+            BlockFormat::Q8_0 => TensorType::Q8_0,
+            BlockFormat::Q2K => TensorType::Q2K,
+            BlockFormat::Q3K => TensorType::Q3K,
+            BlockFormat::Q4K => TensorType::Q4K,
+            BlockFormat::Q5K => TensorType::Q5K,
+            BlockFormat::Q6K => TensorType::Q6K,
+            BlockFormat::Iq4Nl => TensorType::Iq4Nl,
+            BlockFormat::Iq4Xs => TensorType::Iq4Xs,
+            BlockFormat::Mxfp4 => TensorType::Mxfp4,
         }
     }
 }

@@ -1,11 +1,16 @@
-//! A tensor of a file: what it is called, what it is, where it lies.
+//! Tensors of a file: their names, types, shapes and places.
 
 use std::ops::Range;
 
-use super::TensorType;
-use crate::kernel::{self, Format, Tiles};
+use super::tensor_type::TensorType;
+use crate::kernel::{self, BlockFormat};
 use crate::tensor::{Bytes, DType, Shape, TensorView};
 use crate::{Code, Error, Result};
+
+/// Many times what the largest models have.
+pub(super) const MAX_TENSORS: u64 = 1 << 16;
+/// Files that are opened as one.
+pub(super) const MAX_PARTS: u64 = 1024;
 
 /// What is kept of a tensor. The place was checked against the file.
 #[derive(Debug)]
@@ -41,7 +46,7 @@ pub(super) fn shape(name: &str, dims: &[u64]) -> Result<Shape> {
     }
 }
 
-/// A tensor of an open [`WeightFile`](super::WeightFile), which it borrows.
+/// Tensor of an open [`WeightFile`](super::WeightFile), which it borrows.
 ///
 /// Rows are what lies along the last dimension; a tensor of rank 0 or 1 is one row.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +76,7 @@ impl<'a> TensorEntry<'a> {
     }
 
     /// The format that kernels read, if they can.
-    pub fn format(&self) -> Option<Format> {
+    pub fn format(&self) -> Option<BlockFormat> {
         self.info.tensor_type.format()
     }
 
@@ -98,7 +103,9 @@ impl<'a> TensorEntry<'a> {
 
     /// The tensor as a view of plain numbers.
     ///
-    /// Errors: `Unsupported` for elements that have no dtype, such as quantized ones.
+    /// # Errors
+    ///
+    /// `Unsupported` for elements that have no dtype, such as quantized ones.
     pub fn view(&self) -> Result<TensorView<'a>> {
         let dtype = self.dtype().ok_or_else(|| self.lacks("are no plain numbers"))?;
         TensorView::from_bytes(dtype, self.shape(), self.bytes())
@@ -122,7 +129,9 @@ impl<'a> TensorEntry<'a> {
 
     /// The bytes of some rows.
     ///
-    /// Errors: `InvalidArgument` for rows that are not there, `Unsupported` where rows do not begin at whole bytes or
+    /// # Errors
+    ///
+    /// `InvalidArgument` for rows that are not there, `Unsupported` where rows do not begin at whole bytes or
     /// the type is not known.
     pub fn rows(&self, rows: Range<usize>) -> Result<&'a [u8]> {
         if rows.start > rows.end || rows.end > self.row_count() {
@@ -147,14 +156,18 @@ impl<'a> TensorEntry<'a> {
 
     /// Writes all elements as f32.
     ///
-    /// Errors: `InvalidArgument` unless `out` has the shape's elements, `Unsupported` for a type that no kernel reads.
+    /// # Errors
+    ///
+    /// `InvalidArgument` unless `out` has the shape's elements, `Unsupported` for a type that no kernel reads.
     pub fn dequantize_into(&self, out: &mut [f32]) -> Result<()> {
         self.dequantize(self.bytes(), self.shape().elements(), out)
     }
 
     /// Writes the elements of some rows as f32.
     ///
-    /// Errors: as [`TensorEntry::dequantize_into`], and `InvalidArgument` for rows that are not there.
+    /// # Errors
+    ///
+    /// As [`TensorEntry::dequantize_into`], and `InvalidArgument` for rows that are not there.
     pub fn dequantize_rows_into(&self, rows: Range<usize>, out: &mut [f32]) -> Result<()> {
         let bytes = self.rows(rows.clone())?;
         self.dequantize(bytes, (rows.end - rows.start) * self.row_len(), out)
@@ -162,8 +175,11 @@ impl<'a> TensorEntry<'a> {
 
     /// All elements as f32, a tile at a time in `buffer`.
     ///
-    /// Errors: `Unsupported` for a type that no kernel reads, `InvalidArgument` for a buffer smaller than a block.
-    pub fn tiles<'t>(&self, buffer: &'t mut [f32]) -> Result<Tiles<'t>>
+    /// # Errors
+    ///
+    /// `Unsupported` for a type that no kernel reads, `InvalidArgument` for a buffer smaller than a block.
+    #[cfg(any(test, feature = "experimental"))]
+    pub fn tiles<'t>(&self, buffer: &'t mut [f32]) -> Result<kernel::Tiles<'t>>
     where
         'a: 't,
     {

@@ -2,17 +2,15 @@
 
 use std::fmt;
 
-use super::gguf::Reader;
-
 /// The longest text shown in a message in full.
 const MAX_SHOWN: usize = 64;
 
-/// A value of a file's metadata. It borrows from the file; arrays are read as they are walked.
+/// Value of a file's metadata. It borrows from the file; arrays are read as they are walked.
 ///
 /// A safetensors file has texts only.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Value<'a> {
+pub enum ValueRef<'a> {
     /// Unsigned 8-bit integer.
     U8(u8),
     /// Signed 8-bit integer.
@@ -29,10 +27,10 @@ pub enum Value<'a> {
     F32(f32),
     /// True or false.
     Bool(bool),
-    /// A text. GGUF asks for UTF-8, but vocabularies hold pieces of characters: [`Value::as_str`] checks.
+    /// A text. GGUF asks for UTF-8, but vocabularies hold pieces of characters: [`ValueRef::as_str`] checks.
     Text(&'a [u8]),
     /// An array of one type.
-    Array(Array<'a>),
+    Array(ArrayRef<'a>),
     /// Unsigned 64-bit integer.
     U64(u64),
     /// Signed 64-bit integer.
@@ -41,7 +39,7 @@ pub enum Value<'a> {
     F64(f64),
 }
 
-/// The type of a value; the numbers are GGUF's.
+/// Type of a [`ValueRef`]; the numbers are GGUF's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u32)]
@@ -95,7 +93,7 @@ impl ValueType {
         }
     }
 
-    /// Its short lower-case name.
+    /// Name, short and in lower case.
     pub const fn name(self) -> &'static str {
         match self {
             ValueType::U8 => "u8",
@@ -121,38 +119,38 @@ impl fmt::Display for ValueType {
     }
 }
 
-/// An array in metadata. Its extent was checked when the file was opened.
+/// Array in a file's metadata. Its extent was checked when the file was opened.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Array<'a> {
+pub struct ArrayRef<'a> {
     element_type: ValueType,
     len: u64,
     bytes: &'a [u8],
 }
 
-impl<'a> Value<'a> {
+impl<'a> ValueRef<'a> {
     /// The type of the value.
     pub fn value_type(&self) -> ValueType {
         match self {
-            Value::U8(_) => ValueType::U8,
-            Value::I8(_) => ValueType::I8,
-            Value::U16(_) => ValueType::U16,
-            Value::I16(_) => ValueType::I16,
-            Value::U32(_) => ValueType::U32,
-            Value::I32(_) => ValueType::I32,
-            Value::F32(_) => ValueType::F32,
-            Value::Bool(_) => ValueType::Bool,
-            Value::Text(_) => ValueType::Text,
-            Value::Array(_) => ValueType::Array,
-            Value::U64(_) => ValueType::U64,
-            Value::I64(_) => ValueType::I64,
-            Value::F64(_) => ValueType::F64,
+            ValueRef::U8(_) => ValueType::U8,
+            ValueRef::I8(_) => ValueType::I8,
+            ValueRef::U16(_) => ValueType::U16,
+            ValueRef::I16(_) => ValueType::I16,
+            ValueRef::U32(_) => ValueType::U32,
+            ValueRef::I32(_) => ValueType::I32,
+            ValueRef::F32(_) => ValueType::F32,
+            ValueRef::Bool(_) => ValueType::Bool,
+            ValueRef::Text(_) => ValueType::Text,
+            ValueRef::Array(_) => ValueType::Array,
+            ValueRef::U64(_) => ValueType::U64,
+            ValueRef::I64(_) => ValueType::I64,
+            ValueRef::F64(_) => ValueType::F64,
         }
     }
 
     /// An integer that is not negative, of any width.
     pub fn as_u64(&self) -> Option<u64> {
         match *self {
-            Value::U64(n) => Some(n),
+            ValueRef::U64(n) => Some(n),
             ref other => other.as_i64()?.try_into().ok(),
         }
     }
@@ -160,14 +158,14 @@ impl<'a> Value<'a> {
     /// An integer that fits, of any width.
     pub fn as_i64(&self) -> Option<i64> {
         match *self {
-            Value::U8(n) => Some(n.into()),
-            Value::I8(n) => Some(n.into()),
-            Value::U16(n) => Some(n.into()),
-            Value::I16(n) => Some(n.into()),
-            Value::U32(n) => Some(n.into()),
-            Value::I32(n) => Some(n.into()),
-            Value::U64(n) => n.try_into().ok(),
-            Value::I64(n) => Some(n),
+            ValueRef::U8(n) => Some(n.into()),
+            ValueRef::I8(n) => Some(n.into()),
+            ValueRef::U16(n) => Some(n.into()),
+            ValueRef::I16(n) => Some(n.into()),
+            ValueRef::U32(n) => Some(n.into()),
+            ValueRef::I32(n) => Some(n.into()),
+            ValueRef::U64(n) => n.try_into().ok(),
+            ValueRef::I64(n) => Some(n),
             _ => None,
         }
     }
@@ -175,8 +173,8 @@ impl<'a> Value<'a> {
     /// A floating-point number of either width.
     pub fn as_f64(&self) -> Option<f64> {
         match *self {
-            Value::F32(x) => Some(x.into()),
-            Value::F64(x) => Some(x),
+            ValueRef::F32(x) => Some(x.into()),
+            ValueRef::F64(x) => Some(x),
             _ => None,
         }
     }
@@ -184,7 +182,7 @@ impl<'a> Value<'a> {
     /// True or false.
     pub fn as_bool(&self) -> Option<bool> {
         match *self {
-            Value::Bool(b) => Some(b),
+            ValueRef::Bool(b) => Some(b),
             _ => None,
         }
     }
@@ -197,54 +195,54 @@ impl<'a> Value<'a> {
     /// A text, in UTF-8 or not.
     pub fn as_bytes(&self) -> Option<&'a [u8]> {
         match *self {
-            Value::Text(bytes) => Some(bytes),
+            ValueRef::Text(bytes) => Some(bytes),
             _ => None,
         }
     }
 
     /// An array.
-    pub fn as_array(&self) -> Option<Array<'a>> {
+    pub fn as_array(&self) -> Option<ArrayRef<'a>> {
         match *self {
-            Value::Array(array) => Some(array),
+            ValueRef::Array(array) => Some(array),
             _ => None,
         }
     }
 
     /// The value free of its file, if it is a scalar.
-    pub(super) fn fixed(self) -> Option<Value<'static>> {
+    pub(super) fn fixed(self) -> Option<ValueRef<'static>> {
         Some(match self {
-            Value::U8(n) => Value::U8(n),
-            Value::I8(n) => Value::I8(n),
-            Value::U16(n) => Value::U16(n),
-            Value::I16(n) => Value::I16(n),
-            Value::U32(n) => Value::U32(n),
-            Value::I32(n) => Value::I32(n),
-            Value::F32(x) => Value::F32(x),
-            Value::Bool(b) => Value::Bool(b),
-            Value::U64(n) => Value::U64(n),
-            Value::I64(n) => Value::I64(n),
-            Value::F64(x) => Value::F64(x),
-            Value::Text(_) | Value::Array(_) => return None,
+            ValueRef::U8(n) => ValueRef::U8(n),
+            ValueRef::I8(n) => ValueRef::I8(n),
+            ValueRef::U16(n) => ValueRef::U16(n),
+            ValueRef::I16(n) => ValueRef::I16(n),
+            ValueRef::U32(n) => ValueRef::U32(n),
+            ValueRef::I32(n) => ValueRef::I32(n),
+            ValueRef::F32(x) => ValueRef::F32(x),
+            ValueRef::Bool(b) => ValueRef::Bool(b),
+            ValueRef::U64(n) => ValueRef::U64(n),
+            ValueRef::I64(n) => ValueRef::I64(n),
+            ValueRef::F64(x) => ValueRef::F64(x),
+            ValueRef::Text(_) | ValueRef::Array(_) => return None,
         })
     }
 
     /// A scalar of exactly its width; `None` for texts, arrays, and a boolean that is neither 0 nor 1.
-    pub(super) fn scalar(value_type: ValueType, bytes: &[u8]) -> Option<Value<'static>> {
+    pub(super) fn scalar(value_type: ValueType, bytes: &[u8]) -> Option<ValueRef<'static>> {
         if value_type.width() != Some(bytes.len() as u64) {
             return None;
         }
         Some(match value_type {
-            ValueType::U8 => Value::U8(bytes[0]),
-            ValueType::I8 => Value::I8(bytes[0] as i8),
-            ValueType::U16 => Value::U16(u16::from_le_bytes(fixed(bytes)?)),
-            ValueType::I16 => Value::I16(i16::from_le_bytes(fixed(bytes)?)),
-            ValueType::U32 => Value::U32(u32::from_le_bytes(fixed(bytes)?)),
-            ValueType::I32 => Value::I32(i32::from_le_bytes(fixed(bytes)?)),
-            ValueType::F32 => Value::F32(f32::from_le_bytes(fixed(bytes)?)),
-            ValueType::Bool if bytes[0] < 2 => Value::Bool(bytes[0] == 1),
-            ValueType::U64 => Value::U64(u64::from_le_bytes(fixed(bytes)?)),
-            ValueType::I64 => Value::I64(i64::from_le_bytes(fixed(bytes)?)),
-            ValueType::F64 => Value::F64(f64::from_le_bytes(fixed(bytes)?)),
+            ValueType::U8 => ValueRef::U8(bytes[0]),
+            ValueType::I8 => ValueRef::I8(bytes[0] as i8),
+            ValueType::U16 => ValueRef::U16(u16::from_le_bytes(fixed(bytes)?)),
+            ValueType::I16 => ValueRef::I16(i16::from_le_bytes(fixed(bytes)?)),
+            ValueType::U32 => ValueRef::U32(u32::from_le_bytes(fixed(bytes)?)),
+            ValueType::I32 => ValueRef::I32(i32::from_le_bytes(fixed(bytes)?)),
+            ValueType::F32 => ValueRef::F32(f32::from_le_bytes(fixed(bytes)?)),
+            ValueType::Bool if bytes[0] < 2 => ValueRef::Bool(bytes[0] == 1),
+            ValueType::U64 => ValueRef::U64(u64::from_le_bytes(fixed(bytes)?)),
+            ValueType::I64 => ValueRef::I64(i64::from_le_bytes(fixed(bytes)?)),
+            ValueType::F64 => ValueRef::F64(f64::from_le_bytes(fixed(bytes)?)),
             ValueType::Bool | ValueType::Text | ValueType::Array => return None,
         })
     }
@@ -254,7 +252,7 @@ fn fixed<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
     bytes.try_into().ok()
 }
 
-impl<'a> Array<'a> {
+impl<'a> ArrayRef<'a> {
     /// `bytes` are the elements' own, without the array's type and length.
     pub(super) fn new(element_type: ValueType, len: u64, bytes: &'a [u8]) -> Self {
         Self { element_type, len, bytes }
@@ -279,50 +277,27 @@ impl<'a> Array<'a> {
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
-
-    /// The elements, one after the other.
-    pub fn iter(&self) -> impl Iterator<Item = Value<'a>> + use<'a> {
-        let mut reader = Reader::new(self.bytes);
-        let (element_type, mut left) = (self.element_type, self.len);
-        std::iter::from_fn(move || {
-            left = left.checked_sub(1)?;
-            reader.value_of(element_type, "").ok()
-        })
-    }
-
-    /// The elements of an array of texts; nothing for other arrays.
-    pub fn texts(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let texts = self.element_type == ValueType::Text;
-        self.iter().take_while(move |_| texts).filter_map(|value| value.as_bytes())
-    }
-
-    /// The elements of an array of integers, `None` for negative ones; nothing for other arrays.
-    pub fn numbers(&self) -> impl Iterator<Item = Option<u64>> + use<'a> {
-        use ValueType::*;
-        let integers = matches!(self.element_type, U8 | I8 | U16 | I16 | U32 | I32 | U64 | I64);
-        self.iter().take_while(move |_| integers).map(|value| value.as_u64())
-    }
 }
 
 /// Short, for messages: a text up to its first 64 bytes, an array as its type and length.
-impl fmt::Display for Value<'_> {
+impl fmt::Display for ValueRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Value::U8(n) => n.fmt(f),
-            Value::I8(n) => n.fmt(f),
-            Value::U16(n) => n.fmt(f),
-            Value::I16(n) => n.fmt(f),
-            Value::U32(n) => n.fmt(f),
-            Value::I32(n) => n.fmt(f),
-            Value::U64(n) => n.fmt(f),
-            Value::I64(n) => n.fmt(f),
-            Value::F32(x) => x.fmt(f),
-            Value::F64(x) => x.fmt(f),
-            Value::Bool(b) => b.fmt(f),
-            Value::Text(bytes) => {
+            ValueRef::U8(n) => n.fmt(f),
+            ValueRef::I8(n) => n.fmt(f),
+            ValueRef::U16(n) => n.fmt(f),
+            ValueRef::I16(n) => n.fmt(f),
+            ValueRef::U32(n) => n.fmt(f),
+            ValueRef::I32(n) => n.fmt(f),
+            ValueRef::U64(n) => n.fmt(f),
+            ValueRef::I64(n) => n.fmt(f),
+            ValueRef::F32(x) => x.fmt(f),
+            ValueRef::F64(x) => x.fmt(f),
+            ValueRef::Bool(b) => b.fmt(f),
+            ValueRef::Text(bytes) => {
                 write!(f, "'{}'", String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_SHOWN)]))
             }
-            Value::Array(array) => write!(f, "{}[{}]", array.element_type, array.len),
+            ValueRef::Array(array) => write!(f, "{}[{}]", array.element_type, array.len),
         }
     }
 }

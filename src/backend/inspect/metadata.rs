@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::backend::metadata::describe;
-use crate::weights::Value;
+use crate::weights::ValueRef;
 
 /// A value of a file's metadata.
 ///
@@ -28,13 +28,13 @@ pub enum MetadataValue {
 }
 
 impl MetadataValue {
-    pub(super) fn of(value: Value<'_>) -> Self {
+    pub(super) fn of(value: ValueRef<'_>) -> Self {
         match value {
-            Value::Bool(b) => MetadataValue::Bool(b),
+            ValueRef::Bool(b) => MetadataValue::Bool(b),
             // Its digits are those of the 32 bits: 0.00001, not 0.000009999999747378752.
-            Value::F32(x) => MetadataValue::Real(x.to_string().parse().unwrap_or(x.into())),
-            Value::F64(x) => MetadataValue::Real(x),
-            Value::U64(n) => MetadataValue::Integer(n.into()),
+            ValueRef::F32(x) => MetadataValue::Real(x.to_string().parse().unwrap_or(x.into())),
+            ValueRef::F64(x) => MetadataValue::Real(x),
+            ValueRef::U64(n) => MetadataValue::Integer(n.into()),
             other => match other.as_i64() {
                 Some(n) => MetadataValue::Integer(n.into()),
                 None if other.as_array().is_some() => MetadataValue::List(describe(other)),

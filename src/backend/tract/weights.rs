@@ -4,7 +4,7 @@ use tract_onnx::pb::TensorProto;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 
 use super::file::OnnxFile;
-use crate::kernel::Format;
+use crate::kernel::BlockFormat;
 use crate::pack::{ARENA, floats_into};
 use crate::{Code, Error, Result};
 
@@ -19,8 +19,8 @@ pub(super) fn rewrite(tensor: &mut TensorProto, file: &OnnxFile) -> Result<()> {
         bring_in(tensor, file)?;
     }
     match tensor.data_type {
-        t if t == DataType::Float16 as i32 && !file.native_half => floats(tensor, Format::F16)?,
-        t if t == DataType::Bfloat16 as i32 => floats(tensor, Format::Bf16)?,
+        t if t == DataType::Float16 as i32 && !file.native_half => floats(tensor, BlockFormat::F16)?,
+        t if t == DataType::Bfloat16 as i32 => floats(tensor, BlockFormat::Bf16)?,
         // tract looks for these two in the fields of the signed types.
         t if t == DataType::Uint32 as i32 => unsigned(tensor, |v| (v as u32).to_le_bytes()),
         t if t == DataType::Uint64 as i32 => unsigned(tensor, u64::to_le_bytes),
@@ -87,7 +87,7 @@ fn bits(data_type: i32) -> Option<usize> {
     })
 }
 
-fn floats(tensor: &mut TensorProto, format: Format) -> Result<()> {
+fn floats(tensor: &mut TensorProto, format: BlockFormat) -> Result<()> {
     let halves: Vec<u8> = match tensor.raw_data.is_empty() {
         true => tensor.int32_data.drain(..).flat_map(|bits| (bits as u16).to_le_bytes()).collect(),
         false => std::mem::take(&mut tensor.raw_data),

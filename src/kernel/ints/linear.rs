@@ -3,7 +3,7 @@
 use half::f16;
 use rayon::prelude::*;
 
-use crate::kernel::table::Table;
+use crate::kernel::dispatch::active_table;
 use crate::{Error, Result};
 
 /// Elements from which on the work is split over rayon's threads, and those of a piece.
@@ -88,9 +88,16 @@ pub struct Linear<'q> {
 /// ONNX `DequantizeLinear` (operator set 25): `out = (data - zero_point) · scale`, in `f32`.
 ///
 /// `shape` is that of the tensor, row-major. Elements are split over the current rayon thread pool where they are
-/// many. Errors: `InvalidArgument` where a length does not fit the shape, or the axis is none of its axes.
+/// many.
+///
+/// # Errors
+///
+/// `InvalidArgument` where a length does not fit the shape, or the axis is none of its axes.
+///
+/// # Examples
 ///
 /// ```
+/// # #[cfg(feature = "experimental")] {
 /// use selvedge::kernel::ints::{Ints, Linear, Per, dequantize_linear_into};
 /// // Two rows of three signed nibbles, a scale for each row.
 /// let data = [0x21, 0xf3, 0x70]; // 1, 2, 3, -1, 0, 7
@@ -98,6 +105,7 @@ pub struct Linear<'q> {
 /// let mut out = [0.0; 6];
 /// dequantize_linear_into(Ints::I4, &data, &[2, 3], &how, &mut out)?;
 /// assert_eq!(out, [0.5, 1.0, 1.5, -2.0, 0.0, 14.0]);
+/// # }
 /// # Ok::<(), selvedge::Error>(())
 /// ```
 pub fn dequantize_linear_into(
@@ -115,7 +123,9 @@ pub fn dequantize_linear_into(
 
 /// Some elements of [`dequantize_linear_into`]'s output: those from `first` on, row-major, as many as `out` holds.
 ///
-/// Errors: as there, and `InvalidArgument` for elements that are not there.
+/// # Errors
+///
+/// As [`dequantize_linear_into`], and `InvalidArgument` for elements that are not there.
 pub fn dequantize_linear_range_into(
     ints: Ints,
     data: &[u8],
@@ -134,6 +144,10 @@ pub fn dequantize_linear_range_into(
 }
 
 /// [`dequantize_linear_into`], rounded to the nearest `f16`, ties to even; beyond ±65504 it is infinite.
+///
+/// # Errors
+///
+/// As [`dequantize_linear_into`].
 pub fn dequantize_linear_f16_into(
     ints: Ints,
     data: &[u8],
@@ -148,13 +162,13 @@ pub fn dequantize_linear_f16_into(
         for (i, out) in out.chunks_mut(TILE).enumerate() {
             let tile = &mut tile[..out.len()];
             range(ints, data, &grid, how, first + i * TILE, tile);
-            (Table::active().narrow_f16)(tile, out);
+            (active_table().narrow_f16)(tile, out);
         }
     });
     Ok(())
 }
 
-/// Runs `one` over the whole, or over pieces of it on several threads; it is told where a piece begins.
+/// Runs `one` over the whole, or over pieces of it on several threads; it is given where a piece begins.
 fn split<T: Send>(out: &mut [T], one: impl Fn(usize, &mut [T]) + Sync) {
     if out.len() < SPLIT_FROM || rayon::current_num_threads() == 1 {
         one(0, out);
@@ -211,7 +225,7 @@ impl Grid {
         Ok(Self { per, axis: length, after: product(&shape[axis + 1..])?, elements, scales })
     }
 
-    /// From an element on: the index of its scale, for how many elements that is told, and whether the index grows
+    /// From an element on: the index of its scale, for how many elements that holds, and whether the index grows
     /// with them.
     fn run(&self, element: usize) -> (usize, usize, bool) {
         let (row, i) = (element / self.after, element % self.after);
@@ -254,7 +268,7 @@ fn range(ints: Ints, data: &[u8], grid: &Grid, how: &Linear<'_>, first: usize, o
 
 /// Elements that share a scale.
 pub(super) fn uniform(ints: Ints, data: &[u8], first: usize, zero_point: i32, scale: f32, out: &mut [f32]) {
-    let table = Table::active();
+    let table = active_table();
     // The kernels read signed bytes and unsigned nibbles; flipping the top bit makes either of the other, shifted.
     match ints {
         Ints::I8 => (table.affine_bytes)(&data[first..first + out.len()], 0, zero_point as f32, scale, out),

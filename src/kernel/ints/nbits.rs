@@ -6,8 +6,9 @@ use half::f16;
 use rayon::prelude::*;
 
 use super::linear::{Ints, expect, uniform};
-use crate::kernel::table::Table;
-use crate::kernel::{Format, block};
+use crate::kernel::block;
+use crate::kernel::dispatch::active_table;
+use crate::kernel::format::BlockFormat;
 use crate::{Error, Result};
 
 /// The shape of a matrix of weights for `com.microsoft.MatMulNBits`: `N` rows (outputs) of `K` weights (inputs), in
@@ -19,7 +20,10 @@ use crate::{Error, Result};
 ///
 /// `weight = (value - zero point) · scale`. `GatherBlockQuantized` has the same bytes where `block` divides `K`.
 ///
+/// # Examples
+///
 /// ```
+/// # #[cfg(feature = "experimental")] {
 /// use selvedge::kernel::ints::{NBits, Order};
 /// let shape = NBits::new(4, 32, 2, 64)?;
 /// let weights: Vec<f32> = (0..128).map(|i| (i as f32).sin()).collect();
@@ -28,6 +32,7 @@ use crate::{Error, Result};
 /// let mut back = vec![0.0; 128];
 /// shape.dequantize_into(&values, &scales, None, &mut back)?;
 /// assert!(weights.iter().zip(&back).all(|(w, b)| (w - b).abs() < 0.13));
+/// # }
 /// # Ok::<(), selvedge::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,7 +54,9 @@ pub enum Order {
 }
 
 impl NBits {
-    /// `rows` is `N`, `columns` is `K`.
+    /// A shape; `rows` is `N`, `columns` is `K`.
+    ///
+    /// # Errors
     ///
     /// `InvalidArgument` unless `bits` is 4 or 8, `block` a power of two from 16 on, and the sizes fit a `usize`.
     pub fn new(bits: usize, block: usize, rows: usize, columns: usize) -> Result<Self> {
@@ -112,6 +119,8 @@ impl NBits {
 
     /// Dequantizes to `[N, K]`. Rows are split over the current rayon thread pool where they are many.
     ///
+    /// # Errors
+    ///
     /// `InvalidArgument` where a length is not that of the shape.
     pub fn dequantize_into(
         &self,
@@ -124,6 +133,8 @@ impl NBits {
     }
 
     /// Dequantizes some of the `N` rows: `[rows, K]`.
+    ///
+    /// # Errors
     ///
     /// `InvalidArgument` where a length is not that of the shape, and for rows that are not there.
     pub fn dequantize_rows_into(
@@ -143,13 +154,17 @@ impl NBits {
             return Ok(());
         }
         out.par_chunks_mut(self.columns)
-            .with_min_len(self.least())
+            .with_min_len(self.min_rows())
             .enumerate()
             .for_each(|(i, out)| self.row(rows.start + i, values, scales, zero_points, out));
         Ok(())
     }
 
     /// [`NBits::dequantize_into`], rounded to the nearest `f16`, ties to even; beyond ±65504 it is infinite.
+    ///
+    /// # Errors
+    ///
+    /// As [`NBits::dequantize_into`].
     pub fn dequantize_f16_into(
         &self,
         values: &[u8],
@@ -161,12 +176,12 @@ impl NBits {
         if out.is_empty() {
             return Ok(());
         }
-        let rows = out.par_chunks_mut(self.columns).with_min_len(self.least()).enumerate();
+        let rows = out.par_chunks_mut(self.columns).with_min_len(self.min_rows()).enumerate();
         rows.for_each_init(
             || vec![0.0; self.columns],
             |wide, (row, out)| {
                 self.row(row, values, scales, zero_points, wide);
-                (Table::active().narrow_f16)(wide, out);
+                (active_table().narrow_f16)(wide, out);
             },
         );
         Ok(())
@@ -187,12 +202,14 @@ impl NBits {
     }
 
     /// Rows that are worth a thread.
-    fn least(&self) -> usize {
+    fn min_rows(&self) -> usize {
         (1 << 18) / self.columns.max(1) + 1
     }
 
     /// Quantizes to the nearest value. With room for zero points a block spans from its least to its largest weight, and
     /// 0; without, from minus to plus its largest magnitude, which is exact. Padding dequantizes to 0.
+    ///
+    /// # Errors
     ///
     /// `InvalidArgument` where a length is not that of the shape, or a weight is not finite; what was written until then
     /// is of no use.
@@ -214,8 +231,10 @@ impl NBits {
         // One row of zero points per row of values, of which some may be none.
         let (mut none, zero_bytes) = (Vec::new(), if zero_points.is_some() { self.row_zero_points() } else { 0 });
         let zero_points = zero_points.unwrap_or(&mut none);
-        let rows =
-            values.par_chunks_mut(self.row_bytes()).zip(scales.par_chunks_mut(self.blocks)).with_min_len(self.least());
+        let rows = values
+            .par_chunks_mut(self.row_bytes())
+            .zip(scales.par_chunks_mut(self.blocks))
+            .with_min_len(self.min_rows());
         let one = |row: usize, values: &mut [u8], scales: &mut [f32], zero_points: &mut [u8]| {
             let mut weights_of_block = vec![0.0; self.block];
             for (i, (values, scale)) in values.chunks_exact_mut(self.block_bytes()).zip(scales).enumerate() {
@@ -248,14 +267,14 @@ impl NBits {
     /// Quantizes one block, shorter at the end of a row; returns its zero point.
     fn quantize_block(&self, weights: &[f32], values: &mut [u8], scale: &mut f32, asymmetric: bool) -> u8 {
         let (steps, middle) = (((1 << self.bits) - 1) as f32, f32::from(self.middle()));
-        let (least, most) = weights.iter().fold((0.0f32, 0.0f32), |(least, most), w| (least.min(*w), most.max(*w)));
+        let (min, max) = weights.iter().fold((0.0f32, 0.0f32), |(min, max), w| (min.min(*w), max.max(*w)));
         let zero_point = if asymmetric {
             // In this order no difference of finite numbers becomes infinite.
-            *scale = most / steps - least / steps;
-            if *scale > 0.0 { (-least / *scale).round().min(steps) } else { middle }
+            *scale = max / steps - min / steps;
+            if *scale > 0.0 { (-min / *scale).round().min(steps) } else { middle }
         } else {
             // The end that reaches further gets the value 0, which has one step more.
-            *scale = if most > -least { most } else { least } / -middle;
+            *scale = if max > -min { max } else { min } / -middle;
             middle
         };
         let code = |i: usize| match weights.get(i) {
@@ -268,34 +287,36 @@ impl NBits {
         zero_point as u8
     }
 
-    /// Turns the blocks of a matrix in [`Format::Q4_0`] into 4-bit ones of 32, or in [`Format::Q8_0`] into 8-bit ones of
-    /// 32, without zero points. Exact: each weight is the same number.
+    /// Repacks the blocks of a matrix in [`BlockFormat::Q4_0`] into 4-bit ones of 32, or in [`BlockFormat::Q8_0`] into
+    /// 8-bit ones of 32, without zero points. Exact: each weight is the same number.
+    ///
+    /// # Errors
     ///
     /// `InvalidArgument` where a length, or the shape (`bits`, `block`, `K` a multiple of 32), is not that of the format;
     /// `Unsupported` for other formats.
-    pub fn repack_into(&self, format: Format, blocks: &[u8], values: &mut [u8], scales: &mut [f32]) -> Result<()> {
+    pub fn repack_into(&self, format: BlockFormat, blocks: &[u8], values: &mut [u8], scales: &mut [f32]) -> Result<()> {
         self.check(self.rows * self.columns, values.len(), scales.len(), None)?;
         self.repack_values_into(format, blocks, values)?;
         self.repack_scales_into(format, blocks, scales)
     }
 
     /// The values of [`NBits::repack_into`] alone.
-    pub(crate) fn repack_values_into(&self, format: Format, blocks: &[u8], values: &mut [u8]) -> Result<()> {
+    pub(crate) fn repack_values_into(&self, format: BlockFormat, blocks: &[u8], values: &mut [u8]) -> Result<()> {
         self.check_blocks(format, blocks)?;
         expect("bytes of values", self.value_bytes(), values.len())?;
-        let least = 1 << 12;
+        let min_blocks = 1 << 12;
         if self.bits == 4 {
-            let all = blocks.as_chunks().0.par_iter().zip(values.as_chunks_mut().0).with_min_len(least);
+            let all = blocks.as_chunks().0.par_iter().zip(values.as_chunks_mut().0).with_min_len(min_blocks);
             all.for_each(|(block, values)| from_q4_0(block, values));
         } else {
-            let all = blocks.as_chunks().0.par_iter().zip(values.as_chunks_mut().0).with_min_len(least);
+            let all = blocks.as_chunks().0.par_iter().zip(values.as_chunks_mut().0).with_min_len(min_blocks);
             all.for_each(|(block, values)| from_q8_0(block, values));
         }
         Ok(())
     }
 
     /// The scales of [`NBits::repack_into`] alone.
-    pub(crate) fn repack_scales_into(&self, format: Format, blocks: &[u8], scales: &mut [f32]) -> Result<()> {
+    pub(crate) fn repack_scales_into(&self, format: BlockFormat, blocks: &[u8], scales: &mut [f32]) -> Result<()> {
         self.check_blocks(format, blocks)?;
         expect("scales", self.scales(), scales.len())?;
         let all = blocks.chunks_exact(format.block_bytes()).zip(scales);
@@ -303,10 +324,10 @@ impl NBits {
         Ok(())
     }
 
-    fn check_blocks(&self, format: Format, blocks: &[u8]) -> Result<()> {
+    fn check_blocks(&self, format: BlockFormat, blocks: &[u8]) -> Result<()> {
         let bits = match format {
-            Format::Q4_0 => 4,
-            Format::Q8_0 => 8,
+            BlockFormat::Q4_0 => 4,
+            BlockFormat::Q8_0 => 8,
             _ => return Err(Error::unsupported(format!("MatMulNBits from {format}: expected q4_0 or q8_0"))),
         };
         expect("bits", bits, self.bits)?;

@@ -1,6 +1,6 @@
 //! Random blocks, ordinary and adversarial.
 
-use crate::kernel::{Format, block};
+use crate::kernel::{BlockFormat, block};
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 pub(super) struct Random(pub(super) u64);
@@ -30,14 +30,14 @@ impl Random {
 }
 
 /// Where the binary16 scales of a block are.
-pub(super) fn scales(format: Format) -> &'static [usize] {
+pub(super) fn scales(format: BlockFormat) -> &'static [usize] {
     match format {
-        Format::F32 | Format::F16 | Format::Bf16 | Format::Mxfp4 => &[],
-        Format::Q4_0 | Format::Q5_0 | Format::Q8_0 | Format::Iq4Nl | Format::Iq4Xs => &[0],
-        Format::Q4_1 | Format::Q5_1 | Format::Q4K | Format::Q5K => &[0, 2],
-        Format::Q2K => &[block::q2_k::D, block::q2_k::DMIN],
-        Format::Q3K => &[block::q3_k::D],
-        Format::Q6K => &[block::q6_k::D],
+        BlockFormat::F32 | BlockFormat::F16 | BlockFormat::Bf16 | BlockFormat::Mxfp4 => &[],
+        BlockFormat::Q4_0 | BlockFormat::Q5_0 | BlockFormat::Q8_0 | BlockFormat::Iq4Nl | BlockFormat::Iq4Xs => &[0],
+        BlockFormat::Q4_1 | BlockFormat::Q5_1 | BlockFormat::Q4K | BlockFormat::Q5K => &[0, 2],
+        BlockFormat::Q2K => &[block::q2_k::D, block::q2_k::DMIN],
+        BlockFormat::Q3K => &[block::q3_k::D],
+        BlockFormat::Q6K => &[block::q6_k::D],
     }
 }
 
@@ -48,7 +48,7 @@ const EXTREME: [u16; 18] = [
 ];
 
 /// So many blocks, one half with ordinary scales and one with extreme ones.
-pub(super) fn random(format: Format, blocks: usize, random: &mut Random) -> Vec<u8> {
+pub(super) fn random(format: BlockFormat, blocks: usize, random: &mut Random) -> Vec<u8> {
     let mut bytes = vec![0; blocks * format.block_bytes()];
     random.fill(&mut bytes);
     for block in bytes.chunks_exact_mut(format.block_bytes()) {

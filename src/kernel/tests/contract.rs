@@ -5,11 +5,14 @@ use half::{bf16, f16};
 use super::assert_same;
 use super::blocks::{Random, random};
 use crate::Code;
+use crate::kernel::dequantize::{Stores, dequantize_with};
+use crate::kernel::row::{accumulate, dot_i8};
+use crate::kernel::tiles::tiles;
 use crate::kernel::*;
 
 #[test]
 fn a_wrong_number_of_bytes_is_refused() {
-    for format in Format::ALL {
+    for format in BlockFormat::ALL {
         let mut out = vec![0.0; 2 * format.block_elements()];
         let blocks = vec![0; 2 * format.block_bytes() + 1];
         for wrong in [&blocks[..0], &blocks[..format.block_bytes()], &blocks] {
@@ -28,27 +31,27 @@ fn a_wrong_number_of_bytes_is_refused() {
         }
     }
     let query = Query::new(&[1.0; 64]).unwrap();
-    assert_eq!(dot_i8(Format::Q8_0, &[0; 34], &query).unwrap_err().code(), Code::InvalidArgument);
-    assert_eq!(dot_i8(Format::Q4K, &[0; 144], &query).unwrap_err().code(), Code::Unsupported);
+    assert_eq!(dot_i8(BlockFormat::Q8_0, &[0; 34], &query).unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(dot_i8(BlockFormat::Q4K, &[0; 144], &query).unwrap_err().code(), Code::Unsupported);
 }
 
 #[test]
 fn sizes_and_names() {
-    for format in Format::ALL {
-        assert_eq!(format.name().parse::<Format>().unwrap(), format);
+    for format in BlockFormat::ALL {
+        assert_eq!(format.name().parse::<BlockFormat>().unwrap(), format);
         assert_eq!(format.bytes(0), Some(0));
         assert_eq!(format.bytes(3 * format.block_elements()), Some(3 * format.block_bytes()));
-        assert_eq!(Format::ALL[format as usize], format);
+        assert_eq!(BlockFormat::ALL[format as usize], format);
     }
-    assert_eq!(Format::F32.bytes(usize::MAX / 2), None);
-    assert!("q4_Q".parse::<Format>().is_err());
+    assert_eq!(BlockFormat::F32.bytes(usize::MAX / 2), None);
+    assert!("q4_Q".parse::<BlockFormat>().is_err());
 }
 
 /// Large outputs are split over threads and streamed; neither changes a bit.
 #[test]
 fn split_work_is_the_same_work() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-    for format in [Format::F16, Format::Q8_0, Format::Q6K] {
+    for format in [BlockFormat::F16, BlockFormat::Q8_0, BlockFormat::Q6K] {
         let elements = (1 << 20) + 5 * 256;
         let bytes = random(format, elements / format.block_elements(), &mut Random(2));
         let mut expected = vec![0.0; elements];
@@ -64,7 +67,7 @@ fn split_work_is_the_same_work() {
         let mut brain = vec![bf16::ZERO; elements];
         pool.install(|| dequantize_bf16_into(format, &bytes, &mut brain)).unwrap();
         for (i, x) in expected.iter().enumerate() {
-            let copied = format == Format::F16 && x.is_nan();
+            let copied = format == BlockFormat::F16 && x.is_nan();
             assert!(copied || narrow[i].to_bits() == f16::from_f32(*x).to_bits(), "{format}: weight {i}");
             assert_eq!(brain[i].to_bits(), bf16::from_f32(*x).to_bits(), "{format}: weight {i}");
         }
@@ -73,7 +76,7 @@ fn split_work_is_the_same_work() {
 
 #[test]
 fn tiles_are_the_tensor() {
-    for format in Format::ALL {
+    for format in BlockFormat::ALL {
         let bytes = random(format, 7, &mut Random(9));
         let mut expected = vec![0.0; 7 * format.block_elements()];
         dequantize_into(format, &bytes, &mut expected).unwrap();
@@ -92,10 +95,10 @@ fn tiles_are_the_tensor() {
 /// Memory that nobody has touched has no pages yet.
 #[test]
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn fresh_memory_is_told_apart() {
+fn fresh_memory_is_known() {
     const BYTES: usize = 32 << 20;
     let mut map = memmap2::MmapMut::map_anon(BYTES).unwrap();
-    let floats = |map: &[u8]| backed::is_backed(bytemuck::cast_slice(map));
+    let floats = |map: &[u8]| resident::is_resident(bytemuck::cast_slice(map));
     assert!(!floats(&map));
     map[..BYTES / 2].fill(1);
     assert!(!floats(&map), "half of it is fresh");
@@ -107,11 +110,11 @@ fn fresh_memory_is_told_apart() {
 /// A part of a tensor is the sub-slice of its blocks.
 #[test]
 fn row_ranges() {
-    let bytes = random(Format::Q4K, 6, &mut Random(4));
+    let bytes = random(BlockFormat::Q4K, 6, &mut Random(4));
     let (mut whole, mut part) = ([0.0; 6 * 256], [0.0; 2 * 256]);
-    dequantize_into(Format::Q4K, &bytes, &mut whole).unwrap();
-    dequantize_into(Format::Q4K, &bytes[3 * 144..5 * 144], &mut part).unwrap();
-    assert_same(Format::Q4K, &part, &whole[3 * 256..5 * 256], &"part");
+    dequantize_into(BlockFormat::Q4K, &bytes, &mut whole).unwrap();
+    dequantize_into(BlockFormat::Q4K, &bytes[3 * 144..5 * 144], &mut part).unwrap();
+    assert_same(BlockFormat::Q4K, &part, &whole[3 * 256..5 * 256], &"part");
 }
 
 /// The name of the active table, for the process that asks for it.
@@ -127,25 +130,25 @@ fn the_environment_chooses_the_table() {
     if std::env::var_os(VARIABLE).is_some() {
         return;
     }
-    for table in table::Table::available() {
+    for table in dispatch::available() {
         let mut tests = std::process::Command::new(std::env::current_exe().unwrap());
         tests.args(["kernel::tests::contract", "--nocapture"]).env(VARIABLE, table.isa.name());
         let output = tests.output().unwrap();
-        let told = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{}: {told}", table.isa);
-        assert!(told.contains(&format!("active: {}", table.isa)), "{}: {told}", table.isa);
+        let report = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{}: {report}", table.isa);
+        assert!(report.contains(&format!("active: {}", table.isa)), "{}: {report}", table.isa);
     }
 }
 
 #[test]
 fn the_table_is_chosen_by_name() {
-    let all = table::Table::available();
+    let all = dispatch::available();
     for table in &all {
-        assert_eq!(table::choose(&all, Some(table.isa.name())).isa, table.isa);
+        assert_eq!(dispatch::choose(&all, Some(table.isa.name())).isa, table.isa);
     }
     let best = all.last().unwrap().isa;
     for wish in [None, Some(""), Some("avx1024")] {
-        assert_eq!(table::choose(&all, wish).isa, best);
+        assert_eq!(dispatch::choose(&all, wish).isa, best);
     }
     prefetch(&[0; 300]);
 }

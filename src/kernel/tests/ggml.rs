@@ -5,40 +5,40 @@ use llama_cpp_sys_2 as sys;
 
 use super::assert_same;
 use super::blocks::{Random, random};
-use crate::kernel::table::Table;
-use crate::kernel::{Format, quantize_into};
+use crate::kernel::dispatch::available;
+use crate::kernel::{BlockFormat, quantize_into};
 
 const BLOCKS: usize = 200_000;
 
-fn ggml(format: Format) -> sys::ggml_type {
+fn ggml(format: BlockFormat) -> sys::ggml_type {
     match format {
-        Format::F32 => sys::GGML_TYPE_F32,
-        Format::F16 => sys::GGML_TYPE_F16,
-        Format::Bf16 => sys::GGML_TYPE_BF16,
-        Format::Q4_0 => sys::GGML_TYPE_Q4_0,
-        Format::Q4_1 => sys::GGML_TYPE_Q4_1,
-        Format::Q5_0 => sys::GGML_TYPE_Q5_0,
-        Format::Q5_1 => sys::GGML_TYPE_Q5_1,
-        Format::Q8_0 => sys::GGML_TYPE_Q8_0,
-        Format::Q2K => sys::GGML_TYPE_Q2_K,
-        Format::Q3K => sys::GGML_TYPE_Q3_K,
-        Format::Q4K => sys::GGML_TYPE_Q4_K,
-        Format::Q5K => sys::GGML_TYPE_Q5_K,
-        Format::Q6K => sys::GGML_TYPE_Q6_K,
-        Format::Iq4Nl => sys::GGML_TYPE_IQ4_NL,
-        Format::Iq4Xs => sys::GGML_TYPE_IQ4_XS,
-        Format::Mxfp4 => sys::GGML_TYPE_MXFP4,
+        BlockFormat::F32 => sys::GGML_TYPE_F32,
+        BlockFormat::F16 => sys::GGML_TYPE_F16,
+        BlockFormat::Bf16 => sys::GGML_TYPE_BF16,
+        BlockFormat::Q4_0 => sys::GGML_TYPE_Q4_0,
+        BlockFormat::Q4_1 => sys::GGML_TYPE_Q4_1,
+        BlockFormat::Q5_0 => sys::GGML_TYPE_Q5_0,
+        BlockFormat::Q5_1 => sys::GGML_TYPE_Q5_1,
+        BlockFormat::Q8_0 => sys::GGML_TYPE_Q8_0,
+        BlockFormat::Q2K => sys::GGML_TYPE_Q2_K,
+        BlockFormat::Q3K => sys::GGML_TYPE_Q3_K,
+        BlockFormat::Q4K => sys::GGML_TYPE_Q4_K,
+        BlockFormat::Q5K => sys::GGML_TYPE_Q5_K,
+        BlockFormat::Q6K => sys::GGML_TYPE_Q6_K,
+        BlockFormat::Iq4Nl => sys::GGML_TYPE_IQ4_NL,
+        BlockFormat::Iq4Xs => sys::GGML_TYPE_IQ4_XS,
+        BlockFormat::Mxfp4 => sys::GGML_TYPE_MXFP4,
     }
 }
 
-fn traits(format: Format) -> sys::ggml_type_traits {
+fn traits(format: BlockFormat) -> sys::ggml_type_traits {
     // SAFETY: the type is one of ggml's; the table it points into is constant.
     unsafe { *sys::ggml_get_type_traits(ggml(format)) }
 }
 
 #[test]
 fn sizes() {
-    for format in Format::ALL {
+    for format in BlockFormat::ALL {
         let traits = traits(format);
         assert_eq!(traits.blck_size as usize, format.block_elements(), "{format}");
         assert_eq!(traits.type_size, format.block_bytes(), "{format}");
@@ -50,17 +50,17 @@ fn sizes() {
 
 #[test]
 fn dequantizes_as_ggml() {
-    for format in Format::ALL {
+    for format in BlockFormat::ALL {
         // F32 has no such function, being what the others become.
         let Some(to_float) = traits(format).to_float else {
-            assert_eq!(format, Format::F32);
+            assert_eq!(format, BlockFormat::F32);
             continue;
         };
         let bytes = random(format, BLOCKS, &mut Random(42));
         let mut expected = vec![0.0f32; BLOCKS * format.block_elements()];
         // SAFETY: both buffers hold so many blocks.
         unsafe { to_float(bytes.as_ptr().cast(), expected.as_mut_ptr(), expected.len() as i64) };
-        for table in Table::available() {
+        for table in available() {
             let mut out = vec![0.0; expected.len()];
             table.decode[format as usize](&bytes, &mut out);
             assert_same(format, &out, &expected, &table.isa);
@@ -85,8 +85,8 @@ fn quantizes_as_ggml() {
             _ => block.iter_mut().for_each(|x| *x *= power.exp2()),
         }
     }
-    for format in [Format::Q8_0, Format::Q4_0, Format::Q4_1, Format::F16, Format::Bf16] {
-        if matches!(format, Format::F16 | Format::Bf16) {
+    for format in [BlockFormat::Q8_0, BlockFormat::Q4_0, BlockFormat::Q4_1, BlockFormat::F16, BlockFormat::Bf16] {
+        if matches!(format, BlockFormat::F16 | BlockFormat::Bf16) {
             weights.iter_mut().for_each(|x| *x = f32::from_bits(random.next() as u32));
         }
         let quantize = traits(format).from_float_ref.unwrap();

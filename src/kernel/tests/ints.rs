@@ -5,9 +5,9 @@ use half::f16;
 
 use super::blocks::{Random, random};
 use crate::Code;
+use crate::kernel::dispatch::available;
 use crate::kernel::ints::*;
-use crate::kernel::table::Table;
-use crate::kernel::{Format, dequantize_into, quantize_into, scalar};
+use crate::kernel::{BlockFormat, dequantize_into, quantize_into, scalar};
 
 #[test]
 fn variants_agree() {
@@ -15,7 +15,7 @@ fn variants_agree() {
     let mut codes = vec![0; 200];
     rng.fill(&mut codes);
     let reference = scalar::table();
-    for table in Table::available() {
+    for table in available() {
         for n in 0..=100 {
             for shift in 0..33 {
                 for (flip, zero) in [(0, 0.0), (0x80, -128.0), (8, 8.0), (0, 7.0)] {
@@ -223,7 +223,7 @@ fn blocks_come_back_within_half_a_step() {
 
 #[test]
 fn repacking_is_exact() {
-    for (format, bits) in [(Format::Q4_0, 4), (Format::Q8_0, 8)] {
+    for (format, bits) in [(BlockFormat::Q4_0, 4), (BlockFormat::Q8_0, 8)] {
         let (rows, columns) = (5, 96);
         let shape = NBits::new(bits, 32, rows, columns).unwrap();
         let (mut values, mut scales) = (vec![0; shape.value_bytes()], vec![0.0; shape.scales()]);
@@ -250,10 +250,10 @@ fn repacking_is_exact() {
     // What is quantized without zero points is what ggml's Q4_0 would be, but for the rounding of its scale.
     let weights: Vec<f32> = (0..64).map(|i| ((i * 37 % 64) as f32 - 32.0) / 256.0).collect();
     let mut blocks = vec![0; 36];
-    quantize_into(Format::Q4_0, &weights, &mut blocks).unwrap();
+    quantize_into(BlockFormat::Q4_0, &weights, &mut blocks).unwrap();
     let shape = NBits::new(4, 32, 2, 32).unwrap();
     let (mut values, mut scales) = (vec![0; 32], vec![0.0; 2]);
-    shape.repack_into(Format::Q4_0, &blocks, &mut values, &mut scales).unwrap();
+    shape.repack_into(BlockFormat::Q4_0, &blocks, &mut values, &mut scales).unwrap();
     let (mut values_2, mut scales_2) = (vec![0; 32], vec![0.0; 2]);
     shape.quantize_into(&weights, Order::Rows, &mut values_2, &mut scales_2, None).unwrap();
     assert!(scales.iter().zip(&scales_2).all(|(a, b)| (a - b).abs() < 1e-4), "{scales:?} {scales_2:?}");

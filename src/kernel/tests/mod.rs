@@ -4,7 +4,7 @@ mod blocks;
 mod contract;
 #[cfg(feature = "llama")]
 mod ggml;
-mod groups;
+mod gptq;
 mod ints;
 mod quantizing;
 mod rows;
@@ -12,11 +12,11 @@ mod variants;
 
 /// The same bits. Where a block has two scales and both are NaN, IEEE 754 leaves open which of the two a sum keeps, and
 /// so do the compilers: any NaN will do then.
-fn same(format: super::Format, got: f32, expected: f32) -> bool {
+fn same(format: super::BlockFormat, got: f32, expected: f32) -> bool {
     got.to_bits() == expected.to_bits() || blocks::scales(format).len() > 1 && got.is_nan() && expected.is_nan()
 }
 
-fn assert_same(format: super::Format, got: &[f32], expected: &[f32], what: &dyn std::fmt::Display) {
+fn assert_same(format: super::BlockFormat, got: &[f32], expected: &[f32], what: &dyn std::fmt::Display) {
     assert_eq!(got.len(), expected.len());
     if let Some(i) = (0..got.len()).find(|i| !same(format, got[*i], expected[*i])) {
         let (g, e) = (got[i], expected[i]);

@@ -2,7 +2,7 @@
 
 use super::blocks::Random;
 use crate::Code;
-use crate::kernel::{Format, dequantize_into, quantize_into, quantize_q4_0_closely};
+use crate::kernel::{BlockFormat, dequantize_into, quantize_into, quantize_q4_0_closely};
 
 #[test]
 fn comes_back_within_half_a_step() {
@@ -11,12 +11,12 @@ fn comes_back_within_half_a_step() {
     // Half a step of the largest scale there can be, and what its rounding to binary16 adds at the largest code. Q4_0
     // reaches from -8 to 7 only, where it errs by a whole step.
     for (format, most) in [
-        (Format::F32, 0.0),
-        (Format::F16, 0.5 / 2048.0),
-        (Format::Bf16, 0.5 / 256.0),
-        (Format::Q8_0, (0.5 + 127.0 / 2048.0) / 127.0),
-        (Format::Q4_0, 1.01 / 8.0),
-        (Format::Q4_1, 0.51 * 2.0 / 15.0),
+        (BlockFormat::F32, 0.0),
+        (BlockFormat::F16, 0.5 / 2048.0),
+        (BlockFormat::Bf16, 0.5 / 256.0),
+        (BlockFormat::Q8_0, (0.5 + 127.0 / 2048.0) / 127.0),
+        (BlockFormat::Q4_0, 1.01 / 8.0),
+        (BlockFormat::Q4_1, 0.51 * 2.0 / 15.0),
     ] {
         let mut blocks = vec![0; format.bytes(weights.len()).unwrap()];
         quantize_into(format, &weights, &mut blocks).unwrap();
@@ -24,13 +24,13 @@ fn comes_back_within_half_a_step() {
         dequantize_into(format, &blocks, &mut back).unwrap();
         let worst = weights.iter().zip(&back).map(|(w, b)| (w - b).abs()).fold(0.0, f32::max);
         assert!(worst <= most, "{format}: off by {worst}");
-        assert!(format == Format::F32 || worst > most / 10.0, "{format}: suspiciously exact: {worst}");
+        assert!(format == BlockFormat::F32 || worst > most / 10.0, "{format}: suspiciously exact: {worst}");
     }
 }
 
 #[test]
 fn what_does_not_fit_is_refused_and_named() {
-    for format in [Format::Q8_0, Format::Q4_0, Format::Q4_1] {
+    for format in [BlockFormat::Q8_0, BlockFormat::Q4_0, BlockFormat::Q4_1] {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 3e38, -1e38] {
             let mut weights = vec![0.5; 96];
             weights[70] = bad;
@@ -40,16 +40,16 @@ fn what_does_not_fit_is_refused_and_named() {
         }
         quantize_into(format, &[0.0; 32], &mut vec![0; format.block_bytes()]).unwrap();
     }
-    let error = quantize_into(Format::Q4K, &[0.0; 256], &mut [0; 144]).unwrap_err();
+    let error = quantize_into(BlockFormat::Q4K, &[0.0; 256], &mut [0; 144]).unwrap_err();
     assert_eq!(error.code(), Code::Unsupported);
 }
 
 /// What a quantizer's blocks lose: the sum of squares over each block.
 fn lost(weights: &[f32], quantize: impl Fn(&[f32], &mut [u8]) -> crate::Result<()>) -> Vec<f64> {
-    let mut blocks = vec![0; Format::Q4_0.bytes(weights.len()).unwrap()];
+    let mut blocks = vec![0; BlockFormat::Q4_0.bytes(weights.len()).unwrap()];
     quantize(weights, &mut blocks).unwrap();
     let mut back = vec![0.0; weights.len()];
-    dequantize_into(Format::Q4_0, &blocks, &mut back).unwrap();
+    dequantize_into(BlockFormat::Q4_0, &blocks, &mut back).unwrap();
     let pairs = weights.chunks(32).zip(back.chunks(32));
     pairs.map(|(w, b)| w.iter().zip(b).map(|(w, b)| f64::from(w - b).powi(2)).sum()).collect()
 }
@@ -64,7 +64,7 @@ fn closer_blocks_never_lose_more_than_the_references() {
         weights.extend((0..320).map(|_| random.unit() * scale));
         weights.extend((0..320).map(|_| random.unit().abs() * scale));
     }
-    let reference = lost(&weights, |weights, blocks| quantize_into(Format::Q4_0, weights, blocks));
+    let reference = lost(&weights, |weights, blocks| quantize_into(BlockFormat::Q4_0, weights, blocks));
     let closer = lost(&weights, quantize_q4_0_closely);
     for (i, (closer, reference)) in closer.iter().zip(&reference).enumerate() {
         assert!(*closer <= reference * 1.000_01, "block {i}: lost {closer}, the reference {reference}");

@@ -1,8 +1,10 @@
 //! Products of rows and queries.
 
 use super::blocks::{Random, random};
+use crate::kernel::dispatch::available;
+use crate::kernel::row::dot_i8;
 use crate::kernel::table::Table;
-use crate::kernel::{Format, Query, accumulate_rows, dequantize_into, dot_i8, dot_i8_rows, normalize, quantize_into};
+use crate::kernel::{BlockFormat, Query, accumulate_rows, dequantize_into, dot_i8_rows, normalize, quantize_into};
 
 fn vector(n: usize, random: &mut Random) -> Vec<f32> {
     (0..n).map(|_| random.unit()).collect()
@@ -12,13 +14,13 @@ fn vector(n: usize, random: &mut Random) -> Vec<f32> {
 fn variants_agree() {
     let mut rng = Random(11);
     let reference = crate::kernel::scalar::table();
-    for table in Table::available() {
+    for table in available() {
         for blocks in (0..40).chain([1000]) {
             let query = Query::new(&vector(32 * blocks, &mut rng)).unwrap();
-            for format in [Format::Q8_0, Format::Q4_0] {
+            for format in [BlockFormat::Q8_0, BlockFormat::Q4_0] {
                 let row = random(format, blocks, &mut rng);
                 let dot = |table: &Table| {
-                    (if format == Format::Q8_0 { table.dot_q8_0 } else { table.dot_q4_0 })(&row, &query)
+                    (if format == BlockFormat::Q8_0 { table.dot_q8_0 } else { table.dot_q4_0 })(&row, &query)
                 };
                 let (got, expected) = (dot(&table), dot(&reference));
                 let same = got.to_bits() == expected.to_bits() || got.is_nan() && expected.is_nan();
@@ -32,7 +34,7 @@ fn variants_agree() {
 #[test]
 fn extreme_codes() {
     let query = Query::new(&[-1.0; 64]).unwrap();
-    for table in Table::available() {
+    for table in available() {
         let mut row = vec![0x80u8; 68];
         for d in [0, 34] {
             row[d..d + 2].copy_from_slice(&[0, 0x3c]);
@@ -46,7 +48,7 @@ fn extreme_codes() {
 #[test]
 fn scores_are_near_the_exact_ones() {
     let mut rng = Random(5);
-    for format in [Format::Q8_0, Format::Q4_0] {
+    for format in [BlockFormat::Q8_0, BlockFormat::Q4_0] {
         let (n, rows) = (256, 50);
         let query = vector(n, &mut rng);
         let mut blocks = vec![0; rows * format.bytes(n).unwrap()];
@@ -71,7 +73,7 @@ fn length_1_whatever_the_instruction_set() {
     for n in (0..70).chain([256, 1000]) {
         let vector = vector(n, &mut rng).iter().map(|x| x * 1e-30).collect::<Vec<_>>();
         let length = vector.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
-        for table in Table::available() {
+        for table in available() {
             let (mut got, mut reference) = (vector.clone(), vector.clone());
             (table.normalize)(&mut got);
             (crate::kernel::scalar::table().normalize)(&mut reference);
@@ -90,10 +92,10 @@ fn length_1_whatever_the_instruction_set() {
 fn a_row_of_another_length_adds_nothing() {
     let (row, short) = ([0u8; 34], [0u8; 33]);
     let mut sum = [1.0; 32];
-    let refused = accumulate_rows(Format::Q8_0, &[(&row, 1.0), (&short, 1.0)], &mut sum).unwrap_err();
+    let refused = accumulate_rows(BlockFormat::Q8_0, &[(&row, 1.0), (&short, 1.0)], &mut sum).unwrap_err();
     assert!(refused.to_string().contains("expected 34 bytes of blocks, got 33"), "{refused}");
-    assert!(accumulate_rows(Format::Q8_0, &[(&short, 1.0)], &mut sum).is_err());
-    accumulate_rows(Format::Q8_0, &[], &mut sum).unwrap();
+    assert!(accumulate_rows(BlockFormat::Q8_0, &[(&short, 1.0)], &mut sum).is_err());
+    accumulate_rows(BlockFormat::Q8_0, &[], &mut sum).unwrap();
     assert_eq!(sum, [1.0; 32]);
 }
 
@@ -105,7 +107,7 @@ fn tiny_and_empty_queries() {
         row[..2].copy_from_slice(&[0, 0x3c]);
         row
     };
-    assert!(dot_i8(Format::Q8_0, &row, &tiny).unwrap().is_finite());
-    assert_eq!(dot_i8(Format::Q8_0, &[], &Query::new(&[]).unwrap()).unwrap(), 0.0);
+    assert!(dot_i8(BlockFormat::Q8_0, &row, &tiny).unwrap().is_finite());
+    assert_eq!(dot_i8(BlockFormat::Q8_0, &[], &Query::new(&[]).unwrap()).unwrap(), 0.0);
     assert!(Query::new(&[0.0; 31]).is_err() && Query::new(&[f32::NAN; 32]).is_err());
 }

@@ -4,7 +4,8 @@ use half::{bf16, f16};
 
 use super::assert_same;
 use super::blocks::{Random, random};
-use crate::kernel::Format;
+use crate::kernel::BlockFormat;
+use crate::kernel::dispatch::available;
 use crate::kernel::table::Table;
 
 /// Bytes of a cache line, and numbers in one.
@@ -13,8 +14,8 @@ const NUMBERS: usize = LINE / 4;
 
 #[test]
 fn lengths_and_alignments() {
-    for table in Table::available() {
-        for format in Format::ALL {
+    for table in available() {
+        for format in BlockFormat::ALL {
             // Formats of single weights are read 64 at once.
             let most = if format.block_elements() == 1 { 130 } else { 3 };
             for blocks in 0..=most {
@@ -30,7 +31,7 @@ fn lengths_and_alignments() {
     }
 }
 
-fn at(table: &Table, format: Format, blocks: usize, shift_in: usize, shift_out: usize) {
+fn at(table: &Table, format: BlockFormat, blocks: usize, shift_in: usize, shift_out: usize) {
     let bytes = random(format, blocks, &mut Random((blocks * LINE + shift_in) as u64));
     let elements = blocks * format.block_elements();
     let mut expected = vec![0.0; elements];
@@ -76,8 +77,8 @@ fn at(table: &Table, format: Format, blocks: usize, shift_in: usize, shift_out: 
 
 #[test]
 fn many_random_blocks() {
-    for table in Table::available() {
-        for format in Format::ALL {
+    for table in available() {
+        for format in BlockFormat::ALL {
             let blocks = (1 << 21) / format.block_bytes();
             let bytes = random(format, blocks, &mut Random(7));
             let mut out = vec![0.0; blocks * format.block_elements()];
@@ -92,8 +93,8 @@ fn many_random_blocks() {
 #[test]
 fn every_half() {
     let bytes: Vec<u8> = (0..=u16::MAX).flat_map(u16::to_le_bytes).collect();
-    for table in Table::available() {
-        for format in [Format::F16, Format::Bf16] {
+    for table in available() {
+        for format in [BlockFormat::F16, BlockFormat::Bf16] {
             let (mut out, mut expected) = (vec![0.0; 1 << 16], vec![0.0; 1 << 16]);
             super::super::scalar::decode(format)(&bytes, &mut expected);
             table.decode[format as usize](&bytes, &mut out);
@@ -113,7 +114,7 @@ fn narrowing() {
         from.extend(near.map(f32::from_bits));
         from.push(f32::from_bits(u32::from(bits) << 16 | 0x8000));
     }
-    for table in Table::available() {
+    for table in available() {
         for n in (0..70).chain([from.len()]) {
             for shift in 0..if n == from.len() { 1 } else { 8 } {
                 let from = &from[shift..][..n.min(from.len() - shift)];

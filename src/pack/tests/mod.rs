@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use self::craft::{Craft, UNKNOWN, weight, weights};
 use super::keys::*;
 use super::*;
-use crate::kernel::{Format, dequantize_into};
+use crate::kernel::{BlockFormat, dequantize_into};
 use crate::onnx::{self, BLOCKS_ENTRY, External, FLOAT, FLOAT16, Graph, NewNode, put};
 use crate::source::{Access, GRAPH, Map, OpenedFile, Source};
 use crate::weights::WeightFile;
@@ -137,7 +137,7 @@ fn halves_are_plain_external_data_and_a_cast() {
     assert_eq!(place.offset % 64, 0);
     let data = &files[WEIGHTS].as_slice()[place.offset as usize..][..place.length as usize];
     let mut got = vec![0.0; 50 * 64];
-    dequantize_into(Format::F16, data, &mut got).unwrap();
+    dequantize_into(BlockFormat::F16, data, &mut got).unwrap();
     let halves = weights(50 * 64).iter().map(|w| half::f16::from_f32(*w).to_f32()).collect::<Vec<_>>();
     assert_eq!(got, halves);
 }
@@ -426,10 +426,10 @@ fn four_bits_lose_less_than_with_the_reference_scale() {
         .output("y", &[0, 64]);
     let packed = Packed::of(graph.model(), &Packing::new(Scheme::Int4));
     let square = |values: &[f32]| values.iter().zip(&normal).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
-    let mut blocks = vec![0; Format::Q4_0.bytes(n).unwrap()];
-    crate::kernel::quantize_into(Format::Q4_0, &normal, &mut blocks).unwrap();
+    let mut blocks = vec![0; BlockFormat::Q4_0.bytes(n).unwrap()];
+    crate::kernel::quantize_into(BlockFormat::Q4_0, &normal, &mut blocks).unwrap();
     let mut reference = vec![0.0; n];
-    dequantize_into(Format::Q4_0, &blocks, &mut reference).unwrap();
+    dequantize_into(BlockFormat::Q4_0, &blocks, &mut reference).unwrap();
     let (ours, reference) = (square(&read(&packed.file(), "G", 96)), square(&reference));
     assert!(ours < reference * 0.92, "{ours} {reference}");
     let told = packed.report().packed[0].relative_error;

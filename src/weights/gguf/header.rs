@@ -1,13 +1,13 @@
-//! A strict reader of GGUF headers, versions 2 and 3.
+//! Header of a GGUF file, read strictly; versions 2 and 3.
 //!
 //! It believes no number: each count is bounded by the bytes that are left, nothing is allocated by a claimed size, and
 //! sizes are computed without overflow. What it refuses, llama.cpp would refuse, abort on, or read beyond the file for.
 
-use super::super::metadata::{Entries, Metadata, Stored, owned, push};
-use super::super::tensors::{Info, shape};
-use super::super::value::Value;
-use super::super::{MAX_KEYS, MAX_TENSORS, TensorType};
-use super::Reader;
+use super::super::metadata::{Entries, MAX_KEYS, Metadata, Stored, owned, push};
+use super::super::tensor_type::TensorType;
+use super::super::tensors::{Info, MAX_TENSORS, shape};
+use super::super::value::ValueRef;
+use super::reader::Reader;
 use crate::tensor::Shape;
 use crate::{Error, Result};
 
@@ -36,7 +36,9 @@ pub(in crate::weights) struct Header {
 impl Header {
     /// Reads and checks the header of a whole file.
     ///
-    /// Errors: `Corrupt` for what breaks the format's rules, `Unsupported` for a version that is not read and for more
+    /// # Errors
+    ///
+    /// `Corrupt` for what breaks the format's rules, `Unsupported` for a version that is not read and for more
     /// than the limits allow.
     pub(in crate::weights) fn read(file: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(file);
@@ -74,12 +76,12 @@ fn version(reader: &mut Reader<'_>) -> Result<()> {
     }
 }
 
-fn bound(what: &str, claimed: u64, fitting: u64, most: u64) -> Result<()> {
+fn bound(what: &str, claimed: u64, fitting: u64, max: u64) -> Result<()> {
     if claimed > fitting {
         return Err(Error::corrupt(format!("it claims {claimed} {what}, of which {fitting} would fit: truncated")));
     }
-    if claimed > most {
-        return Err(Error::unsupported(format!("expected at most {most} {what}, got {claimed}")));
+    if claimed > max {
+        return Err(Error::unsupported(format!("expected at most {max} {what}, got {claimed}")));
     }
     Ok(())
 }
@@ -93,14 +95,14 @@ fn entries(reader: &mut Reader<'_>, count: u64) -> Result<Entries> {
         // A text or an array ends where the reader stands now.
         let end = reader.at() as usize;
         let stored = match value {
-            Value::Text(text) => Stored::Text { at: end - text.len(), len: text.len() },
-            Value::Array(array) => Stored::Array {
+            ValueRef::Text(text) => Stored::Text { at: end - text.len(), len: text.len() },
+            ValueRef::Array(array) => Stored::Array {
                 element_type: array.element_type(),
                 len: array.len(),
                 at: end - array.bytes().len(),
                 bytes: array.bytes().len(),
             },
-            scalar => match Value::fixed(scalar) {
+            scalar => match ValueRef::fixed(scalar) {
                 Some(scalar) => Stored::Scalar(scalar),
                 None => return Err(Error::corrupt(format!("key '{key}': its value cannot be kept"))),
             },
@@ -111,10 +113,10 @@ fn entries(reader: &mut Reader<'_>, count: u64) -> Result<Entries> {
     Ok(entries)
 }
 
-fn alignment(value: Value<'_>) -> Result<u64> {
+fn alignment(value: ValueRef<'_>) -> Result<u64> {
     match value {
         // The type is fixed by the format, and llama.cpp reads it as that type only.
-        Value::U32(n) if n.is_power_of_two() && u64::from(n) <= MAX_ALIGNMENT => Ok(u64::from(n)),
+        ValueRef::U32(n) if n.is_power_of_two() && u64::from(n) <= MAX_ALIGNMENT => Ok(u64::from(n)),
         other => Err(Error::corrupt(format!(
             "general.alignment: expected a power of two up to {MAX_ALIGNMENT} as u32, got {other}"
         ))),
@@ -218,11 +220,11 @@ fn laid_out(listed: Vec<Listed>, reader: &Reader<'_>, data_start: u64, alignment
     Ok(tensors)
 }
 
-fn name<'a>(reader: &mut Reader<'a>, what: &str, i: u64, most: u64) -> Result<&'a str> {
+fn name<'a>(reader: &mut Reader<'a>, what: &str, i: u64, max: u64) -> Result<&'a str> {
     let bytes = reader.string(what)?;
     let shown = || format!("{what} {i} ('{}')", String::from_utf8_lossy(&bytes[..bytes.len().min(64)]));
-    if bytes.is_empty() || bytes.len() as u64 > most {
-        return Err(Error::corrupt(format!("{}: expected a name of 1 to {most} bytes, got {}", shown(), bytes.len())));
+    if bytes.is_empty() || bytes.len() as u64 > max {
+        return Err(Error::corrupt(format!("{}: expected a name of 1 to {max} bytes, got {}", shown(), bytes.len())));
     }
     match std::str::from_utf8(bytes) {
         Ok(name) if !name.contains('\0') => Ok(name),

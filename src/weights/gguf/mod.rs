@@ -14,6 +14,5 @@ mod split;
 mod writer;
 
 pub(super) use header::Header;
-pub(super) use reader::Reader;
 pub(super) use split::{check_part, check_same_model, is_part, siblings};
-pub use writer::{GgufData, GgufValue, GgufWriter};
+pub use writer::{GgufData, GgufWriter, ToGguf};

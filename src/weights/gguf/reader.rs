@@ -1,8 +1,8 @@
-//! Bytes of a GGUF header, read from the front.
+//! Reader of a GGUF header's bytes, from the front.
 
 use std::fmt;
 
-use super::super::value::{Array, Value, ValueType};
+use super::super::value::{ArrayRef, ValueRef, ValueType};
 use crate::{Error, Result};
 
 /// Deeper arrays than this occur nowhere, and reading them costs stack.
@@ -78,19 +78,19 @@ impl<'a> Reader<'a> {
     }
 
     /// A value of a type that has been read.
-    pub(in crate::weights) fn value_of(&mut self, value_type: ValueType, key: &str) -> Result<Value<'a>> {
+    pub(in crate::weights) fn value_of(&mut self, value_type: ValueType, key: &str) -> Result<ValueRef<'a>> {
         match value_type {
-            ValueType::Text => Ok(Value::Text(self.string(key)?)),
+            ValueType::Text => Ok(ValueRef::Text(self.string(key)?)),
             ValueType::Array => {
                 let (element_type, len) = (self.value_type(key)?, self.u64("an array's length")?);
                 let mut after = self.clone();
                 after.skip(element_type, len, key, 1)?;
                 let bytes = self.take((after.at - self.at) as u64, key)?;
-                Ok(Value::Array(Array::new(element_type, len, bytes)))
+                Ok(ValueRef::Array(ArrayRef::new(element_type, len, bytes)))
             }
             _ => {
                 let bytes = self.take(value_type.width().unwrap_or(0), key)?;
-                Value::scalar(value_type, bytes)
+                ValueRef::scalar(value_type, bytes)
                     .ok_or_else(|| Error::corrupt(format!("key '{key}': expected 0 or 1 as boolean, got {bytes:?}")))
             }
         }
@@ -98,8 +98,8 @@ impl<'a> Reader<'a> {
 
     /// Passes the elements of an array, checking that each is whole.
     fn skip(&mut self, element_type: ValueType, len: u64, key: &str, depth: u32) -> Result<()> {
-        let least = element_type.width().unwrap_or(if element_type == ValueType::Text { 8 } else { 12 });
-        if len > self.left() / least {
+        let min_bytes = element_type.width().unwrap_or(if element_type == ValueType::Text { 8 } else { 12 });
+        if len > self.left() / min_bytes {
             return Err(Error::corrupt(format!("key '{key}': it claims {len} elements, which do not fit: truncated")));
         }
         match element_type {
@@ -113,12 +113,38 @@ impl<'a> Reader<'a> {
             }),
             _ => {
                 // At most what is left, so it does not overflow.
-                let bytes = self.take(len * least, key)?;
+                let bytes = self.take(len * min_bytes, key)?;
                 if element_type == ValueType::Bool && bytes.iter().any(|&b| b > 1) {
                     return Err(Error::corrupt(format!("key '{key}': expected 0 or 1 as booleans")));
                 }
                 Ok(())
             }
         }
+    }
+}
+
+/// The elements of an array, read again from its bytes.
+impl<'a> ArrayRef<'a> {
+    /// The elements, one after the other.
+    pub fn iter(&self) -> impl Iterator<Item = ValueRef<'a>> + use<'a> {
+        let mut reader = Reader::new(self.bytes());
+        let (element_type, mut left) = (self.element_type(), self.len());
+        std::iter::from_fn(move || {
+            left = left.checked_sub(1)?;
+            reader.value_of(element_type, "").ok()
+        })
+    }
+
+    /// The elements of an array of texts; nothing for other arrays.
+    pub fn texts(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let texts = self.element_type() == ValueType::Text;
+        self.iter().take_while(move |_| texts).filter_map(|value| value.as_bytes())
+    }
+
+    /// The elements of an array of integers, `None` for negative ones; nothing for other arrays.
+    pub fn numbers(&self) -> impl Iterator<Item = Option<u64>> + use<'a> {
+        use ValueType::*;
+        let integers = matches!(self.element_type(), U8 | I8 | U16 | I16 | U32 | I32 | U64 | I64);
+        self.iter().take_while(move |_| integers).map(|value| value.as_u64())
     }
 }

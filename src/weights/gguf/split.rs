@@ -1,6 +1,8 @@
-//! A model split into several GGUF files: `name-00001-of-00003.gguf` and so on, as `llama-gguf-split` writes them.
+//! Split models, in several GGUF files: `name-00001-of-00003.gguf` and so on, as `llama-gguf-split` writes them.
 
-use crate::weights::{MAX_PARTS, Metadata, Value};
+use super::super::metadata::Metadata;
+use super::super::tensors::MAX_PARTS;
+use super::super::value::ValueRef;
 use crate::{Error, Result};
 
 /// Which part of how many a file is, both from its metadata; `None` for a whole model. The first part is 0.
@@ -20,9 +22,9 @@ pub(in crate::weights) fn is_part(metadata: Metadata<'_>) -> Result<Option<(u64,
 pub(in crate::weights) fn check_part(metadata: Metadata<'_>, number: u64, count: u64) -> Result<()> {
     let get = |key: &str| metadata.get(key);
     match (get("split.no"), get("split.count"), get("split.tensors.count")) {
-        (Some(Value::U16(n)), Some(Value::U16(all)), tensors) if (n.into(), all.into()) == (number, count) => {
+        (Some(ValueRef::U16(n)), Some(ValueRef::U16(all)), tensors) if (n.into(), all.into()) == (number, count) => {
             match tensors {
-                Some(Value::I32(_)) => Ok(()),
+                Some(ValueRef::I32(_)) => Ok(()),
                 None if number > 0 => Ok(()),
                 other => Err(Error::corrupt(format!("split.tensors.count: expected an i32, got {}", shown(other)))),
             }
@@ -35,7 +37,7 @@ pub(in crate::weights) fn check_part(metadata: Metadata<'_>, number: u64, count:
     }
 }
 
-fn shown(value: Option<Value<'_>>) -> String {
+fn shown(value: Option<ValueRef<'_>>) -> String {
     value.map_or_else(|| "nothing".into(), |value| format!("{value} as {}", value.value_type().name()))
 }
 

@@ -1,4 +1,4 @@
-//! Writes GGUF files, version 3.
+//! Writer of GGUF files, version 3.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -7,15 +7,20 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::super::{MAX_KEYS, MAX_TENSORS, TensorType, Value, ValueType};
+use super::super::metadata::MAX_KEYS;
+use super::super::tensor_type::TensorType;
+use super::super::tensors::MAX_TENSORS;
+use super::super::value::{ValueRef, ValueType};
 use super::header::{DEFAULT_ALIGNMENT, MAX_ALIGNMENT, MAX_KEY, MAX_RANK, MAX_TENSOR_NAME};
 use crate::tensor::Shape;
 use crate::{Code, Error, Result};
 
-/// What a GGUF file will hold: keys and tensors first, their data after [`GgufWriter::create`].
+/// Writer of a GGUF file: keys and tensors first, their data after [`GgufWriter::create`].
 ///
 /// It writes what [`WeightFile`](crate::weights::WeightFile) reads, and nothing else: what breaks a rule of the format
 /// is `InvalidArgument` here.
+///
+/// # Examples
 ///
 /// ```
 /// use selvedge::weights::{GgufWriter, TensorType};
@@ -62,9 +67,11 @@ impl GgufWriter {
 
     /// Sets a key, in the place of an earlier value if there is one.
     ///
-    /// Errors: `InvalidArgument` for a key that is empty, longer than 65,535 bytes or holds a NUL, and for a
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a key that is empty, longer than 65,535 bytes or holds a NUL, and for a
     /// `general.alignment` that is no power of two up to 4096 as u32.
-    pub fn set(&mut self, key: &str, value: impl GgufValue) -> Result<&mut Self> {
+    pub fn set(&mut self, key: &str, value: impl ToGguf) -> Result<&mut Self> {
         if key.is_empty() || key.len() as u64 > MAX_KEY || key.contains('\0') {
             return Err(Error::invalid(format!(
                 "key '{}': expected 1 to {MAX_KEY} bytes without NUL",
@@ -88,7 +95,9 @@ impl GgufWriter {
 
     /// Adds a tensor; its bytes follow in the same order. The shape is row-major, outermost first.
     ///
-    /// Errors: `InvalidArgument` for a name that is there already, is empty, longer than 63 bytes or holds a NUL, for a
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a name that is there already, is empty, longer than 63 bytes or holds a NUL, for a
     /// rank beyond 1 to 4, for a dimension of 0, for rows that are no whole blocks; `Unsupported` for a type that GGUF
     /// does not have.
     pub fn tensor(&mut self, name: &str, shape: &[usize], tensor_type: TensorType) -> Result<&mut Self> {
@@ -123,7 +132,9 @@ impl GgufWriter {
 
     /// Writes the header beside `path`, under a name of its own; the file takes its place with [`GgufData::finish`].
     ///
-    /// Errors: `InvalidArgument` for a path that has no file name, and for tensors of more bytes than can be counted;
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a path that has no file name, and for tensors of more bytes than can be counted;
     /// `NotFound` for a folder that is not there; `Busy` if a file has the name that it would have beside `path`, as a
     /// process of the same number may have left it; `Io`.
     pub fn create(self, path: impl AsRef<Path>) -> Result<GgufData> {
@@ -203,7 +214,9 @@ impl GgufData {
     /// Appends bytes of the tensors, which come in the order in which they were added, in pieces of any length that do
     /// not reach from one into the next.
     ///
-    /// Errors: `InvalidArgument` for more bytes than the tensor has left; `Io`.
+    /// # Errors
+    ///
+    /// `InvalidArgument` for more bytes than the tensor has left; `Io`.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         if bytes.len() as u64 > self.left {
             let (left, got) = (self.left, bytes.len());
@@ -225,7 +238,9 @@ impl GgufData {
     /// Makes the file durable and gives it its name, in the place of an earlier file: after a crash the one or the
     /// other is there, whole.
     ///
-    /// Errors: `InvalidArgument` while bytes are missing; `Io`.
+    /// # Errors
+    ///
+    /// `InvalidArgument` while bytes are missing; `Io`.
     pub fn finish(mut self) -> Result<()> {
         if let Some((name, left)) = self.expects() {
             return Err(Error::invalid(format!("tensor '{name}': expected {left} more bytes")));
@@ -304,14 +319,14 @@ impl Drop for Temporary {
     }
 }
 
-/// What a key of a GGUF file can have as its value: numbers, booleans, texts, slices and `Vec`s of those, and a
-/// [`Value`] from another file.
-pub trait GgufValue: sealed::Encode {}
+/// Value that a key of a GGUF file can be set to: numbers, booleans, texts, slices and `Vec`s of those, and a
+/// [`ValueRef`] from another file.
+pub trait ToGguf: sealed::Encode {}
 
-impl<T: sealed::Encode> GgufValue for T {}
+impl<T: sealed::Encode> ToGguf for T {}
 
 mod sealed {
-    use crate::weights::ValueType;
+    use crate::weights::value::ValueType;
 
     pub trait Encode {
         fn value_type(&self) -> ValueType;
@@ -381,30 +396,30 @@ fn text(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend(bytes);
 }
 
-impl Encode for Value<'_> {
+impl Encode for ValueRef<'_> {
     fn value_type(&self) -> ValueType {
-        Value::value_type(self)
+        ValueRef::value_type(self)
     }
 
     fn write_to(&self, out: &mut Vec<u8>) {
         match self {
-            Value::U8(n) => n.write_to(out),
-            Value::I8(n) => n.write_to(out),
-            Value::U16(n) => n.write_to(out),
-            Value::I16(n) => n.write_to(out),
-            Value::U32(n) => n.write_to(out),
-            Value::I32(n) => n.write_to(out),
-            Value::F32(x) => x.write_to(out),
-            Value::Bool(b) => b.write_to(out),
-            Value::Text(bytes) => text(bytes, out),
-            Value::Array(array) => {
+            ValueRef::U8(n) => n.write_to(out),
+            ValueRef::I8(n) => n.write_to(out),
+            ValueRef::U16(n) => n.write_to(out),
+            ValueRef::I16(n) => n.write_to(out),
+            ValueRef::U32(n) => n.write_to(out),
+            ValueRef::I32(n) => n.write_to(out),
+            ValueRef::F32(x) => x.write_to(out),
+            ValueRef::Bool(b) => b.write_to(out),
+            ValueRef::Text(bytes) => text(bytes, out),
+            ValueRef::Array(array) => {
                 (array.element_type() as u32).write_to(out);
                 array.len().write_to(out);
                 out.extend(array.bytes());
             }
-            Value::U64(n) => n.write_to(out),
-            Value::I64(n) => n.write_to(out),
-            Value::F64(x) => x.write_to(out),
+            ValueRef::U64(n) => n.write_to(out),
+            ValueRef::I64(n) => n.write_to(out),
+            ValueRef::F64(x) => x.write_to(out),
         }
     }
 }

@@ -1,17 +1,14 @@
-//! A strict reader of safetensors headers.
+//! Header of a safetensors file, read strictly.
 
-use super::super::metadata::{Entries, Stored, owned, push};
-use super::super::tensors::{Info, shape};
-use super::super::{MAX_KEYS, MAX_TENSORS, TensorType};
-use super::listing::{Listed, Listing, Text};
+use super::super::metadata::{Entries, MAX_KEYS, Stored, owned, push};
+use super::super::tensor_type::TensorType;
+use super::super::tensors::{Info, MAX_TENSORS, shape};
+use super::listing::{Listed, Listing, MAX_RANK, Text};
 use crate::{Error, Result};
 
 /// The format allows more; no model comes near this.
 pub(super) const MAX_HEADER: u64 = 16 << 20;
-/// A text that is wrong is shown whole by serde_json, in up to six bytes for one, and copied: this bounds what that takes.
-pub(super) const MAX_TEXT: usize = 2 << 20;
 const FORMAT_MAX_HEADER: u64 = 100_000_000;
-pub(super) const MAX_RANK: usize = 8;
 const MAX_NAME: usize = 256;
 
 /// All of a safetensors file but the tensor data.
@@ -27,7 +24,9 @@ pub(in crate::weights) struct Header {
 impl Header {
     /// Reads and checks the header of a whole file.
     ///
-    /// Errors: `Corrupt` for what breaks the format's rules, `Unsupported` for a dtype that is not known, a tensor
+    /// # Errors
+    ///
+    /// `Corrupt` for what breaks the format's rules, `Unsupported` for a dtype that is not known, a tensor
     /// without elements, and more than the limits allow.
     pub(in crate::weights) fn read(file: &[u8]) -> Result<Self> {
         let (json, data) = divided(file)?;
@@ -52,8 +51,8 @@ fn divided(file: &[u8]) -> Result<(&[u8], &[u8])> {
     };
     let (len, left) = (u64::from_le_bytes(*len), rest.len() as u64);
     if len > left || len > FORMAT_MAX_HEADER {
-        let most = left.min(FORMAT_MAX_HEADER);
-        return Err(Error::corrupt(format!("safetensors: it claims a header of {len} bytes, {most} is the most")));
+        let max = left.min(FORMAT_MAX_HEADER);
+        return Err(Error::corrupt(format!("safetensors: it claims a header of {len} bytes, {max} is the most")));
     }
     if len > MAX_HEADER {
         return Err(Error::unsupported(format!(

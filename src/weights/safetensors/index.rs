@@ -1,4 +1,4 @@
-//! The index of a model whose tensors lie in several safetensors files.
+//! Index of a model whose tensors lie in several safetensors files.
 //!
 //! `{"metadata": {"total_size": n}, "weight_map": {"tensor": "file", …}}`, as `transformers` writes it. What `metadata`
 //! says is not used: writers disagree about `total_size`.
@@ -8,8 +8,8 @@ use std::fmt;
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::super::MAX_TENSORS;
 use super::super::metadata::push;
+use super::super::tensors::MAX_TENSORS;
 use super::header::MAX_HEADER;
 use super::listing::{Pair, Text, Texts, check_texts};
 use crate::{Error, Result};

@@ -1,4 +1,4 @@
-//! The JSON of a header, read so that nothing in it can mean two things: no key twice, no field beyond the format's.
+//! Listing: the JSON of a header, read so that nothing in it can mean two things: no key twice, no field beyond the format's.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,10 +6,13 @@ use std::fmt;
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::super::metadata::push;
-use super::super::{MAX_KEYS, MAX_TENSORS};
-use super::header::{MAX_RANK, MAX_TEXT};
+use super::super::metadata::{MAX_KEYS, push};
+use super::super::tensors::MAX_TENSORS;
 use crate::{Error, Result};
+
+pub(super) const MAX_RANK: usize = 8;
+/// A text that is wrong is shown whole by serde_json, in up to six bytes for one, and copied: this bounds what that takes.
+const MAX_TEXT: usize = 2 << 20;
 
 /// A text as it stands in the JSON, of which it is a part unless it has escapes.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -69,19 +72,21 @@ impl<T> Default for Kept<T> {
 }
 
 impl<T> Kept<T> {
-    pub(super) fn push(&mut self, item: T, most: u64) {
+    pub(super) fn push(&mut self, item: T, max: u64) {
         self.count += 1;
-        if self.count as u64 <= most && self.failed.is_none() {
+        if self.count as u64 <= max && self.failed.is_none() {
             self.failed = push(&mut self.items, item).err();
         }
     }
 
     /// All of them.
     ///
-    /// Errors: `Unsupported` for more than are kept, `OutOfMemory`.
-    pub(super) fn all(self, what: &str, most: u64) -> Result<Vec<T>> {
-        if self.count as u64 > most {
-            return Err(Error::unsupported(format!("expected at most {most} {what}, got {}", self.count)));
+    /// # Errors
+    ///
+    /// `Unsupported` for more than are kept, `OutOfMemory`.
+    pub(super) fn all(self, what: &str, max: u64) -> Result<Vec<T>> {
+        if self.count as u64 > max {
+            return Err(Error::unsupported(format!("expected at most {max} {what}, got {}", self.count)));
         }
         self.failed.map_or(Ok(self.items), Err)
     }

@@ -9,7 +9,7 @@
 //!
 //! A header, like an index, has at most 16 MiB, and no text in it more than 2 MiB. Names and texts are parts of it while
 //! it is read, so what reading keeps are lists of at most 65,536 tensors and keys, and what stays is a copy of their names and of the metadata's texts.
-//! Where there is no memory for those, the error is `OutOfMemory`. serde_json can be told of no such failure: without
+//! Where there is no memory for those, the error is `OutOfMemory`. serde_json reports no such failure: without
 //! memory for what it allocates itself the process ends. That is a text that has escapes, without them; a byte for each
 //! level of nesting in an index's `metadata`; and what it says of a header that is none, with the text that is wrong.
 

@@ -1,6 +1,7 @@
 //! What a header can make its reader keep.
 
-use super::super::{MAX_KEYS, MAX_TENSORS};
+use super::super::metadata::MAX_KEYS;
+use super::super::tensors::MAX_TENSORS;
 use super::Index;
 use super::listing::Listing;
 use crate::Code;

@@ -1,4 +1,4 @@
-//! Rows of a two-dimensional tensor, read one by one where they lie.
+//! Tables: the rows of two-dimensional tensors, read one by one where they lie.
 //!
 //! An embedding table stays quantized in the map. A row is dequantized while it is added to a sum, so that pooling the
 //! rows of a text touches each byte once and writes nothing but the sum.
@@ -7,16 +7,17 @@ mod search;
 #[cfg(test)]
 mod tests;
 
-use super::{TensorEntry, TensorType};
-use crate::kernel::{self, Format};
+use super::tensor_type::TensorType;
+use super::tensors::TensorEntry;
+use crate::kernel::{self, BlockFormat};
 use crate::tensor::Bytes;
 use crate::{Error, Result};
 
 pub use search::Hit;
 
-/// Bytes ahead that are asked for while a row is summed, and the most rows: as much as the memory answers at a time.
+/// Bytes ahead that are prefetched while a row is summed, and rows at most: as much as the memory answers at a time.
 const AHEAD_BYTES: usize = 8 << 10;
-const MOST_AHEAD: usize = 32;
+const MAX_AHEAD: usize = 32;
 
 /// Rows that are added to the sum together: as many as the kernels sum side by side.
 const ABREAST: usize = 4;
@@ -27,18 +28,20 @@ const ABREAST: usize = 4;
 struct Aligned([f32; ALIGNED]);
 const ALIGNED: usize = 1024;
 
-/// The rows of a two-dimensional tensor, `[rows, width]`, such as the vectors of a vocabulary or of a collection of
+/// Table: the rows of a two-dimensional tensor, `[rows, width]`, such as the vectors of a vocabulary or of a collection of
 /// texts. Shares the file's map, so a clone costs nothing.
+///
+/// # Examples
 ///
 /// ```
 /// use selvedge::Bytes;
-/// use selvedge::kernel::{Format, quantize_into};
+/// use selvedge::kernel::{BlockFormat, quantize_into};
 /// use selvedge::weights::{Pool, Table};
 /// // Three rows of 32 numbers, in 34 bytes each.
 /// let numbers: Vec<f32> = (0..96).map(|i| (i / 32 + 1) as f32).collect();
 /// let mut blocks = vec![0; 3 * 34];
-/// quantize_into(Format::Q8_0, &numbers, &mut blocks)?;
-/// let table = Table::from_bytes(Format::Q8_0, 32, Bytes::shared(blocks))?;
+/// quantize_into(BlockFormat::Q8_0, &numbers, &mut blocks)?;
+/// let table = Table::from_bytes(BlockFormat::Q8_0, 32, Bytes::shared(blocks))?;
 /// let mut pooled = [0.0; 32];
 /// table.pool_into(&[0, 2], Pool::Mean, false, &mut pooled)?;
 /// assert!((pooled[0] - 2.0).abs() < 0.01);
@@ -57,12 +60,12 @@ pub struct Table {
 /// How a row is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cells {
-    Blocks(Format),
+    Blocks(BlockFormat),
     /// Whole numbers without a scale, as model2vec stores tables whose rows only count by their direction.
     I8,
 }
 
-/// How rows become one vector.
+/// Pooling: how rows become one vector.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Pool<'a> {
@@ -77,7 +80,9 @@ pub enum Pool<'a> {
 impl Table {
     /// The rows of a tensor of an open file.
     ///
-    /// Errors: `InvalidArgument` unless it has two dimensions, at least one row of at least one element and at most
+    /// # Errors
+    ///
+    /// `InvalidArgument` unless it has two dimensions, at least one row of at least one element and at most
     /// 2^32 rows; `Unsupported` for elements that no kernel reads.
     pub fn new(tensor: &TensorEntry<'_>) -> Result<Self> {
         let name = tensor.name();
@@ -96,8 +101,10 @@ impl Table {
 
     /// Rows of `width` elements in `format`, one behind the other.
     ///
-    /// Errors: as [`Table::new`], and `InvalidArgument` for bytes that are not whole rows.
-    pub fn from_bytes(format: Format, width: usize, rows: Bytes) -> Result<Self> {
+    /// # Errors
+    ///
+    /// As [`Table::new`], and `InvalidArgument` for bytes that are not whole rows.
+    pub fn from_bytes(format: BlockFormat, width: usize, rows: Bytes) -> Result<Self> {
         let len = rows.as_slice().len();
         match format.bytes(width) {
             Some(row) if row > 0 && len.is_multiple_of(row) => Self::of(Cells::Blocks(format), len / row, width, rows),
@@ -125,7 +132,7 @@ impl Table {
         }
     }
 
-    /// How many rows there are.
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
     }
@@ -141,14 +148,18 @@ impl Table {
     }
 
     /// How a row is stored; `None` for plain 8-bit numbers.
-    pub fn format(&self) -> Option<Format> {
+    pub fn format(&self) -> Option<BlockFormat> {
         match self.cells {
             Cells::Blocks(format) => Some(format),
             Cells::I8 => None,
         }
     }
 
-    /// `InvalidArgument` if an id is of no row. Every method that takes ids asks this before anything else.
+    /// Checks ids, as every method that takes some does before anything else.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` if an id is of no row.
     pub fn check(&self, ids: &[u32]) -> Result<()> {
         // All are looked at without a branch for each, which the compiler does many at a time.
         let highest = ids.iter().fold(0, |highest, id| highest.max(*id));
@@ -160,7 +171,9 @@ impl Table {
 
     /// Writes the rows of `ids` as f32, one behind the other: `[ids, width]`.
     ///
-    /// Errors: `InvalidArgument` for an id of no row, or `out` of another size.
+    /// # Errors
+    ///
+    /// `InvalidArgument` for an id of no row, or `out` of another size.
     pub fn gather_into(&self, ids: &[u32], out: &mut [f32]) -> Result<()> {
         self.check(ids)?;
         let expected = ids.len().checked_mul(self.width);
@@ -169,9 +182,9 @@ impl Table {
             return Err(Error::invalid(format!("table: expected room for {n} rows of {width}, got {got}")));
         }
         let bytes = self.bytes.as_slice();
-        self.ask_first(bytes, ids);
+        self.prefetch_first(bytes, ids);
         for (i, (&id, out)) in ids.iter().zip(out.chunks_exact_mut(self.width)).enumerate() {
-            self.ask_ahead(bytes, ids, i);
+            self.prefetch_ahead(bytes, ids, i);
             self.read(self.row(bytes, id), out)?;
         }
         Ok(())
@@ -182,7 +195,9 @@ impl Table {
     ///
     /// Each product is rounded before it is added, in the order of `ids`: the same bits on every machine.
     ///
-    /// Errors: `InvalidArgument` for an id of no row, `out` of another size than a row, or not a weight for each id.
+    /// # Errors
+    ///
+    /// `InvalidArgument` for an id of no row, `out` of another size than a row, or not a weight for each id.
     pub fn pool_into(&self, ids: &[u32], pool: Pool<'_>, normalize: bool, out: &mut [f32]) -> Result<()> {
         self.check(ids)?;
         if out.len() != self.width {
@@ -219,12 +234,12 @@ impl Table {
     /// Adds the rows to `sum`, each times its weight, or once without weights.
     fn sum(&self, ids: &[u32], weights: &[f32], sum: &mut [f32]) -> Result<()> {
         let bytes = self.bytes.as_slice();
-        self.ask_first(bytes, ids);
+        self.prefetch_first(bytes, ids);
         let mut rows: [(&[u8], f32); ABREAST] = [(&[], 1.0); ABREAST];
         for (group, ids_here) in ids.chunks(ABREAST).enumerate() {
             let rows = &mut rows[..ids_here.len()];
             for (i, (row, &id)) in (group * ABREAST..).zip(rows.iter_mut().zip(ids_here)) {
-                self.ask_ahead(bytes, ids, i);
+                self.prefetch_ahead(bytes, ids, i);
                 *row = (self.row(bytes, id), weights.get(i).copied().unwrap_or(1.0));
             }
             self.add(rows, sum)?;
@@ -238,16 +253,16 @@ impl Table {
         &bytes[begin..begin + self.row_bytes]
     }
 
-    /// How many rows are asked for before they are summed.
+    /// How many rows are prefetched before they are summed.
     fn ahead(&self) -> usize {
-        (AHEAD_BYTES / self.row_bytes).clamp(1, MOST_AHEAD)
+        (AHEAD_BYTES / self.row_bytes).clamp(1, MAX_AHEAD)
     }
 
-    fn ask_first(&self, bytes: &[u8], ids: &[u32]) {
+    fn prefetch_first(&self, bytes: &[u8], ids: &[u32]) {
         ids.iter().take(self.ahead()).for_each(|&id| kernel::prefetch(self.row(bytes, id)));
     }
 
-    fn ask_ahead(&self, bytes: &[u8], ids: &[u32], i: usize) {
+    fn prefetch_ahead(&self, bytes: &[u8], ids: &[u32], i: usize) {
         if let Some(&id) = ids.get(i + self.ahead()) {
             kernel::prefetch(self.row(bytes, id));
         }

@@ -1,9 +1,9 @@
-//! The rows nearest to a query, by a scan of all.
+//! Search of the rows nearest to a query, by a scan of all.
 
 use rayon::prelude::*;
 
 use super::{Cells, Table};
-use crate::kernel::{self, Format, Query};
+use crate::kernel::{self, BlockFormat, Query};
 use crate::{Error, Result};
 
 /// Rows that a thread scores at a time: few enough that their scores stay in its cache.
@@ -11,7 +11,7 @@ const SLICE: usize = 4096;
 /// Sums side by side in a dot product, added up in an order of their own: the same bits on every machine.
 const LANES: usize = 16;
 
-/// A row that a search found.
+/// Hit of a search: a row of a [`Table`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Hit {
@@ -30,7 +30,9 @@ impl Table {
     /// by the rounding of the query (to 1/254 of the largest of each 32 of its numbers). Other formats are scored in f32
     /// throughout. The scan runs in rayon's current pool; the answer does not depend on how many threads that has.
     ///
-    /// Errors: `InvalidArgument` for a query of another size than a row, or with NaN or infinite numbers. A row that
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a query of another size than a row, or with NaN or infinite numbers. A row that
     /// scores NaN comes last.
     pub fn search(&self, query: &[f32], k: usize) -> Result<Vec<Hit>> {
         if query.len() != self.width {
@@ -46,7 +48,7 @@ impl Table {
         let scan = Scan { table: self, query, codes: self.codes(query)? };
         let mut best = Best::new(if scan.codes.is_some() { k.saturating_mul(4).saturating_add(32) } else { k });
         let mut numbers = vec![0.0; self.width];
-        for hit in scan.candidates(best.most)?.into_sorted() {
+        for hit in scan.candidates(best.limit)?.into_sorted() {
             self.read(self.row(self.bytes.as_slice(), hit.row), &mut numbers)?;
             best.offer(Hit { row: hit.row, score: dot(&numbers, query) });
         }
@@ -56,9 +58,9 @@ impl Table {
     }
 
     /// The query in bytes, for formats that can be scored so.
-    fn codes(&self, query: &[f32]) -> Result<Option<(Format, Query)>> {
+    fn codes(&self, query: &[f32]) -> Result<Option<(BlockFormat, Query)>> {
         match self.cells {
-            Cells::Blocks(format @ (Format::Q8_0 | Format::Q4_0)) => Ok(Some((format, Query::new(query)?))),
+            Cells::Blocks(format @ (BlockFormat::Q8_0 | BlockFormat::Q4_0)) => Ok(Some((format, Query::new(query)?))),
             _ => Ok(None),
         }
     }
@@ -68,11 +70,11 @@ impl Table {
 struct Scan<'a> {
     table: &'a Table,
     query: &'a [f32],
-    codes: Option<(Format, Query)>,
+    codes: Option<(BlockFormat, Query)>,
 }
 
 impl Scan<'_> {
-    fn candidates(&self, most: usize) -> Result<Best> {
+    fn candidates(&self, limit: usize) -> Result<Best> {
         let table = self.table;
         let slices = table.bytes.as_slice().par_chunks(table.row_bytes.saturating_mul(SLICE)).enumerate();
         let merge = |mut a: Best, b: Best| {
@@ -81,7 +83,7 @@ impl Scan<'_> {
         };
         slices
             .try_fold(
-                || (Best::new(most), Vec::new()),
+                || (Best::new(limit), Vec::new()),
                 |(mut best, mut room), (i, rows)| {
                     self.score(rows, &mut room)?;
                     let first = (i * SLICE) as u32;
@@ -92,7 +94,7 @@ impl Scan<'_> {
                 },
             )
             .map(|done| done.map(|(best, _)| best))
-            .try_reduce(|| Best::new(most), merge)
+            .try_reduce(|| Best::new(limit), merge)
     }
 
     /// Scores whole rows into the first numbers of `room`.
@@ -128,15 +130,15 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 
 /// The best hits so far, unsorted. What it keeps depends on the hits alone, not on the order that they come in.
 struct Best {
-    most: usize,
+    limit: usize,
     hits: Vec<Hit>,
-    /// Once `most` were there: the worst of them. Nothing behind it is of interest.
+    /// Once `limit` were there: the worst of them. Nothing behind it is of interest.
     bar: Option<Hit>,
 }
 
 impl Best {
-    fn new(most: usize) -> Self {
-        Self { most, hits: Vec::new(), bar: None }
+    fn new(limit: usize) -> Self {
+        Self { limit, hits: Vec::new(), bar: None }
     }
 
     fn offer(&mut self, hit: Hit) {
@@ -144,16 +146,16 @@ impl Best {
             return;
         }
         self.hits.push(hit);
-        if self.hits.len() >= self.most.saturating_mul(2) {
+        if self.hits.len() >= self.limit.saturating_mul(2) {
             self.shrink();
         }
     }
 
     fn shrink(&mut self) {
-        if self.hits.len() > self.most {
-            let (_, worst, _) = self.hits.select_nth_unstable_by(self.most - 1, order);
+        if self.hits.len() > self.limit {
+            let (_, worst, _) = self.hits.select_nth_unstable_by(self.limit - 1, order);
             self.bar = Some(*worst);
-            self.hits.truncate(self.most);
+            self.hits.truncate(self.limit);
         }
     }
 

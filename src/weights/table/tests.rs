@@ -12,7 +12,7 @@ fn numbers(n: usize, seed: u64) -> Vec<f32> {
     (0..n).map(|_| next()).collect()
 }
 
-fn table(format: Format, width: usize, numbers: &[f32]) -> Table {
+fn table(format: BlockFormat, width: usize, numbers: &[f32]) -> Table {
     let mut blocks = vec![0; format.bytes(numbers.len()).unwrap()];
     quantize_into(format, numbers, &mut blocks).unwrap();
     // Nothing is aligned in a file.
@@ -32,7 +32,8 @@ fn dequantized(table: &Table) -> Vec<f32> {
     all
 }
 
-const FORMATS: [Format; 6] = [Format::F32, Format::F16, Format::Bf16, Format::Q8_0, Format::Q4_0, Format::Q4_1];
+const FORMATS: [BlockFormat; 6] =
+    [BlockFormat::F32, BlockFormat::F16, BlockFormat::Bf16, BlockFormat::Q8_0, BlockFormat::Q4_0, BlockFormat::Q4_1];
 
 fn code<T: std::fmt::Debug>(result: Result<T>) -> (Code, String) {
     let error = result.unwrap_err();
@@ -82,7 +83,7 @@ fn pooling_is_the_naive_sum_bit_by_bit() {
 
 #[test]
 fn pooled_vectors_get_length_1_and_no_ids_give_zeros() {
-    let table = table(Format::Q8_0, 32, &numbers(320, 4));
+    let table = table(BlockFormat::Q8_0, 32, &numbers(320, 4));
     let mut out = [f32::NAN; 32];
     for pool in [Pool::Sum, Pool::Mean] {
         table.pool_into(&[1, 5, 9], pool, true, &mut out).unwrap();
@@ -94,20 +95,20 @@ fn pooled_vectors_get_length_1_and_no_ids_give_zeros() {
         assert_eq!(out, [0.0; 32]);
     }
     let signs: Vec<f32> = (0..64).map(|i| if i < 32 { 1.5 } else { -1.5 }).collect();
-    let opposite = super::tests::table(Format::F32, 32, &signs);
+    let opposite = super::tests::table(BlockFormat::F32, 32, &signs);
     opposite.pool_into(&[0, 1], Pool::Mean, true, &mut out).unwrap();
     assert_eq!(out, [0.0; 32]);
 }
 
 #[test]
 fn what_does_not_fit_is_refused_before_anything_is_written() {
-    let table = table(Format::Q4_0, 32, &numbers(320, 5));
+    let table = table(BlockFormat::Q4_0, 32, &numbers(320, 5));
     let mut out = [7.0; 32];
     let message = "table: expected ids below 10, got 4294967295";
-    let told = (Code::InvalidArgument, message.to_owned());
-    assert_eq!(code(table.check(&[0, u32::MAX, 3])), told);
-    assert_eq!(code(table.gather_into(&[u32::MAX], &mut out)), told);
-    assert_eq!(code(table.pool_into(&[9, u32::MAX], Pool::Mean, true, &mut out)), told);
+    let refused = (Code::InvalidArgument, message.to_owned());
+    assert_eq!(code(table.check(&[0, u32::MAX, 3])), refused);
+    assert_eq!(code(table.gather_into(&[u32::MAX], &mut out)), refused);
+    assert_eq!(code(table.pool_into(&[9, u32::MAX], Pool::Mean, true, &mut out)), refused);
     assert_eq!(code(table.pool_into(&[10], Pool::Mean, true, &mut out)).0, Code::InvalidArgument);
     assert_eq!(code(table.gather_into(&[1, 2], &mut out)).0, Code::InvalidArgument);
     assert_eq!(code(table.pool_into(&[1], Pool::Mean, true, &mut out[..31])).0, Code::InvalidArgument);
@@ -116,7 +117,7 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
 
     let bytes = |n: usize| Bytes::zeroed(n).unwrap();
     for (width, n) in [(33, 18), (32, 17), (0, 18), (32, 0), (usize::MAX - 31, 18)] {
-        let (code, message) = code(Table::from_bytes(Format::Q4_0, width, bytes(n)));
+        let (code, message) = code(Table::from_bytes(BlockFormat::Q4_0, width, bytes(n)));
         assert_eq!(code, Code::InvalidArgument, "{width} {n}: {message}");
     }
 }
@@ -152,7 +153,7 @@ fn a_search_finds_the_best_rows_in_order() {
 
 #[test]
 fn a_search_does_not_depend_on_the_threads() {
-    let table = table(Format::Q4_0, 32, &numbers(40_000 * 32, 7));
+    let table = table(BlockFormat::Q4_0, 32, &numbers(40_000 * 32, 7));
     let query = numbers(32, 8);
     let with = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -169,7 +170,7 @@ fn a_search_does_not_depend_on_the_threads() {
 fn rows_that_score_alike_come_in_their_order() {
     // Four different rows, over and over.
     let four = numbers(4 * 32, 9);
-    for format in [Format::F32, Format::Q8_0, Format::Q4_0] {
+    for format in [BlockFormat::F32, BlockFormat::Q8_0, BlockFormat::Q4_0] {
         let table = table(format, 32, &four.repeat(3000));
         let query = numbers(32, 10);
         let best = naive_search(&table, &query, 1)[0];
@@ -183,7 +184,7 @@ fn rows_that_score_alike_come_in_their_order() {
 fn a_search_has_ends() {
     let mut rows = numbers(10 * 32, 11);
     rows[32..64].fill(f32::NAN);
-    let table = table(Format::F32, 32, &rows);
+    let table = table(BlockFormat::F32, 32, &rows);
     let query = numbers(32, 12);
     assert!(table.search(&query, 0).unwrap().is_empty());
     let all = table.search(&query, usize::MAX).unwrap();

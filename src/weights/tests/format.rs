@@ -2,7 +2,7 @@
 
 use super::craft::{File, Tensor, string};
 use super::*;
-use crate::weights::{TensorType, Value, ValueType};
+use crate::weights::{TensorType, ValueRef, ValueType};
 
 fn tensor(dims: &[u64], kind: u32) -> File {
     File::model().no_tensors().tensor("t", dims, kind, 64)
@@ -62,7 +62,7 @@ fn a_good_file_is_read() {
     let nested = read.metadata().array("k.nested").unwrap().unwrap();
     assert_eq!(nested.element_type(), ValueType::Array);
     let inner: Vec<_> = nested.iter().map(|value| value.as_array().unwrap()).collect();
-    assert_eq!(inner[0].iter().collect::<Vec<_>>(), [Value::U32(9)]);
+    assert_eq!(inner[0].iter().collect::<Vec<_>>(), [ValueRef::U32(9)]);
     assert!(inner.len() == 2 && inner[1].is_empty() && inner[1].element_type() == ValueType::Text);
     let tensor = read.tensor("q").unwrap();
     assert_eq!((tensor.tensor_type(), &**tensor.shape(), tensor.bytes().len()), (TensorType::Q4_0, &[3, 32][..], 54));

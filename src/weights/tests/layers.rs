@@ -3,7 +3,7 @@
 use super::read;
 use super::safetensors::{file, tensor};
 use crate::Code;
-use crate::kernel::groups::ZeroPoints;
+use crate::kernel::gptq::ZeroPoints;
 
 /// 16 inputs in two groups, 8 outputs; every weight is 5, zero points 2 and 4, scales 0.5 and 0.25.
 fn checkpoint(qweight: &str, change: impl Fn(String) -> String) -> Vec<u8> {

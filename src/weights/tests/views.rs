@@ -2,7 +2,7 @@
 
 use super::craft::{File, Tensor};
 use super::read;
-use crate::kernel::{Format, quantize_into};
+use crate::kernel::{BlockFormat, quantize_into};
 use crate::weights::{TensorType, WeightFile};
 use crate::{Code, DType};
 
@@ -10,11 +10,11 @@ use crate::{Code, DType};
 fn quantized() -> (WeightFile, Vec<f32>) {
     let values: Vec<f32> = (0..192).map(|i| i as f32 - 90.0).collect();
     let mut blocks = vec![0; 204];
-    quantize_into(Format::Q8_0, &values, &mut blocks).unwrap();
+    quantize_into(BlockFormat::Q8_0, &values, &mut blocks).unwrap();
     let tensor =
         Tensor { name: b"t".into(), dims: vec![64, 3], kind: 8, offset: None, fill: blocks.clone(), bytes: 204 };
     let mut exact = vec![0.0; 192];
-    crate::kernel::dequantize_into(Format::Q8_0, &blocks, &mut exact).unwrap();
+    crate::kernel::dequantize_into(BlockFormat::Q8_0, &blocks, &mut exact).unwrap();
     (read(&File::new().any_tensor(tensor).bytes()).unwrap(), exact)
 }
 
@@ -22,7 +22,7 @@ fn quantized() -> (WeightFile, Vec<f32>) {
 fn rows_and_tiles_are_parts_of_the_whole() {
     let (file, exact) = quantized();
     let tensor = file.tensor("t").unwrap();
-    assert_eq!((tensor.row_len(), tensor.row_count(), tensor.format()), (64, 3, Some(Format::Q8_0)));
+    assert_eq!((tensor.row_len(), tensor.row_count(), tensor.format()), (64, 3, Some(BlockFormat::Q8_0)));
     let mut all = vec![0.0; 192];
     tensor.dequantize_into(&mut all).unwrap();
     assert_eq!(all, exact);
@@ -106,5 +106,5 @@ fn tensor_types_are_what_kernels_and_tensors_say() {
             assert!(known.name().eq_ignore_ascii_case(dtype.name()), "{known}");
         }
     }
-    assert!(Format::ALL.iter().all(|&format| TensorType::from(format).format() == Some(format)));
+    assert!(BlockFormat::ALL.iter().all(|&format| TensorType::from(format).format() == Some(format)));
 }

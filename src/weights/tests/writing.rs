@@ -3,7 +3,7 @@
 use super::read;
 use crate::Code;
 use crate::source::Map;
-use crate::weights::{GgufWriter, TensorType, Value, WeightFile};
+use crate::weights::{GgufWriter, TensorType, ValueRef, WeightFile};
 
 fn folder_has(folder: &std::path::Path) -> Vec<String> {
     let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -39,18 +39,18 @@ fn what_is_written_is_read() {
 
     let file = WeightFile::open(&path, Map::Mapped).unwrap();
     let expected = [
-        Value::U8(5),
-        Value::I8(-1),
-        Value::U16(2),
-        Value::I16(-2),
-        Value::U32(3),
-        Value::I32(-3),
-        Value::U64(4),
-        Value::I64(-4),
-        Value::F32(0.5),
-        Value::F64(0.25),
-        Value::Bool(true),
-        Value::Text(b"text"),
+        ValueRef::U8(5),
+        ValueRef::I8(-1),
+        ValueRef::U16(2),
+        ValueRef::I16(-2),
+        ValueRef::U32(3),
+        ValueRef::I32(-3),
+        ValueRef::U64(4),
+        ValueRef::I64(-4),
+        ValueRef::F32(0.5),
+        ValueRef::F64(0.25),
+        ValueRef::Bool(true),
+        ValueRef::Text(b"text"),
     ];
     let metadata = file.metadata();
     assert_eq!(metadata.iter().map(|(_, value)| value).take(12).collect::<Vec<_>>(), expected);

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use selvedge::weights::{Value, WeightFile};
+use selvedge::weights::{ValueRef, WeightFile};
 use selvedge::{Bytes, Map};
 
 /// Opens a file and looks at all that it shows. It may be refused; it may not panic, take much memory, or show bytes
@@ -44,7 +44,7 @@ pub fn keep(data: &[u8]) {
     std::fs::write(place, data).expect("a folder that can be written to");
 }
 
-fn look_at(value: Value<'_>) {
+fn look_at(value: ValueRef<'_>) {
     let Some(array) = value.as_array() else { return drop(value.to_string()) };
     let mut count = 0;
     for element in array.iter() {

@@ -2,7 +2,7 @@
 
 use super::architectures::Architecture;
 use super::header::Pooling;
-use crate::weights::{Metadata, Value};
+use crate::weights::{Metadata, ValueRef};
 use crate::{Error, Result};
 
 /// llama.cpp's `LLAMA_MAX_EXPERTS`.
@@ -65,11 +65,11 @@ impl Keys<'_> {
         let layers = layers as usize;
         match self.header.get(&self.key(name)) {
             None => Ok(Vec::new()),
-            Some(Value::Array(array)) => {
+            Some(ValueRef::Array(array)) => {
                 let numbers: Option<Vec<u64>> = array.numbers().collect();
                 match numbers {
                     Some(numbers) if numbers.len() == layers => Ok(numbers),
-                    _ => Err(self.corrupt(name, format!("expected {layers} numbers, got {}", Value::Array(array)))),
+                    _ => Err(self.corrupt(name, format!("expected {layers} numbers, got {}", ValueRef::Array(array)))),
                 }
             }
             Some(_) => Ok(vec![self.number(name)?.unwrap_or(0); layers]),

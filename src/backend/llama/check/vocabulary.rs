@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use crate::weights::{Array, Metadata, Value, ValueType};
+use crate::weights::{ArrayRef, Metadata, ValueRef, ValueType};
 use crate::{Error, Result};
 
 /// What the backend must know of a vocabulary.
@@ -89,7 +89,7 @@ pub(super) fn check_vocabulary(header: Metadata<'_>) -> Result<Vocabulary> {
 }
 
 /// An array under `tokenizer.ggml.` of one of the types and, if given, of the length.
-fn array<'a>(header: Metadata<'a>, name: &str, types: &[ValueType], len: Option<u64>) -> Result<Option<Array<'a>>> {
+fn array<'a>(header: Metadata<'a>, name: &str, types: &[ValueType], len: Option<u64>) -> Result<Option<ArrayRef<'a>>> {
     let key = format!("tokenizer.ggml.{name}");
     let Some(value) = header.get(&key) else { return Ok(None) };
     match value.as_array() {
@@ -118,7 +118,7 @@ fn check_merges(header: Metadata<'_>, model: &str) -> Result<()> {
 }
 
 /// Returns the length of the longest token.
-fn check_tokens(model: &str, tokens: &[&[u8]], types: Option<Array<'_>>) -> Result<usize> {
+fn check_tokens(model: &str, tokens: &[&[u8]], types: Option<ArrayRef<'_>>) -> Result<usize> {
     let mut seen = HashSet::with_capacity(tokens.len());
     for (id, token) in tokens.iter().enumerate() {
         if token.len() > MAX_TOKEN_BYTES {
@@ -131,7 +131,7 @@ fn check_tokens(model: &str, tokens: &[&[u8]], types: Option<Array<'_>>) -> Resu
             return Err(Error::corrupt(format!("token {id}: '{}' is there twice", String::from_utf8_lossy(token))));
         }
     }
-    for (id, kind) in types.iter().flat_map(Array::numbers).enumerate() {
+    for (id, kind) in types.iter().flat_map(ArrayRef::numbers).enumerate() {
         let Some(kind) = kind.filter(|kind| *kind <= BYTE_TOKEN) else {
             return Err(Error::corrupt(format!("token {id}: expected a type from 0 to {BYTE_TOKEN}, got {kind:?}")));
         };
@@ -207,7 +207,9 @@ impl Ids<'_, '_> {
         match self.header.get(&key) {
             None => Ok(None),
             Some(value) => match value.as_u64().and_then(|n| usize::try_from(n).ok()) {
-                Some(id) if id < self.tokens.len() && matches!(value, Value::U32(_) | Value::I32(_)) => Ok(Some(id)),
+                Some(id) if id < self.tokens.len() && matches!(value, ValueRef::U32(_) | ValueRef::I32(_)) => {
+                    Ok(Some(id))
+                }
                 _ => Err(Error::corrupt(format!(
                     "key '{key}': expected a token below {} as u32, got {value}",
                     self.tokens.len()

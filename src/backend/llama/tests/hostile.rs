@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::child::{End, ends};
 use super::*;
 use crate::weights::tests::craft::Tensor;
-use crate::weights::{TensorType, Value, ValueType};
+use crate::weights::{TensorType, ValueRef, ValueType};
 
 /// Lists of files; a child makes the same.
 #[derive(Clone, Copy, PartialEq)]
@@ -278,7 +278,7 @@ fn mutants(wanted: fn(&WeightFile) -> bool) -> impl Iterator<Item = (String, Vec
 
 /// What ggml does not know, it refuses, and so does the backend.
 fn is_known_to_ggml(file: &WeightFile) -> bool {
-    let nested = |value: Value<'_>| value.as_array().is_some_and(|a| a.element_type() == ValueType::Array);
+    let nested = |value: ValueRef<'_>| value.as_array().is_some_and(|a| a.element_type() == ValueType::Array);
     !file.tensors().any(|t| matches!(t.tensor_type(), TensorType::Unknown(_)))
         && !file.metadata().iter().any(|(_, value)| nested(value))
 }

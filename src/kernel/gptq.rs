@@ -1,4 +1,4 @@
-//! 4-bit groups of GPTQ and AWQ checkpoints, from the bytes of their tensors; `weights::WeightFile` finds the tensors.
+//! GPTQ and AWQ: 4-bit weights in groups, from the bytes of their tensors; `weights::WeightFile` finds the tensors.
 
 use half::f16;
 use rayon::prelude::*;
@@ -67,11 +67,16 @@ impl Gptq<'_> {
     /// Dequantizes the inputs from `first` on, as many as `out` has rows, to `[inputs, N]`; rows are split over the
     /// current rayon thread pool.
     ///
+    /// # Errors
+    ///
     /// `InvalidArgument` where a length does not fit the shape or the rows are not there, `Corrupt` for a `g_idx` beyond
     /// the groups.
     ///
+    /// # Examples
+    ///
     /// ```
-    /// use selvedge::kernel::groups::{Gptq, ZeroPoints};
+    /// # #[cfg(feature = "experimental")] {
+    /// use selvedge::kernel::gptq::{Gptq, ZeroPoints};
     /// let layer = Gptq {
     ///     inputs: 8,
     ///     outputs: 8,
@@ -85,6 +90,7 @@ impl Gptq<'_> {
     /// let mut row = [0.0; 8];
     /// layer.dequantize_into(6, &mut row)?;
     /// assert_eq!(row, [(6.0 - 4.0) * 0.5; 8]);
+    /// # }
     /// # Ok::<(), selvedge::Error>(())
     /// ```
     pub fn dequantize_into(&self, first: usize, out: &mut [f32]) -> Result<()> {
@@ -92,6 +98,10 @@ impl Gptq<'_> {
     }
 
     /// [`Gptq::dequantize_into`], rounded to the nearest `f16`, ties to even; beyond ±65504 it is infinite.
+    ///
+    /// # Errors
+    ///
+    /// As [`Gptq::dequantize_into`].
     pub fn dequantize_f16_into(&self, first: usize, out: &mut [f16]) -> Result<()> {
         self.dequantize(first, out, f16::from_f32)
     }
@@ -134,12 +144,18 @@ impl Awq<'_> {
     /// Dequantizes the inputs from `first` on, as many as `out` has rows, to `[inputs, N]`; rows are split over the
     /// current rayon thread pool.
     ///
+    /// # Errors
+    ///
     /// `InvalidArgument` where a length does not fit the shape or the rows are not there.
     pub fn dequantize_into(&self, first: usize, out: &mut [f32]) -> Result<()> {
         self.dequantize(first, out, |weight| weight)
     }
 
     /// [`Awq::dequantize_into`], rounded to the nearest `f16`, ties to even; beyond ±65504 it is infinite.
+    ///
+    /// # Errors
+    ///
+    /// As [`Awq::dequantize_into`].
     pub fn dequantize_f16_into(&self, first: usize, out: &mut [f16]) -> Result<()> {
         self.dequantize(first, out, f16::from_f32)
     }
@@ -179,8 +195,8 @@ fn rows<T: Send>(
             out.len()
         )));
     }
-    let least = (1 << 16) / outputs + 1;
-    out.par_chunks_mut(outputs).with_min_len(least).enumerate().for_each(|(i, out)| one(first + i, out));
+    let min_rows = (1 << 16) / outputs + 1;
+    out.par_chunks_mut(outputs).with_min_len(min_rows).enumerate().for_each(|(i, out)| one(first + i, out));
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use half::f16;
 
 use super::blocks::Random;
 use crate::Code;
-use crate::kernel::groups::{Awq, Gptq, ZeroPoints};
+use crate::kernel::gptq::{Awq, Gptq, ZeroPoints};
 
 struct Layer {
     q: Vec<u32>,
