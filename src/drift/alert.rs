@@ -1,8 +1,9 @@
 //! Alerts: raised once, cleared with hysteresis.
 
 use super::compare::FeatureDrift;
+use super::finding::Finding;
 use super::health::Breach;
-use super::judge::{Finding, Verdict};
+use super::judge::Verdict;
 
 /// What an alert is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

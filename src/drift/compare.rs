@@ -1,6 +1,6 @@
 //! One feature's window beside its reference.
 
-use super::judge::Finding;
+use super::finding::Finding;
 use super::profile::{Bins, Feature};
 use super::statistic::{chi2, hellinger, js, ks, psi, wasserstein};
 use super::tail::{ln_chi2, ln_hypergeometric, ln_weighted_chi2};

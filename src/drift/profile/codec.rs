@@ -1,7 +1,8 @@
 //! A profile's bytes; they are drawn in `layout.md`.
 
 use super::super::fourier::Fourier;
-use super::{Bins, Embedding, Feature, Moments, Profile, Reliability, Source};
+use super::bins::Bins;
+use super::reference::{Embedding, Feature, Moments, Profile, Reliability, Source};
 use crate::{Code, Error, Result};
 
 const MAGIC: &[u8; 4] = b"SVDP";
@@ -13,9 +14,26 @@ const RELIABILITY: u16 = 4;
 const EMBEDDING: u16 = 8;
 const HEAD: usize = 46;
 
+impl Profile {
+    /// The profile's bytes: versioned, with a checksum. The layout is drawn at [`Profile::decode`].
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Reads a profile's bytes.
+    ///
+    /// Errors: `Corrupt` for bytes that break the layout (truncated, wrong checksum, counts that do not add up, edges
+    /// that do not rise, anything after the end), `Unsupported` for a version this build does not know.
+    ///
+    #[doc = include_str!("layout.md")]
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        read(bytes).map_err(|e| e.during("reading a drift profile"))
+    }
+}
+
 // --- Writing ----------------------------------------------------------------------------------------------------------
 
-pub(super) fn encode(profile: &Profile) -> Vec<u8> {
+fn encode(profile: &Profile) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
     out.extend(MAGIC);
     out.extend(VERSION.to_le_bytes());
@@ -88,10 +106,6 @@ fn varint(out: &mut Vec<u8>, mut value: u64) {
 }
 
 // --- Reading ----------------------------------------------------------------------------------------------------------
-
-pub(super) fn decode(bytes: &[u8]) -> Result<Profile> {
-    read(bytes).map_err(|e| e.during("reading a drift profile"))
-}
 
 fn read(bytes: &[u8]) -> Result<Profile> {
     if bytes.len() < HEAD + 5 || !bytes.starts_with(MAGIC) {

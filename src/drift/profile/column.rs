@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::super::python_random::PythonRandom;
-use super::{Bins, Moments};
+use super::bins::Bins;
+use super::reference::Moments;
 use crate::Result;
 
 /// Values kept for quantiles. Up to so many rows quantiles are exact; beyond, they are those of a uniform sample
@@ -15,7 +16,7 @@ const MOST_NAMES: usize = 65_536;
 pub(super) const LONGEST_NAME: usize = 255;
 
 #[derive(Clone, Debug)]
-pub(super) enum Column {
+pub(super) enum Summary {
     Numbers(Box<Numbers>),
     Names(HashMap<String, (u64, usize)>),
 }
@@ -34,7 +35,7 @@ pub(super) struct Numbers {
     squares: f64,
 }
 
-impl Column {
+impl Summary {
     pub(super) fn numbers(bins: usize, seed: u64) -> Self {
         Self::Numbers(Box::new(Numbers {
             sample: Vec::new(),

@@ -1,6 +1,8 @@
 //! A profile from a running model's first rows.
 
-use super::{Fit, Profile, Row, Value};
+use super::fit::Fit;
+use super::reference::Profile;
+use super::rows::{Row, Sink, Value};
 use crate::Result;
 
 /// Collects the first rows of a model that came without a profile, in memory, and makes a profile of them, marked as
@@ -71,7 +73,7 @@ impl Learner {
 }
 
 impl Kept {
-    fn lend(&self, sink: &mut super::Sink<'_>) -> Result<()> {
+    fn lend(&self, sink: &mut Sink<'_>) -> Result<()> {
         let value = |cell| match cell {
             &Cell::Number(v) => Value::Number(v),
             Cell::Name(name) => Value::Category(name),

@@ -1,20 +1,78 @@
 //! The two passes of a fit over its rows.
 
 use super::super::fourier::Fourier;
-use super::column::{Column, SAMPLE};
+use super::bins::{Bins, MISSING};
+use super::column::{SAMPLE, Summary};
 use super::dependence::{Blocks, block_length};
-use super::fit::{Block, Fit, Named, Row, Value};
-use super::{Bins, Embedding, Feature, MISSING, Moments, Profile, Reliability, Source};
+use super::fit::Fit;
+use super::reference::{Embedding, Feature, Moments, Profile, Reliability, Source};
+use super::rows::{Block, Column, Named, Row, Sink, Value};
 use crate::{Error, Result};
 
 /// Embeddings kept to find the scale of their distances.
 const EMBEDDINGS: usize = 512;
 
+impl Fit {
+    /// Fits rows of numbers that lie in memory. Errors as for [`stream`](Self::stream).
+    pub fn of_rows<R: AsRef<[f32]>>(self, rows: &[R]) -> Result<Profile> {
+        self.stream(|sink| {
+            rows.iter().try_for_each(|row| {
+                let values: Vec<Value<'_>> = row.as_ref().iter().map(|v| Value::Number(*v)).collect();
+                sink(&Row::new(&values))
+            })
+        })
+    }
+
+    /// Fits columns that lie in memory, one per feature, all of one length. Errors as for [`stream`](Self::stream).
+    pub fn of_columns(self, columns: &[Column<'_>]) -> Result<Profile> {
+        let rows = columns.first().map_or(0, Column::len);
+        if let Some((i, odd)) = columns.iter().enumerate().find(|(_, c)| c.len() != rows) {
+            return Err(Error::invalid(format!("column {i}: expected {rows} rows, got {}", odd.len())));
+        }
+        self.stream(|sink| {
+            let mut values = Vec::with_capacity(columns.len());
+            (0..rows).try_for_each(|row| {
+                values.clear();
+                values.extend(columns.iter().map(|c| c.value(row)));
+                sink(&Row::new(&values))
+            })
+        })
+    }
+
+    /// Fits rows that `pass` gives to the sink, one after the other. It is called twice and gives the same rows both
+    /// times: from a file, read it anew.
+    ///
+    /// Errors: `InvalidArgument` for no rows, no features, two features of one name, a name of more than 255 bytes,
+    /// bins out of range, or a row that has another number of values or another embedding than was said; and the
+    /// errors of `pass`.
+    ///
+    /// ```
+    /// use selvedge::drift::{Profile, Row, Value};
+    /// let csv = "0.0,sun\n4.2,rain\n,rain\n";
+    /// let profile = Profile::fit().number("rain_mm").category("sky").stream(|sink| {
+    ///     csv.lines().try_for_each(|line| {
+    ///         let values: Vec<_> = line.split(',').map(Value::Category).collect();
+    ///         sink(&Row::new(&values))
+    ///     })
+    /// })?;
+    /// assert_eq!(profile.features[0].counts, [0, 1, 1, 0, 1]);
+    /// # Ok::<(), selvedge::Error>(())
+    /// ```
+    pub fn stream(self, mut pass: impl FnMut(&mut Sink<'_>) -> Result<()>) -> Result<Profile> {
+        self.check()?;
+        let mut first = First::new(&self);
+        pass(&mut |row| first.add(row)).map_err(|e| e.during("fitting a profile, first pass"))?;
+        let mut second = Second::new(first)?;
+        pass(&mut |row| second.add(row)).map_err(|e| e.during("fitting a profile, second pass"))?;
+        second.finish()
+    }
+}
+
 /// Finds the bins, the block length and the scale of the embeddings.
 pub(super) struct First<'f> {
     fit: &'f Fit,
     rows: u64,
-    columns: Vec<Column>,
+    columns: Vec<Summary>,
     /// The first values of each feature in their order, for autocorrelations; categories by first appearance.
     series: Vec<Vec<f32>>,
     embeddings: Vec<Vec<f32>>,
@@ -24,8 +82,8 @@ impl<'f> First<'f> {
     pub(super) fn new(fit: &'f Fit) -> Self {
         let seeds = (0..).map(|i: u64| u64::from(fit.seed) << 32 | i);
         let column = |(f, seed): (&Named, u64)| match f.category {
-            true => Column::names(),
-            false => Column::numbers(fit.bins, seed),
+            true => Summary::names(),
+            false => Summary::numbers(fit.bins, seed),
         };
         Self {
             fit,
@@ -113,7 +171,7 @@ impl<'f> Second<'f> {
             let want = "at most half the rows";
             return Err(Error::invalid(format!("block: expected {want}, got {block} of {}", first.rows)));
         }
-        let finish = |column: Column| -> Result<_> {
+        let finish = |column: Summary| -> Result<_> {
             let (bins, moments) = column.finish(fit.bins, fit.categories)?;
             let (counts, blocks) = (vec![0; bins.len()], (block > 1).then(|| Blocks::new(bins.len(), block)));
             Ok(Counted { bins, moments, counts, blocks })

@@ -4,8 +4,9 @@ use std::io::Read;
 
 use npyz::{NpyFile, Order};
 
-use super::fit::Named;
-use super::{Fit, Profile, Row, Sink, Source, Value};
+use super::fit::Fit;
+use super::reference::{Profile, Source};
+use super::rows::{Named, Row, Sink, Value};
 use crate::{Code, Error, Result};
 
 /// Cells that mean "no value", in any case.

@@ -1,0 +1,30 @@
+//! The fault of a feature in one window.
+
+/// What is wrong with a feature, the most telling first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Finding {
+    /// Every row has the same value, or none has one, and the reference varies: a pipeline that broke.
+    DeadFeature,
+    /// More values are missing than in the reference.
+    Missing,
+    /// Categories that the reference does not name.
+    NewCategory,
+    /// Values outside the reference's range.
+    OutOfRange,
+    /// The values are distributed otherwise.
+    Shift,
+}
+
+impl Finding {
+    /// The finding in words: `dead feature`, `missing values`, `new category`, `out of range`, `shift`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Finding::DeadFeature => "dead feature",
+            Finding::Missing => "missing values",
+            Finding::NewCategory => "new category",
+            Finding::OutOfRange => "out of range",
+            Finding::Shift => "shift",
+        }
+    }
+}
