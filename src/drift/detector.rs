@@ -98,10 +98,10 @@ impl Detector {
     /// asks for it.
     ///
     /// Errors: `InvalidArgument` for a setting out of its range, and for a `least` that is not above 0 and finite.
-    pub fn watch(self, least: f64) -> Result<Watcher> {
+    pub fn watch(self, least: f64) -> Result<DetectorState> {
         self.check()?;
         within("detector", "the least deviation", least, least > 0.0 && least.is_finite(), "more than 0 and finite")?;
-        Ok(Watcher {
+        Ok(DetectorState {
             detector: self,
             least,
             kind: self.kind()?,
@@ -142,7 +142,7 @@ impl Detector {
                 let kswin = Kswin::new().alpha(alpha).lengths(window, latest);
                 Kind::Kswin(Box::new(kswin.map_err(|e| Error::invalid(format!("KSWIN: {}", e.message())))?))
             }
-            Self::Ddm => Kind::Ddm(Ddm::new().least_failures(LEAST_FAILURES)),
+            Self::Ddm => Kind::Ddm(Ddm::new().min_failures(MIN_FAILURES)),
         })
     }
 }
@@ -153,7 +153,7 @@ fn within(detector: &str, setting: &str, got: f64, is_within: bool, want: &str) 
 
 /// A [`Detector`] at work on one stream.
 #[derive(Clone, Debug)]
-pub struct Watcher {
+pub struct DetectorState {
     detector: Detector,
     least: f64,
     kind: Kind,
@@ -177,12 +177,12 @@ enum Kind {
 }
 
 /// DDM's, before it is believed.
-const LEAST_FAILURES: u32 = 10;
+const MIN_FAILURES: u32 = 10;
 
 /// Values that tell where a stream stands when an alarm comes.
 const LATEST: usize = 32;
 
-impl Watcher {
+impl DetectorState {
     /// Which detector it is, and how it is set.
     #[must_use]
     pub fn detector(&self) -> Detector {

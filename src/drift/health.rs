@@ -27,7 +27,7 @@ pub struct Slo {
 /// One answer, or the failure of one.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
-pub struct Outcome {
+pub struct RequestOutcome {
     /// Time to the whole answer, in microseconds.
     pub latency_us: u64,
     /// The request failed.
@@ -47,10 +47,10 @@ pub struct Outcome {
 /// Counters of a window of answers; windows are merged by addition.
 ///
 /// ```
-/// use selvedge::drift::{Health, Outcome, Slo};
+/// use selvedge::drift::{Health, RequestOutcome, Slo};
 /// let mut health = Health::new();
 /// for i in 0..1000 {
-///     let mut outcome = Outcome::default();
+///     let mut outcome = RequestOutcome::default();
 ///     outcome.latency_us = 20_000;
 ///     outcome.error = i % 20 == 0;
 ///     health.add(&outcome);
@@ -81,7 +81,7 @@ pub struct Health {
     /// Tokens written.
     pub tokens_out: u64,
     /// Times to the whole answer, of those that did not fail.
-    pub latency: Latency,
+    pub latency: LatencyHistogram,
 }
 
 /// A promise that was broken, beyond what chance explains.
@@ -108,7 +108,7 @@ impl Health {
     }
 
     /// Counts one answer or failure.
-    pub fn add(&mut self, outcome: &Outcome) {
+    pub fn add(&mut self, outcome: &RequestOutcome) {
         self.rows += 1;
         self.errors += u64::from(outcome.error);
         self.refusals += u64::from(outcome.refusal);
@@ -187,13 +187,13 @@ const BUCKETS: usize = (EXACT + (39 - 6) * STEPS) as usize;
 
 /// Times in buckets that grow by at most 1/32 of their value: quantiles are off by at most 1.6 %. Merged by addition.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Latency {
+pub struct LatencyHistogram {
     /// Counts up to the last bucket in use.
     buckets: Vec<u64>,
     count: u64,
 }
 
-impl Latency {
+impl LatencyHistogram {
     /// Adds `count` times of `us` microseconds; what is above six days counts as six days.
     pub fn add(&mut self, us: u64, count: u64) {
         let at = bucket(us);
@@ -231,7 +231,7 @@ impl Latency {
     }
 
     /// Adds the times of another.
-    pub fn merge(&mut self, other: &Latency) {
+    pub fn merge(&mut self, other: &LatencyHistogram) {
         if self.buckets.len() < other.buckets.len() {
             self.buckets.resize(other.buckets.len(), 0);
         }

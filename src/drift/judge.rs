@@ -9,7 +9,7 @@ use super::holm::holm;
 use super::persistence::Persistence;
 use super::profile::Profile;
 use super::tail::ln_weighted_chi2;
-use super::window::Counts;
+use super::window::WindowCounts;
 use crate::{Error, Result};
 
 /// How windows are judged.
@@ -93,11 +93,11 @@ impl Verdict {
 ///
 /// ```
 /// use std::sync::Arc;
-/// use selvedge::drift::{Counts, Finding, Judge, Policy, Profile};
+/// use selvedge::drift::{WindowCounts, Finding, Judge, Policy, Profile};
 /// let rows: Vec<[f32; 1]> = (0..10_000).map(|i| [(i % 97) as f32]).collect();
 /// let profile = Arc::new(Profile::fit().number("wind").of_rows(&rows)?);
 /// let mut judge = Judge::new(profile.clone(), Policy::default())?;
-/// let mut window = Counts::new(&profile);
+/// let mut window = WindowCounts::new(&profile);
 /// for last in [false, true] {
 ///     (0..1024).for_each(|_| window.add_row(&[profile.features[0].bin(0.0)])); // the sensor died
 ///     let verdict = judge.judge(&window.close())?;
@@ -153,7 +153,7 @@ impl Judge {
     /// Judges a closed window. A window of no rows rejects nothing.
     ///
     /// Errors: `InvalidArgument` for counts that are not of this profile.
-    pub fn judge(&mut self, window: &Counts) -> Result<Verdict> {
+    pub fn judge(&mut self, window: &WindowCounts) -> Result<Verdict> {
         self.check(window)?;
         let features = &self.profile.features;
         let mut compared: Vec<_> =
@@ -180,7 +180,7 @@ impl Judge {
         Ok(Verdict { rows: window.rows, level: family(self.alpha, ln_p.len()), features: compared, embedding })
     }
 
-    fn check(&self, window: &Counts) -> Result<()> {
+    fn check(&self, window: &WindowCounts) -> Result<()> {
         let features = &self.profile.features;
         if window.features.len() != features.len() {
             let (want, got) = (features.len(), window.features.len());
@@ -197,7 +197,7 @@ impl Judge {
 
     /// MMD² and the logarithm of its probability: (1/n + 1/m)·Σ λᵢ·χ²₁ without drift, with λ the eigenvalues of the
     /// covariance of the Fourier features.
-    fn mmd(&self, window: &Counts) -> Option<(f64, f64)> {
+    fn mmd(&self, window: &WindowCounts) -> Option<(f64, f64)> {
         let reference = self.profile.embedding.as_ref()?;
         if window.embedded == 0 || window.embedding.len() != reference.positive.len() {
             return None;

@@ -1,15 +1,15 @@
 //! Whether the world is still the one the model was made for. Plain numbers in and out: no clock, no I/O.
 //!
-//! Enters: a reference ([`Profile`]) and counts ([`Counts`]), scalars, labels. Leaves: a [`Verdict`], an [`Alert`].
+//! Enters: a reference ([`Profile`]) and counts ([`WindowCounts`]), scalars, labels. Leaves: a [`Verdict`], an [`Alert`].
 //! May import: nothing of the crate.
 //!
 //! # The way of a value
 //!
 //! A [`Profile`] sorts each feature's values into a few bins, by quantiles of the reference, and keeps the reference's
 //! exact counts. Of an embedding it keeps counts of signs ([`Fourier`]). The running model adds its values to the
-//! [`Counts`] of a window; when it is full, a [`Judge`] holds it against the reference, and [`Alerts`] turns what it says into alerts that are raised once. Counts of windows are
+//! [`WindowCounts`] of a window; when it is full, a [`Judge`] holds it against the reference, and [`Alerts`] turns what it says into alerts that are raised once. Counts of windows are
 //! merged by addition, so that a fleet's are those of its devices, whatever sums them. Scalars of every answer go to a
-//! [`Watcher`] each.
+//! [`DetectorState`] each.
 //!
 //! # How a window is judged
 //!
@@ -18,7 +18,7 @@
 //!    drown, missing values and values the reference never had, have Fisher's exact test beside it; χ² spends 98 % of
 //!    the feature's level, each of these 1 %.
 //! 2. **Rows that depend on each other.** A day is like the day before, and a window of days varies more than one of
-//!    independent rows. For a reference in time order ([`Block`]) the profile keeps the eigenvalues λ of the shares'
+//!    independent rows. For a reference in time order ([`RowDependence`]) the profile keeps the eigenvalues λ of the shares'
 //!    covariance under the moving-block bootstrap (Künsch 1989), shrunk (Ledoit and Wolf 2004); without drift χ² is then
 //!    distributed as Σ λᵢ·χ²₁ (Rao and Scott, *The analysis of categorical data from complex sample surveys*, 1981),
 //!    whose tail the saddlepoint gives (Kuonen 1999). Independent rows have λ = 1.
@@ -103,21 +103,21 @@ mod tests;
 mod window;
 
 pub use adwin::Adwin;
-pub use alert::{Action, Alert, Alerts, Change, Severity, Signal, What};
+pub use alert::{Action, Alert, AlertEvent, AlertKind, Alerts, Observation, Severity};
 pub use calibrate::FalseAlarm;
 pub use compare::{FeatureDrift, compare};
-pub use concept::{Concept, Feedback, Share};
+pub use concept::{Concept, LabelVerdict, Proportion};
 pub use ddm::Ddm;
-pub use detector::{Detector, Watcher};
+pub use detector::{Detector, DetectorState};
 pub use finding::Finding;
 pub use fourier::Fourier;
-pub use health::{Breach, Health, Latency, Outcome, Slo};
+pub use health::{Breach, Health, LatencyHistogram, RequestOutcome, Slo};
 pub use judge::{EmbeddingDrift, Judge, Policy, Verdict};
 pub use kswin::Kswin;
 pub use page_hinkley::PageHinkley;
 pub use persistence::Persistence;
 pub use profile::{
-    Bins, Block, Categories, Column, Embedding, Feature, Fit, Learner, MAX_BINS, MISSING, Moments, Profile,
-    Reliability, Row, Sink, Source, Value,
+    Bins, Categories, CellValue, Column, EmbeddingProfile, FeatureProfile, FeatureSource, Fit, Learner, MAX_BINS,
+    MISSING, Moments, Profile, Reliability, Row, RowDependence, RowSink,
 };
-pub use window::Counts;
+pub use window::WindowCounts;

@@ -2,7 +2,7 @@
 
 use super::super::fourier::Fourier;
 use super::bins::Bins;
-use super::reference::{Embedding, Feature, Moments, Profile, Reliability, Source};
+use super::reference::{EmbeddingProfile, FeatureProfile, FeatureSource, Moments, Profile, Reliability};
 use crate::{Code, Error, Result};
 
 const MAGIC: &[u8; 4] = b"SVDP";
@@ -65,7 +65,7 @@ fn encode(profile: &Profile) -> Vec<u8> {
     out
 }
 
-fn feature(out: &mut Vec<u8>, feature: &Feature) {
+fn feature(out: &mut Vec<u8>, feature: &FeatureProfile) {
     text(out, &feature.name);
     out.push(feature.source as u8);
     match &feature.bins {
@@ -222,15 +222,15 @@ impl<'a> Reader<'a> {
         Ok(weights)
     }
 
-    fn feature(&mut self, rows: u64) -> Result<Feature> {
+    fn feature(&mut self, rows: u64) -> Result<FeatureProfile> {
         let name = self.text()?;
         let source = match self.byte()? {
-            0 => Source::Input,
-            1 => Source::Class,
-            2 => Source::Confidence,
-            3 => Source::Entropy,
-            4 => Source::Latency,
-            5 => Source::Length,
+            0 => FeatureSource::Input,
+            1 => FeatureSource::Class,
+            2 => FeatureSource::Confidence,
+            3 => FeatureSource::Entropy,
+            4 => FeatureSource::Latency,
+            5 => FeatureSource::Length,
             other => return Err(self.corrupt(format!("feature '{name}': source {other} is unknown"))),
         };
         let bins = self.bins().map_err(|e| e.during(format!("reading feature '{name}'")))?;
@@ -245,7 +245,7 @@ impl<'a> Reader<'a> {
             None
         };
         let dependence = self.weights(bins.len())?;
-        Ok(Feature { name, source, bins, counts, moments, dependence })
+        Ok(FeatureProfile { name, source, bins, counts, moments, dependence })
     }
 
     fn bins(&mut self) -> Result<Bins> {
@@ -266,7 +266,7 @@ impl<'a> Reader<'a> {
         bins.map_err(|e| self.corrupt(e.message()))
     }
 
-    fn embedding(&mut self) -> Result<Embedding> {
+    fn embedding(&mut self) -> Result<EmbeddingProfile> {
         let seed = u32::from_le_bytes(self.array()?);
         let width = u32::from_le_bytes(self.array()?) as usize;
         let scale = self.f32()?;
@@ -277,7 +277,7 @@ impl<'a> Reader<'a> {
         }
         let weights = self.weights(Fourier::FEATURES)?;
         let fourier = Fourier::new(seed, width, scale).map_err(|e| self.corrupt(e.message()))?;
-        Ok(Embedding { fourier, positive, rows, weights })
+        Ok(EmbeddingProfile { fourier, positive, rows, weights })
     }
 
     fn reliability(&mut self) -> Result<Reliability> {

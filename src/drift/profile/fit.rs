@@ -2,8 +2,8 @@
 
 use super::bins::MAX_BINS;
 use super::column::LONGEST_NAME;
-use super::reference::{Profile, Source};
-use super::rows::{Block, Named, Row};
+use super::reference::{FeatureSource, Profile};
+use super::rows::{Named, Row, RowDependence};
 use crate::{Error, Result};
 
 /// The making of a profile: name the features, then give the rows.
@@ -27,7 +27,7 @@ pub struct Fit {
     pub(super) features: Vec<Named>,
     pub(super) bins: usize,
     pub(super) categories: usize,
-    pub(super) block: Block,
+    pub(super) block: RowDependence,
     pub(super) embedding: Option<usize>,
     pub(super) seed: u32,
     pub(super) learned: bool,
@@ -47,7 +47,7 @@ impl Fit {
             features: Vec::new(),
             bins: 16,
             categories: 16,
-            block: Block::Independent,
+            block: RowDependence::Independent,
             embedding: None,
             seed: 0,
             learned: false,
@@ -63,22 +63,22 @@ impl Fit {
     /// Adds a numeric input column.
     #[must_use]
     pub fn number(self, name: impl Into<String>) -> Self {
-        self.feature(name, Source::Input, false)
+        self.feature(name, FeatureSource::Input, false)
     }
 
     /// Adds a categorical input column.
     #[must_use]
     pub fn category(self, name: impl Into<String>) -> Self {
-        self.feature(name, Source::Input, true)
+        self.feature(name, FeatureSource::Input, true)
     }
 
     /// Adds a feature of any source; a class is a category, the others are numbers.
     #[must_use]
-    pub fn output(self, name: impl Into<String>, source: Source) -> Self {
-        self.feature(name, source, source == Source::Class)
+    pub fn output(self, name: impl Into<String>, source: FeatureSource) -> Self {
+        self.feature(name, source, source == FeatureSource::Class)
     }
 
-    fn feature(mut self, name: impl Into<String>, source: Source, category: bool) -> Self {
+    fn feature(mut self, name: impl Into<String>, source: FeatureSource, category: bool) -> Self {
         self.features.push(Named { name: name.into(), source, category });
         self
     }
@@ -103,7 +103,7 @@ impl Fit {
 
     /// How rows depend on those before them; independent if not set.
     #[must_use]
-    pub fn block(self, block: Block) -> Self {
+    pub fn block(self, block: RowDependence) -> Self {
         Self { block, ..self }
     }
 
@@ -143,7 +143,7 @@ impl Fit {
         if !(1..=MAX_BINS).contains(&self.categories) {
             return Err(Error::invalid(format!("categories: expected 1 to {MAX_BINS}, got {}", self.categories)));
         }
-        if matches!(self.block, Block::Rows(0)) {
+        if matches!(self.block, RowDependence::Rows(0)) {
             return Err(Error::invalid("block: expected at least 1 row, got 0"));
         }
         let mut names: Vec<&str> = self.features.iter().map(|f| &*f.name).collect();

@@ -2,7 +2,7 @@
 
 use super::fit::Fit;
 use super::reference::Profile;
-use super::rows::{Row, Sink, Value};
+use super::rows::{CellValue, Row, RowSink};
 use crate::Result;
 
 /// Collects the first rows of a model that came without a profile, in memory, and makes a profile of them, marked as
@@ -11,9 +11,9 @@ use crate::Result;
 /// It holds 24 bytes per value, and the names and embeddings; nothing is written anywhere.
 ///
 /// ```
-/// use selvedge::drift::{Learner, Profile, Row, Value};
+/// use selvedge::drift::{Learner, Profile, Row, CellValue};
 /// let mut learner = Learner::new(Profile::fit().number("wind"), 512);
-/// let profile = (0..).find_map(|i| learner.push(&Row::new(&[Value::Number((i % 50) as f32)])).ok().flatten());
+/// let profile = (0..).find_map(|i| learner.push(&Row::new(&[CellValue::Number((i % 50) as f32)])).ok().flatten());
 /// assert!(profile.is_some_and(|p| p.learned && p.rows == 512));
 /// ```
 #[derive(Clone, Debug)]
@@ -49,10 +49,10 @@ impl Learner {
     /// is left out; and with the last row as for [`Fit::stream`].
     pub fn push(&mut self, row: &Row<'_>) -> Result<Option<Profile>> {
         self.fit.check_row(row, self.kept.len() as u64)?;
-        let cell = |value: &Value<'_>| match value {
-            Value::Number(v) => Cell::Number(*v),
-            Value::Category(name) => Cell::Name((*name).into()),
-            Value::Missing => Cell::Missing,
+        let cell = |value: &CellValue<'_>| match value {
+            CellValue::Number(v) => Cell::Number(*v),
+            CellValue::Category(name) => Cell::Name((*name).into()),
+            CellValue::Missing => Cell::Missing,
         };
         self.kept.push(Kept {
             values: row.values.iter().map(cell).collect(),
@@ -73,13 +73,13 @@ impl Learner {
 }
 
 impl Kept {
-    fn lend(&self, sink: &mut Sink<'_>) -> Result<()> {
+    fn lend(&self, sink: &mut RowSink<'_>) -> Result<()> {
         let value = |cell| match cell {
-            &Cell::Number(v) => Value::Number(v),
-            Cell::Name(name) => Value::Category(name),
-            Cell::Missing => Value::Missing,
+            &Cell::Number(v) => CellValue::Number(v),
+            Cell::Name(name) => CellValue::Category(name),
+            Cell::Missing => CellValue::Missing,
         };
-        let values: Vec<Value<'_>> = self.values.iter().map(value).collect();
+        let values: Vec<CellValue<'_>> = self.values.iter().map(value).collect();
         sink(&Row { values: &values, embedding: &self.embedding, right: self.right })
     }
 }

@@ -15,5 +15,5 @@ mod table;
 pub use bins::{Bins, Categories, MAX_BINS, MISSING};
 pub use fit::Fit;
 pub use learn::Learner;
-pub use reference::{Embedding, Feature, Moments, Profile, Reliability, Source};
-pub use rows::{Block, Column, Row, Sink, Value};
+pub use reference::{EmbeddingProfile, FeatureProfile, FeatureSource, Moments, Profile, Reliability};
+pub use rows::{CellValue, Column, Row, RowDependence, RowSink};

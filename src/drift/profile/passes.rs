@@ -5,8 +5,8 @@ use super::bins::{Bins, MISSING};
 use super::column::{SAMPLE, Summary};
 use super::dependence::{Blocks, block_length};
 use super::fit::Fit;
-use super::reference::{Embedding, Feature, Moments, Profile, Reliability, Source};
-use super::rows::{Block, Column, Named, Row, Sink, Value};
+use super::reference::{EmbeddingProfile, FeatureProfile, FeatureSource, Moments, Profile, Reliability};
+use super::rows::{CellValue, Column, Named, Row, RowDependence, RowSink};
 use crate::{Error, Result};
 
 /// Embeddings kept to find the scale of their distances.
@@ -17,7 +17,7 @@ impl Fit {
     pub fn of_rows<R: AsRef<[f32]>>(self, rows: &[R]) -> Result<Profile> {
         self.stream(|sink| {
             rows.iter().try_for_each(|row| {
-                let values: Vec<Value<'_>> = row.as_ref().iter().map(|v| Value::Number(*v)).collect();
+                let values: Vec<CellValue<'_>> = row.as_ref().iter().map(|v| CellValue::Number(*v)).collect();
                 sink(&Row::new(&values))
             })
         })
@@ -47,18 +47,18 @@ impl Fit {
     /// errors of `pass`.
     ///
     /// ```
-    /// use selvedge::drift::{Profile, Row, Value};
+    /// use selvedge::drift::{Profile, Row, CellValue};
     /// let csv = "0.0,sun\n4.2,rain\n,rain\n";
     /// let profile = Profile::fit().number("rain_mm").category("sky").stream(|sink| {
     ///     csv.lines().try_for_each(|line| {
-    ///         let values: Vec<_> = line.split(',').map(Value::Category).collect();
+    ///         let values: Vec<_> = line.split(',').map(CellValue::Category).collect();
     ///         sink(&Row::new(&values))
     ///     })
     /// })?;
     /// assert_eq!(profile.features[0].counts, [0, 1, 1, 0, 1]);
     /// # Ok::<(), selvedge::Error>(())
     /// ```
-    pub fn stream(self, mut pass: impl FnMut(&mut Sink<'_>) -> Result<()>) -> Result<Profile> {
+    pub fn stream(self, mut pass: impl FnMut(&mut RowSink<'_>) -> Result<()>) -> Result<Profile> {
         self.check()?;
         let mut first = First::new(&self);
         pass(&mut |row| first.add(row)).map_err(|e| e.during("fitting a profile, first pass"))?;
@@ -96,16 +96,16 @@ impl<'f> First<'f> {
 
     pub(super) fn add(&mut self, row: &Row<'_>) -> Result<()> {
         self.fit.check_row(row, self.rows)?;
-        let follow = self.fit.block == Block::Estimate && self.rows < SAMPLE as u64;
+        let follow = self.fit.block == RowDependence::Estimate && self.rows < SAMPLE as u64;
         for (i, value) in row.values.iter().enumerate() {
             let column = &mut self.columns[i];
             let seen = match (self.fit.features[i].category, value) {
-                (_, Value::Missing) => f32::NAN,
-                (false, Value::Number(v)) => *v,
-                (false, Value::Category(text)) => text.trim().parse().unwrap_or(f32::NAN),
-                (true, Value::Number(v)) if v.is_nan() => f32::NAN,
-                (true, Value::Number(v)) => column.add_name(&v.to_string()) as f32,
-                (true, Value::Category(name)) => column.add_name(name) as f32,
+                (_, CellValue::Missing) => f32::NAN,
+                (false, CellValue::Number(v)) => *v,
+                (false, CellValue::Category(text)) => text.trim().parse().unwrap_or(f32::NAN),
+                (true, CellValue::Number(v)) if v.is_nan() => f32::NAN,
+                (true, CellValue::Number(v)) => column.add_name(&v.to_string()) as f32,
+                (true, CellValue::Category(name)) => column.add_name(name) as f32,
             };
             column.add_number(seen);
             if follow && seen.is_finite() {
@@ -163,9 +163,9 @@ impl<'f> Second<'f> {
             return Err(Error::invalid("profile: expected rows, got none"));
         }
         let block = match fit.block {
-            Block::Independent => 1,
-            Block::Rows(rows) => rows as usize,
-            Block::Estimate => first.series.iter().map(|s| block_length(s)).max().unwrap_or(1),
+            RowDependence::Independent => 1,
+            RowDependence::Rows(rows) => rows as usize,
+            RowDependence::Estimate => first.series.iter().map(|s| block_length(s)).max().unwrap_or(1),
         };
         if block > 1 && block as u64 > first.rows / 2 {
             let want = "at most half the rows";
@@ -198,9 +198,9 @@ impl<'f> Second<'f> {
         for (i, value) in row.values.iter().enumerate() {
             let Counted { bins, counts, blocks, .. } = &mut self.features[i];
             let bin = match value {
-                Value::Missing => MISSING,
-                Value::Number(v) => bins.of(*v),
-                Value::Category(name) => bins.of_category(name),
+                CellValue::Missing => MISSING,
+                CellValue::Number(v) => bins.of(*v),
+                CellValue::Category(name) => bins.of_category(name),
             };
             let index = usize::from(bin).min(counts.len() - 1);
             counts[index] += 1;
@@ -209,7 +209,7 @@ impl<'f> Second<'f> {
                 blocks.push(&indicator[..counts.len()]);
                 indicator[index] = 0.0;
             }
-            if let (Source::Confidence, Value::Number(v)) = (self.fit.features[i].source, value) {
+            if let (FeatureSource::Confidence, CellValue::Number(v)) = (self.fit.features[i].source, value) {
                 confidence = *v;
             }
         }
@@ -242,7 +242,7 @@ impl<'f> Second<'f> {
         let feature = |(named, counted): (&Named, Counted)| {
             let norms: Vec<f64> = counted.counts.iter().map(|c| (*c as f64 / rows as f64).sqrt()).collect();
             let spectrum = counted.blocks.map_or(Vec::new(), |b| b.spectrum(&norms));
-            Feature {
+            FeatureProfile {
                 name: named.name.clone(),
                 source: named.source,
                 bins: counted.bins,
@@ -258,7 +258,7 @@ impl<'f> Second<'f> {
             learned: self.fit.learned,
             block: self.block as u32,
             features: self.fit.features.iter().zip(self.features).map(feature).collect(),
-            embedding: self.embedding.map(|(fourier, positive, rows, blocks)| Embedding {
+            embedding: self.embedding.map(|(fourier, positive, rows, blocks)| EmbeddingProfile {
                 positive,
                 weights: blocks.spectrum(&[1.0; Fourier::FEATURES]).into_iter().map(|w| w as f32).collect(),
                 fourier,

@@ -29,9 +29,9 @@ pub struct Profile {
     /// Rows per block of the dependence estimate; 1 if rows were taken as independent.
     pub block: u32,
     /// The features, in the order of a window's counts.
-    pub features: Vec<Feature>,
+    pub features: Vec<FeatureProfile>,
     /// The reference of an embedding, where one was given.
-    pub embedding: Option<Embedding>,
+    pub embedding: Option<EmbeddingProfile>,
     /// How often the model was right at each confidence, where the reference had labels.
     pub reliability: Option<Reliability>,
 }
@@ -40,7 +40,7 @@ pub struct Profile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u8)]
-pub enum Source {
+pub enum FeatureSource {
     /// A column of the model's input, or what a probe makes of the input.
     Input = 0,
     /// The predicted class or label.
@@ -58,11 +58,11 @@ pub enum Source {
 /// One feature of the reference.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Feature {
+pub struct FeatureProfile {
     /// The column's name.
     pub name: String,
     /// Where its values come from.
-    pub source: Source,
+    pub source: FeatureSource,
     /// How values are sorted.
     pub bins: Bins,
     /// Exact counts of the reference, one per bin.
@@ -74,7 +74,7 @@ pub struct Feature {
     pub dependence: Vec<f32>,
 }
 
-impl Feature {
+impl FeatureProfile {
     /// The bin of a number, [`MISSING`] (255) for NaN.
     #[inline]
     pub fn bin(&self, value: f32) -> u8 {
@@ -98,7 +98,7 @@ pub struct Moments {
 /// The reference of an embedding: the counts of its random Fourier features.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Embedding {
+pub struct EmbeddingProfile {
     /// The map from embeddings to features; its numbers follow from its seed.
     pub fourier: Fourier,
     /// Per feature, the rows whose sign is positive.

@@ -1,12 +1,12 @@
 //! Rows and columns of a reference: what a profile is made from.
 
-use super::reference::Source;
+use super::reference::FeatureSource;
 use crate::Result;
 
 /// One value of a row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Value<'a> {
+pub enum CellValue<'a> {
     /// A number; NaN is missing.
     Number(f32),
     /// The name of a category.
@@ -20,7 +20,7 @@ pub enum Value<'a> {
 #[non_exhaustive]
 pub struct Row<'a> {
     /// A value per feature, in the order they were named.
-    pub values: &'a [Value<'a>],
+    pub values: &'a [CellValue<'a>],
     /// The row's embedding; empty if it has none.
     pub embedding: &'a [f32],
     /// Whether the model's answer was right, where that is known.
@@ -29,7 +29,7 @@ pub struct Row<'a> {
 
 impl<'a> Row<'a> {
     /// A row of values.
-    pub fn new(values: &'a [Value<'a>]) -> Self {
+    pub fn new(values: &'a [CellValue<'a>]) -> Self {
         Self { values, ..Self::default() }
     }
 
@@ -39,7 +39,7 @@ impl<'a> Row<'a> {
         Self { embedding, ..self }
     }
 
-    /// Adds whether the model's answer was right: with a feature of [`Source::Confidence`] it teaches the profile how
+    /// Adds whether the model's answer was right: with a feature of [`FeatureSource::Confidence`] it teaches the profile how
     /// often the model is right at each confidence.
     #[must_use]
     pub fn right(self, right: bool) -> Self {
@@ -68,11 +68,11 @@ impl Column<'_> {
         }
     }
 
-    pub(super) fn value(&self, row: usize) -> Value<'_> {
+    pub(super) fn value(&self, row: usize) -> CellValue<'_> {
         match self {
-            Column::F32(values) => Value::Number(values[row]),
-            Column::F64(values) => Value::Number(values[row] as f32),
-            Column::Names(values) => Value::Category(values[row]),
+            Column::F32(values) => CellValue::Number(values[row]),
+            Column::F64(values) => CellValue::Number(values[row] as f32),
+            Column::Names(values) => CellValue::Category(values[row]),
         }
     }
 }
@@ -80,7 +80,7 @@ impl Column<'_> {
 /// How rows depend on those before them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub enum Block {
+pub enum RowDependence {
     /// Not at all: the order of the reference means nothing. A window's χ² then follows the χ² distribution.
     #[default]
     Independent,
@@ -91,12 +91,12 @@ pub enum Block {
 }
 
 /// Takes the rows of one pass, in order.
-pub type Sink<'s> = dyn FnMut(&Row<'_>) -> Result<()> + 's;
+pub type RowSink<'s> = dyn FnMut(&Row<'_>) -> Result<()> + 's;
 
 /// A feature that was named, before its values are known.
 #[derive(Clone, Debug)]
 pub(super) struct Named {
     pub(super) name: String,
-    pub(super) source: Source,
+    pub(super) source: FeatureSource,
     pub(super) category: bool,
 }

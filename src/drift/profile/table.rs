@@ -5,8 +5,8 @@ use std::io::Read;
 use npyz::{NpyFile, Order};
 
 use super::fit::Fit;
-use super::reference::{Profile, Source};
-use super::rows::{Named, Row, Sink, Value};
+use super::reference::{FeatureSource, Profile};
+use super::rows::{CellValue, Named, Row, RowSink};
 use crate::{Code, Error, Result};
 
 /// Cells that mean "no value", in any case.
@@ -70,11 +70,11 @@ fn guess(source: impl Read) -> Result<Vec<Named>> {
             *numeric &= is_nothing(cell) || cell.trim().parse::<f32>().is_ok();
         }
     }
-    let named = |(name, numeric): (String, bool)| Named { name, source: Source::Input, category: !numeric };
+    let named = |(name, numeric): (String, bool)| Named { name, source: FeatureSource::Input, category: !numeric };
     Ok(names.into_iter().zip(numeric).map(named).collect())
 }
 
-fn csv_pass(source: impl Read, features: &[Named], sink: &mut Sink<'_>) -> Result<()> {
+fn csv_pass(source: impl Read, features: &[Named], sink: &mut RowSink<'_>) -> Result<()> {
     let mut reader = csv::Reader::from_reader(source);
     let header = reader.headers().map_err(csv_error)?.clone();
     let place = |feature: &Named| {
@@ -87,15 +87,15 @@ fn csv_pass(source: impl Read, features: &[Named], sink: &mut Sink<'_>) -> Resul
     let mut record = csv::StringRecord::new();
     while reader.read_record(&mut record).map_err(csv_error)? {
         let cell = |(feature, place): (&Named, &usize)| match record.get(*place).unwrap_or("") {
-            cell if is_nothing(cell) => Ok(Value::Missing),
-            cell if feature.category => Ok(Value::Category(cell)),
-            cell => cell.trim().parse().map(Value::Number).map_err(|_| {
+            cell if is_nothing(cell) => Ok(CellValue::Missing),
+            cell if feature.category => Ok(CellValue::Category(cell)),
+            cell => cell.trim().parse().map(CellValue::Number).map_err(|_| {
                 let line = record.position().map_or(0, |p| p.line());
                 let name = &feature.name;
                 Error::invalid(format!("csv: line {line}, column '{name}': expected a number, got '{cell}'"))
             }),
         };
-        let values = features.iter().zip(&places).map(cell).collect::<Result<Vec<Value<'_>>>>()?;
+        let values = features.iter().zip(&places).map(cell).collect::<Result<Vec<CellValue<'_>>>>()?;
         sink(&Row::new(&values))?;
     }
     Ok(())
@@ -125,7 +125,7 @@ fn columns<R: Read>(file: &NpyFile<R>) -> Result<usize> {
     }
 }
 
-fn npy_pass<R: Read>(file: NpyFile<R>, embeds: bool, sink: &mut Sink<'_>) -> Result<()> {
+fn npy_pass<R: Read>(file: NpyFile<R>, embeds: bool, sink: &mut RowSink<'_>) -> Result<()> {
     let columns = columns(&file)?;
     macro_rules! try_types {
         ($file:expr, $($type:ty)*) => {{
@@ -145,7 +145,7 @@ fn rows(
     numbers: impl Iterator<Item = std::io::Result<f32>>,
     columns: usize,
     embeds: bool,
-    sink: &mut Sink<'_>,
+    sink: &mut RowSink<'_>,
 ) -> Result<()> {
     let mut row = Vec::with_capacity(columns);
     for number in numbers {
@@ -154,7 +154,7 @@ fn rows(
             if embeds {
                 sink(&Row::default().embedding(&row))?;
             } else {
-                let values: Vec<Value<'_>> = row.iter().map(|v| Value::Number(*v)).collect();
+                let values: Vec<CellValue<'_>> = row.iter().map(|v| CellValue::Number(*v)).collect();
                 sink(&Row::new(&values))?;
             }
             row.clear();
