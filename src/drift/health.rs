@@ -24,6 +24,61 @@ pub struct Slo {
     pub min_cases: u64,
 }
 
+impl Slo {
+    /// No promise at all.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the bound on the median time to the whole answer, in milliseconds.
+    #[must_use]
+    pub fn p50_ms(self, p50_ms: f64) -> Self {
+        Self { p50_ms: Some(p50_ms), ..self }
+    }
+
+    /// Sets the bound that 95 % of the answers keep.
+    #[must_use]
+    pub fn p95_ms(self, p95_ms: f64) -> Self {
+        Self { p95_ms: Some(p95_ms), ..self }
+    }
+
+    /// Sets the bound that 99 % of the answers keep.
+    #[must_use]
+    pub fn p99_ms(self, p99_ms: f64) -> Self {
+        Self { p99_ms: Some(p99_ms), ..self }
+    }
+
+    /// Sets the largest share of errors, in 0..=1.
+    #[must_use]
+    pub fn errors(self, errors: f64) -> Self {
+        Self { errors: Some(errors), ..self }
+    }
+
+    /// Sets the largest share of refusals.
+    #[must_use]
+    pub fn refusals(self, refusals: f64) -> Self {
+        Self { refusals: Some(refusals), ..self }
+    }
+
+    /// Sets the largest share of answers cut by their length limit.
+    #[must_use]
+    pub fn length_stops(self, length_stops: f64) -> Self {
+        Self { length_stops: Some(length_stops), ..self }
+    }
+
+    /// Sets the smallest share of answers valid under their schema.
+    #[must_use]
+    pub fn schema_valid(self, schema_valid: f64) -> Self {
+        Self { schema_valid: Some(schema_valid), ..self }
+    }
+
+    /// Sets the number of cases below which nothing is said.
+    #[must_use]
+    pub fn min_cases(self, min_cases: u64) -> Self {
+        Self { min_cases, ..self }
+    }
+}
+
 /// One answer, or the failure of one.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -55,9 +110,7 @@ pub struct RequestOutcome {
 ///     outcome.error = i % 20 == 0;
 ///     health.add(&outcome);
 /// }
-/// let mut slo = Slo::default();
-/// (slo.p99_ms, slo.errors) = (Some(30.0), Some(0.01));
-/// let breaches = health.breaches(&slo);
+/// let breaches = health.breaches(&Slo::new().p99_ms(30.0).errors(0.01));
 /// assert_eq!(breaches.len(), 1);
 /// assert_eq!((breaches[0].slo, breaches[0].value, breaches[0].of), ("errors", 0.05, 1000));
 /// ```

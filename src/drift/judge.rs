@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use super::calibrate::{FalseAlarm, family, level};
+use super::calibrate::{FalseAlarm, Persistence, family, level};
 use super::compare::{FeatureDrift, compare};
 use super::fourier::Fourier;
-use super::holm::holm;
-use super::persistence::Persistence;
 use super::profile::Profile;
 use super::tail::ln_weighted_chi2;
 use super::window::WindowCounts;
@@ -38,7 +36,19 @@ impl Policy {
         Self { window, false_alarm, persistence: Persistence::TWO_OF_THREE }
     }
 
-    /// Another persistence.
+    /// Sets the rows after which a window closes.
+    #[must_use]
+    pub fn window(self, window: u64) -> Self {
+        Self { window, ..self }
+    }
+
+    /// Sets the mean time to a false alarm.
+    #[must_use]
+    pub fn false_alarm(self, false_alarm: FalseAlarm) -> Self {
+        Self { false_alarm, ..self }
+    }
+
+    /// Sets how often a feature must be rejected.
     #[must_use]
     pub fn persistence(self, persistence: Persistence) -> Self {
         Self { persistence, ..self }
@@ -211,4 +221,20 @@ impl Judge {
         let scale = 1.0 / n + 1.0 / m;
         Some((mmd2, ln_weighted_chi2(mmd2 / scale, &weights)))
     }
+}
+
+/// Holm's step-down procedure (*A simple sequentially rejective multiple test procedure*, 1979): which of the
+/// hypotheses are rejected so that the probability of even one false rejection is at most `level`, whatever the
+/// dependence between them. Takes logarithms of p-values; the answer is in the same order.
+pub(super) fn holm(ln_p: &[f64], level: f64) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..ln_p.len()).collect();
+    order.sort_by(|a, b| ln_p[*a].total_cmp(&ln_p[*b]));
+    let mut rejected = vec![false; ln_p.len()];
+    for (rank, i) in order.into_iter().enumerate() {
+        if ln_p[i] > (level / (ln_p.len() - rank) as f64).ln() {
+            break;
+        }
+        rejected[i] = true;
+    }
+    rejected
 }

@@ -89,11 +89,9 @@ mod eigen;
 mod finding;
 mod fourier;
 mod health;
-mod holm;
 mod judge;
 mod kswin;
 mod page_hinkley;
-mod persistence;
 mod profile;
 mod python_random;
 pub mod statistic;
@@ -104,7 +102,7 @@ mod window;
 
 pub use adwin::Adwin;
 pub use alert::{Action, Alert, AlertEvent, AlertKind, Alerts, Observation, Severity};
-pub use calibrate::FalseAlarm;
+pub use calibrate::{FalseAlarm, Persistence};
 pub use compare::{FeatureDrift, compare};
 pub use concept::{Concept, LabelVerdict, Proportion};
 pub use ddm::Ddm;
@@ -115,7 +113,6 @@ pub use health::{Breach, Health, LatencyHistogram, RequestOutcome, Slo};
 pub use judge::{EmbeddingDrift, Judge, Policy, Verdict};
 pub use kswin::Kswin;
 pub use page_hinkley::PageHinkley;
-pub use persistence::Persistence;
 pub use profile::{
     Bins, Categories, CellValue, Column, EmbeddingProfile, FeatureProfile, FeatureSource, Fit, Learner, MAX_BINS,
     MISSING, Moments, Profile, Reliability, Row, RowDependence, RowSink,
