@@ -5,7 +5,7 @@ use super::finding::Finding;
 use super::health::Breach;
 use super::judge::Verdict;
 
-/// What an alert is about.
+/// The kind of an alert: what it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AlertKind {
@@ -22,7 +22,7 @@ pub enum AlertKind {
 }
 
 impl AlertKind {
-    /// The kind in words: the finding's name, `embedding drift`, `change`, `concept drift`, `broken promise`.
+    /// The name, for people: the finding's name, `embedding drift`, `change`, `concept drift`, `broken promise`.
     pub fn name(self) -> &'static str {
         match self {
             AlertKind::Feature(finding) => finding.name(),
@@ -69,7 +69,7 @@ impl AlertKind {
     }
 }
 
-/// What the app may do about it.
+/// The action that the app may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Action {
@@ -81,7 +81,7 @@ pub enum Action {
     CheckPipeline,
 }
 
-/// How bad it is.
+/// The severity of an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Severity {
@@ -91,7 +91,7 @@ pub enum Severity {
     Critical,
 }
 
-/// An alert.
+/// An alert: something that has drifted, or a promise that is broken.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Alert {
@@ -109,7 +109,7 @@ pub struct Alert {
     pub action: Action,
 }
 
-/// A change of the set of alerts.
+/// An event of an alert: it was raised, or cleared.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum AlertEvent {
@@ -124,7 +124,7 @@ pub enum AlertEvent {
     },
 }
 
-/// What one observation says of one thing.
+/// An observation of one feature, stream or promise.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Observation {
@@ -142,6 +142,8 @@ const CALM_P: f64 = 0.01;
 /// The alerts that stand. Each is raised once, however often its cause is seen, and cleared after so many calm
 /// observations in a row.
 ///
+/// # Examples
+///
 /// ```
 /// use selvedge::drift::{Alerts, AlertEvent, Observation, AlertKind};
 /// let mut alerts = Alerts::new(2);
@@ -151,7 +153,8 @@ const CALM_P: f64 = 0.01;
 /// assert_eq!(alerts.observe(AlertKind::Concept, "label", Observation::Calm, 12), None);
 /// assert_eq!(alerts.observe(AlertKind::Concept, "label", Observation::Holding, 13), None); // not calm: counts anew
 /// assert_eq!(alerts.observe(AlertKind::Concept, "label", Observation::Calm, 14), None);
-/// assert!(matches!(alerts.observe(AlertKind::Concept, "label", Observation::Calm, 15), Some(AlertEvent::Cleared { at: 15, .. })));
+/// let cleared = alerts.observe(AlertKind::Concept, "label", Observation::Calm, 15);
+/// assert!(matches!(cleared, Some(AlertEvent::Cleared { at: 15, .. })));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Alerts {
@@ -239,7 +242,7 @@ impl Alerts {
         }
         if let Some(embedding) = verdict.embedding {
             let observation = match embedding.drifted && embedding.rejected {
-                true => Observation::Firing(format!("MMD² {:.3e}, p {}", embedding.mmd2, in_words(embedding.ln_p))),
+                true => Observation::Firing(format!("MMD² {:.3e}, p {}", embedding.mmd2, describe_p(embedding.ln_p))),
                 false if embedding.p <= CALM_P => Observation::Holding,
                 false => Observation::Calm,
             };
@@ -264,21 +267,21 @@ impl Alerts {
 }
 
 fn evidence(f: &FeatureDrift) -> String {
-    let mut told = format!("p {}, χ² {:.1} on {}, PSI {:.3}, KS {:.3}", in_words(f.ln_p), f.chi2, f.df, f.psi, f.ks);
+    let mut text = format!("p {}, χ² {:.1} on {}, PSI {:.3}, KS {:.3}", describe_p(f.ln_p), f.chi2, f.df, f.psi, f.ks);
     for (share, of) in [(f.missing, "missing"), (f.new_category, "in new categories"), (f.out_of_range, "out of range")]
     {
         if share > 0.0 {
-            told += &format!(", {:.1} % {of}", 100.0 * share);
+            text += &format!(", {:.1} % {of}", 100.0 * share);
         }
     }
     if f.constant {
-        told += ", all rows in one bin";
+        text += ", all rows in one bin";
     }
-    told
+    text
 }
 
 /// A probability by its logarithm, also below the smallest float: `3.2e-7`, `1e-412`.
-fn in_words(ln_p: f64) -> String {
+fn describe_p(ln_p: f64) -> String {
     let log10 = ln_p / std::f64::consts::LN_10;
     if log10 == f64::NEG_INFINITY {
         return "0".into();

@@ -1,10 +1,10 @@
-//! From the false alarms one will bear to the level of each test.
+//! Calibration: the level of each test, from the false alarms one will bear.
 
 use std::time::Duration;
 
 use crate::{Error, Result};
 
-/// How often an alarm without drift is borne: the mean time to one, over all features together.
+/// The rate of false alarms that is borne: the mean time to one, over all features together.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum FalseAlarm {
@@ -39,7 +39,7 @@ impl FalseAlarm {
     }
 }
 
-/// Whether something happened in at least `k` of the last `n` windows.
+/// The persistence that makes a drift: at least `k` rejections in the last `n` windows.
 ///
 /// A real drift stays; a chance rejection of the same feature hardly comes twice. That buys a looser level per window
 /// for the same time to a false alarm.
@@ -55,7 +55,9 @@ impl Persistence {
 
     /// `k` of `n`.
     ///
-    /// Errors: `InvalidArgument` unless 1 ≤ k ≤ n ≤ 8.
+    /// # Errors
+    ///
+    /// `InvalidArgument` unless 1 ≤ k ≤ n ≤ 8.
     pub fn new(k: u8, n: u8) -> Result<Self> {
         if k == 0 || k > n || n > 8 {
             return Err(Error::invalid(format!("persistence: expected 1 ≤ k ≤ n ≤ 8, got {k} of {n}")));
@@ -63,12 +65,12 @@ impl Persistence {
         Ok(Self { k, n })
     }
 
-    /// The k.
+    /// The least number of rejections, k.
     pub fn k(&self) -> u8 {
         self.k
     }
 
-    /// The n.
+    /// The number of windows looked at, n.
     pub fn n(&self) -> u8 {
         self.n
     }
@@ -90,7 +92,9 @@ impl Persistence {
 ///
 /// Tests that depend on each other alarm together, and so less often than asked.
 ///
-/// Errors: `InvalidArgument` unless `windows` is at least 10 and finite.
+/// # Errors
+///
+/// `InvalidArgument` unless `windows` is at least 10 and finite.
 pub(super) fn level(windows: f64, tests: usize, persistence: Persistence) -> Result<f64> {
     if !(10.0..=1e12).contains(&windows) {
         let means = "a mean time to false alarm";

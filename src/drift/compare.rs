@@ -1,4 +1,4 @@
-//! One feature's window beside its reference.
+//! Comparison of one feature's window with its reference.
 
 use super::finding::Finding;
 use super::profile::{Bins, FeatureProfile};
@@ -63,7 +63,9 @@ pub struct FeatureDrift {
 ///
 /// `window` has the feature's bins, in order; see [`Bins`].
 ///
-/// Errors: `InvalidArgument` for another number of bins.
+/// # Errors
+///
+/// `InvalidArgument` for another number of bins.
 pub fn compare(feature: &FeatureProfile, window: &[u64]) -> Result<FeatureDrift> {
     let (reference, got) = (&feature.counts, window.len());
     let Some(last) = reference.len().checked_sub(1).filter(|last| *last + 1 == got) else {
@@ -116,9 +118,9 @@ pub fn compare(feature: &FeatureProfile, window: &[u64]) -> Result<FeatureDrift>
 }
 
 impl FeatureDrift {
-    /// What to call a rejected window, the most telling first. Few strange values beside a shift that explains them
+    /// The finding on a rejected window, the most telling first. Few strange values beside a shift that explains them
     /// are no news of their own.
-    pub(super) fn what_is_wrong(&self, feature: &FeatureProfile, alpha: f64) -> Finding {
+    pub(super) fn classify(&self, feature: &FeatureProfile, alpha: f64) -> Finding {
         let varies = feature.counts.iter().filter(|n| **n > 0).count() > 1;
         let [shift, missing, strange] = self.evidence;
         let many = self.out_of_range.max(self.new_category) >= 0.1;

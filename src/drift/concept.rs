@@ -1,4 +1,4 @@
-//! Whether the model is still right.
+//! Concept drift: whether the model is still right.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -6,13 +6,13 @@ use super::adwin::Adwin;
 use super::ddm::Ddm;
 use super::profile::Reliability;
 
-/// A share of cases, with an interval that holds the true share in 95 of 100 times.
+/// A proportion of cases, with an interval that holds the true share in 95 of 100 times.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Proportion {
     /// Cases.
     pub of: u64,
-    /// The share itself, in 0..=1.
+    /// The proportion itself, in 0..=1.
     pub value: f64,
     /// Lower bound.
     pub low: f64,
@@ -37,7 +37,7 @@ impl Proportion {
 /// Two-sided 95 % of the normal distribution.
 const Z95: f64 = 1.959_963_984_540_054;
 
-/// What a label brought.
+/// The verdict that a label brings: how the error rate goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LabelVerdict {
@@ -56,18 +56,20 @@ pub enum LabelVerdict {
         /// The prediction was right.
         right: bool,
     },
-    /// No prediction of that id is remembered: never made, too old, told before, or of an earlier process.
+    /// No prediction of that id is remembered: never made, too old, labelled before, or of an earlier process.
     Unknown,
 }
 
 /// Accuracy from labels that come any time later, and an estimate of it without them.
+///
+/// # Examples
 ///
 /// ```
 /// use selvedge::drift::{Concept, LabelVerdict};
 /// let mut concept = Concept::new(1000);
 /// concept.predicted(7, 2, 0.9);
 /// assert_eq!(concept.feedback(7, 2), LabelVerdict::Steady { right: true });
-/// assert_eq!(concept.feedback(7, 2), LabelVerdict::Unknown); // told before
+/// assert_eq!(concept.feedback(7, 2), LabelVerdict::Unknown); // labelled before
 /// assert_eq!(concept.accuracy().map(|a| (a.value, a.of)), Some((1.0, 1)));
 /// ```
 #[derive(Clone, Debug)]
@@ -75,7 +77,7 @@ pub struct Concept {
     capacity: usize,
     /// Predictions that wait for their label: class.
     waiting: HashMap<u64, u16>,
-    /// Their ids in the order they came; some may have been told already.
+    /// Their ids in the order they came; some may have their label already.
     order: VecDeque<u64>,
     forgotten: u64,
     labelled: u64,
@@ -129,7 +131,7 @@ impl Concept {
     /// The true class of an earlier prediction.
     pub fn feedback(&mut self, id: u64, truth: u16) -> LabelVerdict {
         match self.waiting.remove(&id) {
-            Some(class) => self.told(class == truth),
+            Some(class) => self.record(class == truth),
             None => LabelVerdict::Unknown,
         }
     }
@@ -137,12 +139,12 @@ impl Concept {
     /// Whether an earlier prediction was right, where the truth is no class.
     pub fn feedback_right(&mut self, id: u64, right: bool) -> LabelVerdict {
         match self.waiting.remove(&id) {
-            Some(_) => self.told(right),
+            Some(_) => self.record(right),
             None => LabelVerdict::Unknown,
         }
     }
 
-    fn told(&mut self, right: bool) -> LabelVerdict {
+    fn record(&mut self, right: bool) -> LabelVerdict {
         self.labelled += 1;
         self.right += u64::from(right);
         let before = self.adwin.mean();

@@ -1,4 +1,4 @@
-//! An error rate that rises above its own best.
+//! DDM: an error rate that rises above its own best.
 
 /// The drift detection method for a stream of errors (Gama et al., *Learning with drift detection*, SBIA 2004).
 ///
@@ -7,6 +7,8 @@
 ///
 /// The error rate of a model that does not change moves by chance, too: of long streams without drift DDM raises an
 /// alarm now and then. Where that matters, use [`Adwin`](super::Adwin).
+///
+/// # Examples
 ///
 /// ```
 /// use selvedge::drift::Ddm;

@@ -1,6 +1,6 @@
-//! The fault of a feature in one window.
+//! Findings: what is wrong with a feature in one window.
 
-/// What is wrong with a feature, the most telling first.
+/// The finding on a feature: what is wrong with it, the most telling first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Finding {
@@ -17,7 +17,7 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// The finding in words: `dead feature`, `missing values`, `new category`, `out of range`, `shift`.
+    /// The name, for people: `dead feature`, `missing values`, `new category`, `out of range`, `shift`.
     pub fn name(self) -> &'static str {
         match self {
             Finding::DeadFeature => "dead feature",

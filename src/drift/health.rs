@@ -1,8 +1,8 @@
-//! Whether the service keeps its promises.
+//! Service health: whether the service keeps its promises.
 
 use super::tail::ln_binomial;
 
-/// What the app promises; `None` promises nothing.
+/// Service level objectives: what the app promises. `None` promises nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Slo {
@@ -79,7 +79,7 @@ impl Slo {
     }
 }
 
-/// One answer, or the failure of one.
+/// The outcome of one request: an answer, or a failure.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RequestOutcome {
@@ -100,6 +100,8 @@ pub struct RequestOutcome {
 }
 
 /// Counters of a window of answers; windows are merged by addition.
+///
+/// # Examples
 ///
 /// ```
 /// use selvedge::drift::{Health, RequestOutcome, Slo};
@@ -238,7 +240,8 @@ const EXACT: u64 = 2 * STEPS;
 /// Buckets up to 2³⁹ µs, six days.
 const BUCKETS: usize = (EXACT + (39 - 6) * STEPS) as usize;
 
-/// Times in buckets that grow by at most 1/32 of their value: quantiles are off by at most 1.6 %. Merged by addition.
+/// A histogram of latencies, in buckets that grow by at most 1/32 of their value: quantiles are off by at most 1.6 %.
+/// Merged by addition.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LatencyHistogram {
     /// Counts up to the last bucket in use.

@@ -1,4 +1,4 @@
-//! The verdict on a closed window.
+//! Verdicts on closed windows.
 
 use std::sync::Arc;
 
@@ -10,7 +10,9 @@ use super::tail::ln_weighted_chi2;
 use super::window::WindowCounts;
 use crate::{Error, Result};
 
-/// How windows are judged.
+/// The policy by which windows are judged.
+///
+/// # Examples
 ///
 /// ```
 /// use std::time::Duration;
@@ -78,7 +80,7 @@ pub struct EmbeddingDrift {
     pub drifted: bool,
 }
 
-/// What a window says.
+/// The verdict on a window.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Verdict {
@@ -99,7 +101,9 @@ impl Verdict {
     }
 }
 
-/// Judges windows against a profile, and remembers the last few rejections of each feature.
+/// A judge of windows against a profile, which remembers the last few rejections of each feature.
+///
+/// # Examples
 ///
 /// ```
 /// use std::sync::Arc;
@@ -129,8 +133,10 @@ pub struct Judge {
 impl Judge {
     /// A judge of windows of `profile`.
     ///
-    /// Errors: `InvalidArgument` for a mean time to false alarm below 10 windows or that is no number, and for a
-    /// profile without features.
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a mean time to false alarm below 10 windows or that is no number, and for a profile
+    /// without features.
     pub fn new(profile: Arc<Profile>, policy: Policy) -> Result<Self> {
         let tests = profile.features.len() + usize::from(profile.embedding.is_some());
         if tests == 0 {
@@ -162,7 +168,9 @@ impl Judge {
 
     /// Judges a closed window. A window of no rows rejects nothing.
     ///
-    /// Errors: `InvalidArgument` for counts that are not of this profile.
+    /// # Errors
+    ///
+    /// `InvalidArgument` for counts that are not of this profile.
     pub fn judge(&mut self, window: &WindowCounts) -> Result<Verdict> {
         self.check(window)?;
         let features = &self.profile.features;
@@ -176,7 +184,7 @@ impl Judge {
         let keep = |(history, rejected): (&mut u8, &bool)| policy.persistence.push(history, *rejected);
         let drifted: Vec<bool> = self.histories.iter_mut().zip(&rejected).map(keep).collect();
         for (i, drift) in compared.iter_mut().enumerate() {
-            drift.finding = rejected[i].then(|| drift.what_is_wrong(&features[i], self.alpha));
+            drift.finding = rejected[i].then(|| drift.classify(&features[i], self.alpha));
             drift.drifted = drifted[i];
         }
         let last = features.len();

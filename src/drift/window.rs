@@ -1,4 +1,4 @@
-//! What a window holds while it is open.
+//! Window counts: what a window holds while it is open.
 
 use super::fourier::Fourier;
 use super::profile::{MISSING, Profile};

@@ -1,4 +1,4 @@
-//! A profile's bytes; they are drawn in `layout.md`.
+//! Profile bytes, written and read; they are drawn in `layout.md`.
 
 use super::super::fourier::Fourier;
 use super::bins::Bins;
@@ -22,10 +22,14 @@ impl Profile {
 
     /// Reads a profile's bytes.
     ///
-    /// Errors: `Corrupt` for bytes that break the layout (truncated, wrong checksum, counts that do not add up, edges
-    /// that do not rise, anything after the end), `Unsupported` for a version this build does not know.
+    /// # Layout
     ///
     #[doc = include_str!("layout.md")]
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` for bytes that break the layout (truncated, wrong checksum, counts that do not add up, edges that do
+    /// not rise, anything after the end), `Unsupported` for a version this build does not know.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         read(bytes).map_err(|e| e.during("reading a drift profile"))
     }

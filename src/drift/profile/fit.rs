@@ -1,15 +1,17 @@
-//! Making a profile from rows.
+//! Fit of a profile: which features there are, and how they are binned.
 
 use super::bins::MAX_BINS;
-use super::column::LONGEST_NAME;
+use super::column::MAX_NAME_LENGTH;
 use super::reference::{FeatureSource, Profile};
 use super::rows::{Named, Row, RowDependence};
 use crate::{Error, Result};
 
-/// The making of a profile: name the features, then give the rows.
+/// A fit, which makes a profile: name the features, then give the rows.
 ///
 /// Numeric features get up to 16 bins of about equal counts, or one bin per value where the values are few. Two passes
 /// over the rows: the first finds the bins, the second counts exactly. Memory is bounded, however many the rows.
+///
+/// # Examples
 ///
 /// ```
 /// use selvedge::drift::{Bins, Column, Profile};
@@ -101,7 +103,7 @@ impl Fit {
         Self { categories, ..self }
     }
 
-    /// How rows depend on those before them; independent if not set.
+    /// The dependence of rows on those before them; independent if not set.
     #[must_use]
     pub fn block(self, block: RowDependence) -> Self {
         Self { block, ..self }
@@ -147,8 +149,10 @@ impl Fit {
             return Err(Error::invalid("block: expected at least 1 row, got 0"));
         }
         let mut names: Vec<&str> = self.features.iter().map(|f| &*f.name).collect();
-        if let Some(name) = names.iter().find(|n| n.len() > LONGEST_NAME) {
-            return Err(Error::invalid(format!("feature '{name}': expected a name of at most {LONGEST_NAME} bytes")));
+        if let Some(name) = names.iter().find(|n| n.len() > MAX_NAME_LENGTH) {
+            return Err(Error::invalid(format!(
+                "feature '{name}': expected a name of at most {MAX_NAME_LENGTH} bytes"
+            )));
         }
         names.sort_unstable();
         match names.windows(2).find(|w| w[0] == w[1]) {

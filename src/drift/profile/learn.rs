@@ -1,14 +1,16 @@
-//! A profile from a running model's first rows.
+//! Learned profile: made from a running model's first rows.
 
 use super::fit::Fit;
 use super::reference::Profile;
 use super::rows::{CellValue, Row, RowSink};
 use crate::Result;
 
-/// Collects the first rows of a model that came without a profile, in memory, and makes a profile of them, marked as
-/// learned.
+/// A collector, in memory, of the first rows of a model that came without a profile. It makes a profile of them, marked
+/// as learned.
 ///
 /// It holds 24 bytes per value, and the names and embeddings; nothing is written anywhere.
+///
+/// # Examples
 ///
 /// ```
 /// use selvedge::drift::{Learner, Profile, Row, CellValue};
@@ -20,11 +22,11 @@ use crate::Result;
 pub struct Learner {
     fit: Fit,
     rows: u64,
-    kept: Vec<Kept>,
+    kept: Vec<OwnedRow>,
 }
 
 #[derive(Clone, Debug)]
-struct Kept {
+struct OwnedRow {
     values: Vec<Cell>,
     embedding: Vec<f32>,
     right: Option<bool>,
@@ -45,8 +47,10 @@ impl Learner {
 
     /// Adds a row; gives the profile with the last one, and then begins anew.
     ///
-    /// Errors: `InvalidArgument` for a row that has another number of values or another embedding than was said, which
-    /// is left out; and with the last row as for [`Fit::stream`].
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a row that has another number of values or another embedding than was said, which is left
+    /// out; and with the last row as for [`Fit::stream`].
     pub fn push(&mut self, row: &Row<'_>) -> Result<Option<Profile>> {
         self.fit.check_row(row, self.kept.len() as u64)?;
         let cell = |value: &CellValue<'_>| match value {
@@ -54,7 +58,7 @@ impl Learner {
             CellValue::Category(name) => Cell::Name((*name).into()),
             CellValue::Missing => Cell::Missing,
         };
-        self.kept.push(Kept {
+        self.kept.push(OwnedRow {
             values: row.values.iter().map(cell).collect(),
             embedding: row.embedding.to_vec(),
             right: row.right,
@@ -63,7 +67,7 @@ impl Learner {
             return Ok(None);
         }
         let kept = std::mem::take(&mut self.kept);
-        self.fit.clone().learned().stream(|sink| kept.iter().try_for_each(|row| row.lend(sink))).map(Some)
+        self.fit.clone().learned().stream(|sink| kept.iter().try_for_each(|row| row.replay(sink))).map(Some)
     }
 
     /// Rows still to come.
@@ -72,8 +76,8 @@ impl Learner {
     }
 }
 
-impl Kept {
-    fn lend(&self, sink: &mut RowSink<'_>) -> Result<()> {
+impl OwnedRow {
+    fn replay(&self, sink: &mut RowSink<'_>) -> Result<()> {
         let value = |cell| match cell {
             &Cell::Number(v) => CellValue::Number(v),
             Cell::Name(name) => CellValue::Category(name),

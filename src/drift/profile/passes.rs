@@ -1,4 +1,4 @@
-//! The two passes of a fit over its rows.
+//! Passes of a fit: two, over the same rows.
 
 use super::super::fourier::Fourier;
 use super::bins::{Bins, MISSING};
@@ -13,7 +13,11 @@ use crate::{Error, Result};
 const EMBEDDINGS: usize = 512;
 
 impl Fit {
-    /// Fits rows of numbers that lie in memory. Errors as for [`stream`](Self::stream).
+    /// Fits rows of numbers that lie in memory.
+    ///
+    /// # Errors
+    ///
+    /// As for [`stream`](Self::stream).
     pub fn of_rows<R: AsRef<[f32]>>(self, rows: &[R]) -> Result<Profile> {
         self.stream(|sink| {
             rows.iter().try_for_each(|row| {
@@ -23,7 +27,11 @@ impl Fit {
         })
     }
 
-    /// Fits columns that lie in memory, one per feature, all of one length. Errors as for [`stream`](Self::stream).
+    /// Fits columns that lie in memory, one per feature, all of one length.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for columns of differing length; and as for [`stream`](Self::stream).
     pub fn of_columns(self, columns: &[Column<'_>]) -> Result<Profile> {
         let rows = columns.first().map_or(0, Column::len);
         if let Some((i, odd)) = columns.iter().enumerate().find(|(_, c)| c.len() != rows) {
@@ -42,9 +50,12 @@ impl Fit {
     /// Fits rows that `pass` gives to the sink, one after the other. It is called twice and gives the same rows both
     /// times: from a file, read it anew.
     ///
-    /// Errors: `InvalidArgument` for no rows, no features, two features of one name, a name of more than 255 bytes,
-    /// bins out of range, or a row that has another number of values or another embedding than was said; and the
-    /// errors of `pass`.
+    /// # Errors
+    ///
+    /// `InvalidArgument` for no rows, no features, two features of one name, a name of more than 255 bytes, bins out of
+    /// range, or a row that has another number of values or another embedding than was said; and the errors of `pass`.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use selvedge::drift::{Profile, Row, CellValue};
@@ -60,16 +71,16 @@ impl Fit {
     /// ```
     pub fn stream(self, mut pass: impl FnMut(&mut RowSink<'_>) -> Result<()>) -> Result<Profile> {
         self.check()?;
-        let mut first = First::new(&self);
+        let mut first = FirstPass::new(&self);
         pass(&mut |row| first.add(row)).map_err(|e| e.during("fitting a profile, first pass"))?;
-        let mut second = Second::new(first)?;
+        let mut second = SecondPass::new(first)?;
         pass(&mut |row| second.add(row)).map_err(|e| e.during("fitting a profile, second pass"))?;
         second.finish()
     }
 }
 
 /// Finds the bins, the block length and the scale of the embeddings.
-pub(super) struct First<'f> {
+pub(super) struct FirstPass<'f> {
     fit: &'f Fit,
     rows: u64,
     columns: Vec<Summary>,
@@ -78,7 +89,7 @@ pub(super) struct First<'f> {
     embeddings: Vec<Vec<f32>>,
 }
 
-impl<'f> First<'f> {
+impl<'f> FirstPass<'f> {
     pub(super) fn new(fit: &'f Fit) -> Self {
         let seeds = (0..).map(|i: u64| u64::from(fit.seed) << 32 | i);
         let column = |(f, seed): (&Named, u64)| match f.category {
@@ -138,7 +149,7 @@ fn median_distance(embeddings: &[Vec<f32>]) -> f32 {
 }
 
 /// Counts what falls into the bins.
-pub(super) struct Second<'f> {
+pub(super) struct SecondPass<'f> {
     fit: &'f Fit,
     rows: u64,
     expected: u64,
@@ -156,8 +167,8 @@ struct Counted {
     blocks: Option<Blocks>,
 }
 
-impl<'f> Second<'f> {
-    pub(super) fn new(first: First<'f>) -> Result<Self> {
+impl<'f> SecondPass<'f> {
+    pub(super) fn new(first: FirstPass<'f>) -> Result<Self> {
         let fit = first.fit;
         if first.rows == 0 {
             return Err(Error::invalid("profile: expected rows, got none"));

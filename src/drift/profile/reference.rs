@@ -8,6 +8,8 @@ use super::bins::Bins;
 /// Made once, from training data ([`Profile::fit`]) or from the first windows of a running model ([`Learner`]), and
 /// kept beside the model: a few kilobytes, see [`Profile::encode`].
 ///
+/// # Examples
+///
 /// ```
 /// use selvedge::drift::Profile;
 /// let rows: Vec<[f32; 2]> = (0..1000).map(|i| [(i % 97) as f32, (i % 7) as f32]).collect();
@@ -20,7 +22,7 @@ use super::bins::Bins;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Profile {
-    /// SHA-256 of the model's file; zeros where it was not told.
+    /// SHA-256 of the model's file; zeros where none was given.
     pub model: [u8; 32],
     /// Rows of the reference.
     pub rows: u64,
@@ -36,7 +38,7 @@ pub struct Profile {
     pub reliability: Option<Reliability>,
 }
 
-/// Where the values of a feature come from.
+/// The source of a feature: where its values come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u8)]

@@ -39,8 +39,8 @@ impl<'a> Row<'a> {
         Self { embedding, ..self }
     }
 
-    /// Adds whether the model's answer was right: with a feature of [`FeatureSource::Confidence`] it teaches the profile how
-    /// often the model is right at each confidence.
+    /// Adds whether the model's answer was right: with a feature of [`FeatureSource::Confidence`] it teaches the profile
+    /// how often the model is right at each confidence.
     #[must_use]
     pub fn right(self, right: bool) -> Self {
         Self { right: Some(right), ..self }
@@ -77,7 +77,7 @@ impl Column<'_> {
     }
 }
 
-/// How rows depend on those before them.
+/// The dependence of rows on those before them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum RowDependence {
@@ -90,7 +90,7 @@ pub enum RowDependence {
     Rows(u32),
 }
 
-/// Takes the rows of one pass, in order.
+/// The receiver of the rows of one pass, in order.
 pub type RowSink<'s> = dyn FnMut(&Row<'_>) -> Result<()> + 's;
 
 /// A feature that was named, before its values are known.

@@ -19,9 +19,10 @@ impl Fit {
     /// Takes the columns that were named, in any order; the others are left out. If none was named, all are taken: as
     /// numbers where every cell is one, else as categories. Empty cells, NA, NaN, null and none are missing.
     ///
-    /// Errors: `NotFound` for a named column that is not there, `InvalidArgument` for a cell of a numeric column that is
-    /// no number, `Corrupt` for lines of differing length or text that is not UTF-8; and as for
-    /// [`stream`](Self::stream).
+    /// # Errors
+    ///
+    /// `NotFound` for a named column that is not there, `InvalidArgument` for a cell of a numeric column that is no
+    /// number, `Corrupt` for lines of differing length or text that is not UTF-8; and as for [`stream`](Self::stream).
     pub fn of_csv<R: Read>(mut self, mut open: impl FnMut() -> Result<R>) -> Result<Profile> {
         if self.features.is_empty() {
             self.features = guess(open()?)?;
@@ -36,8 +37,10 @@ impl Fit {
     /// If no feature was named, they are called `x0`, `x1`, …; with an [`embedding`](Self::embedding) and no features,
     /// the rows are embeddings.
     ///
-    /// Errors: `Corrupt` for bytes that are no NPY file or end too early, `Unsupported` for another type of elements,
-    /// Fortran order or more dimensions, `InvalidArgument` for another number of columns than features; and as for
+    /// # Errors
+    ///
+    /// `Corrupt` for bytes that are no NPY file or end too early, `Unsupported` for another type of elements, Fortran
+    /// order or more dimensions, `InvalidArgument` for another number of columns than features; and as for
     /// [`stream`](Self::stream).
     pub fn of_npy<R: Read>(mut self, mut open: impl FnMut() -> Result<R>) -> Result<Profile> {
         if self.features.is_empty() && self.embedding.is_none() {

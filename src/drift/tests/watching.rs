@@ -68,7 +68,7 @@ fn predictions_wait_for_their_labels_in_bounded_memory() {
     assert_eq!(concept.feedback_right(952, true), LabelVerdict::Steady { right: true });
     let accuracy = concept.accuracy().unwrap();
     assert_eq!((accuracy.of, accuracy.value), (3, 2.0 / 3.0));
-    // One id over and over takes one place, told or not.
+    // One id over and over takes one place, labelled or not.
     for _ in 0..10_000 {
         concept.predicted(7, 1, 0.5);
         concept.feedback(7, 1);
