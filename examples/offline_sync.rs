@@ -9,7 +9,7 @@ use std::error::Error;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use selvedge::drift::{Counts, Profile};
+use selvedge::drift::{Profile, WindowCounts};
 use selvedge::sync::{Batch, Decision, Hints, Options, Outbox, Privacy, Retry, partial_success, retry_after};
 use selvedge::telemetry::{Inference, Limits, ModelInfo, Record, Telemetry, Window};
 use sha2::{Digest, Sha256};
@@ -72,7 +72,7 @@ fn record(telemetry: &Telemetry) -> selvedge::Result<()> {
             let bins = [profile.features[0].bin((i % 90) as f32), profile.features[1].bin((i % 31) as f32)];
             telemetry.record(&Inference { model: 1, latency_us: 700 + i, bins: &bins, ..Inference::default() });
         }
-        let mut counts = Counts::new(&profile);
+        let mut counts = WindowCounts::new(&profile);
         let mut window = Window { model: 1, index, opened, ..Window::default() };
         telemetry.drain(&mut |inference| {
             counts.add_row(inference.bins);

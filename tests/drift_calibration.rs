@@ -3,7 +3,7 @@
 #[path = "../benches/drift/trial.rs"]
 mod trial;
 
-use selvedge::drift::{Block, Detector};
+use selvedge::drift::{Detector, RowDependence};
 use trial::{Random, Setting, alarms, delay, power, without_drift};
 
 const SHORT: Setting = Setting {
@@ -12,7 +12,7 @@ const SHORT: Setting = Setting {
     rows: 256,
     reference: 20_000,
     phi: 0.0,
-    block: Block::Independent,
+    block: RowDependence::Independent,
     asked: 30.0,
     seed: 1,
 };
@@ -27,7 +27,7 @@ fn false_alarms_are_as_rare_as_asked() {
 
 #[test]
 fn false_alarms_are_as_rare_as_asked_where_rows_depend_on_each_other() {
-    let o = without_drift(&Setting { phi: 0.7, block: Block::Estimate, ..SHORT });
+    let o = without_drift(&Setting { phi: 0.7, block: RowDependence::Estimate, ..SHORT });
     assert!(o.as_asked(), "{o:?}");
     assert!(o.block > 10);
 }

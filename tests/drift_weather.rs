@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use selvedge::drift::{Alerts, Block, Change, Counts, FalseAlarm, Judge, Policy, Profile, Verdict, compare};
+use selvedge::drift::{
+    AlertEvent, Alerts, FalseAlarm, Judge, Policy, Profile, RowDependence, Verdict, WindowCounts, compare,
+};
 
 const FEATURES: [&str; 4] = ["precipitation", "temp_max", "temp_min", "wind"];
 
@@ -22,15 +24,15 @@ fn years() -> Years {
     years
 }
 
-fn home(years: &Years, block: Block) -> Arc<Profile> {
+fn home(years: &Years, block: RowDependence) -> Arc<Profile> {
     let rows: Vec<[f32; 4]> =
         (2012..=2014).flat_map(|year| years[&("Seattle".to_string(), year)].iter().copied()).collect();
     let fit = FEATURES.iter().fold(Profile::fit().bins(8).block(block), |fit, name| fit.number(*name));
     Arc::new(fit.of_rows(&rows).unwrap())
 }
 
-fn year(profile: &Profile, days: &[[f32; 4]]) -> Counts {
-    let mut counts = Counts::new(profile);
+fn year(profile: &Profile, days: &[[f32; 4]]) -> WindowCounts {
+    let mut counts = WindowCounts::new(profile);
     for day in days {
         let bins: Vec<u8> = profile.features.iter().zip(day).map(|(f, v)| f.bin(*v)).collect();
         counts.add_row(&bins);
@@ -41,7 +43,7 @@ fn year(profile: &Profile, days: &[[f32; 4]]) -> Counts {
 #[test]
 fn the_statistics_tell_seattle_from_new_york() {
     let years = years();
-    let profile = home(&years, Block::Independent);
+    let profile = home(&years, RowDependence::Independent);
     let drift = |city: &str, y: u16| {
         let counts = year(&profile, &years[&(city.to_string(), y)]);
         profile.features.iter().zip(&counts.features).map(|(f, c)| compare(f, c).unwrap()).collect::<Vec<_>>()
@@ -62,7 +64,7 @@ fn the_statistics_tell_seattle_from_new_york() {
 #[test]
 fn only_new_york_alerts() {
     let years = years();
-    let profile = home(&years, Block::Estimate);
+    let profile = home(&years, RowDependence::Estimate);
     assert!(profile.block > 1);
     let judge = || Judge::new(profile.clone(), Policy::new(365, FalseAlarm::windows(100.0))).unwrap();
     let look = |judge: &mut Judge, city: &str, y: u16| -> Verdict {
@@ -73,15 +75,15 @@ fn only_new_york_alerts() {
         let verdict = look(&mut home, "Seattle", 2015);
         let found: Vec<_> = verdict.features.iter().map(|f| (&f.name, f.p)).collect();
         assert!(verdict.features.iter().all(|f| f.finding.is_none()), "Seattle 2015: {found:?}");
-        assert!(alerts.judged(&verdict, round).is_empty());
+        assert!(alerts.observe_verdict(&verdict, round).is_empty());
     }
     let mut away = judge();
     for y in 2012..=2015 {
         let verdict = look(&mut away, "New York", y);
         let found: Vec<_> = verdict.features.iter().map(|f| (&f.name, f.p)).collect();
         assert!(verdict.features[3].finding.is_some(), "New York {y}: {found:?}");
-        let raised = alerts.judged(&verdict, u64::from(y));
-        let wind = raised.iter().any(|c| matches!(c, Change::Raised(a) if a.feature == "wind"));
+        let raised = alerts.observe_verdict(&verdict, u64::from(y));
+        let wind = raised.iter().any(|c| matches!(c, AlertEvent::Raised(a) if a.feature == "wind"));
         assert_eq!(wind, y == 2013, "raised once, in the second of three years: {raised:?}");
     }
 }

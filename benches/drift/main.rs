@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
-use selvedge::drift::{Block, Column, Counts, Detector, FalseAlarm, Judge, Policy, Profile};
+use selvedge::drift::{Column, Detector, FalseAlarm, Judge, Policy, Profile, RowDependence, WindowCounts};
 use trial::{Random, Setting, alarms, delay, power, without_drift};
 
 fn main() {
@@ -24,12 +24,12 @@ fn crying_wolf() {
         "\nstream       rows  block  asked  raised  95 % interval   PSI > 0.1   p ≤ 1e-2  p ≤ 1e-3  p ≤ 1e-4  profile"
     );
     let all = [
-        ("independent", 256, 0.0, Block::Independent),
-        ("independent", 1024, 0.0, Block::Independent),
-        ("independent", 1024, 0.0, Block::Estimate),
-        ("AR(1) 0.5", 1024, 0.5, Block::Estimate),
-        ("AR(1) 0.9", 1024, 0.9, Block::Estimate),
-        ("AR(1) 0.9", 1024, 0.9, Block::Independent),
+        ("independent", 256, 0.0, RowDependence::Independent),
+        ("independent", 1024, 0.0, RowDependence::Independent),
+        ("independent", 1024, 0.0, RowDependence::Estimate),
+        ("AR(1) 0.5", 1024, 0.5, RowDependence::Estimate),
+        ("AR(1) 0.9", 1024, 0.9, RowDependence::Estimate),
+        ("AR(1) 0.9", 1024, 0.9, RowDependence::Independent),
     ];
     let mut wrong = Vec::new();
     for (name, rows, phi, block) in all {
@@ -50,7 +50,7 @@ fn crying_wolf() {
             o.profile_bytes as f64 / 1000.0,
         );
         // The last line is there to show what happens to who forgets that rows depend on each other.
-        let forgets = phi > 0.0 && block == Block::Independent;
+        let forgets = phi > 0.0 && block == RowDependence::Independent;
         if o.as_asked() == forgets {
             wrong.push(format!("{name}, {rows} rows: asked {}, raised {}", o.asked, o.raised));
         }
@@ -88,14 +88,14 @@ fn waiting() {
 
 /// What the record path pays when a window of 100 features is full.
 fn closing() {
-    for (name, block) in [("independent", Block::Independent), ("dependent", Block::Rows(50))] {
+    for (name, block) in [("independent", RowDependence::Independent), ("dependent", RowDependence::Rows(50))] {
         let mut random = Random(5);
         let columns: Vec<Vec<f32>> = (0..100).map(|_| (0..20_000).map(|_| random.normal() as f32).collect()).collect();
         let columns: Vec<Column<'_>> = columns.iter().map(|c| Column::F32(c)).collect();
         let fit = (0..100).fold(Profile::fit().block(block), |fit, i| fit.number(format!("x{i}")));
         let profile = Arc::new(fit.of_columns(&columns).unwrap());
         let mut judge = Judge::new(profile.clone(), Policy::new(1024, FalseAlarm::windows(1e4))).unwrap();
-        let mut counts = Counts::new(&profile);
+        let mut counts = WindowCounts::new(&profile);
         for (i, feature) in profile.features.iter().enumerate() {
             // The first feature has drifted, and the judge must say so.
             let shift = if i == 0 { 1.0 } else { 0.0 };

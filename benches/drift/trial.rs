@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use selvedge::drift::{
-    Alerts, Block, Change, Column, Counts, Detector, FalseAlarm, Feature, Judge, Policy, Profile, Watcher, compare,
+    AlertEvent, Alerts, Column, Detector, DetectorState, FalseAlarm, FeatureProfile, Judge, Policy, Profile,
+    RowDependence, WindowCounts, compare,
 };
 
 /// Streams without drift.
@@ -17,7 +18,7 @@ pub(crate) struct Setting {
     pub(crate) reference: usize,
     /// Correlation of a row with the one before.
     pub(crate) phi: f64,
-    pub(crate) block: Block,
+    pub(crate) block: RowDependence,
     /// Mean number of windows to a false alarm that is asked for.
     pub(crate) asked: f64,
     pub(crate) seed: u64,
@@ -58,7 +59,7 @@ pub(crate) fn without_drift(setting: &Setting) -> Outcome {
     let profile = Arc::new(fit(setting, &mut streams));
     let policy = Policy::new(setting.rows, FalseAlarm::windows(setting.asked));
     let mut judge = Judge::new(profile.clone(), policy).unwrap();
-    let (mut alerts, mut counts) = (Alerts::new(3), Counts::new(&profile));
+    let (mut alerts, mut counts) = (Alerts::new(3), WindowCounts::new(&profile));
     let mut outcome = Outcome {
         raised: 0,
         asked: setting.windows as f64 / setting.asked,
@@ -74,8 +75,8 @@ pub(crate) fn without_drift(setting: &Setting) -> Outcome {
             (0..setting.rows).for_each(|_| counts.add(i, feature.bin(stream.next())));
         }
         let verdict = judge.judge(&counts.close()).unwrap();
-        let raised = alerts.judged(&verdict, window);
-        outcome.raised += raised.iter().filter(|c| matches!(c, Change::Raised(_))).count() as u64;
+        let raised = alerts.observe_verdict(&verdict, window);
+        outcome.raised += raised.iter().filter(|c| matches!(c, AlertEvent::Raised(_))).count() as u64;
         outcome.psi += u64::from(verdict.features.iter().any(|f| f.psi > 0.1));
         outcome.tests += verdict.features.len() as u64;
         for (below, level) in outcome.below.iter_mut().zip([1e-2, 1e-3, 1e-4]) {
@@ -99,7 +100,7 @@ pub(crate) fn power(shift: f64, rows: usize, level: f64, trials: u32, seed: u64)
     let mut random = Random(seed);
     let reference: Vec<f32> = (0..100_000).map(|_| random.normal() as f32).collect();
     let profile = Profile::fit().number("x").of_columns(&[Column::F32(&reference)]).unwrap();
-    let feature: &Feature = &profile.features[0];
+    let feature: &FeatureProfile = &profile.features[0];
     let rejected = (0..trials).filter(|_| {
         let mut window = vec![0; feature.bins.len()];
         for _ in 0..rows {
@@ -110,7 +111,7 @@ pub(crate) fn power(shift: f64, rows: usize, level: f64, trials: u32, seed: u64)
     rejected.count() as f64 / f64::from(trials)
 }
 
-fn watch(detector: Detector) -> Watcher {
+fn watch(detector: Detector) -> DetectorState {
     detector.watch(0.01).expect("its settings are within their ranges")
 }
 

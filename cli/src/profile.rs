@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use selvedge::drift::{Block, Fit, Row, Source, Value};
+use selvedge::drift::{CellValue, FeatureSource, Fit, Row, RowDependence};
 use selvedge::layer::probe::{All, Classes, Columns, Probe, look};
 use selvedge::{Ask, Code, Digest, Options, Request, Tensor, Tensors, drift, open};
 use sha2::{Digest as _, Sha256};
@@ -52,14 +52,14 @@ pub(crate) struct Profile {
     bins: usize,
     /// How rows depend on those before them: not at all, as estimated from the data, or over so many rows.
     #[arg(long, default_value = "none", value_name = "none|estimate|ROWS", value_parser = block)]
-    block: Block,
+    block: RowDependence,
 }
 
-fn block(text: &str) -> Result<Block, String> {
+fn block(text: &str) -> Result<RowDependence, String> {
     match text {
-        "none" => Ok(Block::Independent),
-        "estimate" => Ok(Block::Estimate),
-        rows => rows.parse().map(Block::Rows).map_err(|_| "expected none, estimate or a number of rows".into()),
+        "none" => Ok(RowDependence::Independent),
+        "estimate" => Ok(RowDependence::Estimate),
+        rows => rows.parse().map(RowDependence::Rows).map_err(|_| "expected none, estimate or a number of rows".into()),
     }
 }
 
@@ -136,14 +136,14 @@ impl Profile {
             bar.set_position(batch.end as u64);
         }
         bar.finish_and_clear();
-        let class = features.iter().position(|f| f.source == Source::Class);
+        let class = features.iter().position(|f| f.source == FeatureSource::Class);
         for feature in &features {
-            let is_category = self.category.contains(&feature.name) && feature.source == Source::Input;
+            let is_category = self.category.contains(&feature.name) && feature.source == FeatureSource::Input;
             fit = if is_category { fit.category(&feature.name) } else { fit.output(&feature.name, feature.source) };
         }
         Ok(fit.stream(|sink| {
             rows.iter().enumerate().try_for_each(|(i, row)| {
-                let values: Vec<Value<'_>> = row.iter().map(|v| Value::Number(*v)).collect();
+                let values: Vec<CellValue<'_>> = row.iter().map(|v| CellValue::Number(*v)).collect();
                 match label.zip(class).map(|(label, class)| (numbers.cells[label][i], row[class])) {
                     // A row without a label says nothing of whether the answer was right.
                     Some((label, answer)) if !label.is_nan() => sink(&Row::new(&values).right(label == answer)),

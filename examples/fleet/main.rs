@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use selvedge::drift::statistic::{chi2, psi};
-use selvedge::drift::{Counts, Profile, Row, Value};
+use selvedge::drift::{CellValue, Profile, Row, WindowCounts};
 use selvedge::sync::{Batch, Options, Outbox, Privacy};
 use selvedge::telemetry::{Durability, Exponential, Limits, ModelInfo, Record, Stamp, Telemetry, Window};
 use sha2::{Digest, Sha256};
@@ -69,8 +69,8 @@ fn reference() -> selvedge::Result<Profile> {
         let mut random = Random(1);
         (0..20_000).try_for_each(|_| {
             let weather = random.weather(0.0);
-            let numbers = [weather.wind, weather.temperature, weather.humidity].map(Value::Number);
-            sink(&Row::new(&[numbers[0], numbers[1], numbers[2], Value::Category(weather.sky)]))
+            let numbers = [weather.wind, weather.temperature, weather.humidity].map(CellValue::Number);
+            sink(&Row::new(&[numbers[0], numbers[1], numbers[2], CellValue::Category(weather.sky)]))
         })
     })
 }
@@ -155,7 +155,7 @@ impl Fleet<'_> {
         let at = |window: u64| Stamp { monotonic_ns: begun.monotonic_ns + window * WEEK / WINDOWS_PER_WEEK, ..begun };
         for window in 0..WEEKS * WINDOWS_PER_WEEK {
             let week = window / WINDOWS_PER_WEEK;
-            let mut counts = Counts::new(profile);
+            let mut counts = WindowCounts::new(profile);
             let mut latency = Exponential::default();
             for _ in 0..ROWS {
                 let weather = random.weather(creep * week as f32);

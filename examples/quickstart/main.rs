@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use selvedge::drift::{Block, Change, FalseAlarm, Persistence, Profile};
+use selvedge::drift::{AlertEvent, FalseAlarm, Persistence, Profile, RowDependence};
 use selvedge::layer::Monitor;
 use selvedge::layer::probe::{All, Classes, Columns};
 use selvedge::report::Story;
@@ -65,7 +65,7 @@ fn profile(engine: &dyn Engine, days: &[Day]) -> Result<Profile> {
     let home = days.iter().filter(|d| d.city == "Seattle" && d.year() < "2015");
     let rows: Vec<[f32; 4]> = home.map(|d| d.weather).collect();
     let fit = COLUMNS.iter().fold(Profile::fit(), |fit, name| fit.number(*name));
-    fit.bins(8).block(Block::Estimate).model(engine.spec().provenance.digest.0).of_rows(&rows)
+    fit.bins(8).block(RowDependence::Estimate).model(engine.spec().provenance.digest.0).of_rows(&rows)
 }
 
 fn watched(engine: Arc<dyn Engine>, telemetry: Telemetry, profile: Profile) -> Result<Monitor> {
@@ -77,8 +77,8 @@ fn watched(engine: Arc<dyn Engine>, telemetry: Telemetry, profile: Profile) -> R
         .persistence(Persistence::new(1, 1)?)
         .false_alarm(FalseAlarm::windows(1000.0))
         .on_alert(|change| match change {
-            Change::Raised(alert) => println!("  ALERT {}: {}", alert.feature, alert.what.name()),
-            Change::Cleared { alert, .. } => println!("  over: {}", alert.feature),
+            AlertEvent::Raised(alert) => println!("  ALERT {}: {}", alert.feature, alert.kind.name()),
+            AlertEvent::Cleared { alert, .. } => println!("  over: {}", alert.feature),
             _ => {}
         })
         .build()

@@ -1,11 +1,11 @@
-//! A window that grows while the mean holds and shrinks when it moves.
+//! ADWIN: a window that grows while the mean holds and shrinks when it moves.
 
 use std::collections::VecDeque;
 
 /// Buckets of one size that are kept before two of them are merged.
-const BUCKETS: usize = 5;
+const MAX_BUCKETS: usize = 5;
 /// Cuts that leave fewer values than this on one side are not looked at.
-const SHORTEST: f64 = 5.0;
+const MIN_SIDE: f64 = 5.0;
 /// No cut before the window holds more values than this.
 const GRACE: f64 = 10.0;
 
@@ -14,6 +14,8 @@ const GRACE: f64 = 10.0;
 ///
 /// For values of bounded or light-tailed spread: accuracies, confidences, latencies in log scale. Memory grows with
 /// the logarithm of the window. Alarms come at the same index as those of river's `ADWIN`.
+///
+/// # Examples
 ///
 /// ```
 /// use selvedge::drift::Adwin;
@@ -112,7 +114,7 @@ impl Adwin {
 
     fn compress(&mut self) {
         let mut row = 0;
-        while self.rows[row].len() == BUCKETS + 1 {
+        while self.rows[row].len() == MAX_BUCKETS + 1 {
             if row + 1 == self.rows.len() {
                 self.rows.push(VecDeque::new());
             }
@@ -136,7 +138,7 @@ impl Adwin {
                 n1 -= size(row);
                 u0 += bucket.total;
                 u1 -= bucket.total;
-                if n0 >= SHORTEST && n1 >= SHORTEST && self.differs(n0, n1, u0 / n0 - u1 / n1) {
+                if n0 >= MIN_SIDE && n1 >= MIN_SIDE && self.differs(n0, n1, u0 / n0 - u1 / n1) {
                     self.drop_oldest();
                     return true;
                 }
@@ -148,7 +150,7 @@ impl Adwin {
     /// The bound of the paper's theorem 3.2, with the shortest sides taken off.
     fn differs(&self, n0: f64, n1: f64, apart: f64) -> bool {
         let delta = (2.0 * self.width.ln() / self.delta).ln();
-        let harmonic = 1.0 / (n0 - SHORTEST + 1.0) + 1.0 / (n1 - SHORTEST + 1.0);
+        let harmonic = 1.0 / (n0 - MIN_SIDE + 1.0) + 1.0 / (n1 - MIN_SIDE + 1.0);
         let variance = self.variance / self.width;
         apart.abs() > (2.0 * harmonic * variance * delta).sqrt() + 2.0 / 3.0 * delta * harmonic
     }

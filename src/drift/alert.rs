@@ -1,13 +1,14 @@
 //! Alerts: raised once, cleared with hysteresis.
 
 use super::compare::FeatureDrift;
+use super::finding::Finding;
 use super::health::Breach;
-use super::judge::{Finding, Verdict};
+use super::judge::Verdict;
 
-/// What an alert is about.
+/// The kind of an alert: what it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum What {
+pub enum AlertKind {
     /// A feature of the input, or of the output, has drifted.
     Feature(Finding),
     /// The embeddings have drifted.
@@ -20,15 +21,15 @@ pub enum What {
     Health,
 }
 
-impl What {
-    /// The kind in words: the finding's name, `embedding drift`, `change`, `concept drift`, `broken promise`.
+impl AlertKind {
+    /// The name, for people: the finding's name, `embedding drift`, `change`, `concept drift`, `broken promise`.
     pub fn name(self) -> &'static str {
         match self {
-            What::Feature(finding) => finding.name(),
-            What::Embedding => "embedding drift",
-            What::Stream => "change",
-            What::Concept => "concept drift",
-            What::Health => "broken promise",
+            AlertKind::Feature(finding) => finding.name(),
+            AlertKind::Embedding => "embedding drift",
+            AlertKind::Stream => "change",
+            AlertKind::Concept => "concept drift",
+            AlertKind::Health => "broken promise",
         }
     }
 
@@ -40,33 +41,35 @@ impl What {
     /// The kind that a name in the log stands for.
     pub(crate) fn of_log(name: &str) -> Option<Self> {
         use Finding::{DeadFeature, Missing, NewCategory, OutOfRange, Shift};
-        let features = [DeadFeature, Missing, NewCategory, OutOfRange, Shift].map(What::Feature);
-        let others = [What::Embedding, What::Stream, What::Concept, What::Health];
-        features.into_iter().chain(others).find(|what| what.in_log() == name)
+        let features = [DeadFeature, Missing, NewCategory, OutOfRange, Shift].map(AlertKind::Feature);
+        let others = [AlertKind::Embedding, AlertKind::Stream, AlertKind::Concept, AlertKind::Health];
+        features.into_iter().chain(others).find(|kind| kind.in_log() == name)
     }
 
     /// Whether two alerts are about the same thing: a feature's finding may change while it stands.
-    pub(crate) fn same(self, other: What) -> bool {
+    pub(crate) fn same(self, other: AlertKind) -> bool {
         std::mem::discriminant(&self) == std::mem::discriminant(&other)
     }
 
     fn action(self) -> Action {
         match self {
-            What::Feature(Finding::Shift) | What::Embedding | What::Concept | What::Stream => Action::Retrain,
-            What::Feature(_) => Action::CheckPipeline,
-            What::Health => Action::RollBack,
+            AlertKind::Feature(Finding::Shift) | AlertKind::Embedding | AlertKind::Concept | AlertKind::Stream => {
+                Action::Retrain
+            }
+            AlertKind::Feature(_) => Action::CheckPipeline,
+            AlertKind::Health => Action::RollBack,
         }
     }
 
     fn severity(self) -> Severity {
         match self {
-            What::Feature(Finding::DeadFeature) | What::Concept => Severity::Critical,
+            AlertKind::Feature(Finding::DeadFeature) | AlertKind::Concept => Severity::Critical,
             _ => Severity::Warning,
         }
     }
 }
 
-/// What the app may do about it.
+/// The action that the app may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Action {
@@ -78,7 +81,7 @@ pub enum Action {
     CheckPipeline,
 }
 
-/// How bad it is.
+/// The severity of an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Severity {
@@ -88,12 +91,12 @@ pub enum Severity {
     Critical,
 }
 
-/// An alert.
+/// An alert: something that has drifted, or a promise that is broken.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Alert {
-    /// What kind.
-    pub what: What,
+    /// The kind.
+    pub kind: AlertKind,
     /// The feature, stream or SLO it is about.
     pub feature: String,
     /// The numbers behind it, in words.
@@ -106,10 +109,10 @@ pub struct Alert {
     pub action: Action,
 }
 
-/// A change of the set of alerts.
+/// An event of an alert: it was raised, or cleared.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Change {
+pub enum AlertEvent {
     /// A new alert.
     Raised(Alert),
     /// One that is over.
@@ -121,10 +124,10 @@ pub enum Change {
     },
 }
 
-/// What one observation says of one thing.
+/// An observation of one feature, stream or promise.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Signal {
+pub enum Observation {
     /// The thing is wrong, and this is the evidence.
     Firing(String),
     /// Not wrong enough to raise an alert, and not calm enough to clear one.
@@ -139,16 +142,19 @@ const CALM_P: f64 = 0.01;
 /// The alerts that stand. Each is raised once, however often its cause is seen, and cleared after so many calm
 /// observations in a row.
 ///
+/// # Examples
+///
 /// ```
-/// use selvedge::drift::{Alerts, Change, Signal, What};
+/// use selvedge::drift::{Alerts, AlertEvent, Observation, AlertKind};
 /// let mut alerts = Alerts::new(2);
-/// let error = || Signal::Firing("accuracy 61 %".into());
-/// assert!(matches!(alerts.observe(What::Concept, "label", error(), 10), Some(Change::Raised(_))));
-/// assert_eq!(alerts.observe(What::Concept, "label", error(), 11), None); // once
-/// assert_eq!(alerts.observe(What::Concept, "label", Signal::Calm, 12), None);
-/// assert_eq!(alerts.observe(What::Concept, "label", Signal::Holding, 13), None); // not calm: counts anew
-/// assert_eq!(alerts.observe(What::Concept, "label", Signal::Calm, 14), None);
-/// assert!(matches!(alerts.observe(What::Concept, "label", Signal::Calm, 15), Some(Change::Cleared { at: 15, .. })));
+/// let error = || Observation::Firing("accuracy 61 %".into());
+/// assert!(matches!(alerts.observe(AlertKind::Concept, "label", error(), 10), Some(AlertEvent::Raised(_))));
+/// assert_eq!(alerts.observe(AlertKind::Concept, "label", error(), 11), None); // once
+/// assert_eq!(alerts.observe(AlertKind::Concept, "label", Observation::Calm, 12), None);
+/// assert_eq!(alerts.observe(AlertKind::Concept, "label", Observation::Holding, 13), None); // not calm: counts anew
+/// assert_eq!(alerts.observe(AlertKind::Concept, "label", Observation::Calm, 14), None);
+/// let cleared = alerts.observe(AlertKind::Concept, "label", Observation::Calm, 15);
+/// assert!(matches!(cleared, Some(AlertEvent::Cleared { at: 15, .. })));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Alerts {
@@ -173,102 +179,109 @@ impl Alerts {
 
     /// Takes in what was observed of one thing at `at`. While an alert stands, its evidence and its finding follow the
     /// latest observation.
-    pub fn observe(&mut self, what: What, feature: &str, signal: Signal, at: u64) -> Option<Change> {
-        self.observe_in(what, feature, signal, at, 0)
+    pub fn observe(&mut self, kind: AlertKind, feature: &str, observation: Observation, at: u64) -> Option<AlertEvent> {
+        self.observe_in(kind, feature, observation, at, 0)
     }
 
     /// The same, in a window of so many rows.
-    fn observe_in(&mut self, what: What, feature: &str, signal: Signal, at: u64, rows: u64) -> Option<Change> {
-        let known = self.standing.iter().position(|a| a.what.same(what) && a.feature == feature);
-        match (known, signal) {
-            (None, Signal::Firing(evidence)) => {
-                let (severity, action) = (what.severity(), what.action());
-                let alert = Alert { what, feature: feature.into(), evidence, since: at, severity, action };
+    fn observe_in(
+        &mut self,
+        kind: AlertKind,
+        feature: &str,
+        observation: Observation,
+        at: u64,
+        rows: u64,
+    ) -> Option<AlertEvent> {
+        let known = self.standing.iter().position(|a| a.kind.same(kind) && a.feature == feature);
+        match (known, observation) {
+            (None, Observation::Firing(evidence)) => {
+                let (severity, action) = (kind.severity(), kind.action());
+                let alert = Alert { kind, feature: feature.into(), evidence, since: at, severity, action };
                 self.standing.push(alert.clone());
                 self.calms.push(0);
                 self.rows.push(rows);
-                Some(Change::Raised(alert))
+                Some(AlertEvent::Raised(alert))
             }
-            (Some(i), Signal::Firing(evidence)) => {
+            (Some(i), Observation::Firing(evidence)) => {
                 (self.calms[i], self.rows[i]) = (0, rows);
                 let alert = &mut self.standing[i];
-                (alert.what, alert.evidence) = (what, evidence);
-                (alert.severity, alert.action) = (what.severity(), what.action());
+                (alert.kind, alert.evidence) = (kind, evidence);
+                (alert.severity, alert.action) = (kind.severity(), kind.action());
                 None
             }
-            (Some(i), Signal::Holding) => {
+            (Some(i), Observation::Holding) => {
                 self.calms[i] = 0;
                 None
             }
             // A few rows look calm whatever they are of.
-            (Some(i), Signal::Calm) if rows < self.rows[i] / 2 => None,
-            (Some(i), Signal::Calm) => {
+            (Some(i), Observation::Calm) if rows < self.rows[i] / 2 => None,
+            (Some(i), Observation::Calm) => {
                 self.calms[i] += 1;
                 (self.calms[i] >= self.calm).then(|| {
                     self.calms.remove(i);
                     self.rows.remove(i);
-                    Change::Cleared { alert: self.standing.remove(i), at }
+                    AlertEvent::Cleared { alert: self.standing.remove(i), at }
                 })
             }
-            (None, Signal::Holding | Signal::Calm) => None,
+            (None, Observation::Holding | Observation::Calm) => None,
         }
     }
 
     /// Takes in a verdict: a feature fires once it has drifted, and is calm while its p is above 0.01. A window of less than
     /// half as many rows as the last one that fired neither raises the count of calm windows nor ends it.
-    pub fn judged(&mut self, verdict: &Verdict, at: u64) -> Vec<Change> {
+    pub fn observe_verdict(&mut self, verdict: &Verdict, at: u64) -> Vec<AlertEvent> {
         let mut changes = Vec::new();
         for feature in &verdict.features {
-            let what = What::Feature(feature.finding.unwrap_or(Finding::Shift));
-            let signal = match (feature.drifted && feature.finding.is_some(), feature.p) {
-                (true, _) => Signal::Firing(evidence(feature)),
-                (false, p) if p <= CALM_P => Signal::Holding,
-                (false, _) => Signal::Calm,
+            let kind = AlertKind::Feature(feature.finding.unwrap_or(Finding::Shift));
+            let observation = match (feature.drifted && feature.finding.is_some(), feature.p) {
+                (true, _) => Observation::Firing(evidence(feature)),
+                (false, p) if p <= CALM_P => Observation::Holding,
+                (false, _) => Observation::Calm,
             };
-            changes.extend(self.observe_in(what, &feature.name, signal, at, verdict.rows));
+            changes.extend(self.observe_in(kind, &feature.name, observation, at, verdict.rows));
         }
         if let Some(embedding) = verdict.embedding {
-            let signal = match embedding.drifted && embedding.rejected {
-                true => Signal::Firing(format!("MMD² {:.3e}, p {}", embedding.mmd2, in_words(embedding.ln_p))),
-                false if embedding.p <= CALM_P => Signal::Holding,
-                false => Signal::Calm,
+            let observation = match embedding.drifted && embedding.rejected {
+                true => Observation::Firing(format!("MMD² {:.3e}, p {}", embedding.mmd2, describe_p(embedding.ln_p))),
+                false if embedding.p <= CALM_P => Observation::Holding,
+                false => Observation::Calm,
             };
-            changes.extend(self.observe_in(What::Embedding, "embedding", signal, at, verdict.rows));
+            changes.extend(self.observe_in(AlertKind::Embedding, "embedding", observation, at, verdict.rows));
         }
         changes
     }
 
     /// Takes in the promises broken in a window; those not among them are calm.
-    pub fn health(&mut self, breaches: &[Breach], at: u64) -> Vec<Change> {
+    pub fn observe_health(&mut self, breaches: &[Breach], at: u64) -> Vec<AlertEvent> {
         let kept: Vec<String> =
-            self.standing.iter().filter(|a| a.what == What::Health).map(|a| a.feature.clone()).collect();
+            self.standing.iter().filter(|a| a.kind == AlertKind::Health).map(|a| a.feature.clone()).collect();
         let calm = kept.into_iter().filter(|name| breaches.iter().all(|b| b.slo != name));
-        let mut changes: Vec<Change> =
-            calm.filter_map(|name| self.observe(What::Health, &name, Signal::Calm, at)).collect();
+        let mut changes: Vec<AlertEvent> =
+            calm.filter_map(|name| self.observe(AlertKind::Health, &name, Observation::Calm, at)).collect();
         for b in breaches {
             let evidence = format!("{} against {} promised, over {} cases", b.value, b.bound, b.of);
-            changes.extend(self.observe(What::Health, b.slo, Signal::Firing(evidence), at));
+            changes.extend(self.observe(AlertKind::Health, b.slo, Observation::Firing(evidence), at));
         }
         changes
     }
 }
 
 fn evidence(f: &FeatureDrift) -> String {
-    let mut told = format!("p {}, χ² {:.1} on {}, PSI {:.3}, KS {:.3}", in_words(f.ln_p), f.chi2, f.df, f.psi, f.ks);
+    let mut text = format!("p {}, χ² {:.1} on {}, PSI {:.3}, KS {:.3}", describe_p(f.ln_p), f.chi2, f.df, f.psi, f.ks);
     for (share, of) in [(f.missing, "missing"), (f.new_category, "in new categories"), (f.out_of_range, "out of range")]
     {
         if share > 0.0 {
-            told += &format!(", {:.1} % {of}", 100.0 * share);
+            text += &format!(", {:.1} % {of}", 100.0 * share);
         }
     }
     if f.constant {
-        told += ", all rows in one bin";
+        text += ", all rows in one bin";
     }
-    told
+    text
 }
 
 /// A probability by its logarithm, also below the smallest float: `3.2e-7`, `1e-412`.
-fn in_words(ln_p: f64) -> String {
+fn describe_p(ln_p: f64) -> String {
     let log10 = ln_p / std::f64::consts::LN_10;
     if log10 == f64::NEG_INFINITY {
         return "0".into();

@@ -1,11 +1,10 @@
-//! From the false alarms one will bear to the level of each test.
+//! Calibration: the level of each test, from the false alarms one will bear.
 
 use std::time::Duration;
 
-use super::persistence::Persistence;
 use crate::{Error, Result};
 
-/// How often an alarm without drift is borne: the mean time to one, over all features together.
+/// The rate of false alarms that is borne: the mean time to one, over all features together.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum FalseAlarm {
@@ -40,6 +39,50 @@ impl FalseAlarm {
     }
 }
 
+/// The persistence that makes a drift: at least `k` rejections in the last `n` windows.
+///
+/// A real drift stays; a chance rejection of the same feature hardly comes twice. That buys a looser level per window
+/// for the same time to a false alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Persistence {
+    k: u8,
+    n: u8,
+}
+
+impl Persistence {
+    /// Two of the last three.
+    pub const TWO_OF_THREE: Self = Self { k: 2, n: 3 };
+
+    /// `k` of `n`.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` unless 1 ≤ k ≤ n ≤ 8.
+    pub fn new(k: u8, n: u8) -> Result<Self> {
+        if k == 0 || k > n || n > 8 {
+            return Err(Error::invalid(format!("persistence: expected 1 ≤ k ≤ n ≤ 8, got {k} of {n}")));
+        }
+        Ok(Self { k, n })
+    }
+
+    /// The least number of rejections, k.
+    pub fn k(&self) -> u8 {
+        self.k
+    }
+
+    /// The number of windows looked at, n.
+    pub fn n(&self) -> u8 {
+        self.n
+    }
+
+    /// Puts `happened` into the history (newest in the lowest bit); says whether k of the last n happened.
+    pub(super) fn push(&self, history: &mut u8, happened: bool) -> bool {
+        *history = *history << 1 | u8::from(happened);
+        *history &= (0xFFu16 >> (8 - self.n)) as u8;
+        history.count_ones() >= u32::from(self.k)
+    }
+}
+
 /// The level of a single test, for `tests` tests per window and a mean of `windows` windows to the first false alarm.
 ///
 /// A test that rejects with probability α per window, independently, alarms in the first window in which k of the last
@@ -49,7 +92,9 @@ impl FalseAlarm {
 ///
 /// Tests that depend on each other alarm together, and so less often than asked.
 ///
-/// Errors: `InvalidArgument` unless `windows` is at least 10 and finite.
+/// # Errors
+///
+/// `InvalidArgument` unless `windows` is at least 10 and finite.
 pub(super) fn level(windows: f64, tests: usize, persistence: Persistence) -> Result<f64> {
     if !(10.0..=1e12).contains(&windows) {
         let means = "a mean time to false alarm";

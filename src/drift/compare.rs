@@ -1,7 +1,7 @@
-//! One feature's window beside its reference.
+//! Comparison of one feature's window with its reference.
 
-use super::judge::Finding;
-use super::profile::{Bins, Feature};
+use super::finding::Finding;
+use super::profile::{Bins, FeatureProfile};
 use super::statistic::{chi2, hellinger, js, ks, psi, wasserstein};
 use super::tail::{ln_chi2, ln_hypergeometric, ln_weighted_chi2};
 use crate::{Error, Result};
@@ -63,8 +63,10 @@ pub struct FeatureDrift {
 ///
 /// `window` has the feature's bins, in order; see [`Bins`].
 ///
-/// Errors: `InvalidArgument` for another number of bins.
-pub fn compare(feature: &Feature, window: &[u64]) -> Result<FeatureDrift> {
+/// # Errors
+///
+/// `InvalidArgument` for another number of bins.
+pub fn compare(feature: &FeatureProfile, window: &[u64]) -> Result<FeatureDrift> {
     let (reference, got) = (&feature.counts, window.len());
     let Some(last) = reference.len().checked_sub(1).filter(|last| *last + 1 == got) else {
         let (name, expected) = (&feature.name, reference.len());
@@ -116,9 +118,9 @@ pub fn compare(feature: &Feature, window: &[u64]) -> Result<FeatureDrift> {
 }
 
 impl FeatureDrift {
-    /// What to call a rejected window, the most telling first. Few strange values beside a shift that explains them
+    /// The finding on a rejected window, the most telling first. Few strange values beside a shift that explains them
     /// are no news of their own.
-    pub(super) fn what_is_wrong(&self, feature: &Feature, alpha: f64) -> Finding {
+    pub(super) fn classify(&self, feature: &FeatureProfile, alpha: f64) -> Finding {
         let varies = feature.counts.iter().filter(|n| **n > 0).count() > 1;
         let [shift, missing, strange] = self.evidence;
         let many = self.out_of_range.max(self.new_category) >= 0.1;

@@ -1,4 +1,4 @@
-//! Whether the model is still right.
+//! Concept drift: whether the model is still right.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -6,13 +6,13 @@ use super::adwin::Adwin;
 use super::ddm::Ddm;
 use super::profile::Reliability;
 
-/// A share of cases, with an interval that holds the true share in 95 of 100 times.
+/// A proportion of cases, with an interval that holds the true share in 95 of 100 times.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Share {
+pub struct Proportion {
     /// Cases.
     pub of: u64,
-    /// The share itself, in 0..=1.
+    /// The proportion itself, in 0..=1.
     pub value: f64,
     /// Lower bound.
     pub low: f64,
@@ -20,7 +20,7 @@ pub struct Share {
     pub high: f64,
 }
 
-impl Share {
+impl Proportion {
     /// `part` of `of` cases, with Wilson's score interval (*Probable inference, the law of succession, and statistical
     /// inference*, 1927), which stays in 0..=1 and holds for few cases, too. `None` for no cases.
     pub fn wilson(part: u64, of: u64) -> Option<Self> {
@@ -37,10 +37,10 @@ impl Share {
 /// Two-sided 95 % of the normal distribution.
 const Z95: f64 = 1.959_963_984_540_054;
 
-/// What a label brought.
+/// The verdict that a label brings: how the error rate goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Feedback {
+pub enum LabelVerdict {
     /// The error rate goes on as it was.
     Steady {
         /// The prediction was right.
@@ -56,18 +56,20 @@ pub enum Feedback {
         /// The prediction was right.
         right: bool,
     },
-    /// No prediction of that id is remembered: never made, too old, told before, or of an earlier process.
+    /// No prediction of that id is remembered: never made, too old, labelled before, or of an earlier process.
     Unknown,
 }
 
 /// Accuracy from labels that come any time later, and an estimate of it without them.
 ///
+/// # Examples
+///
 /// ```
-/// use selvedge::drift::{Concept, Feedback};
+/// use selvedge::drift::{Concept, LabelVerdict};
 /// let mut concept = Concept::new(1000);
 /// concept.predicted(7, 2, 0.9);
-/// assert_eq!(concept.feedback(7, 2), Feedback::Steady { right: true });
-/// assert_eq!(concept.feedback(7, 2), Feedback::Unknown); // told before
+/// assert_eq!(concept.feedback(7, 2), LabelVerdict::Steady { right: true });
+/// assert_eq!(concept.feedback(7, 2), LabelVerdict::Unknown); // labelled before
 /// assert_eq!(concept.accuracy().map(|a| (a.value, a.of)), Some((1.0, 1)));
 /// ```
 #[derive(Clone, Debug)]
@@ -75,7 +77,7 @@ pub struct Concept {
     capacity: usize,
     /// Predictions that wait for their label: class.
     waiting: HashMap<u64, u16>,
-    /// Their ids in the order they came; some may have been told already.
+    /// Their ids in the order they came; some may have their label already.
     order: VecDeque<u64>,
     forgotten: u64,
     labelled: u64,
@@ -127,22 +129,22 @@ impl Concept {
     }
 
     /// The true class of an earlier prediction.
-    pub fn feedback(&mut self, id: u64, truth: u16) -> Feedback {
+    pub fn feedback(&mut self, id: u64, truth: u16) -> LabelVerdict {
         match self.waiting.remove(&id) {
-            Some(class) => self.told(class == truth),
-            None => Feedback::Unknown,
+            Some(class) => self.record(class == truth),
+            None => LabelVerdict::Unknown,
         }
     }
 
     /// Whether an earlier prediction was right, where the truth is no class.
-    pub fn feedback_right(&mut self, id: u64, right: bool) -> Feedback {
+    pub fn feedback_right(&mut self, id: u64, right: bool) -> LabelVerdict {
         match self.waiting.remove(&id) {
-            Some(_) => self.told(right),
-            None => Feedback::Unknown,
+            Some(_) => self.record(right),
+            None => LabelVerdict::Unknown,
         }
     }
 
-    fn told(&mut self, right: bool) -> Feedback {
+    fn record(&mut self, right: bool) -> LabelVerdict {
         self.labelled += 1;
         self.right += u64::from(right);
         let before = self.adwin.mean();
@@ -155,21 +157,21 @@ impl Concept {
             self.right = self.labelled.saturating_sub(errors);
         }
         match (changed, self.adwin.mean() > before) {
-            (true, true) => Feedback::Drifted { right },
-            _ if suspect => Feedback::Suspect { right },
-            _ => Feedback::Steady { right },
+            (true, true) => LabelVerdict::Drifted { right },
+            _ if suspect => LabelVerdict::Suspect { right },
+            _ => LabelVerdict::Steady { right },
         }
     }
 
     /// Accuracy over the labels since the error rate last changed. `None` without labels.
-    pub fn accuracy(&self) -> Option<Share> {
-        Share::wilson(self.right, self.labelled)
+    pub fn accuracy(&self) -> Option<Proportion> {
+        Proportion::wilson(self.right, self.labelled)
     }
 
     /// Accuracy that the confidences of this window's predictions let expect, by how often the model was right at each
     /// confidence in the reference (confidence-based performance estimation). Sees a model that has become unsure, not
     /// one that is surely wrong. `None` without predictions.
-    pub fn estimated(&self, reliability: &Reliability) -> Option<Share> {
+    pub fn estimated(&self, reliability: &Reliability) -> Option<Proportion> {
         reliability.expected(&self.confidences)
     }
 
@@ -197,7 +199,7 @@ impl Concept {
 impl Reliability {
     /// The accuracy to expect of predictions with these counts per bin of confidence. A bin the reference hardly saw
     /// leans on the confidence itself, as one more case. The interval (normal, 95 %) holds the chance of both samples.
-    pub fn expected(&self, confidences: &[u64; Reliability::BINS]) -> Option<Share> {
+    pub fn expected(&self, confidences: &[u64; Reliability::BINS]) -> Option<Proportion> {
         let of: u64 = confidences.iter().sum();
         if of == 0 {
             return None;
@@ -212,6 +214,6 @@ impl Reliability {
             variance += accuracy * (1.0 - accuracy) * (weight * weight / seen + weight / of as f64);
         }
         let half = Z95 * variance.sqrt();
-        Some(Share { of, value, low: (value - half).max(0.0), high: (value + half).min(1.0) })
+        Some(Proportion { of, value, low: (value - half).max(0.0), high: (value + half).min(1.0) })
     }
 }

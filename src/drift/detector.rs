@@ -1,4 +1,4 @@
-//! Which detector watches a stream of numbers, and one at work.
+//! Detectors of change in a stream of numbers: which one, how it is set, and its state at work.
 
 use std::collections::VecDeque;
 
@@ -19,6 +19,8 @@ use crate::{Error, Result};
 ///
 /// The defaults are patient enough for streams that never end, where those of the detectors themselves are for streams of
 /// some thousand values: the [table](super#what-it-is-worth) says how patient, and what it costs.
+///
+/// # Examples
 ///
 /// ```
 /// use selvedge::drift::Detector;
@@ -93,17 +95,25 @@ impl Detector {
         Self::Kswin { alpha: 1e-6, window: 300, latest: 100 }
     }
 
-    /// The detector at work. `least` is the smallest standard deviation that a stream is believed to have, in its own
-    /// unit: without it, a change of a stream that was constant so far would be beyond all measure. Page-Hinkley alone
+    /// The detector at work. `min_deviation` is the smallest standard deviation that a stream is believed to have, in its
+    /// own unit: without it, a change of a stream that was constant so far would be beyond all measure. Page-Hinkley alone
     /// asks for it.
     ///
-    /// Errors: `InvalidArgument` for a setting out of its range, and for a `least` that is not above 0 and finite.
-    pub fn watch(self, least: f64) -> Result<Watcher> {
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a setting out of its range, and for a `min_deviation` that is not above 0 and finite.
+    pub fn watch(self, min_deviation: f64) -> Result<DetectorState> {
         self.check()?;
-        within("detector", "the least deviation", least, least > 0.0 && least.is_finite(), "more than 0 and finite")?;
-        Ok(Watcher {
+        within(
+            "detector",
+            "the least deviation",
+            min_deviation,
+            min_deviation > 0.0 && min_deviation.is_finite(),
+            "more than 0 and finite",
+        )?;
+        Ok(DetectorState {
             detector: self,
-            least,
+            min_deviation,
             kind: self.kind()?,
             alarmed: false,
             count: 0,
@@ -142,7 +152,7 @@ impl Detector {
                 let kswin = Kswin::new().alpha(alpha).lengths(window, latest);
                 Kind::Kswin(Box::new(kswin.map_err(|e| Error::invalid(format!("KSWIN: {}", e.message())))?))
             }
-            Self::Ddm => Kind::Ddm(Ddm::new().least_failures(LEAST_FAILURES)),
+            Self::Ddm => Kind::Ddm(Ddm::new().min_failures(MIN_FAILURES)),
         })
     }
 }
@@ -151,11 +161,11 @@ fn within(detector: &str, setting: &str, got: f64, is_within: bool, want: &str) 
     if is_within { Ok(()) } else { Err(Error::invalid(format!("{detector}: {setting}: expected {want}, got {got}"))) }
 }
 
-/// A [`Detector`] at work on one stream.
+/// The state of a [`Detector`] at work on one stream.
 #[derive(Clone, Debug)]
-pub struct Watcher {
+pub struct DetectorState {
     detector: Detector,
-    least: f64,
+    min_deviation: f64,
     kind: Kind,
     alarmed: bool,
     /// Of the values since the last alarm. ADWIN knows better: it drops what came before a change.
@@ -177,12 +187,12 @@ enum Kind {
 }
 
 /// DDM's, before it is believed.
-const LEAST_FAILURES: u32 = 10;
+const MIN_FAILURES: u32 = 10;
 
 /// Values that tell where a stream stands when an alarm comes.
 const LATEST: usize = 32;
 
-impl Watcher {
+impl DetectorState {
     /// Which detector it is, and how it is set.
     #[must_use]
     pub fn detector(&self) -> Detector {
@@ -208,7 +218,7 @@ impl Watcher {
         self.alarmed = match &mut self.kind {
             Kind::Adwin(adwin) => adwin.update(value),
             Kind::PageHinkley { test, spread } => {
-                let alarm = spread.scale(value, self.least).is_some_and(|scaled| test.update(scaled));
+                let alarm = spread.scale(value, self.min_deviation).is_some_and(|scaled| test.update(scaled));
                 if alarm {
                     *spread = Spread::default();
                 }
@@ -256,9 +266,9 @@ impl Spread {
     const MEASURED: u64 = 128;
 
     /// The value in deviations; `None` while they are measured.
-    fn scale(&mut self, value: f64, least: f64) -> Option<f64> {
+    fn scale(&mut self, value: f64, min_deviation: f64) -> Option<f64> {
         if self.count == Self::MEASURED {
-            return Some(value / (self.squares / (Self::MEASURED - 1) as f64).sqrt().max(least));
+            return Some(value / (self.squares / (Self::MEASURED - 1) as f64).sqrt().max(min_deviation));
         }
         self.count += 1;
         let apart = value - self.mean;

@@ -18,6 +18,8 @@ use crate::{Error, Result};
 /// rows, a level of 0.001: of shifts by 0.07 σ in each, 76 % are seen, and 97 % with the cosines; of 6 numbers, the same
 /// share).
 ///
+/// # Examples
+///
 /// ```
 /// use selvedge::drift::Fourier;
 /// let fourier = Fourier::new(7, 3, 1.0)?;
@@ -49,8 +51,9 @@ impl Fourier {
 
     /// A map of embeddings of `width` numbers, with σ = `scale`.
     ///
-    /// Errors: `InvalidArgument` unless 1 ≤ width ≤ [`MAX_WIDTH`](Self::MAX_WIDTH) and the scale is positive and
-    /// finite.
+    /// # Errors
+    ///
+    /// `InvalidArgument` unless 1 ≤ width ≤ [`MAX_WIDTH`](Self::MAX_WIDTH) and the scale is positive and finite.
     pub fn new(seed: u32, width: usize, scale: f32) -> Result<Self> {
         if width == 0 || width > Self::MAX_WIDTH || !(f32::MIN_POSITIVE..=f32::MAX).contains(&scale) {
             let want = format!("width 1 to {} and a positive scale", Self::MAX_WIDTH);

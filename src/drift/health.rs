@@ -1,8 +1,8 @@
-//! Whether the service keeps its promises.
+//! Service health: whether the service keeps its promises.
 
 use super::tail::ln_binomial;
 
-/// What the app promises; `None` promises nothing.
+/// Service level objectives: what the app promises. `None` promises nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Slo {
@@ -24,10 +24,65 @@ pub struct Slo {
     pub min_cases: u64,
 }
 
-/// One answer, or the failure of one.
+impl Slo {
+    /// No promise at all.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the bound on the median time to the whole answer, in milliseconds.
+    #[must_use]
+    pub fn p50_ms(self, p50_ms: f64) -> Self {
+        Self { p50_ms: Some(p50_ms), ..self }
+    }
+
+    /// Sets the bound that 95 % of the answers keep.
+    #[must_use]
+    pub fn p95_ms(self, p95_ms: f64) -> Self {
+        Self { p95_ms: Some(p95_ms), ..self }
+    }
+
+    /// Sets the bound that 99 % of the answers keep.
+    #[must_use]
+    pub fn p99_ms(self, p99_ms: f64) -> Self {
+        Self { p99_ms: Some(p99_ms), ..self }
+    }
+
+    /// Sets the largest share of errors, in 0..=1.
+    #[must_use]
+    pub fn errors(self, errors: f64) -> Self {
+        Self { errors: Some(errors), ..self }
+    }
+
+    /// Sets the largest share of refusals.
+    #[must_use]
+    pub fn refusals(self, refusals: f64) -> Self {
+        Self { refusals: Some(refusals), ..self }
+    }
+
+    /// Sets the largest share of answers cut by their length limit.
+    #[must_use]
+    pub fn length_stops(self, length_stops: f64) -> Self {
+        Self { length_stops: Some(length_stops), ..self }
+    }
+
+    /// Sets the smallest share of answers valid under their schema.
+    #[must_use]
+    pub fn schema_valid(self, schema_valid: f64) -> Self {
+        Self { schema_valid: Some(schema_valid), ..self }
+    }
+
+    /// Sets the number of cases below which nothing is said.
+    #[must_use]
+    pub fn min_cases(self, min_cases: u64) -> Self {
+        Self { min_cases, ..self }
+    }
+}
+
+/// The outcome of one request: an answer, or a failure.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
-pub struct Outcome {
+pub struct RequestOutcome {
     /// Time to the whole answer, in microseconds.
     pub latency_us: u64,
     /// The request failed.
@@ -46,18 +101,18 @@ pub struct Outcome {
 
 /// Counters of a window of answers; windows are merged by addition.
 ///
+/// # Examples
+///
 /// ```
-/// use selvedge::drift::{Health, Outcome, Slo};
+/// use selvedge::drift::{Health, RequestOutcome, Slo};
 /// let mut health = Health::new();
 /// for i in 0..1000 {
-///     let mut outcome = Outcome::default();
+///     let mut outcome = RequestOutcome::default();
 ///     outcome.latency_us = 20_000;
 ///     outcome.error = i % 20 == 0;
 ///     health.add(&outcome);
 /// }
-/// let mut slo = Slo::default();
-/// (slo.p99_ms, slo.errors) = (Some(30.0), Some(0.01));
-/// let breaches = health.breaches(&slo);
+/// let breaches = health.breaches(&Slo::new().p99_ms(30.0).errors(0.01));
 /// assert_eq!(breaches.len(), 1);
 /// assert_eq!((breaches[0].slo, breaches[0].value, breaches[0].of), ("errors", 0.05, 1000));
 /// ```
@@ -81,7 +136,7 @@ pub struct Health {
     /// Tokens written.
     pub tokens_out: u64,
     /// Times to the whole answer, of those that did not fail.
-    pub latency: Latency,
+    pub latency: LatencyHistogram,
 }
 
 /// A promise that was broken, beyond what chance explains.
@@ -108,7 +163,7 @@ impl Health {
     }
 
     /// Counts one answer or failure.
-    pub fn add(&mut self, outcome: &Outcome) {
+    pub fn add(&mut self, outcome: &RequestOutcome) {
         self.rows += 1;
         self.errors += u64::from(outcome.error);
         self.refusals += u64::from(outcome.refusal);
@@ -185,15 +240,16 @@ const EXACT: u64 = 2 * STEPS;
 /// Buckets up to 2³⁹ µs, six days.
 const BUCKETS: usize = (EXACT + (39 - 6) * STEPS) as usize;
 
-/// Times in buckets that grow by at most 1/32 of their value: quantiles are off by at most 1.6 %. Merged by addition.
+/// A histogram of latencies, in buckets that grow by at most 1/32 of their value: quantiles are off by at most 1.6 %.
+/// Merged by addition.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Latency {
+pub struct LatencyHistogram {
     /// Counts up to the last bucket in use.
     buckets: Vec<u64>,
     count: u64,
 }
 
-impl Latency {
+impl LatencyHistogram {
     /// Adds `count` times of `us` microseconds; what is above six days counts as six days.
     pub fn add(&mut self, us: u64, count: u64) {
         let at = bucket(us);
@@ -231,7 +287,7 @@ impl Latency {
     }
 
     /// Adds the times of another.
-    pub fn merge(&mut self, other: &Latency) {
+    pub fn merge(&mut self, other: &LatencyHistogram) {
         if self.buckets.len() < other.buckets.len() {
             self.buckets.resize(other.buckets.len(), 0);
         }

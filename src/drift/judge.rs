@@ -1,18 +1,18 @@
-//! The verdict on a closed window.
+//! Verdicts on closed windows.
 
 use std::sync::Arc;
 
-use super::calibrate::{FalseAlarm, family, level};
+use super::calibrate::{FalseAlarm, Persistence, family, level};
 use super::compare::{FeatureDrift, compare};
 use super::fourier::Fourier;
-use super::holm::holm;
-use super::persistence::Persistence;
 use super::profile::Profile;
 use super::tail::ln_weighted_chi2;
-use super::window::Counts;
+use super::window::WindowCounts;
 use crate::{Error, Result};
 
-/// How windows are judged.
+/// The policy by which windows are judged.
+///
+/// # Examples
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,7 +38,19 @@ impl Policy {
         Self { window, false_alarm, persistence: Persistence::TWO_OF_THREE }
     }
 
-    /// Another persistence.
+    /// Sets the rows after which a window closes.
+    #[must_use]
+    pub fn window(self, window: u64) -> Self {
+        Self { window, ..self }
+    }
+
+    /// Sets the mean time to a false alarm.
+    #[must_use]
+    pub fn false_alarm(self, false_alarm: FalseAlarm) -> Self {
+        Self { false_alarm, ..self }
+    }
+
+    /// Sets how often a feature must be rejected.
     #[must_use]
     pub fn persistence(self, persistence: Persistence) -> Self {
         Self { persistence, ..self }
@@ -49,35 +61,6 @@ impl Default for Policy {
     /// Windows of 1,024 rows, one false alarm in 10,000 of them.
     fn default() -> Self {
         Self::new(1024, FalseAlarm::Windows(10_000.0))
-    }
-}
-
-/// What is wrong with a feature, the most telling first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Finding {
-    /// Every row has the same value, or none has one, and the reference varies: a pipeline that broke.
-    DeadFeature,
-    /// More values are missing than in the reference.
-    Missing,
-    /// Categories that the reference does not name.
-    NewCategory,
-    /// Values outside the reference's range.
-    OutOfRange,
-    /// The values are distributed otherwise.
-    Shift,
-}
-
-impl Finding {
-    /// The finding in words: `dead feature`, `missing values`, `new category`, `out of range`, `shift`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Finding::DeadFeature => "dead feature",
-            Finding::Missing => "missing values",
-            Finding::NewCategory => "new category",
-            Finding::OutOfRange => "out of range",
-            Finding::Shift => "shift",
-        }
     }
 }
 
@@ -97,7 +80,7 @@ pub struct EmbeddingDrift {
     pub drifted: bool,
 }
 
-/// What a window says.
+/// The verdict on a window.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Verdict {
@@ -118,15 +101,17 @@ impl Verdict {
     }
 }
 
-/// Judges windows against a profile, and remembers the last few rejections of each feature.
+/// A judge of windows against a profile, which remembers the last few rejections of each feature.
+///
+/// # Examples
 ///
 /// ```
 /// use std::sync::Arc;
-/// use selvedge::drift::{Counts, Finding, Judge, Policy, Profile};
+/// use selvedge::drift::{WindowCounts, Finding, Judge, Policy, Profile};
 /// let rows: Vec<[f32; 1]> = (0..10_000).map(|i| [(i % 97) as f32]).collect();
 /// let profile = Arc::new(Profile::fit().number("wind").of_rows(&rows)?);
 /// let mut judge = Judge::new(profile.clone(), Policy::default())?;
-/// let mut window = Counts::new(&profile);
+/// let mut window = WindowCounts::new(&profile);
 /// for last in [false, true] {
 ///     (0..1024).for_each(|_| window.add_row(&[profile.features[0].bin(0.0)])); // the sensor died
 ///     let verdict = judge.judge(&window.close())?;
@@ -148,8 +133,10 @@ pub struct Judge {
 impl Judge {
     /// A judge of windows of `profile`.
     ///
-    /// Errors: `InvalidArgument` for a mean time to false alarm below 10 windows or that is no number, and for a
-    /// profile without features.
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a mean time to false alarm below 10 windows or that is no number, and for a profile
+    /// without features.
     pub fn new(profile: Arc<Profile>, policy: Policy) -> Result<Self> {
         let tests = profile.features.len() + usize::from(profile.embedding.is_some());
         if tests == 0 {
@@ -181,8 +168,10 @@ impl Judge {
 
     /// Judges a closed window. A window of no rows rejects nothing.
     ///
-    /// Errors: `InvalidArgument` for counts that are not of this profile.
-    pub fn judge(&mut self, window: &Counts) -> Result<Verdict> {
+    /// # Errors
+    ///
+    /// `InvalidArgument` for counts that are not of this profile.
+    pub fn judge(&mut self, window: &WindowCounts) -> Result<Verdict> {
         self.check(window)?;
         let features = &self.profile.features;
         let mut compared: Vec<_> =
@@ -195,7 +184,7 @@ impl Judge {
         let keep = |(history, rejected): (&mut u8, &bool)| policy.persistence.push(history, *rejected);
         let drifted: Vec<bool> = self.histories.iter_mut().zip(&rejected).map(keep).collect();
         for (i, drift) in compared.iter_mut().enumerate() {
-            drift.finding = rejected[i].then(|| drift.what_is_wrong(&features[i], self.alpha));
+            drift.finding = rejected[i].then(|| drift.classify(&features[i], self.alpha));
             drift.drifted = drifted[i];
         }
         let last = features.len();
@@ -209,7 +198,7 @@ impl Judge {
         Ok(Verdict { rows: window.rows, level: family(self.alpha, ln_p.len()), features: compared, embedding })
     }
 
-    fn check(&self, window: &Counts) -> Result<()> {
+    fn check(&self, window: &WindowCounts) -> Result<()> {
         let features = &self.profile.features;
         if window.features.len() != features.len() {
             let (want, got) = (features.len(), window.features.len());
@@ -226,7 +215,7 @@ impl Judge {
 
     /// MMD² and the logarithm of its probability: (1/n + 1/m)·Σ λᵢ·χ²₁ without drift, with λ the eigenvalues of the
     /// covariance of the Fourier features.
-    fn mmd(&self, window: &Counts) -> Option<(f64, f64)> {
+    fn mmd(&self, window: &WindowCounts) -> Option<(f64, f64)> {
         let reference = self.profile.embedding.as_ref()?;
         if window.embedded == 0 || window.embedding.len() != reference.positive.len() {
             return None;
@@ -240,4 +229,20 @@ impl Judge {
         let scale = 1.0 / n + 1.0 / m;
         Some((mmd2, ln_weighted_chi2(mmd2 / scale, &weights)))
     }
+}
+
+/// Holm's step-down procedure (*A simple sequentially rejective multiple test procedure*, 1979): which of the
+/// hypotheses are rejected so that the probability of even one false rejection is at most `level`, whatever the
+/// dependence between them. Takes logarithms of p-values; the answer is in the same order.
+pub(super) fn holm(ln_p: &[f64], level: f64) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..ln_p.len()).collect();
+    order.sort_by(|a, b| ln_p[*a].total_cmp(&ln_p[*b]));
+    let mut rejected = vec![false; ln_p.len()];
+    for (rank, i) in order.into_iter().enumerate() {
+        if ln_p[i] > (level / (ln_p.len() - rank) as f64).ln() {
+            break;
+        }
+        rejected[i] = true;
+    }
+    rejected
 }

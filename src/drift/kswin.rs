@@ -1,4 +1,4 @@
-//! The latest values against a sample of those before.
+//! KSWIN: the latest values against a sample of those before.
 
 use std::collections::VecDeque;
 
@@ -12,6 +12,8 @@ use crate::{Error, Result};
 /// Sees changes of shape, not only of the mean. Each value costs a sort: prefer [`Adwin`](super::Adwin) where the mean
 /// says enough. Sampling follows Python's `random.Random(seed).sample`, so that alarms come at the same index as those
 /// of river's `KSWIN`.
+///
+/// # Examples
 ///
 /// ```
 /// use selvedge::drift::Kswin;
@@ -58,7 +60,9 @@ impl Kswin {
 
     /// Lengths of the window and of its latest part.
     ///
-    /// Errors: `InvalidArgument` unless 1 ≤ `latest` ≤ `window` / 2 and `window` ≤ 10,000.
+    /// # Errors
+    ///
+    /// `InvalidArgument` unless 1 ≤ `latest` ≤ `window` / 2 and `window` ≤ 10,000.
     pub fn lengths(self, window: usize, latest: usize) -> Result<Self> {
         if latest == 0 || window / 2 < latest || window > 10_000 {
             let want = "1 ≤ latest ≤ window / 2, window ≤ 10000";

@@ -1,15 +1,15 @@
-//! Whether the world is still the one the model was made for. Plain numbers in and out: no clock, no I/O.
+//! Drift: whether the world is still the one the model was made for. Plain numbers in and out: no clock, no I/O.
 //!
-//! Enters: a reference ([`Profile`]) and counts ([`Counts`]), scalars, labels. Leaves: a [`Verdict`], an [`Alert`].
+//! Enters: a reference ([`Profile`]) and counts ([`WindowCounts`]), scalars, labels. Leaves: a [`Verdict`], an [`Alert`].
 //! May import: nothing of the crate.
 //!
 //! # The way of a value
 //!
 //! A [`Profile`] sorts each feature's values into a few bins, by quantiles of the reference, and keeps the reference's
 //! exact counts. Of an embedding it keeps counts of signs ([`Fourier`]). The running model adds its values to the
-//! [`Counts`] of a window; when it is full, a [`Judge`] holds it against the reference, and [`Alerts`] turns what it says into alerts that are raised once. Counts of windows are
-//! merged by addition, so that a fleet's are those of its devices, whatever sums them. Scalars of every answer go to a
-//! [`Watcher`] each.
+//! [`WindowCounts`]; when the window is full, a [`Judge`] holds it against the reference, and [`Alerts`] turns the verdict
+//! into alerts that are raised once. Counts of windows are merged by addition, so that a fleet's are those of its
+//! devices, whatever sums them. Scalars of every answer go to a [`DetectorState`] each.
 //!
 //! # How a window is judged
 //!
@@ -18,10 +18,10 @@
 //!    drown, missing values and values the reference never had, have Fisher's exact test beside it; χ² spends 98 % of
 //!    the feature's level, each of these 1 %.
 //! 2. **Rows that depend on each other.** A day is like the day before, and a window of days varies more than one of
-//!    independent rows. For a reference in time order ([`Block`]) the profile keeps the eigenvalues λ of the shares'
-//!    covariance under the moving-block bootstrap (Künsch 1989), shrunk (Ledoit and Wolf 2004); without drift χ² is then
-//!    distributed as Σ λᵢ·χ²₁ (Rao and Scott, *The analysis of categorical data from complex sample surveys*, 1981),
-//!    whose tail the saddlepoint gives (Kuonen 1999). Independent rows have λ = 1.
+//!    independent rows. For a reference in time order ([`RowDependence`]) the profile keeps the eigenvalues λ of the
+//!    shares' covariance under the moving-block bootstrap (Künsch 1989), shrunk (Ledoit and Wolf 2004); without drift χ²
+//!    is then distributed as Σ λᵢ·χ²₁ (Rao and Scott, *The analysis of categorical data from complex sample surveys*,
+//!    1981), whose tail the saddlepoint gives (Kuonen 1999). Independent rows have λ = 1.
 //! 3. **Many features.** Holm's procedure over all of them, and the embedding.
 //! 4. **Many windows.** A feature has drifted if it was rejected in *k* of the last *n* windows ([`Persistence`], 2 of
 //!    3). The level is the one at which all features together alarm as seldom as asked ([`FalseAlarm`]): with s(t) the
@@ -40,13 +40,13 @@
 //! |---|---|---|---|---|---|---|
 //! | independent rows | 256 | 1 | 118 | 100 (80–120) | 99.5 % of windows | 12.5 KB |
 //! | independent rows | 1,024 | 1 | 111 | 100 (80–120) | 0 % | 12.5 KB |
-//! | independent rows, order told | 1,024 | 1 | 111 | 100 (80–120) | 0 % | 12.5 KB |
+//! | independent rows, order given | 1,024 | 1 | 111 | 100 (80–120) | 0 % | 12.5 KB |
 //! | AR(1), φ = 0.5 | 1,024 | 122 | 110 | 100 (80–120) | 0 % | 17.5 KB |
 //! | AR(1), φ = 0.9 | 1,024 | 575 | 105 | 100 (80–120) | 99.3 % of windows | 16.3 KB |
-//! | AR(1), φ = 0.9, order not told | 1,024 | 1 | **24,834** | 100 (80–120) | 99.3 % of windows | 11.7 KB |
+//! | AR(1), φ = 0.9, order not given | 1,024 | 1 | **24,834** | 100 (80–120) | 99.3 % of windows | 11.7 KB |
 //!
 //! Beside it the usual rule, *some feature's PSI is above 0.1*: the share of windows without drift in which it cries
-//! wolf. The last line is a reference whose time order was not told.
+//! wolf. The last line is a reference whose time order was not given.
 //!
 //! A shift is seen by one feature in one window, at a level of 10⁻⁴:
 //!
@@ -86,13 +86,12 @@ mod concept;
 mod ddm;
 mod detector;
 mod eigen;
+mod finding;
 mod fourier;
 mod health;
-mod holm;
 mod judge;
 mod kswin;
 mod page_hinkley;
-mod persistence;
 mod profile;
 mod python_random;
 pub mod statistic;
@@ -102,20 +101,20 @@ mod tests;
 mod window;
 
 pub use adwin::Adwin;
-pub use alert::{Action, Alert, Alerts, Change, Severity, Signal, What};
-pub use calibrate::FalseAlarm;
+pub use alert::{Action, Alert, AlertEvent, AlertKind, Alerts, Observation, Severity};
+pub use calibrate::{FalseAlarm, Persistence};
 pub use compare::{FeatureDrift, compare};
-pub use concept::{Concept, Feedback, Share};
+pub use concept::{Concept, LabelVerdict, Proportion};
 pub use ddm::Ddm;
-pub use detector::{Detector, Watcher};
+pub use detector::{Detector, DetectorState};
+pub use finding::Finding;
 pub use fourier::Fourier;
-pub use health::{Breach, Health, Latency, Outcome, Slo};
-pub use judge::{EmbeddingDrift, Finding, Judge, Policy, Verdict};
+pub use health::{Breach, Health, LatencyHistogram, RequestOutcome, Slo};
+pub use judge::{EmbeddingDrift, Judge, Policy, Verdict};
 pub use kswin::Kswin;
 pub use page_hinkley::PageHinkley;
-pub use persistence::Persistence;
 pub use profile::{
-    Bins, Block, Categories, Column, Embedding, Feature, Fit, Learner, MAX_BINS, MISSING, Moments, Profile,
-    Reliability, Row, Sink, Source, Value,
+    Bins, Categories, CellValue, Column, EmbeddingProfile, FeatureProfile, FeatureSource, Fit, Learner, MAX_BINS,
+    MISSING, Moments, Profile, Reliability, Row, RowDependence, RowSink,
 };
-pub use window::Counts;
+pub use window::WindowCounts;

@@ -1,9 +1,11 @@
-//! A cumulated deviation from the running mean.
+//! Page-Hinkley test: a cumulated deviation from the running mean.
 
 /// The Page-Hinkley test (Page, *Continuous inspection schemes*, Biometrika 1954), two-sided, with forgetting.
 ///
 /// Its threshold is in the unit of the values: give it z-scores, or it cries wolf. Alarms come at the same index as
 /// those of river's `PageHinkley`.
+///
+/// # Examples
 ///
 /// ```
 /// use selvedge::drift::PageHinkley;

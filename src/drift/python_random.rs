@@ -1,4 +1,7 @@
-//! The draws of CPython's `random.Random`, which samples that shall equal a Python library's are taken with.
+//! Random numbers of CPython's `random.Random`.
+//!
+//! Two things hang on these very draws: [`Kswin`](super::Kswin) alarms at the same index as river's `KSWIN`, whose sample
+//! is Python's, and a stored profile holds the seed of its [`Fourier`](super::Fourier) features and not their weights.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! How far two histograms are apart. All take counts of the same bins, the reference first.
+//! Distances of two histograms. All take counts of the same bins, the reference first.
 
 use super::tail::ln_chi2;
 

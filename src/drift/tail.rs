@@ -1,4 +1,4 @@
-//! Upper tails, also where the probability itself is too small for an `f64`.
+//! Upper tails of distributions, also where the probability itself is too small for an `f64`.
 
 use std::f64::consts::PI;
 

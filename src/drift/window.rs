@@ -1,4 +1,4 @@
-//! What a window holds while it is open.
+//! Window counts: what a window holds while it is open.
 
 use super::fourier::Fourier;
 use super::profile::{MISSING, Profile};
@@ -8,7 +8,7 @@ use super::profile::{MISSING, Profile};
 /// Windows of one profile are merged by addition, on the device or in any SQL engine.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Counts {
+pub struct WindowCounts {
     /// Rows added.
     pub rows: u64,
     /// Counts per feature, in the order of [`Bins`](super::Bins).
@@ -19,7 +19,7 @@ pub struct Counts {
     pub embedded: u64,
 }
 
-impl Counts {
+impl WindowCounts {
     /// An empty window.
     pub fn new(profile: &Profile) -> Self {
         Self {
@@ -55,7 +55,7 @@ impl Counts {
     }
 
     /// Adds another window of the same profile.
-    pub fn merge(&mut self, other: &Counts) {
+    pub fn merge(&mut self, other: &WindowCounts) {
         self.rows += other.rows;
         for (mine, theirs) in self.features.iter_mut().zip(&other.features) {
             mine.iter_mut().zip(theirs).for_each(|(a, b)| *a += b);
@@ -65,7 +65,7 @@ impl Counts {
     }
 
     /// Takes the window's counts and leaves an empty window.
-    pub fn close(&mut self) -> Counts {
+    pub fn close(&mut self) -> WindowCounts {
         let empty = Self {
             rows: 0,
             features: self.features.iter().map(|f| vec![0; f.len()]).collect(),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::chart;
 use super::story::{Model, Seen, Story};
-use crate::drift::{Bins, Feature, FeatureDrift};
+use crate::drift::{Bins, FeatureDrift, FeatureProfile};
 use crate::telemetry::AlertRecord;
 
 /// The p below which a bar is marked: 1 in 10,000.
@@ -106,7 +106,7 @@ fn health(html: &mut String, story: &Story, model: &Model) {
     }
 }
 
-fn of_feature(html: &mut String, story: &Story, model: &Model, i: usize, feature: &Feature) {
+fn of_feature(html: &mut String, story: &Story, model: &Model, i: usize, feature: &FeatureProfile) {
     let latest = |seen: &&Seen| seen.verdict.as_ref().is_some_and(|v| v.features.get(i).is_some());
     let Some(seen) = model.windows.iter().rev().find(latest) else { return };
     let Some(drift) = seen.verdict.as_ref().and_then(|v| v.features.get(i)) else { return };

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::page;
-use crate::drift::{Counts, FeatureDrift, Judge, Policy, Profile, Share, Verdict, What};
+use crate::drift::{AlertKind, FeatureDrift, Judge, Policy, Profile, Proportion, Verdict, WindowCounts};
 use crate::telemetry::{AlertRecord, Anchor, Exponential, ModelInfo, Reason, Record, Stamp, Window, peek};
 use crate::{Code, Result};
 
@@ -164,7 +164,7 @@ impl Story {
 
 /// Whether two names in the log are of one kind of alert: a feature's finding may change while its alert stands.
 fn is_same(a: &str, b: &str) -> bool {
-    a == b || What::of_log(a).zip(What::of_log(b)).is_some_and(|(a, b)| a.same(b))
+    a == b || AlertKind::of_log(a).zip(AlertKind::of_log(b)).is_some_and(|(a, b)| a.same(b))
 }
 
 impl Model {
@@ -179,7 +179,7 @@ impl Model {
         let Some(profile) = &self.profile else { return };
         let Ok(mut judge) = Judge::new(profile.clone(), Policy::default()) else { return };
         for seen in &mut self.windows {
-            let mut counts = Counts::new(profile);
+            let mut counts = WindowCounts::new(profile);
             (counts.rows, counts.features) = (seen.window.rows, seen.window.features.clone());
             seen.verdict = judge.judge(&counts).ok();
         }
@@ -219,8 +219,8 @@ impl Model {
 
     /// How often the model was right, by the labels that came back.
     #[must_use]
-    pub fn accuracy(&self) -> Option<Share> {
-        Share::wilson(self.labels.1, self.labels.0)
+    pub fn accuracy(&self) -> Option<Proportion> {
+        Proportion::wilson(self.labels.1, self.labels.0)
     }
 
     /// The feature's evidence in each window, as the number of zeros of its p: −log₁₀ p.

@@ -215,7 +215,7 @@ pub(super) fn of_model(model: &Model, profile: Option<&Profile>, time: u64) -> V
     points
 }
 
-fn of_feature(at: &mut Moment<'_>, feature: &drift::Feature, told: &[u64]) {
+fn of_feature(at: &mut Moment<'_>, feature: &drift::FeatureProfile, told: &[u64]) {
     let name = || KeyValue::new("selvedge.feature.name", feature.name.as_str());
     let Some((missing, values)) = told.split_last().filter(|_| told.len() == feature.bins.len()) else { return };
     match &feature.bins {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use selvedge::drift::{Action, Change, Feedback, Finding, Slo, What};
+use selvedge::drift::{Action, AlertEvent, AlertKind, Finding, LabelVerdict, Slo};
 use selvedge::layer::Monitor;
 use selvedge::layer::probe::{Classes, Columns};
 use selvedge::telemetry::{Cursor, Record};
@@ -50,8 +50,9 @@ fn an_alert_comes_after_the_drift_and_not_before() {
     let alerts = monitor.alerts();
     // A shift of 0.2 is large for `level`, which spreads over 1, and fair for `flow`, which spreads over 2.
     let level = alerts.iter().find(|a| a.feature == "level").expect("level has drifted");
-    assert!(matches!(level.what, What::Feature(Finding::Shift | Finding::OutOfRange)), "{level:?}");
-    let raised = told.lock().unwrap().iter().filter(|c| matches!(c, Change::Raised(a) if a.feature == "level")).count();
+    assert!(matches!(level.kind, AlertKind::Feature(Finding::Shift | Finding::OutOfRange)), "{level:?}");
+    let raised =
+        told.lock().unwrap().iter().filter(|c| matches!(c, AlertEvent::Raised(a) if a.feature == "level")).count();
     assert_eq!(raised, 1, "raised once, though two more windows show it");
     let in_log = sealed(&telemetry);
     assert!(in_log.iter().any(|(_, feature, raised)| feature.as_deref() == Some("level") && *raised), "{in_log:?}");
@@ -65,7 +66,7 @@ fn an_alert_comes_after_the_drift_and_not_before() {
     };
     monitor_of_calm(&monitor, &mut noise);
     assert_eq!(monitor.alerts(), []);
-    let cleared = told.lock().unwrap().iter().filter(|c| matches!(c, Change::Cleared { .. })).count();
+    let cleared = told.lock().unwrap().iter().filter(|c| matches!(c, AlertEvent::Cleared { .. })).count();
     assert_eq!(cleared, told.lock().unwrap().len() - cleared, "each alert was raised and cleared");
 }
 
@@ -82,7 +83,7 @@ fn a_dead_feature_is_named_as_such() {
         (0..2 * WINDOW).for_each(|_| ask(&monitor, [noise.row()[0], dead], 0));
         let alerts = monitor.alerts();
         assert_eq!(alerts.len(), 1, "{alerts:#?}");
-        assert_eq!((&*alerts[0].feature, alerts[0].what), ("flow", What::Feature(finding)));
+        assert_eq!((&*alerts[0].feature, alerts[0].kind), ("flow", AlertKind::Feature(finding)));
         assert_eq!(alerts[0].action, Action::CheckPipeline);
     }
 }
@@ -102,7 +103,10 @@ fn labels_that_come_later_tell_of_concept_drift() {
         monitor.feedback(id, truth).unwrap()
     };
     for id in 1..=2000 {
-        assert!(matches!(label(id, 0.9), Feedback::Steady { .. } | Feedback::Suspect { .. }), "no drift at {id}");
+        assert!(
+            matches!(label(id, 0.9), LabelVerdict::Steady { .. } | LabelVerdict::Suspect { .. }),
+            "no drift at {id}"
+        );
     }
     assert!(monitor.alerts().is_empty());
     let accuracy = monitor.report().accuracy.expect("labels came");
@@ -111,8 +115,8 @@ fn labels_that_come_later_tell_of_concept_drift() {
         label(id, 0.5);
     }
     let alerts = monitor.alerts();
-    assert!(alerts.iter().any(|a| a.what == What::Concept && a.action == Action::Retrain), "{alerts:#?}");
-    assert_eq!(monitor.feedback(99_999, 1).unwrap(), Feedback::Unknown);
+    assert!(alerts.iter().any(|a| a.kind == AlertKind::Concept && a.action == Action::Retrain), "{alerts:#?}");
+    assert_eq!(monitor.feedback(99_999, 1).unwrap(), LabelVerdict::Unknown);
     assert_eq!(monitor.feedback(0, 1).unwrap_err().code(), Code::InvalidArgument);
     let labels =
         telemetry.read(Cursor::start(), usize::MAX).iter().filter(|(_, r)| matches!(r, Record::Feedback(_))).count();
@@ -130,7 +134,7 @@ fn a_broken_promise_is_an_alert() {
         assert_eq!(monitor.run(request([0.0, 0.0])).unwrap_err().code(), Code::Backend);
     }
     let alerts = monitor.alerts();
-    assert!(alerts.iter().any(|a| a.what == What::Health && a.feature == "errors"), "{alerts:#?}");
+    assert!(alerts.iter().any(|a| a.kind == AlertKind::Health && a.feature == "errors"), "{alerts:#?}");
     assert_eq!(monitor.report().totals.faults, 128);
 
     // What the caller breaks is not the engine's fault.
@@ -152,16 +156,16 @@ fn a_text_is_right_or_wrong() {
     for id in 1..=10 {
         monitor.run_with(selvedge::Generate::text("is it?"), Call::new().id(id)).unwrap();
         let right = id % 5 > 0;
-        assert_eq!(monitor.feedback_right(id, right).unwrap(), Feedback::Steady { right });
+        assert_eq!(monitor.feedback_right(id, right).unwrap(), LabelVerdict::Steady { right });
     }
-    assert_eq!(monitor.feedback_right(10, true).unwrap(), Feedback::Unknown, "told before");
+    assert_eq!(monitor.feedback_right(10, true).unwrap(), LabelVerdict::Unknown, "told before");
     assert_eq!(monitor.report().accuracy.map(|a| (a.value, a.of)), Some((0.8, 10)));
 }
 
 /// A profile whose rows had labels says what accuracy the confidences promise, and that it falls with them.
 #[test]
 fn without_labels_the_confidence_tells_the_accuracy() {
-    use selvedge::drift::{Profile, Row, Source, Value};
+    use selvedge::drift::{CellValue, FeatureSource, Profile, Row};
     let mut noise = Noise(9);
     // Right as often as the confidence says.
     let rows: Vec<(f32, bool)> = (0..20_000)
@@ -171,8 +175,10 @@ fn without_labels_the_confidence_tells_the_accuracy() {
         })
         .collect();
     let profile = Profile::fit()
-        .output("confidence", Source::Confidence)
-        .stream(|sink| rows.iter().try_for_each(|(sure, right)| sink(&Row::new(&[Value::Number(*sure)]).right(*right))))
+        .output("confidence", FeatureSource::Confidence)
+        .stream(|sink| {
+            rows.iter().try_for_each(|(sure, right)| sink(&Row::new(&[CellValue::Number(*sure)]).right(*right)))
+        })
         .unwrap();
     let (_folder, telemetry) = folder();
     let probe = Classes::of("probabilities");
@@ -190,7 +196,7 @@ fn without_labels_the_confidence_tells_the_accuracy() {
 /// Those who give no ids, since no label will come, are those who need the estimate.
 #[test]
 fn the_estimate_of_accuracy_needs_no_ids() {
-    use selvedge::drift::{Profile, Row, Source, Value};
+    use selvedge::drift::{CellValue, FeatureSource, Profile, Row};
     let mut noise = Noise(13);
     let rows: Vec<(f32, bool)> = (0..5000)
         .map(|_| {
@@ -198,9 +204,11 @@ fn the_estimate_of_accuracy_needs_no_ids() {
             (sure, noise.next() < sure)
         })
         .collect();
-    let fit = Profile::fit().output("confidence", Source::Confidence);
+    let fit = Profile::fit().output("confidence", FeatureSource::Confidence);
     let profile = fit
-        .stream(|sink| rows.iter().try_for_each(|(sure, right)| sink(&Row::new(&[Value::Number(*sure)]).right(*right))))
+        .stream(|sink| {
+            rows.iter().try_for_each(|(sure, right)| sink(&Row::new(&[CellValue::Number(*sure)]).right(*right)))
+        })
         .unwrap();
     let (_folder, telemetry) = folder();
     let probe = Classes::of("probabilities");
@@ -225,7 +233,7 @@ fn concept_drift_stands_over_a_restart_until_labels_say_otherwise() {
         let class = u16::from(x > 0.5);
         monitor.feedback(id, if noise.next() < right { class } else { 1 - class }).unwrap();
     };
-    let concept = |monitor: &Monitor| monitor.alerts().iter().any(|a| a.what == What::Concept);
+    let concept = |monitor: &Monitor| monitor.alerts().iter().any(|a| a.kind == AlertKind::Concept);
     let monitor = build(telemetry);
     (1..=1000).for_each(|id| label(&monitor, id, 0.95));
     (1001..=1400).for_each(|id| label(&monitor, id, 0.4));
@@ -244,7 +252,7 @@ fn concept_drift_stands_over_a_restart_until_labels_say_otherwise() {
 fn slow_rows_bear_no_more_false_alarms_than_were_asked_for() {
     use std::time::Duration;
 
-    use selvedge::drift::{Counts, FalseAlarm, Judge, Policy};
+    use selvedge::drift::{FalseAlarm, Judge, Policy, WindowCounts};
     let month = Duration::from_secs(30 * 86_400);
     let level = |rate: f64| {
         let (_folder, telemetry) = folder();
@@ -262,7 +270,7 @@ fn slow_rows_bear_no_more_false_alarms_than_were_asked_for() {
     let expected = |windows: f64| {
         let profile = Arc::new(profile());
         let mut judge = Judge::new(profile.clone(), Policy::new(1024, FalseAlarm::windows(windows))).unwrap();
-        judge.judge(&Counts::new(&profile)).unwrap().level
+        judge.judge(&WindowCounts::new(&profile)).unwrap().level
     };
     let close = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-6;
     assert!(close(level(2.0), expected(5062.5)), "windows close for their rows, every 512 s");

@@ -1,7 +1,7 @@
 //! A model without a profile learns one.
 
 use selvedge::backend::fake::Fake;
-use selvedge::drift::What;
+use selvedge::drift::AlertKind;
 use selvedge::layer::probe::{All, Columns, Embeddings};
 use selvedge::layer::{Monitor, Reference};
 use selvedge::telemetry::{Cursor, Record};
@@ -65,5 +65,5 @@ fn embeddings_are_compared_as_a_whole() {
     let judged = report.windows.last().unwrap().verdict.as_ref().expect("one window was judged");
     assert!(judged.embedding.is_some_and(|e| !e.rejected) && report.alerts.is_empty(), "{report}");
     embed(256);
-    assert!(monitor.alerts().iter().any(|a| a.what == What::Embedding), "{:#?}", monitor.alerts());
+    assert!(monitor.alerts().iter().any(|a| a.kind == AlertKind::Embedding), "{:#?}", monitor.alerts());
 }

@@ -69,7 +69,7 @@ fn a_restart_after_a_sync_goes_on_where_it_was() {
     let monitor = monitor(&telemetry);
     let after = monitor.report();
     let named = |report: &selvedge::layer::Report| -> Vec<_> {
-        report.alerts.iter().map(|a| (a.what, a.feature.clone(), a.since)).collect()
+        report.alerts.iter().map(|a| (a.kind, a.feature.clone(), a.since)).collect()
     };
     assert_eq!((after.totals, named(&after)), (before.totals, named(&before)));
     let indices =

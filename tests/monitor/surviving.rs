@@ -25,7 +25,7 @@ fn embedder(dir: &Path) -> Monitor {
     let rows: Vec<[f32; 2]> = (0..5000).map(|_| noise.row()).collect();
     let fit = COLUMNS.iter().fold(Profile::fit().embedding(2), |fit, name| fit.number(*name));
     let profile = fit.stream(|sink| {
-        rows.iter().try_for_each(|row| sink(&Row::new(&row.map(selvedge::drift::Value::Number)).embedding(row)))
+        rows.iter().try_for_each(|row| sink(&Row::new(&row.map(selvedge::drift::CellValue::Number)).embedding(row)))
     });
     watching(dir, All::new().and(Columns::of("x", COLUMNS)).and(Embeddings::of("y")), profile.unwrap())
 }

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use selvedge::drift::{Block, FalseAlarm, Persistence, Profile};
+use selvedge::drift::{FalseAlarm, Persistence, Profile, RowDependence};
 use selvedge::layer::probe::{All, Classes, Columns};
 use selvedge::layer::{Monitor, Report};
 use selvedge::{Ask, Engine, Tensor, Tensors};
@@ -49,7 +49,7 @@ fn days(city: &str, from: &str, to: &str) -> Vec<[f32; 4]> {
     rows.collect()
 }
 
-fn profile(engine: &dyn Engine, block: Block) -> Profile {
+fn profile(engine: &dyn Engine, block: RowDependence) -> Profile {
     let home = days("Seattle", "2012", "2014");
     assert_eq!(home.len(), 1096);
     let fit = COLUMNS.iter().fold(Profile::fit(), |fit, name| fit.number(*name)).bins(8).block(block);
@@ -57,7 +57,7 @@ fn profile(engine: &dyn Engine, block: Block) -> Profile {
 }
 
 /// A life of one day per call, in windows of a year.
-fn lived(block: Block, days: &[[f32; 4]]) -> Report {
+fn lived(block: RowDependence, days: &[[f32; 4]]) -> Report {
     let (_folder, telemetry) = folder();
     let engine = engine();
     let profile = profile(&*engine, block);
@@ -83,7 +83,7 @@ fn features(report: &Report) -> Vec<&str> {
 #[test]
 fn new_york_raises_alerts_on_wind_and_the_lowest_temperature() {
     for year in ["2012", "2013", "2014", "2015"] {
-        let report = lived(Block::Independent, &days("New York", year, year)[..365]);
+        let report = lived(RowDependence::Independent, &days("New York", year, year)[..365]);
         let found = features(&report);
         assert!(found.contains(&"wind") && found.contains(&"temp_min"), "{year}: {report}");
         let wind = &report.windows[0].verdict.as_ref().unwrap().features[3];
@@ -95,13 +95,13 @@ fn new_york_raises_alerts_on_wind_and_the_lowest_temperature() {
 /// One that knows that a day is like the day before asks for more evidence, and finds it in the wind.
 #[test]
 fn the_dependence_of_days_does_not_hide_the_wind() {
-    let report = lived(Block::Estimate, &days("New York", "2012", "2012"));
+    let report = lived(RowDependence::Estimate, &days("New York", "2012", "2012"));
     assert!(features(&report).contains(&"wind"), "{report}");
 }
 
 #[test]
 fn a_second_year_in_seattle_raises_none() {
-    for block in [Block::Independent, Block::Estimate] {
+    for block in [RowDependence::Independent, RowDependence::Estimate] {
         let report = lived(block, &days("Seattle", "2015", "2015"));
         assert_eq!((report.windows.len(), report.totals.rows), (1, 365));
         assert!(report.alerts.is_empty(), "{block:?}: {report}\n{:#?}", report.windows[0].shifts);

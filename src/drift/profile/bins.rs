@@ -1,4 +1,4 @@
-//! Where a value falls.
+//! Bins of a feature: where a value falls.
 
 use crate::{Error, Result};
 
@@ -8,7 +8,7 @@ pub const MISSING: u8 = 255;
 /// The most bins between the edges of a numeric feature, and the most named categories.
 pub const MAX_BINS: usize = 64;
 
-/// How the values of one feature are sorted into bins. Counts of bins are exact and additive.
+/// The bins of one feature, into which its values are sorted. Counts of bins are exact and additive.
 ///
 /// The order of the counts is fixed:
 ///
@@ -52,7 +52,9 @@ impl Categories {
 impl Bins {
     /// Numeric bins between rising, finite edges.
     ///
-    /// Errors: `InvalidArgument` for fewer than 2 edges, more than [`MAX_BINS`] + 1, or edges that do not rise.
+    /// # Errors
+    ///
+    /// `InvalidArgument` for fewer than 2 edges, more than [`MAX_BINS`] + 1, or edges that do not rise.
     pub fn numeric(edges: Vec<f32>) -> Result<Self> {
         let rises = edges.windows(2).all(|w| w[0] < w[1]) && edges.iter().all(|e| e.is_finite());
         if edges.len() < 2 || edges.len() > MAX_BINS + 1 || !rises {
@@ -74,7 +76,9 @@ impl Bins {
 
     /// Categories by name; everything else falls into *other*.
     ///
-    /// Errors: `InvalidArgument` for more than [`MAX_BINS`] names, or a name that comes twice.
+    /// # Errors
+    ///
+    /// `InvalidArgument` for more than [`MAX_BINS`] names, or a name that comes twice.
     pub fn categories(names: Vec<String>) -> Result<Self> {
         let twice = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name));
         if let Some((_, name)) = twice {

@@ -1,7 +1,8 @@
-//! A profile's bytes; they are drawn in `layout.md`.
+//! Profile bytes, written and read; they are drawn in `layout.md`.
 
 use super::super::fourier::Fourier;
-use super::{Bins, Embedding, Feature, Moments, Profile, Reliability, Source};
+use super::bins::Bins;
+use super::reference::{EmbeddingProfile, FeatureProfile, FeatureSource, Moments, Profile, Reliability};
 use crate::{Code, Error, Result};
 
 const MAGIC: &[u8; 4] = b"SVDP";
@@ -13,9 +14,30 @@ const RELIABILITY: u16 = 4;
 const EMBEDDING: u16 = 8;
 const HEAD: usize = 46;
 
+impl Profile {
+    /// The profile's bytes: versioned, with a checksum. The layout is drawn at [`Profile::decode`].
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Reads a profile's bytes.
+    ///
+    /// # Layout
+    ///
+    #[doc = include_str!("layout.md")]
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` for bytes that break the layout (truncated, wrong checksum, counts that do not add up, edges that do
+    /// not rise, anything after the end), `Unsupported` for a version this build does not know.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        read(bytes).map_err(|e| e.during("reading a drift profile"))
+    }
+}
+
 // --- Writing ----------------------------------------------------------------------------------------------------------
 
-pub(super) fn encode(profile: &Profile) -> Vec<u8> {
+fn encode(profile: &Profile) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
     out.extend(MAGIC);
     out.extend(VERSION.to_le_bytes());
@@ -47,7 +69,7 @@ pub(super) fn encode(profile: &Profile) -> Vec<u8> {
     out
 }
 
-fn feature(out: &mut Vec<u8>, feature: &Feature) {
+fn feature(out: &mut Vec<u8>, feature: &FeatureProfile) {
     text(out, &feature.name);
     out.push(feature.source as u8);
     match &feature.bins {
@@ -88,10 +110,6 @@ fn varint(out: &mut Vec<u8>, mut value: u64) {
 }
 
 // --- Reading ----------------------------------------------------------------------------------------------------------
-
-pub(super) fn decode(bytes: &[u8]) -> Result<Profile> {
-    read(bytes).map_err(|e| e.during("reading a drift profile"))
-}
 
 fn read(bytes: &[u8]) -> Result<Profile> {
     if bytes.len() < HEAD + 5 || !bytes.starts_with(MAGIC) {
@@ -208,15 +226,15 @@ impl<'a> Reader<'a> {
         Ok(weights)
     }
 
-    fn feature(&mut self, rows: u64) -> Result<Feature> {
+    fn feature(&mut self, rows: u64) -> Result<FeatureProfile> {
         let name = self.text()?;
         let source = match self.byte()? {
-            0 => Source::Input,
-            1 => Source::Class,
-            2 => Source::Confidence,
-            3 => Source::Entropy,
-            4 => Source::Latency,
-            5 => Source::Length,
+            0 => FeatureSource::Input,
+            1 => FeatureSource::Class,
+            2 => FeatureSource::Confidence,
+            3 => FeatureSource::Entropy,
+            4 => FeatureSource::Latency,
+            5 => FeatureSource::Length,
             other => return Err(self.corrupt(format!("feature '{name}': source {other} is unknown"))),
         };
         let bins = self.bins().map_err(|e| e.during(format!("reading feature '{name}'")))?;
@@ -231,7 +249,7 @@ impl<'a> Reader<'a> {
             None
         };
         let dependence = self.weights(bins.len())?;
-        Ok(Feature { name, source, bins, counts, moments, dependence })
+        Ok(FeatureProfile { name, source, bins, counts, moments, dependence })
     }
 
     fn bins(&mut self) -> Result<Bins> {
@@ -252,7 +270,7 @@ impl<'a> Reader<'a> {
         bins.map_err(|e| self.corrupt(e.message()))
     }
 
-    fn embedding(&mut self) -> Result<Embedding> {
+    fn embedding(&mut self) -> Result<EmbeddingProfile> {
         let seed = u32::from_le_bytes(self.array()?);
         let width = u32::from_le_bytes(self.array()?) as usize;
         let scale = self.f32()?;
@@ -263,7 +281,7 @@ impl<'a> Reader<'a> {
         }
         let weights = self.weights(Fourier::FEATURES)?;
         let fourier = Fourier::new(seed, width, scale).map_err(|e| self.corrupt(e.message()))?;
-        Ok(Embedding { fourier, positive, rows, weights })
+        Ok(EmbeddingProfile { fourier, positive, rows, weights })
     }
 
     fn reliability(&mut self) -> Result<Reliability> {

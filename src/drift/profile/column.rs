@@ -1,21 +1,22 @@
-//! What the first pass learns of a column, and the bins that follow.
+//! Column summary: what the first pass learns of a column, and the bins that follow.
 
 use std::collections::HashMap;
 
 use super::super::python_random::PythonRandom;
-use super::{Bins, Moments};
+use super::bins::Bins;
+use super::reference::Moments;
 use crate::Result;
 
 /// Values kept for quantiles. Up to so many rows quantiles are exact; beyond, they are those of a uniform sample
 /// (Vitter's algorithm R), whose ranks are off by 0.2 % of the rows (one standard deviation, at the median).
 pub(super) const SAMPLE: usize = 65_536;
 /// Categories counted; those that first come after so many others are *other*.
-const MOST_NAMES: usize = 65_536;
+const MAX_NAMES: usize = 65_536;
 /// Longer names are *other*.
-pub(super) const LONGEST_NAME: usize = 255;
+pub(super) const MAX_NAME_LENGTH: usize = 255;
 
 #[derive(Clone, Debug)]
-pub(super) enum Column {
+pub(super) enum Summary {
     Numbers(Box<Numbers>),
     Names(HashMap<String, (u64, usize)>),
 }
@@ -26,7 +27,7 @@ pub(super) struct Numbers {
     random: PythonRandom,
     /// Distinct values, rising, while they are few.
     distinct: Vec<f32>,
-    most_distinct: usize,
+    max_distinct: usize,
     n: u64,
     min: f32,
     max: f32,
@@ -34,13 +35,13 @@ pub(super) struct Numbers {
     squares: f64,
 }
 
-impl Column {
+impl Summary {
     pub(super) fn numbers(bins: usize, seed: u64) -> Self {
         Self::Numbers(Box::new(Numbers {
             sample: Vec::new(),
             random: PythonRandom::new(seed),
             distinct: Vec::new(),
-            most_distinct: bins,
+            max_distinct: bins,
             n: 0,
             min: f32::INFINITY,
             max: f32::NEG_INFINITY,
@@ -56,14 +57,14 @@ impl Column {
     /// Adds a name; gives its number by first appearance.
     pub(super) fn add_name(&mut self, name: &str) -> usize {
         let Self::Names(names) = self else { return 0 };
-        let (next, fits) = (names.len(), names.len() < MOST_NAMES && name.len() <= LONGEST_NAME);
+        let (next, fits) = (names.len(), names.len() < MAX_NAMES && name.len() <= MAX_NAME_LENGTH);
         match names.get_mut(name) {
             Some((count, index)) => {
                 *count += 1;
                 *index
             }
             None if fits => names.entry(name.into()).or_insert((1, next)).1,
-            None => MOST_NAMES,
+            None => MAX_NAMES,
         }
     }
 
@@ -97,7 +98,7 @@ impl Numbers {
         let apart = f64::from(value) - self.mean;
         self.mean += apart / self.n as f64;
         self.squares += apart * (f64::from(value) - self.mean);
-        if self.distinct.len() <= self.most_distinct
+        if self.distinct.len() <= self.max_distinct
             && let Err(at) =
                 self.distinct.binary_search_by(|d| d.partial_cmp(&value).unwrap_or(std::cmp::Ordering::Equal))
         {
@@ -119,7 +120,7 @@ impl Numbers {
             // Nothing to learn from: zero is as good as any number, and every value will be out of range.
             return Ok((Bins::numeric(vec![0f32.next_down(), 0.0])?, None));
         }
-        let discrete = self.distinct.len() <= self.most_distinct;
+        let discrete = self.distinct.len() <= self.max_distinct;
         let mut edges = vec![self.min.next_down().max(f32::MIN)];
         if discrete {
             edges.extend(&self.distinct);

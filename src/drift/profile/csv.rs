@@ -2,8 +2,9 @@
 
 use std::io::Read;
 
-use super::fit::Named;
-use super::{Fit, Profile, Row, Sink, Source, Value};
+use super::fit::Fit;
+use super::reference::{FeatureSource, Profile};
+use super::rows::{CellValue, Named, Row, RowSink};
 use crate::{Code, Error, Result};
 
 /// Cells that mean "no value", in any case.
@@ -16,9 +17,10 @@ impl Fit {
     /// Takes the columns that were named, in any order; the others are left out. If none was named, all are taken: as
     /// numbers where every cell is one, else as categories. Empty cells, NA, NaN, null and none are missing.
     ///
-    /// Errors: `NotFound` for a named column that is not there, `InvalidArgument` for a cell of a numeric column that is
-    /// no number, `Corrupt` for lines of differing length or text that is not UTF-8; and as for
-    /// [`stream`](Self::stream).
+    /// # Errors
+    ///
+    /// `NotFound` for a named column that is not there, `InvalidArgument` for a cell of a numeric column that is no
+    /// number, `Corrupt` for lines of differing length or text that is not UTF-8; and as for [`stream`](Self::stream).
     pub fn of_csv<R: Read>(mut self, mut open: impl FnMut() -> Result<R>) -> Result<Profile> {
         if self.features.is_empty() {
             self.features = guess(open()?)?;
@@ -47,11 +49,11 @@ fn guess(source: impl Read) -> Result<Vec<Named>> {
             *numeric &= is_nothing(cell) || cell.trim().parse::<f32>().is_ok();
         }
     }
-    let named = |(name, numeric): (String, bool)| Named { name, source: Source::Input, category: !numeric };
+    let named = |(name, numeric): (String, bool)| Named { name, source: FeatureSource::Input, category: !numeric };
     Ok(names.into_iter().zip(numeric).map(named).collect())
 }
 
-fn csv_pass(source: impl Read, features: &[Named], sink: &mut Sink<'_>) -> Result<()> {
+fn csv_pass(source: impl Read, features: &[Named], sink: &mut RowSink<'_>) -> Result<()> {
     let mut reader = csv::Reader::from_reader(source);
     let header = reader.headers().map_err(csv_error)?.clone();
     let place = |feature: &Named| {
@@ -64,15 +66,15 @@ fn csv_pass(source: impl Read, features: &[Named], sink: &mut Sink<'_>) -> Resul
     let mut record = csv::StringRecord::new();
     while reader.read_record(&mut record).map_err(csv_error)? {
         let cell = |(feature, place): (&Named, &usize)| match record.get(*place).unwrap_or("") {
-            cell if is_nothing(cell) => Ok(Value::Missing),
-            cell if feature.category => Ok(Value::Category(cell)),
-            cell => cell.trim().parse().map(Value::Number).map_err(|_| {
+            cell if is_nothing(cell) => Ok(CellValue::Missing),
+            cell if feature.category => Ok(CellValue::Category(cell)),
+            cell => cell.trim().parse().map(CellValue::Number).map_err(|_| {
                 let line = record.position().map_or(0, |p| p.line());
                 let name = &feature.name;
                 Error::invalid(format!("csv: line {line}, column '{name}': expected a number, got '{cell}'"))
             }),
         };
-        let values = features.iter().zip(&places).map(cell).collect::<Result<Vec<Value<'_>>>>()?;
+        let values = features.iter().zip(&places).map(cell).collect::<Result<Vec<CellValue<'_>>>>()?;
         sink(&Row::new(&values))?;
     }
     Ok(())

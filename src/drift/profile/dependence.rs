@@ -1,4 +1,4 @@
-//! How much dependence between rows inflates the variance of a window's shares.
+//! Dependence between rows: how much it inflates the variance of a window's shares.
 
 use super::super::eigen::eigenvalues;
 
@@ -105,7 +105,7 @@ fn shrink(mut spectrum: Vec<f64>, samples: f64) -> Vec<f64> {
 }
 
 /// Autocorrelations are not followed beyond this lag.
-const MOST_LAGS: usize = 1000;
+const MAX_LAGS: usize = 1000;
 
 /// The block length that estimates the variance of a mean best, after Politis and White (*Automatic block-length
 /// selection for the dependent bootstrap*, 2004), twice over: here a bias to small variances is worse than noise.
@@ -125,7 +125,7 @@ pub(super) fn block_length(series: &[f32]) -> usize {
     // Autocorrelations are nil from the first lag on that is followed by so many insignificant ones.
     let quiet = 5.max((n as f64).log10().sqrt().ceil() as usize);
     let significant = 2.0 * ((n as f64).log10() / n as f64).sqrt();
-    let most = (n / 10).min(MOST_LAGS);
+    let most = (n / 10).min(MAX_LAGS);
     let (mut covariances, mut silent) = (vec![variance], 0);
     while covariances.len() <= most && silent < quiet {
         let next = covariance(covariances.len());

@@ -1,28 +1,32 @@
-//! A profile from a running model's first rows.
+//! Learned profile: made from a running model's first rows.
 
-use super::{Fit, Profile, Row, Value};
+use super::fit::Fit;
+use super::reference::Profile;
+use super::rows::{CellValue, Row, RowSink};
 use crate::Result;
 
-/// Collects the first rows of a model that came without a profile, in memory, and makes a profile of them, marked as
-/// learned.
+/// A collector, in memory, of the first rows of a model that came without a profile. It makes a profile of them, marked
+/// as learned.
 ///
 /// It holds 24 bytes per value, and the names and embeddings; nothing is written anywhere.
 ///
+/// # Examples
+///
 /// ```
-/// use selvedge::drift::{Learner, Profile, Row, Value};
+/// use selvedge::drift::{Learner, Profile, Row, CellValue};
 /// let mut learner = Learner::new(Profile::fit().number("wind"), 512);
-/// let profile = (0..).find_map(|i| learner.push(&Row::new(&[Value::Number((i % 50) as f32)])).ok().flatten());
+/// let profile = (0..).find_map(|i| learner.push(&Row::new(&[CellValue::Number((i % 50) as f32)])).ok().flatten());
 /// assert!(profile.is_some_and(|p| p.learned && p.rows == 512));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Learner {
     fit: Fit,
     rows: u64,
-    kept: Vec<Kept>,
+    kept: Vec<OwnedRow>,
 }
 
 #[derive(Clone, Debug)]
-struct Kept {
+struct OwnedRow {
     values: Vec<Cell>,
     embedding: Vec<f32>,
     right: Option<bool>,
@@ -43,16 +47,18 @@ impl Learner {
 
     /// Adds a row; gives the profile with the last one, and then begins anew.
     ///
-    /// Errors: `InvalidArgument` for a row that has another number of values or another embedding than was said, which
-    /// is left out; and with the last row as for [`Fit::stream`].
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a row that has another number of values or another embedding than was said, which is left
+    /// out; and with the last row as for [`Fit::stream`].
     pub fn push(&mut self, row: &Row<'_>) -> Result<Option<Profile>> {
         self.fit.check_row(row, self.kept.len() as u64)?;
-        let cell = |value: &Value<'_>| match value {
-            Value::Number(v) => Cell::Number(*v),
-            Value::Category(name) => Cell::Name((*name).into()),
-            Value::Missing => Cell::Missing,
+        let cell = |value: &CellValue<'_>| match value {
+            CellValue::Number(v) => Cell::Number(*v),
+            CellValue::Category(name) => Cell::Name((*name).into()),
+            CellValue::Missing => Cell::Missing,
         };
-        self.kept.push(Kept {
+        self.kept.push(OwnedRow {
             values: row.values.iter().map(cell).collect(),
             embedding: row.embedding.to_vec(),
             right: row.right,
@@ -61,7 +67,7 @@ impl Learner {
             return Ok(None);
         }
         let kept = std::mem::take(&mut self.kept);
-        self.fit.clone().learned().stream(|sink| kept.iter().try_for_each(|row| row.lend(sink))).map(Some)
+        self.fit.clone().learned().stream(|sink| kept.iter().try_for_each(|row| row.replay(sink))).map(Some)
     }
 
     /// Rows still to come.
@@ -70,14 +76,14 @@ impl Learner {
     }
 }
 
-impl Kept {
-    fn lend(&self, sink: &mut super::Sink<'_>) -> Result<()> {
+impl OwnedRow {
+    fn replay(&self, sink: &mut RowSink<'_>) -> Result<()> {
         let value = |cell| match cell {
-            &Cell::Number(v) => Value::Number(v),
-            Cell::Name(name) => Value::Category(name),
-            Cell::Missing => Value::Missing,
+            &Cell::Number(v) => CellValue::Number(v),
+            Cell::Name(name) => CellValue::Category(name),
+            Cell::Missing => CellValue::Missing,
         };
-        let values: Vec<Value<'_>> = self.values.iter().map(value).collect();
+        let values: Vec<CellValue<'_>> = self.values.iter().map(value).collect();
         sink(&Row { values: &values, embedding: &self.embedding, right: self.right })
     }
 }

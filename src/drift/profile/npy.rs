@@ -4,7 +4,9 @@ use std::io::Read;
 
 use npyz::{NpyFile, Order};
 
-use super::{Fit, Profile, Row, Sink, Value};
+use super::fit::Fit;
+use super::reference::Profile;
+use super::rows::{CellValue, Row, RowSink};
 use crate::{Error, Result};
 
 impl Fit {
@@ -45,7 +47,7 @@ fn columns<R: Read>(file: &NpyFile<R>) -> Result<usize> {
     }
 }
 
-fn npy_pass<R: Read>(file: NpyFile<R>, embeds: bool, sink: &mut Sink<'_>) -> Result<()> {
+fn npy_pass<R: Read>(file: NpyFile<R>, embeds: bool, sink: &mut RowSink<'_>) -> Result<()> {
     let columns = columns(&file)?;
     macro_rules! try_types {
         ($file:expr, $($type:ty)*) => {{
@@ -65,7 +67,7 @@ fn rows(
     numbers: impl Iterator<Item = std::io::Result<f32>>,
     columns: usize,
     embeds: bool,
-    sink: &mut Sink<'_>,
+    sink: &mut RowSink<'_>,
 ) -> Result<()> {
     let mut row = Vec::with_capacity(columns);
     for number in numbers {
@@ -74,7 +76,7 @@ fn rows(
             if embeds {
                 sink(&Row::default().embedding(&row))?;
             } else {
-                let values: Vec<Value<'_>> = row.iter().map(|v| Value::Number(*v)).collect();
+                let values: Vec<CellValue<'_>> = row.iter().map(|v| CellValue::Number(*v)).collect();
                 sink(&Row::new(&values))?;
             }
             row.clear();

@@ -1,31 +1,100 @@
-//! The two passes of a fit over its rows.
+//! Passes of a fit: two, over the same rows.
 
 use super::super::fourier::Fourier;
-use super::column::{Column, SAMPLE};
+use super::bins::{Bins, MISSING};
+use super::column::{SAMPLE, Summary};
 use super::dependence::{Blocks, block_length};
-use super::fit::{Block, Fit, Named, Row, Value};
-use super::{Bins, Embedding, Feature, MISSING, Moments, Profile, Reliability, Source};
+use super::fit::Fit;
+use super::reference::{EmbeddingProfile, FeatureProfile, FeatureSource, Moments, Profile, Reliability};
+use super::rows::{CellValue, Column, Named, Row, RowDependence, RowSink};
 use crate::{Error, Result};
 
 /// Embeddings kept to find the scale of their distances.
 const EMBEDDINGS: usize = 512;
 
+impl Fit {
+    /// Fits rows of numbers that lie in memory.
+    ///
+    /// # Errors
+    ///
+    /// As for [`stream`](Self::stream).
+    pub fn of_rows<R: AsRef<[f32]>>(self, rows: &[R]) -> Result<Profile> {
+        self.stream(|sink| {
+            rows.iter().try_for_each(|row| {
+                let values: Vec<CellValue<'_>> = row.as_ref().iter().map(|v| CellValue::Number(*v)).collect();
+                sink(&Row::new(&values))
+            })
+        })
+    }
+
+    /// Fits columns that lie in memory, one per feature, all of one length.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for columns of differing length; and as for [`stream`](Self::stream).
+    pub fn of_columns(self, columns: &[Column<'_>]) -> Result<Profile> {
+        let rows = columns.first().map_or(0, Column::len);
+        if let Some((i, odd)) = columns.iter().enumerate().find(|(_, c)| c.len() != rows) {
+            return Err(Error::invalid(format!("column {i}: expected {rows} rows, got {}", odd.len())));
+        }
+        self.stream(|sink| {
+            let mut values = Vec::with_capacity(columns.len());
+            (0..rows).try_for_each(|row| {
+                values.clear();
+                values.extend(columns.iter().map(|c| c.value(row)));
+                sink(&Row::new(&values))
+            })
+        })
+    }
+
+    /// Fits rows that `pass` gives to the sink, one after the other. It is called twice and gives the same rows both
+    /// times: from a file, read it anew.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for no rows, no features, two features of one name, a name of more than 255 bytes, bins out of
+    /// range, or a row that has another number of values or another embedding than was said; and the errors of `pass`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use selvedge::drift::{Profile, Row, CellValue};
+    /// let csv = "0.0,sun\n4.2,rain\n,rain\n";
+    /// let profile = Profile::fit().number("rain_mm").category("sky").stream(|sink| {
+    ///     csv.lines().try_for_each(|line| {
+    ///         let values: Vec<_> = line.split(',').map(CellValue::Category).collect();
+    ///         sink(&Row::new(&values))
+    ///     })
+    /// })?;
+    /// assert_eq!(profile.features[0].counts, [0, 1, 1, 0, 1]);
+    /// # Ok::<(), selvedge::Error>(())
+    /// ```
+    pub fn stream(self, mut pass: impl FnMut(&mut RowSink<'_>) -> Result<()>) -> Result<Profile> {
+        self.check()?;
+        let mut first = FirstPass::new(&self);
+        pass(&mut |row| first.add(row)).map_err(|e| e.during("fitting a profile, first pass"))?;
+        let mut second = SecondPass::new(first)?;
+        pass(&mut |row| second.add(row)).map_err(|e| e.during("fitting a profile, second pass"))?;
+        second.finish()
+    }
+}
+
 /// Finds the bins, the block length and the scale of the embeddings.
-pub(super) struct First<'f> {
+pub(super) struct FirstPass<'f> {
     fit: &'f Fit,
     rows: u64,
-    columns: Vec<Column>,
+    columns: Vec<Summary>,
     /// The first values of each feature in their order, for autocorrelations; categories by first appearance.
     series: Vec<Vec<f32>>,
     embeddings: Vec<Vec<f32>>,
 }
 
-impl<'f> First<'f> {
+impl<'f> FirstPass<'f> {
     pub(super) fn new(fit: &'f Fit) -> Self {
         let seeds = (0..).map(|i: u64| u64::from(fit.seed) << 32 | i);
         let column = |(f, seed): (&Named, u64)| match f.category {
-            true => Column::names(),
-            false => Column::numbers(fit.bins, seed),
+            true => Summary::names(),
+            false => Summary::numbers(fit.bins, seed),
         };
         Self {
             fit,
@@ -38,16 +107,16 @@ impl<'f> First<'f> {
 
     pub(super) fn add(&mut self, row: &Row<'_>) -> Result<()> {
         self.fit.check_row(row, self.rows)?;
-        let follow = self.fit.block == Block::Estimate && self.rows < SAMPLE as u64;
+        let follow = self.fit.block == RowDependence::Estimate && self.rows < SAMPLE as u64;
         for (i, value) in row.values.iter().enumerate() {
             let column = &mut self.columns[i];
             let seen = match (self.fit.features[i].category, value) {
-                (_, Value::Missing) => f32::NAN,
-                (false, Value::Number(v)) => *v,
-                (false, Value::Category(text)) => text.trim().parse().unwrap_or(f32::NAN),
-                (true, Value::Number(v)) if v.is_nan() => f32::NAN,
-                (true, Value::Number(v)) => column.add_name(&v.to_string()) as f32,
-                (true, Value::Category(name)) => column.add_name(name) as f32,
+                (_, CellValue::Missing) => f32::NAN,
+                (false, CellValue::Number(v)) => *v,
+                (false, CellValue::Category(text)) => text.trim().parse().unwrap_or(f32::NAN),
+                (true, CellValue::Number(v)) if v.is_nan() => f32::NAN,
+                (true, CellValue::Number(v)) => column.add_name(&v.to_string()) as f32,
+                (true, CellValue::Category(name)) => column.add_name(name) as f32,
             };
             column.add_number(seen);
             if follow && seen.is_finite() {
@@ -80,7 +149,7 @@ fn median_distance(embeddings: &[Vec<f32>]) -> f32 {
 }
 
 /// Counts what falls into the bins.
-pub(super) struct Second<'f> {
+pub(super) struct SecondPass<'f> {
     fit: &'f Fit,
     rows: u64,
     expected: u64,
@@ -98,22 +167,22 @@ struct Counted {
     blocks: Option<Blocks>,
 }
 
-impl<'f> Second<'f> {
-    pub(super) fn new(first: First<'f>) -> Result<Self> {
+impl<'f> SecondPass<'f> {
+    pub(super) fn new(first: FirstPass<'f>) -> Result<Self> {
         let fit = first.fit;
         if first.rows == 0 {
             return Err(Error::invalid("profile: expected rows, got none"));
         }
         let block = match fit.block {
-            Block::Independent => 1,
-            Block::Rows(rows) => rows as usize,
-            Block::Estimate => first.series.iter().map(|s| block_length(s)).max().unwrap_or(1),
+            RowDependence::Independent => 1,
+            RowDependence::Rows(rows) => rows as usize,
+            RowDependence::Estimate => first.series.iter().map(|s| block_length(s)).max().unwrap_or(1),
         };
         if block > 1 && block as u64 > first.rows / 2 {
             let want = "at most half the rows";
             return Err(Error::invalid(format!("block: expected {want}, got {block} of {}", first.rows)));
         }
-        let finish = |column: Column| -> Result<_> {
+        let finish = |column: Summary| -> Result<_> {
             let (bins, moments) = column.finish(fit.bins, fit.categories)?;
             let (counts, blocks) = (vec![0; bins.len()], (block > 1).then(|| Blocks::new(bins.len(), block)));
             Ok(Counted { bins, moments, counts, blocks })
@@ -140,9 +209,9 @@ impl<'f> Second<'f> {
         for (i, value) in row.values.iter().enumerate() {
             let Counted { bins, counts, blocks, .. } = &mut self.features[i];
             let bin = match value {
-                Value::Missing => MISSING,
-                Value::Number(v) => bins.of(*v),
-                Value::Category(name) => bins.of_category(name),
+                CellValue::Missing => MISSING,
+                CellValue::Number(v) => bins.of(*v),
+                CellValue::Category(name) => bins.of_category(name),
             };
             let index = usize::from(bin).min(counts.len() - 1);
             counts[index] += 1;
@@ -151,7 +220,7 @@ impl<'f> Second<'f> {
                 blocks.push(&indicator[..counts.len()]);
                 indicator[index] = 0.0;
             }
-            if let (Source::Confidence, Value::Number(v)) = (self.fit.features[i].source, value) {
+            if let (FeatureSource::Confidence, CellValue::Number(v)) = (self.fit.features[i].source, value) {
                 confidence = *v;
             }
         }
@@ -184,7 +253,7 @@ impl<'f> Second<'f> {
         let feature = |(named, counted): (&Named, Counted)| {
             let norms: Vec<f64> = counted.counts.iter().map(|c| (*c as f64 / rows as f64).sqrt()).collect();
             let spectrum = counted.blocks.map_or(Vec::new(), |b| b.spectrum(&norms));
-            Feature {
+            FeatureProfile {
                 name: named.name.clone(),
                 source: named.source,
                 bins: counted.bins,
@@ -200,7 +269,7 @@ impl<'f> Second<'f> {
             learned: self.fit.learned,
             block: self.block as u32,
             features: self.fit.features.iter().zip(self.features).map(feature).collect(),
-            embedding: self.embedding.map(|(fourier, positive, rows, blocks)| Embedding {
+            embedding: self.embedding.map(|(fourier, positive, rows, blocks)| EmbeddingProfile {
                 positive,
                 weights: blocks.spectrum(&[1.0; Fourier::FEATURES]).into_iter().map(|w| w as f32).collect(),
                 fourier,

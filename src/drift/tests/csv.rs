@@ -21,20 +21,20 @@ fn a_csv_is_read_by_its_header() {
 }
 
 #[test]
-fn a_bad_csv_is_told_by_line_and_column() {
-    let told = |fit: Fit, text| {
+fn a_bad_csv_is_refused_by_line_and_column() {
+    let refused = |fit: Fit, text| {
         let error = csv(fit, text).unwrap_err();
         (error.code(), error.to_string())
     };
-    let (code, text) = told(Profile::fit().number("sky"), CSV);
+    let (code, text) = refused(Profile::fit().number("sky"), CSV);
     assert_eq!(code, Code::InvalidArgument);
     assert!(text.contains("line 2, column 'sky': expected a number, got 'sun'"), "{text}");
-    let (code, text) = told(Profile::fit().number("rain"), CSV);
+    let (code, text) = refused(Profile::fit().number("rain"), CSV);
     assert!(code == Code::NotFound && text.contains("'rain'") && text.contains("wind"), "{text}");
-    let (code, text) = told(Profile::fit(), "a,b\n1,2\n3\n");
+    let (code, text) = refused(Profile::fit(), "a,b\n1,2\n3\n");
     assert!(code == Code::Corrupt && text.contains("line: 3"), "{text}");
-    assert_eq!(told(Profile::fit(), "a,b\n").0, Code::InvalidArgument);
-    assert_eq!(told(Profile::fit(), "").0, Code::InvalidArgument);
+    assert_eq!(refused(Profile::fit(), "a,b\n").0, Code::InvalidArgument);
+    assert_eq!(refused(Profile::fit(), "").0, Code::InvalidArgument);
     let latin = Profile::fit().of_csv(|| Ok(&b"a\n\xE9\n"[..])).unwrap_err();
     assert_eq!(latin.code(), Code::Corrupt);
 }

@@ -1,5 +1,5 @@
 use super::super::python_random::PythonRandom;
-use super::super::{Adwin, Ddm, Detector, Kswin, PageHinkley, Watcher};
+use super::super::{Adwin, Ddm, Detector, DetectorState, Kswin, PageHinkley};
 use crate::Code;
 
 fn alarms(stream: &[f64], mut update: impl FnMut(f64) -> bool) -> Vec<usize> {
@@ -36,7 +36,7 @@ fn a_watcher_alarms_where_its_detector_does() {
         assert_eq!(begin + 128 + first, alarm);
         begin = alarm + 1;
     }
-    let mut ddm = Ddm::new().least_failures(10);
+    let mut ddm = Ddm::new().min_failures(10);
     let failures: Vec<f64> = stream.iter().map(|x| f64::from(u8::from(*x > 0.9))).collect();
     let mut watcher = Detector::Ddm.watch(0.1).unwrap();
     let found = alarms(&failures, |x| watcher.update(x));
@@ -90,7 +90,7 @@ fn the_first_failure_is_no_rise() {
 #[test]
 fn a_constant_stream_does_not_alarm_and_its_end_does() {
     for detector in [Detector::adwin(), Detector::page_hinkley(), Detector::kswin()] {
-        let mut watcher: Watcher = detector.watch(0.05).unwrap();
+        let mut watcher: DetectorState = detector.watch(0.05).unwrap();
         assert!((0..5000).all(|_| !watcher.update(0.7)), "{detector:?}");
         // A thousandth of a constant stream is beyond all deviations that it had, and less than the least one.
         if matches!(detector, Detector::PageHinkley { .. }) {

@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
 use super::super::python_random::PythonRandom;
-use super::super::{Column, Counts, FalseAlarm, Finding, Judge, Persistence, Policy, Profile, Row, Value, compare};
+use super::super::{
+    CellValue, Column, FalseAlarm, Finding, Judge, Persistence, Policy, Profile, Row, WindowCounts, compare,
+};
 use crate::Code;
 
 fn reference() -> Arc<Profile> {
@@ -21,7 +23,7 @@ fn bell(random: &mut PythonRandom) -> f32 {
 fn findings(profile: &Arc<Profile>, mut row: impl FnMut(usize, &mut PythonRandom) -> [u8; 3]) -> [Option<Finding>; 3] {
     let policy = Policy::new(1024, FalseAlarm::windows(10_000.0)).persistence(Persistence::new(1, 1).unwrap());
     let mut judge = Judge::new(profile.clone(), policy).unwrap();
-    let (mut counts, mut random) = (Counts::new(profile), PythonRandom::new(9));
+    let (mut counts, mut random) = (WindowCounts::new(profile), PythonRandom::new(9));
     (0..1024).for_each(|i| counts.add_row(&row(i, &mut random)));
     let verdict = judge.judge(&counts.close()).unwrap();
     assert_eq!(verdict.drifted(), verdict.features.iter().any(|f| f.finding.is_some()));
@@ -73,7 +75,7 @@ fn one_bad_window_does_not_alarm_and_two_do() {
     let profile = reference();
     let mut judge = Judge::new(profile.clone(), Policy::new(256, FalseAlarm::windows(1000.0))).unwrap();
     let mut drifted = |bad: bool| {
-        let (mut counts, mut random) = (Counts::new(&profile), PythonRandom::new(4));
+        let (mut counts, mut random) = (WindowCounts::new(&profile), PythonRandom::new(4));
         for _ in 0..256 {
             let wind = profile.features[0].bin(bell(&mut random) + if bad { 2.0 } else { 0.0 });
             counts.add_row(&[wind, random.below(3) as u8, 1]);
@@ -88,7 +90,8 @@ fn one_bad_window_does_not_alarm_and_two_do() {
 #[test]
 fn windows_are_merged_by_addition() {
     let profile = reference();
-    let (mut a, mut b, mut both) = (Counts::new(&profile), Counts::new(&profile), Counts::new(&profile));
+    let (mut a, mut b, mut both) =
+        (WindowCounts::new(&profile), WindowCounts::new(&profile), WindowCounts::new(&profile));
     for i in 0..100u8 {
         let row = [i % 19, i % 5, i % 4];
         (if i % 3 == 0 { &mut a } else { &mut b }).add_row(&row);
@@ -97,7 +100,7 @@ fn windows_are_merged_by_addition() {
     a.merge(&b);
     assert_eq!(a, both);
     // A bin that is none, and one that is not brought, are missing; one too many is nothing.
-    let mut odd = Counts::new(&profile);
+    let mut odd = WindowCounts::new(&profile);
     odd.add_row(&[200, 0]);
     odd.add_row(&[0, 0, 0, 0]);
     assert_eq!(odd.features[0].last(), Some(&1));
@@ -109,15 +112,15 @@ fn windows_are_merged_by_addition() {
 fn empty_and_foreign_windows() {
     let profile = reference();
     let mut judge = Judge::new(profile.clone(), Policy::default()).unwrap();
-    let verdict = judge.judge(&Counts::new(&profile)).unwrap();
+    let verdict = judge.judge(&WindowCounts::new(&profile)).unwrap();
     assert!(verdict.features.iter().all(|f| f.finding.is_none() && f.p == 1.0 && f.psi.is_finite() && f.js == 0.0));
     let other = Profile::fit().number("a").of_rows(&[[1.0f32]]).unwrap();
-    let error = judge.judge(&Counts::new(&other)).unwrap_err();
+    let error = judge.judge(&WindowCounts::new(&other)).unwrap_err();
     assert_eq!(
         (error.code(), error.message()),
         (Code::InvalidArgument, "window: expected counts of 3 features, got 1")
     );
-    let mut wrong = Counts::new(&profile);
+    let mut wrong = WindowCounts::new(&profile);
     wrong.features[1].push(0);
     let error = judge.judge(&wrong).unwrap_err();
     assert_eq!(error.message(), "window: feature 'sky': expected 5 bins, got 6");
@@ -151,7 +154,7 @@ fn embeddings_that_move_are_seen_and_others_are_not() {
     assert!((2.0..5.0).contains(&embedding.fourier.scale()), "{}", embedding.fourier.scale());
     let mut judge = Judge::new(profile.clone(), Policy::new(256, FalseAlarm::windows(1000.0))).unwrap();
     let mut window = |shift: f32| {
-        let mut counts = Counts::new(&profile);
+        let mut counts = WindowCounts::new(&profile);
         for _ in 0..256 {
             counts.rows += 1;
             counts.add_embedding(&embedding.fourier.signs(&draw(shift)).unwrap());
@@ -171,14 +174,14 @@ fn embeddings_that_move_are_seen_and_others_are_not() {
     assert!(moved.rejected && moved.p < 1e-6 && moved.mmd2 > 0.0, "{moved:?}");
     assert!(window(0.3).drifted);
     // No embeddings in a window: nothing is said.
-    assert_eq!(judge.judge(&Counts::new(&profile)).unwrap().embedding, None);
+    assert_eq!(judge.judge(&WindowCounts::new(&profile)).unwrap().embedding, None);
 }
 
 #[test]
 fn values_that_cannot_be_read_are_missing() {
     let profile = Profile::fit()
         .number("a")
-        .stream(|sink| ["1", "x", " 2 "].iter().try_for_each(|t| sink(&Row::new(&[Value::Category(t)]))))
+        .stream(|sink| ["1", "x", " 2 "].iter().try_for_each(|t| sink(&Row::new(&[CellValue::Category(t)]))))
         .unwrap();
     assert_eq!(profile.features[0].counts, [0, 1, 1, 0, 1]);
 }

@@ -1,6 +1,7 @@
 use super::super::python_random::PythonRandom;
 use super::super::{
-    Bins, Block, Column, Fit, Fourier, Learner, MAX_BINS, MISSING, Moments, Profile, Row, Source, Value,
+    Bins, CellValue, Column, FeatureSource, Fit, Fourier, Learner, MAX_BINS, MISSING, Moments, Profile, Row,
+    RowDependence,
 };
 use crate::Code;
 
@@ -23,12 +24,12 @@ fn full() -> Profile {
         .model([7; 32])
         .number("wind")
         .category("sky")
-        .output("confidence", Source::Confidence)
+        .output("confidence", FeatureSource::Confidence)
         .embedding(3)
-        .block(Block::Rows(5))
+        .block(RowDependence::Rows(5))
         .stream(|sink| {
             rows.iter().try_for_each(|(x, sky, confidence, embedding, right)| {
-                let values = [Value::Number(*x), Value::Category(sky), Value::Number(*confidence)];
+                let values = [CellValue::Number(*x), CellValue::Category(sky), CellValue::Number(*confidence)];
                 sink(&Row::new(&values).embedding(embedding).right(*right))
             })
         })
@@ -177,8 +178,8 @@ fn what_cannot_be_fitted_is_told() {
     assert!(code(Profile::fit().number("a").number("b")).contains("row 0: expected 2 values, got 1"));
     assert!(code(Profile::fit().number("a").bins(1)).contains("bins: expected 2 to 64, got 1"));
     assert!(code(Profile::fit().number("a").categories(65)).contains("categories"));
-    assert!(code(Profile::fit().number("a").block(Block::Rows(0))).contains("block"));
-    assert!(code(Profile::fit().number("a").block(Block::Rows(9))).contains("half the rows, got 9 of 1"));
+    assert!(code(Profile::fit().number("a").block(RowDependence::Rows(0))).contains("block"));
+    assert!(code(Profile::fit().number("a").block(RowDependence::Rows(9))).contains("half the rows, got 9 of 1"));
     assert!(code(Profile::fit().number("a".repeat(256))).contains("255 bytes"));
     let none: [[f32; 1]; 0] = [];
     assert!(Profile::fit().number("a").of_rows(&none).unwrap_err().to_string().contains("rows, got none"));
@@ -187,7 +188,7 @@ fn what_cannot_be_fitted_is_told() {
     let mut passes = 0;
     let forgetful = Profile::fit().number("a").stream(|sink| {
         passes += 1;
-        (0..3 - passes).try_for_each(|_| sink(&Row::new(&[Value::Number(1.0)])))
+        (0..3 - passes).try_for_each(|_| sink(&Row::new(&[CellValue::Number(1.0)])))
     });
     assert!(forgetful.unwrap_err().to_string().contains("expected the 2 rows of the first, got 1"));
     let wide = Profile::fit().embedding(3).stream(|sink| sink(&Row::default().embedding(&[1.0])));
@@ -205,7 +206,9 @@ fn dependence_is_found_where_it_is_and_not_where_it_is_not() {
             })
             .collect::<Vec<f32>>()
     };
-    let fit = |phi| Profile::fit().number("x").block(Block::Estimate).of_columns(&[Column::F32(&series(phi))]).unwrap();
+    let fit = |phi| {
+        Profile::fit().number("x").block(RowDependence::Estimate).of_columns(&[Column::F32(&series(phi))]).unwrap()
+    };
     let independent = fit(0.0);
     let weights = &independent.features[0].dependence;
     assert!(independent.block < 10 && weights.iter().all(|w| (w - 1.0).abs() < 0.15), "{weights:?}");
@@ -220,12 +223,12 @@ fn dependence_is_found_where_it_is_and_not_where_it_is_not() {
 #[test]
 fn a_learner_learns_what_a_fit_fits() {
     let mut learner = Learner::new(Profile::fit().number("x").category("c"), 100);
-    assert!(learner.push(&Row::new(&[Value::Missing])).is_err());
+    assert!(learner.push(&Row::new(&[CellValue::Missing])).is_err());
     let mut learned = None;
     for i in 0..100 {
         assert_eq!(learner.left(), 100 - i);
         let name = (i % 3).to_string();
-        learned = learner.push(&Row::new(&[Value::Number(i as f32), Value::Category(&name)])).unwrap();
+        learned = learner.push(&Row::new(&[CellValue::Number(i as f32), CellValue::Category(&name)])).unwrap();
         assert_eq!(learned.is_some(), i == 99);
     }
     let learned = learned.unwrap();

@@ -1,7 +1,6 @@
-use super::super::calibrate::{level, mean_time};
+use super::super::calibrate::{Persistence, level, mean_time};
 use super::super::eigen::eigenvalues;
-use super::super::holm::holm;
-use super::super::persistence::Persistence;
+use super::super::judge::holm;
 use super::super::python_random::PythonRandom;
 use super::super::statistic::{chi2, ks_exact};
 use super::super::tail::{ln_binomial, ln_chi2, ln_hypergeometric, ln_normal, ln_weighted_chi2};

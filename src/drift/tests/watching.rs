@@ -1,7 +1,7 @@
 use super::super::python_random::PythonRandom;
 use super::super::{
-    Action, Adwin, Alerts, Breach, Change, Concept, Ddm, Feedback, Health, Kswin, Latency, Outcome, PageHinkley,
-    Reliability, Severity, Share, Signal, Slo, What,
+    Action, Adwin, AlertEvent, AlertKind, Alerts, Breach, Concept, Ddm, Health, Kswin, LabelVerdict, LatencyHistogram,
+    Observation, PageHinkley, Proportion, Reliability, RequestOutcome, Severity, Slo,
 };
 
 #[test]
@@ -45,13 +45,13 @@ fn ddm_warns_before_it_alarms() {
 #[test]
 fn wilsons_interval() {
     // scipy's binomtest(9, 10).proportion_ci(method="wilson").
-    let share = Share::wilson(9, 10).unwrap();
+    let share = Proportion::wilson(9, 10).unwrap();
     assert!(
         (share.low - 0.595_849_973_204_761_5).abs() < 1e-12 && (share.high - 0.982_123_786_904_927_1).abs() < 1e-12
     );
-    let none = Share::wilson(0, 5).unwrap();
+    let none = Proportion::wilson(0, 5).unwrap();
     assert!(none.low == 0.0 && none.high > 0.4 && none.high < 0.45);
-    assert!(Share::wilson(0, 0).is_none() && Share::wilson(3, 2).is_none());
+    assert!(Proportion::wilson(0, 0).is_none() && Proportion::wilson(3, 2).is_none());
 }
 
 #[test]
@@ -61,14 +61,14 @@ fn predictions_wait_for_their_labels_in_bounded_memory() {
         concept.predicted(id, (id % 3) as u16, 0.7);
     }
     assert_eq!((concept.waiting(), concept.forgotten()), (100, 900));
-    assert_eq!(concept.feedback(5, 2), Feedback::Unknown);
-    assert_eq!(concept.feedback(950, 2), Feedback::Steady { right: true });
-    assert_eq!(concept.feedback(951, 1), Feedback::Steady { right: false });
-    assert_eq!(concept.feedback(951, 1), Feedback::Unknown);
-    assert_eq!(concept.feedback_right(952, true), Feedback::Steady { right: true });
+    assert_eq!(concept.feedback(5, 2), LabelVerdict::Unknown);
+    assert_eq!(concept.feedback(950, 2), LabelVerdict::Steady { right: true });
+    assert_eq!(concept.feedback(951, 1), LabelVerdict::Steady { right: false });
+    assert_eq!(concept.feedback(951, 1), LabelVerdict::Unknown);
+    assert_eq!(concept.feedback_right(952, true), LabelVerdict::Steady { right: true });
     let accuracy = concept.accuracy().unwrap();
     assert_eq!((accuracy.of, accuracy.value), (3, 2.0 / 3.0));
-    // One id over and over takes one place, told or not.
+    // One id over and over takes one place, labelled or not.
     for _ in 0..10_000 {
         concept.predicted(7, 1, 0.5);
         concept.feedback(7, 1);
@@ -85,7 +85,7 @@ fn a_model_that_gets_worse_is_seen_by_its_labels() {
     for i in 0..4000u64 {
         let wrong = random.unit() < if i < 2000 { 0.1 } else { 0.4 };
         concept.predicted(i, 0, 0.9);
-        if let Feedback::Drifted { .. } = concept.feedback(i, u16::from(wrong))
+        if let LabelVerdict::Drifted { .. } = concept.feedback(i, u16::from(wrong))
             && drifted_at.is_none()
         {
             drifted_at = Some(i);
@@ -105,7 +105,7 @@ fn getting_better_is_no_drift() {
     for i in 0..4000u64 {
         let wrong = random.unit() < if i < 2000 { 0.5 } else { 0.02 };
         concept.predicted(i, 0, 0.9);
-        assert!(!matches!(concept.feedback(i, u16::from(wrong)), Feedback::Drifted { .. }), "{i}");
+        assert!(!matches!(concept.feedback(i, u16::from(wrong)), LabelVerdict::Drifted { .. }), "{i}");
     }
     assert!(concept.accuracy().unwrap().value > 0.9);
 }
@@ -133,7 +133,7 @@ fn accuracy_without_labels_follows_the_confidence() {
 
 #[test]
 fn latencies_are_within_their_error() {
-    let mut latency = Latency::default();
+    let mut latency = LatencyHistogram::default();
     assert_eq!(latency.quantile(0.5), None);
     for us in 1..=100_000u64 {
         latency.add(us, 1);
@@ -152,7 +152,7 @@ fn latencies_are_within_their_error() {
     assert_eq!((both.count(), both.quantile(0.5)), (200_002, latency.quantile(0.5)));
     // Every time lies in the bucket whose bounds hold it: a lone value is its own median.
     for us in (0..40).flat_map(|e| [(1u64 << e) - 1, 1 << e, (1 << e) + 1]).filter(|us| *us < 1 << 39) {
-        let mut one = Latency::default();
+        let mut one = LatencyHistogram::default();
         one.add(us, 1);
         let got = one.quantile(0.5).unwrap();
         assert!((got - us as f64).abs() <= us as f64 / 60.0, "{us}: {got}");
@@ -173,11 +173,11 @@ fn promises_are_broken_by_evidence_and_not_by_chance() {
     assert!(health.breaches(&slo).is_empty());
     // One error of three is no evidence against one in a hundred.
     for error in [true, false, false] {
-        health.add(&Outcome { error, latency_us: 1000, ..Outcome::default() });
+        health.add(&RequestOutcome { error, latency_us: 1000, ..RequestOutcome::default() });
     }
     assert!(health.breaches(&slo).is_empty());
     for i in 0..1000u64 {
-        health.add(&Outcome {
+        health.add(&RequestOutcome {
             latency_us: if i % 20 == 0 { 500_000 } else { 20_000 },
             error: false,
             refusal: i % 10 == 0,
@@ -202,32 +202,32 @@ fn promises_are_broken_by_evidence_and_not_by_chance() {
 fn health_alerts_are_raised_once_and_cleared_when_the_promise_is_kept_again() {
     let mut alerts = Alerts::new(2);
     let breach = [Breach { slo: "errors", bound: 0.01, value: 0.2, of: 500 }];
-    let raised = alerts.health(&breach, 1);
-    let Some(Change::Raised(alert)) = raised.first() else { panic!("{raised:?}") };
-    assert_eq!((alert.what, &*alert.feature, alert.since), (What::Health, "errors", 1));
+    let raised = alerts.observe_health(&breach, 1);
+    let Some(AlertEvent::Raised(alert)) = raised.first() else { panic!("{raised:?}") };
+    assert_eq!((alert.kind, &*alert.feature, alert.since), (AlertKind::Health, "errors", 1));
     assert_eq!((alert.action, alert.severity), (Action::RollBack, Severity::Warning));
     assert!(alert.evidence.contains("0.2 against 0.01"));
-    assert!(alerts.health(&breach, 2).is_empty());
-    assert!(alerts.health(&[], 3).is_empty());
-    assert!(matches!(&alerts.health(&[], 4)[..], [Change::Cleared { at: 4, .. }]));
-    assert!(alerts.standing().is_empty() && alerts.health(&[], 5).is_empty());
-    assert_eq!(alerts.observe(What::Stream, "latency", Signal::Calm, 6), None);
+    assert!(alerts.observe_health(&breach, 2).is_empty());
+    assert!(alerts.observe_health(&[], 3).is_empty());
+    assert!(matches!(&alerts.observe_health(&[], 4)[..], [AlertEvent::Cleared { at: 4, .. }]));
+    assert!(alerts.standing().is_empty() && alerts.observe_health(&[], 5).is_empty());
+    assert_eq!(alerts.observe(AlertKind::Stream, "latency", Observation::Calm, 6), None);
 }
 
 /// At night there are few rows, which look calm whatever they are of.
 #[test]
 fn windows_of_a_few_rows_clear_no_alert() {
-    use super::super::{Counts, FalseAlarm, Judge, Persistence, Policy, Profile};
+    use super::super::{FalseAlarm, Judge, Persistence, Policy, Profile, WindowCounts};
     let rows: Vec<[f32; 1]> = (0..5000).map(|i| [(i % 97) as f32]).collect();
     let profile = std::sync::Arc::new(Profile::fit().number("wind").of_rows(&rows).unwrap());
     let policy = Policy::new(1024, FalseAlarm::windows(1000.0)).persistence(Persistence::new(1, 1).unwrap());
     let (mut judge, mut alerts) = (Judge::new(profile.clone(), policy).unwrap(), Alerts::new(2));
     let mut at = 0;
     let mut see = |rows: usize, dead: bool| {
-        let mut window = Counts::new(&profile);
+        let mut window = WindowCounts::new(&profile);
         (0..rows).for_each(|i| window.add_row(&[profile.features[0].bin(if dead { 0.0 } else { (i % 97) as f32 })]));
         at += 1;
-        alerts.judged(&judge.judge(&window).unwrap(), at).len()
+        alerts.observe_verdict(&judge.judge(&window).unwrap(), at).len()
     };
     assert_eq!(see(1024, true), 1, "raised");
     assert_eq!((0..10).map(|i| see(i, i % 2 == 0)).sum::<usize>(), 0, "too few to tell");

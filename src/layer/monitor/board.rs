@@ -3,13 +3,13 @@
 use super::report::Summary;
 use super::restore::Standing;
 use super::streams::Shift;
-use crate::drift::{Action, Alert, Alerts, Breach, Change, Finding, Severity, Share, Signal, What};
+use crate::drift::{Action, Alert, AlertEvent, AlertKind, Alerts, Breach, Finding, Observation, Proportion, Severity};
 use crate::telemetry::{AlertRecord, Stamp};
 
 pub(super) struct Board {
     alerts: Alerts,
     /// Since when each alert stands.
-    since: Vec<(What, String, Stamp)>,
+    since: Vec<(AlertKind, String, Stamp)>,
 }
 
 /// What there is to see when a window closes.
@@ -17,12 +17,12 @@ pub(super) struct Sight<'a> {
     pub(super) summary: &'a Summary,
     /// The streams that are worse than before.
     pub(super) worse: Vec<Shift>,
-    pub(super) concept: Signal,
+    pub(super) concept: Observation,
 }
 
 /// A change, for the app and for the log.
 pub(super) struct News {
-    pub(super) change: Change,
+    pub(super) change: AlertEvent,
     pub(super) record: AlertRecord,
 }
 
@@ -38,7 +38,7 @@ impl Board {
     /// An alert that stood when an earlier process ended, raised at the window `at`.
     pub(super) fn restore(&mut self, standing: Standing, at: u64) {
         let evidence: Vec<String> = standing.evidence.iter().map(|(name, n)| format!("{name} {n}")).collect();
-        let signal = Signal::Firing(evidence.join(", "));
+        let signal = Observation::Firing(evidence.join(", "));
         if self.alerts.observe(standing.what, &standing.feature, signal, at).is_some() {
             self.since.push((standing.what, standing.feature.clone(), standing.since));
         }
@@ -49,18 +49,20 @@ impl Board {
     /// as that was said then; if the process was killed before it could, the next calm windows say it.
     pub(super) fn see_again(&mut self, summary: &Summary) {
         let mut alerts = self.alerts.clone();
-        let stands = |what: What, name: &str| self.standing().iter().any(|a| a.what.same(what) && a.feature == name);
+        let stands =
+            |what: AlertKind, name: &str| self.standing().iter().any(|a| a.kind.same(what) && a.feature == name);
         let mut changes = Vec::new();
         if let Some(mut verdict) = summary.verdict.clone() {
-            verdict.features.retain(|f| stands(What::Feature(Finding::Shift), &f.name));
-            verdict.embedding = verdict.embedding.filter(|_| stands(What::Embedding, EMBEDDING));
-            changes.extend(alerts.judged(&verdict, summary.window.index));
+            verdict.features.retain(|f| stands(AlertKind::Feature(Finding::Shift), &f.name));
+            verdict.embedding = verdict.embedding.filter(|_| stands(AlertKind::Embedding, EMBEDDING));
+            changes.extend(alerts.observe_verdict(&verdict, summary.window.index));
         }
-        let broken: Vec<Breach> = summary.breaches.iter().filter(|b| stands(What::Health, b.slo)).cloned().collect();
-        changes.extend(alerts.health(&broken, summary.window.index));
+        let broken: Vec<Breach> =
+            summary.breaches.iter().filter(|b| stands(AlertKind::Health, b.slo)).cloned().collect();
+        changes.extend(alerts.observe_health(&broken, summary.window.index));
         for change in changes {
-            if let Change::Cleared { alert, .. } = change {
-                alerts.observe(alert.what, &alert.feature, Signal::Firing(alert.evidence), alert.since);
+            if let AlertEvent::Cleared { alert, .. } = change {
+                alerts.observe(alert.kind, &alert.feature, Observation::Firing(alert.evidence), alert.since);
             }
         }
         self.alerts = alerts;
@@ -71,17 +73,17 @@ impl Board {
         let window = &sight.summary.window;
         let at = window.index;
         let mut changes = match &sight.summary.verdict {
-            Some(verdict) => self.alerts.judged(verdict, at),
+            Some(verdict) => self.alerts.observe_verdict(verdict, at),
             None => Vec::new(),
         };
-        changes.extend(self.alerts.health(&sight.summary.breaches, at));
+        changes.extend(self.alerts.observe_health(&sight.summary.breaches, at));
         for stream in super::streams::Stream::ALL {
             let worse = sight.worse.iter().find(|shift| shift.stream == stream);
-            let signal =
-                worse.map_or(Signal::Calm, |s| Signal::Firing(format!("{} before, {} since", s.before, s.after)));
-            changes.extend(self.alerts.observe(What::Stream, stream.name(), signal, at));
+            let signal = worse
+                .map_or(Observation::Calm, |s| Observation::Firing(format!("{} before, {} since", s.before, s.after)));
+            changes.extend(self.alerts.observe(AlertKind::Stream, stream.name(), signal, at));
         }
-        changes.extend(self.alerts.observe(What::Concept, LABEL, sight.concept.clone(), at));
+        changes.extend(self.alerts.observe(AlertKind::Concept, LABEL, sight.concept.clone(), at));
         let evidence = |alert: &Alert| numbers(alert, sight);
         changes.into_iter().map(|change| self.news(change, window.model, window.closed, evidence)).collect()
     }
@@ -89,7 +91,7 @@ impl Board {
     /// The labels say that the model has become worse.
     pub(super) fn worse(
         &mut self,
-        accuracy: Option<Share>,
+        accuracy: Option<Proportion>,
         before: f64,
         model: u32,
         index: u64,
@@ -97,30 +99,31 @@ impl Board {
     ) -> Option<News> {
         let share = accuracy?;
         let words = format!("accuracy {:.3} of {} labels, {before:.3} before", share.value, share.of);
-        let change = self.alerts.observe(What::Concept, LABEL, Signal::Firing(words), index)?;
+        let change = self.alerts.observe(AlertKind::Concept, LABEL, Observation::Firing(words), index)?;
         let evidence = |_: &Alert| named([("accuracy", share.value), ("before", before), ("labels", share.of as f64)]);
         Some(self.news(change, model, now, evidence))
     }
 
     fn news(
         &mut self,
-        change: Change,
+        change: AlertEvent,
         model: u32,
         now: Stamp,
         evidence: impl Fn(&Alert) -> Vec<(String, f64)>,
     ) -> News {
         let (alert, raised) = match &change {
-            Change::Cleared { alert, .. } => (alert, false),
-            Change::Raised(alert) => (alert, true),
+            AlertEvent::Cleared { alert, .. } => (alert, false),
+            AlertEvent::Raised(alert) => (alert, true),
         };
-        let is_it = |(what, feature, _): &(What, String, Stamp)| what.same(alert.what) && *feature == alert.feature;
+        let is_it =
+            |(what, feature, _): &(AlertKind, String, Stamp)| what.same(alert.kind) && *feature == alert.feature;
         let since = self.since.iter().position(is_it).map_or(now, |at| self.since.swap_remove(at).2);
         if raised {
-            self.since.push((alert.what, alert.feature.clone(), since));
+            self.since.push((alert.kind, alert.feature.clone(), since));
         }
         let record = AlertRecord {
             model,
-            what: alert.what.in_log(),
+            what: alert.kind.in_log(),
             feature: Some(alert.feature.clone()),
             severity: if alert.severity == Severity::Critical { 2 } else { 1 },
             raised,
@@ -141,8 +144,8 @@ const EMBEDDING: &str = "embedding";
 /// The numbers behind an alert.
 fn numbers(alert: &Alert, sight: &Sight<'_>) -> Vec<(String, f64)> {
     let verdict = sight.summary.verdict.as_ref();
-    match alert.what {
-        What::Feature(_) => {
+    match alert.kind {
+        AlertKind::Feature(_) => {
             let drift = verdict.and_then(|v| v.features.iter().find(|f| f.name == alert.feature));
             drift.map_or_else(Vec::new, |f| {
                 named([
@@ -159,14 +162,14 @@ fn numbers(alert: &Alert, sight: &Sight<'_>) -> Vec<(String, f64)> {
                 ])
             })
         }
-        What::Embedding => {
+        AlertKind::Embedding => {
             verdict.and_then(|v| v.embedding).map_or_else(Vec::new, |e| named([("mmd2", e.mmd2), ("p", e.p)]))
         }
-        What::Health => {
+        AlertKind::Health => {
             let breach = sight.summary.breaches.iter().find(|b| b.slo == alert.feature);
             breach.map_or_else(Vec::new, |b| named([("value", b.value), ("bound", b.bound), ("cases", b.of as f64)]))
         }
-        What::Stream => {
+        AlertKind::Stream => {
             let shift = sight.worse.iter().find(|s| s.stream.name() == alert.feature);
             shift.map_or_else(Vec::new, |s| named([("before", s.before), ("after", s.after)]))
         }

@@ -14,7 +14,7 @@ use super::restore;
 use super::sorting::{Sorting, slot};
 use super::streams::Stream;
 use super::watch::Watch;
-use crate::drift::{Change, Detector, FalseAlarm, Persistence, Profile, Slo};
+use crate::drift::{AlertEvent, Detector, FalseAlarm, Persistence, Profile, Slo};
 use crate::engine::Engine;
 use crate::layer::probe::{Feature, Probe};
 use crate::telemetry::Telemetry;
@@ -163,7 +163,7 @@ impl Builder {
 
     /// Told of every alert that is raised or cleared, on the thread that closed the window, with no lock held. A panic in
     /// it is contained and counted.
-    pub fn on_alert(mut self, callback: impl Fn(&Change) + Send + Sync + 'static) -> Self {
+    pub fn on_alert(mut self, callback: impl Fn(&AlertEvent) + Send + Sync + 'static) -> Self {
         self.settings.callback = Some(Arc::new(callback));
         self
     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::Digest;
-use crate::drift::{Block, Fit, Learner, Profile, Row, Value};
+use crate::drift::{CellValue, Fit, Learner, Profile, Row, RowDependence};
 use crate::layer::probe::Feature;
 
 /// Collects rows until there are enough.
@@ -28,7 +28,7 @@ impl Learning {
         if nothing || self.learned.get().is_some() {
             return;
         }
-        let values: Vec<Value<'_>> = values.iter().map(|v| Value::Number(*v)).collect();
+        let values: Vec<CellValue<'_>> = values.iter().map(|v| CellValue::Number(*v)).collect();
         let row = Row::new(&values).embedding(embedding);
         let learner = learner.get_or_insert_with(|| Learner::new(self.fit(embedding.len()), self.rows));
         match learner.push(&row) {
@@ -42,7 +42,7 @@ impl Learning {
 
     fn fit(&self, embedding: usize) -> Fit {
         // Rows come in the order of time, and may well depend on each other.
-        let mut fit = Profile::fit().model(self.model.0).block(Block::Estimate);
+        let mut fit = Profile::fit().model(self.model.0).block(RowDependence::Estimate);
         for feature in &self.features {
             fit = match feature.category {
                 true => fit.category(&feature.name),

@@ -28,7 +28,7 @@ pub use streams::{Shift, Stream};
 
 use self::core::Core;
 use super::probe::Probe;
-use crate::drift::{Alert, Feedback, Profile};
+use crate::drift::{Alert, LabelVerdict, Profile};
 use crate::engine::{Call, Engine, Request, Run, Spec, Trim};
 use crate::telemetry::Telemetry;
 use crate::{Error, Result};
@@ -128,18 +128,18 @@ impl Monitor {
     /// [`Call`](crate::Call); the rows of a batch have the numbers from there on. It is sealed into the log.
     ///
     /// Errors: `InvalidArgument` for id 0, which stands for none.
-    pub fn feedback(&self, id: u64, truth: u16) -> Result<Feedback> {
+    pub fn feedback(&self, id: u64, truth: u16) -> Result<LabelVerdict> {
         self.told(id, Truth::Class(truth))
     }
 
     /// Tells whether an earlier answer was right, where the truth is no class: a text that its reader liked.
     ///
     /// Errors: as [`Monitor::feedback`].
-    pub fn feedback_right(&self, id: u64, right: bool) -> Result<Feedback> {
+    pub fn feedback_right(&self, id: u64, right: bool) -> Result<LabelVerdict> {
         self.told(id, Truth::Right(right))
     }
 
-    fn told(&self, id: u64, truth: Truth) -> Result<Feedback> {
+    fn told(&self, id: u64, truth: Truth) -> Result<LabelVerdict> {
         if id == 0 {
             return Err(Error::invalid("feedback: expected the id that the call was given, got 0"));
         }
@@ -149,7 +149,7 @@ impl Monitor {
         let watch = watches.watch(self.core.seen.slot());
         let told = watch.map(|watch| watch.feedback(id, truth, &self.core.telemetry));
         drop(watches);
-        let (feedback, notice) = told.unwrap_or((Feedback::Unknown, None));
+        let (feedback, notice) = told.unwrap_or((LabelVerdict::Unknown, None));
         if let Some(notice) = notice {
             notice.deliver();
         }

@@ -4,19 +4,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::drift::Change;
+use crate::drift::AlertEvent;
 
-pub(super) type Callback = Arc<dyn Fn(&Change) + Send + Sync>;
+pub(super) type Callback = Arc<dyn Fn(&AlertEvent) + Send + Sync>;
 
 /// A change of the alerts, to be told once the locks are given back.
 pub(super) struct Notice {
-    change: Change,
+    change: AlertEvent,
     callback: Option<Callback>,
     panics: Arc<AtomicU64>,
 }
 
 impl Notice {
-    pub(super) fn new(change: Change, callback: Option<Callback>, panics: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(change: AlertEvent, callback: Option<Callback>, panics: Arc<AtomicU64>) -> Self {
         Self { change, callback, panics }
     }
 

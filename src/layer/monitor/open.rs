@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::outcome::Outcome;
 use super::streams::Shift;
-use crate::drift::{Counts, Health, Profile};
+use crate::drift::{Health, Profile, WindowCounts};
 use crate::telemetry::{Inference, Stamp, Telemetry, Window};
 
 /// Equal parts of `[0, 1]` in the histograms of confidence and entropy.
@@ -14,7 +14,7 @@ pub(super) const PARTS: usize = 20;
 pub(super) struct Open {
     pub(super) window: Window,
     /// `None` without a profile.
-    pub(super) counts: Option<Counts>,
+    pub(super) counts: Option<WindowCounts>,
     /// When its first record came; `None` while it is empty.
     pub(super) since: Option<Instant>,
     /// Rows and failures: what fills the window.
@@ -26,7 +26,7 @@ pub(super) struct Open {
 
 impl Open {
     pub(super) fn new(model: u32, index: u64, profile: Option<&Profile>) -> Self {
-        let counts = profile.map(Counts::new);
+        let counts = profile.map(WindowCounts::new);
         Self {
             window: Window { model, index, ..Window::default() },
             counts,

@@ -62,14 +62,14 @@ impl Outcome {
     }
 
     /// As it counts for health.
-    pub(super) fn in_health(self, latency_us: u64) -> drift::Outcome {
-        drift::Outcome {
+    pub(super) fn in_health(self, latency_us: u64) -> drift::RequestOutcome {
+        drift::RequestOutcome {
             latency_us,
             error: self.is_fault(),
             refusal: self.is_refusal(),
             length_stop: self.is_cut(),
             schema_valid: self.is_valid(),
-            ..drift::Outcome::default()
+            ..drift::RequestOutcome::default()
         }
     }
 

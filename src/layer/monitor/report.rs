@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::streams::Shift;
-use crate::drift::{Alert, Breach, Health, Share, Verdict};
+use crate::drift::{Alert, Breach, Health, Proportion, Verdict};
 use crate::telemetry::{Mode, Status, Window};
 
 /// What a monitor knows: the latest windows, the alerts that stand, and how the telemetry fares.
@@ -27,10 +27,10 @@ pub struct Report {
     /// Sums over all windows that the folder still holds, and those of this process.
     pub totals: Totals,
     /// Accuracy by the labels that came back, since the last drift. `None` without labels.
-    pub accuracy: Option<Share>,
+    pub accuracy: Option<Proportion>,
     /// Accuracy to expect of the last closed window, by its confidences (CBPE). `None` without a profile whose rows had
     /// labels.
-    pub estimated_accuracy: Option<Share>,
+    pub estimated_accuracy: Option<Proportion>,
     /// How the telemetry fares.
     pub telemetry: Status,
     /// Panics of the probe that were contained.
@@ -124,7 +124,7 @@ impl fmt::Display for Report {
         }
         self.features(f)?;
         for alert in &self.alerts {
-            let (what, feature, evidence) = (alert.what.name(), &alert.feature, &alert.evidence);
+            let (what, feature, evidence) = (alert.kind.name(), &alert.feature, &alert.evidence);
             writeln!(f, "\nALERT {feature}: {what}, since window {}\n      {evidence}", alert.since)?;
         }
         Ok(())

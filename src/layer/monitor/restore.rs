@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::Digest;
-use crate::drift::{Profile, What};
+use crate::drift::{AlertKind, Profile};
 use crate::telemetry::{AlertRecord, Cursor, Position, Record, Stamp, Telemetry, Window};
 
 /// What earlier processes have sealed, as far as the log remembers it.
@@ -19,7 +19,7 @@ pub(super) struct Past {
 }
 
 pub(super) struct Standing {
-    pub(super) what: What,
+    pub(super) what: AlertKind,
     pub(super) feature: String,
     pub(super) since: Stamp,
     pub(super) evidence: Vec<(String, f64)>,
@@ -46,7 +46,7 @@ pub(super) fn past(telemetry: &Telemetry, slot: u32) -> Past {
 
 impl Past {
     fn alert(&mut self, alert: AlertRecord) {
-        let (Some(what), feature) = (What::of_log(&alert.what), alert.feature.unwrap_or_default()) else { return };
+        let (Some(what), feature) = (AlertKind::of_log(&alert.what), alert.feature.unwrap_or_default()) else { return };
         // A feature's finding may have changed while the alert stood.
         self.standing.retain(|s| s.feature != feature || !s.what.same(what));
         if alert.raised {

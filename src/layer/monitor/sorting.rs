@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::drift::{Bins, Fourier, MISSING, Profile, Source};
+use crate::Digest;
+use crate::drift::{Bins, FeatureSource, Fourier, MISSING, Profile};
 use crate::layer::probe::{Decision, Feature, code};
 use crate::telemetry::{Inference, ModelInfo};
 use crate::{Digest, Error, Result};
@@ -53,10 +54,10 @@ impl Sorting {
         let columns = profile.features.iter().map(|feature| {
             let named = probe.iter().position(|p| p.name == feature.name).map(From::Probe);
             let from = named.or(match feature.source {
-                Source::Class => Some(From::Class),
-                Source::Confidence => Some(From::Confidence),
-                Source::Entropy => Some(From::Entropy),
-                Source::Latency => Some(From::Latency),
+                FeatureSource::Class => Some(From::Class),
+                FeatureSource::Confidence => Some(From::Confidence),
+                FeatureSource::Entropy => Some(From::Entropy),
+                FeatureSource::Latency => Some(From::Latency),
                 _ => None,
             });
             let from = from.ok_or_else(|| {

@@ -1,7 +1,7 @@
 //! Detectors of change on the scalars of every answer.
 
 use super::outcome::Outcome;
-use crate::drift::{Detector, Watcher};
+use crate::drift::{Detector, DetectorState};
 use crate::telemetry::Inference;
 use crate::{Error, Result};
 
@@ -14,7 +14,7 @@ pub(super) struct Streams {
 #[derive(Debug)]
 struct Watched {
     stream: Stream,
-    watcher: Watcher,
+    watcher: DetectorState,
     /// The mean before the last change, while it is not known to be of no matter.
     before: Option<f64>,
 }

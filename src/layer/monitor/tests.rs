@@ -3,10 +3,12 @@ use std::sync::Arc;
 use super::outcome::Outcome;
 use super::sorting::{Sorting, slot};
 use super::streams::{Stream, Streams};
-use crate::drift::{Detector, Fit, MISSING, Profile, Row, Source, Value};
+use crate::Digest;
+use crate::drift::{CellValue, Detector, FeatureSource, Fit, MISSING, Profile, Row};
 use crate::layer::probe::{Decision, Feature, code};
 use crate::telemetry::{Inference, Window};
 use crate::{Code, Digest, Finish};
+use crate::{Code, Finish};
 
 #[test]
 fn an_outcome_keeps_code_finish_and_marks() {
@@ -40,16 +42,16 @@ fn health_is_read_back_from_a_sealed_window() {
     assert!((health.latency.quantile(0.5).unwrap() / 20_000.0 - 1.0).abs() < 0.05);
 }
 
-fn fitted(fit: Fit, rows: &[[Value<'_>; 2]]) -> Arc<Profile> {
+fn fitted(fit: Fit, rows: &[[CellValue<'_>; 2]]) -> Arc<Profile> {
     Arc::new(fit.stream(|sink| rows.iter().try_for_each(|row| sink(&Row::new(row)))).unwrap())
 }
 
 #[test]
 fn values_are_sorted_as_the_profile_sorts_them() {
-    let rows: Vec<[Value<'_>; 2]> =
-        (0..300).map(|i| [Value::Number(i as f32), Value::Category(["rain", "sun", "7"][i % 3])]).collect();
-    let fit = Profile::fit().number("wind").category("sky").output("sure", Source::Confidence);
-    let rows: Vec<[Value<'_>; 3]> = rows.iter().map(|[a, b]| [*a, *b, Value::Number(0.5)]).collect();
+    let rows: Vec<[CellValue<'_>; 2]> =
+        (0..300).map(|i| [CellValue::Number(i as f32), CellValue::Category(["rain", "sun", "7"][i % 3])]).collect();
+    let fit = Profile::fit().number("wind").category("sky").output("sure", FeatureSource::Confidence);
+    let rows: Vec<[CellValue<'_>; 3]> = rows.iter().map(|[a, b]| [*a, *b, CellValue::Number(0.5)]).collect();
     let profile = Arc::new(fit.stream(|sink| rows.iter().try_for_each(|row| sink(&Row::new(row)))).unwrap());
     // The probe gives them in another order, and one more.
     let probe = [Feature::category("sky"), Feature::number("unused"), Feature::number("wind")];
@@ -68,7 +70,7 @@ fn values_are_sorted_as_the_profile_sorts_them() {
 
 #[test]
 fn a_slot_is_that_of_model_and_profile() {
-    let profile = |n: usize| fitted(Profile::fit().number("a").number("b"), &vec![[Value::Number(1.0); 2]; n]);
+    let profile = |n: usize| fitted(Profile::fit().number("a").number("b"), &vec![[CellValue::Number(1.0); 2]; n]);
     let probe = [Feature::number("a"), Feature::number("b")];
     let of = |model: u8, n| Sorting::new(profile(n), Digest([model; 32]), &probe).unwrap().slot;
     assert_eq!(of(1, 50), of(1, 50));
@@ -115,13 +117,13 @@ fn an_alert_of_an_earlier_process_keeps_its_time() {
     use super::board::{Board, Sight};
     use super::report::Summary;
     use super::restore::Standing;
-    use crate::drift::{Health, Signal, What};
+    use crate::drift::{AlertKind, Health, Observation};
     use crate::telemetry::Stamp;
     let mut board = Board::new(1);
     let stamp = |seconds: u64| Stamp { epoch: 1, monotonic_ns: seconds, ..Stamp::default() };
     for (feature, second) in [("errors", 10), ("p99_ms", 20)] {
         let standing = Standing {
-            what: What::Health,
+            what: AlertKind::Health,
             feature: feature.into(),
             since: stamp(second),
             evidence: Vec::new(),
@@ -136,7 +138,7 @@ fn an_alert_of_an_earlier_process_keeps_its_time() {
         breaches: Vec::new(),
         shifts: Vec::new(),
     };
-    let news = board.see(&Sight { summary: &summary, worse: Vec::new(), concept: Signal::Calm });
+    let news = board.see(&Sight { summary: &summary, worse: Vec::new(), concept: Observation::Calm });
     let told: Vec<_> =
         news.iter().map(|n| (n.record.feature.as_deref(), n.record.raised, n.record.since.monotonic_ns)).collect();
     assert_eq!(told, [(Some("errors"), false, 10), (Some("p99_ms"), false, 20)]);

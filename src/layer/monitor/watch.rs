@@ -17,7 +17,9 @@ use super::restore::Past;
 use super::sorting::Sorting;
 use super::streams::{Shift, Streams};
 use crate::Result;
-use crate::drift::{Concept, Counts, FalseAlarm, Feedback, Health, Judge, Policy, Share, Signal, What};
+use crate::drift::{
+    AlertKind, Concept, FalseAlarm, Health, Judge, LabelVerdict, Observation, Policy, Proportion, WindowCounts,
+};
 use crate::telemetry::{self, Inference, Position, Reason, Record, Telemetry, Window};
 
 pub(super) struct Watch {
@@ -37,7 +39,7 @@ pub(super) struct Watch {
     pub(super) concept: Concept,
     /// The accuracy before it fell, while it has not recovered.
     accuracy_before: Option<f64>,
-    estimated: Option<Share>,
+    estimated: Option<Proportion>,
     pub(super) board: Board,
     pub(super) summaries: VecDeque<Summary>,
     pub(super) totals: Totals,
@@ -73,7 +75,7 @@ impl Watch {
     /// Goes on where the log ends: with the numbers and sums of its windows, the judge's memory and the alerts.
     pub(super) fn resume(&mut self, past: Past) {
         self.introduced = past.introduced;
-        let concept = past.standing.iter().find(|alert| alert.what == What::Concept);
+        let concept = past.standing.iter().find(|alert| alert.what == AlertKind::Concept);
         let before = concept.and_then(|alert| alert.evidence.iter().find(|(name, _)| name == "before"));
         self.accuracy_before = before.map(|(_, n)| *n);
         // The judge remembers a few windows, a report some more.
@@ -85,7 +87,7 @@ impl Watch {
             }
             self.index = self.index.max(window.index + 1);
             let counts = self.judge.as_ref().filter(|_| i >= told).and_then(|judge| {
-                let mut counts = Counts::new(judge.profile());
+                let mut counts = WindowCounts::new(judge.profile());
                 let fits = counts.features.len() == window.features.len();
                 (counts.rows, counts.features) = (window.rows, window.features.clone());
                 if window.embedding.len() == counts.embedding.len() {
@@ -226,7 +228,13 @@ impl Watch {
         news.into_iter().map(|news| self.tell(news, telemetry)).collect()
     }
 
-    fn summarize(&mut self, window: Window, counts: Option<Counts>, health: Health, shifts: Vec<Shift>) -> Summary {
+    fn summarize(
+        &mut self,
+        window: Window,
+        counts: Option<WindowCounts>,
+        health: Health,
+        shifts: Vec<Shift>,
+    ) -> Summary {
         let verdict = self.judge.as_mut().zip(counts).and_then(|(judge, counts)| {
             judge.judge(&counts).inspect_err(|e| tracing::warn!("a window could not be judged: {e:#}")).ok()
         });
@@ -242,13 +250,13 @@ impl Watch {
     }
 
     /// Drift is told at the label that shows it; a window only says whether it is over, and not by a few labels.
-    fn concept_signal(&mut self) -> Signal {
+    fn concept_signal(&mut self) -> Observation {
         const FEW: u64 = 30;
         match (self.accuracy_before, self.concept.accuracy()) {
-            (Some(before), now) if now.is_none_or(|now| now.of < FEW || now.high < before) => Signal::Holding,
+            (Some(before), now) if now.is_none_or(|now| now.of < FEW || now.high < before) => Observation::Holding,
             _ => {
                 self.accuracy_before = None;
-                Signal::Calm
+                Observation::Calm
             }
         }
     }
@@ -273,13 +281,13 @@ impl Watch {
     }
 
     /// The accuracy to expect of the last closed window's confidences.
-    pub(super) fn estimated_accuracy(&self) -> Option<Share> {
+    pub(super) fn estimated_accuracy(&self) -> Option<Proportion> {
         self.estimated
     }
 
     /// The truth about an earlier answer.
-    pub(super) fn feedback(&mut self, id: u64, truth: Truth, telemetry: &Telemetry) -> (Feedback, Option<Notice>) {
-        let Some(class) = self.concept.class_of(id) else { return (Feedback::Unknown, None) };
+    pub(super) fn feedback(&mut self, id: u64, truth: Truth, telemetry: &Telemetry) -> (LabelVerdict, Option<Notice>) {
+        let Some(class) = self.concept.class_of(id) else { return (LabelVerdict::Unknown, None) };
         let before = self.concept.accuracy();
         let (feedback, predicted, truth) = match truth {
             Truth::Class(truth) => (self.concept.feedback(id, truth), class, truth),
@@ -288,7 +296,7 @@ impl Watch {
         };
         let model = self.slot();
         seal(telemetry, &Record::Feedback(label(model, id, predicted, truth)));
-        let Feedback::Drifted { .. } = feedback else { return (feedback, None) };
+        let LabelVerdict::Drifted { .. } = feedback else { return (feedback, None) };
         let before = *self.accuracy_before.get_or_insert(before.map_or(1.0, |share| share.value));
         let news = self.board.worse(self.concept.accuracy(), before, model, self.index, telemetry.now());
         (feedback, news.map(|news| self.tell(news, telemetry)))

@@ -2,7 +2,7 @@
 
 use super::numbers::{Numbers, output};
 use super::{Decision, Feature, Probe, Rows};
-use crate::drift::Source;
+use crate::drift::FeatureSource;
 use crate::engine::{Answer, Request};
 
 /// The class that a classifier has chosen, how sure it is, and the entropy of its distribution in nats.
@@ -45,9 +45,9 @@ impl Classes {
 impl Probe for Classes {
     fn features(&self) -> Vec<Feature> {
         vec![
-            Feature::of("class", Source::Class),
-            Feature::of("confidence", Source::Confidence),
-            Feature::of("entropy", Source::Entropy),
+            Feature::of("class", FeatureSource::Class),
+            Feature::of("confidence", FeatureSource::Confidence),
+            Feature::of("entropy", FeatureSource::Entropy),
         ]
     }
 

@@ -27,7 +27,7 @@ pub use tokens::Tokens;
 
 pub(super) use rows::Sheet;
 
-use crate::drift::Source;
+use crate::drift::FeatureSource;
 use crate::engine::{Answer, Request};
 
 /// Turns a request and its answer into numbers, one row per observation: a batch of eight images is eight rows.
@@ -123,7 +123,7 @@ pub struct Feature {
     /// The name.
     pub name: String,
     /// Where its values come from.
-    pub source: Source,
+    pub source: FeatureSource,
     /// The values are categories: numbers that stand for names (see [`code`]).
     pub category: bool,
 }
@@ -131,7 +131,7 @@ pub struct Feature {
 impl Feature {
     /// A number that a probe makes of the input.
     pub fn number(name: impl Into<String>) -> Self {
-        Self { name: name.into(), source: Source::Input, category: false }
+        Self { name: name.into(), source: FeatureSource::Input, category: false }
     }
 
     /// A category of the input: a whole number, or the [`code`] of a text.
@@ -139,9 +139,9 @@ impl Feature {
         Self { category: true, ..Self::number(name) }
     }
 
-    /// A number, or for [`Source::Class`] a category, of another source.
-    pub fn of(name: impl Into<String>, source: Source) -> Self {
-        Self { source, category: source == Source::Class, ..Self::number(name) }
+    /// A number, or for [`FeatureSource::Class`] a category, of another source.
+    pub fn of(name: impl Into<String>, source: FeatureSource) -> Self {
+        Self { source, category: source == FeatureSource::Class, ..Self::number(name) }
     }
 }
 

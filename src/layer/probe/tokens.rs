@@ -1,8 +1,8 @@
 //! Token statistics.
 
 use super::{Decision, Feature, Probe, Rows};
-use crate::drift::Source;
-use crate::engine::{Answer, Request};
+use crate::drift::FeatureSource;
+use crate::engine::{Answer, Finish, Request};
 
 /// Lengths, log-probabilities and stop reason of a generated text; one row per answer.
 ///
@@ -24,8 +24,8 @@ pub struct Tokens;
 impl Probe for Tokens {
     fn features(&self) -> Vec<Feature> {
         vec![
-            Feature::of("prompt_tokens", Source::Length),
-            Feature::of("answer_tokens", Source::Length),
+            Feature::of("prompt_tokens", FeatureSource::Length),
+            Feature::of("answer_tokens", FeatureSource::Length),
             Feature::number("mean_logprob"),
             Feature::number("least_logprob"),
             Feature::category("finish"),

@@ -1,5 +1,5 @@
 use super::made::{Log, SECOND, T0, plain, rows, sums};
-use crate::drift::{self, Bins, Feature, Profile, Source};
+use crate::drift::{self, Bins, FeatureProfile, FeatureSource, Profile};
 use crate::sync::ledger::Ledger;
 use crate::sync::otlp::{Data, ExportMetricsServiceRequest, HistogramDataPoint, Number};
 use crate::sync::privacy::Noise;
@@ -28,7 +28,14 @@ fn profile() -> Profile {
     let feature = |name: &str, bins: Bins| {
         let mut counts = vec![0; bins.len()];
         counts[1] = 5;
-        Feature { name: name.into(), source: Source::Input, counts, bins, moments: None, dependence: vec![] }
+        FeatureProfile {
+            name: name.into(),
+            source: FeatureSource::Input,
+            counts,
+            bins,
+            moments: None,
+            dependence: vec![],
+        }
     };
     Profile {
         model: [9; 32],
@@ -115,14 +122,14 @@ fn embeddings_are_told_by_counts_that_a_fleet_adds_up() {
     let fit = Profile::fit().embedding(2);
     let profile = fit.stream(|sink| home.iter().try_for_each(|r| sink(&drift::Row::default().embedding(r)))).unwrap();
     let reference = profile.embedding.clone().unwrap();
-    let mut pooled = drift::Counts::new(&profile);
+    let mut pooled = drift::WindowCounts::new(&profile);
     let mut added = [0u64; 129];
     for device in 0..2 {
         let mut log = Log::new();
         log.anchor(T0);
         log.model(1, "meaning", Some(&profile));
         for second in [60, 120] {
-            let mut counts = drift::Counts::new(&profile);
+            let mut counts = drift::WindowCounts::new(&profile);
             for _ in 0..100 + 10 * device {
                 counts.add_embedding(&reference.fourier.signs(&[0.2 + unit(), unit()]).unwrap());
             }
