@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use selvedge::drift::Profile;
 use selvedge::sync::{Encoding, Options, Outbox, Privacy};
-use selvedge::telemetry::{Durability, Exponential, Limits, ModelInfo, Record, Stamp, Telemetry, Window};
+use selvedge::telemetry::{Durability, Exponential, Limits, ModelInfo, Outcome, Record, Stamp, Telemetry, Window};
 
 const FEATURES: usize = 10;
 /// A window of 256 rows every quarter of an hour: an inference every 3.5 s.
@@ -59,7 +59,7 @@ fn day(interval: Duration, encoding: Encoding) -> (u64, usize, Duration) {
                 counts[usize::from(feature.bin(next() as f32 / 1e9))] += 1;
             }
         }
-        let (opened, closed, outcomes) = (at(index), at(index + 1), vec![(0, 256)]);
+        let (opened, closed, outcomes) = (at(index), at(index + 1), vec![(Outcome::default(), 256)]);
         let window =
             Window { model: 1, index, rows: 256, opened, closed, features, outcomes, latency, ..Window::default() };
         telemetry.seal(&Record::Window(window)).expect("sealed");

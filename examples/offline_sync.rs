@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use selvedge::drift::{Counts, Profile};
 use selvedge::sync::{Batch, Decision, Hints, Options, Outbox, Privacy, Retry, partial_success, retry_after};
-use selvedge::telemetry::{Inference, Limits, ModelInfo, Record, Telemetry, Window};
+use selvedge::telemetry::{Inference, Limits, ModelInfo, Outcome, Record, Telemetry, Window};
 use sha2::{Digest, Sha256};
 use ureq::Agent;
 
@@ -78,7 +78,7 @@ fn record(telemetry: &Telemetry) -> selvedge::Result<()> {
             counts.add_row(inference.bins);
             window.latency.record(inference.latency_us.into());
         });
-        (window.rows, window.outcomes) = (counts.rows, vec![(0, counts.rows)]);
+        (window.rows, window.outcomes) = (counts.rows, vec![(Outcome::default(), counts.rows)]);
         window.features = counts.features;
         window.closed = telemetry.now();
         telemetry.seal(&Record::Window(window))?;

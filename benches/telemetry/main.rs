@@ -14,7 +14,8 @@ use std::time::Instant;
 
 use counting::{Counting, allocations};
 use selvedge::telemetry::{
-    Cursor, Durability, Exponential, Inference, Limits, Mode, Position, Reason, Record, Stamp, Telemetry, Window,
+    Cursor, Durability, Exponential, Inference, Limits, Mode, Outcome, Position, Reason, Record, Stamp, Telemetry,
+    Window,
 };
 
 #[global_allocator]
@@ -199,7 +200,7 @@ fn window() {
         model: 1,
         rows: 1024,
         features: (0..10).map(|f| (0..19).map(|b| (f * b * 7) % 110).collect()).collect(),
-        outcomes: vec![(0, 1000), (7, 24)],
+        outcomes: vec![(Outcome::default(), 1000), (Outcome::from_bits(7), 24)],
         classes: vec![(0, 400), (1, 624)],
         confidence: vec![102; 10],
         entropy: vec![102; 10],

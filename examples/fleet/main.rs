@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use selvedge::drift::statistic::{chi2, psi};
 use selvedge::drift::{Counts, Profile, Row, Value};
 use selvedge::sync::{Batch, Options, Outbox, Privacy};
-use selvedge::telemetry::{Durability, Exponential, Limits, ModelInfo, Record, Stamp, Telemetry, Window};
+use selvedge::telemetry::{Durability, Exponential, Limits, ModelInfo, Outcome, Record, Stamp, Telemetry, Window};
 use sha2::{Digest, Sha256};
 use ureq::Agent;
 
@@ -167,7 +167,7 @@ impl Fleet<'_> {
             // It closes well within its week, whichever second the device began.
             let closed = Stamp { monotonic_ns: at(window + 1).monotonic_ns - WEEK / 8, ..begun };
             let features = counts.features;
-            let outcomes = vec![(0, ROWS)];
+            let outcomes = vec![(Outcome::answered(1), ROWS)];
             let sealed = Window {
                 model: 1,
                 index: window,

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::page;
+use crate::Result;
 use crate::drift::{Counts, FeatureDrift, Judge, Policy, Profile, Share, Verdict, What};
 use crate::telemetry::{AlertRecord, Anchor, Exponential, ModelInfo, Reason, Record, Stamp, Window, peek};
-use crate::{Code, Result};
 
 /// What a folder tells.
 #[derive(Clone, Debug)]
@@ -192,15 +192,12 @@ impl Model {
     }
 
     /// Requests of all windows, and those that the engine failed: not those that did not fit it, and not those that were
-    /// cancelled ([`Code::is_of_the_request`]).
+    /// cancelled ([`Outcome::is_fault`](crate::telemetry::Outcome::is_fault)).
     #[must_use]
     pub fn requests(&self) -> (u64, u64) {
         let outcomes = self.windows.iter().flat_map(|seen| &seen.window.outcomes);
-        // The highest bit marks further rows of one request.
-        let requests = outcomes.filter(|(outcome, _)| outcome & 1 << 15 == 0);
-        let is_fault =
-            |number: u16| number != 0 && !Code::from_number(number.into()).is_some_and(Code::is_of_the_request);
-        requests.fold((0, 0), |(all, failed), (outcome, n)| (all + n, failed + n * u64::from(is_fault(outcome & 0xff))))
+        let requests = outcomes.filter(|(outcome, _)| !outcome.is_further());
+        requests.fold((0, 0), |(all, failed), (outcome, n)| (all + n, failed + n * u64::from(outcome.is_fault())))
     }
 
     /// Latencies of all windows, in microseconds.

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::Story;
 use crate::drift::Profile;
-use crate::telemetry::{AlertRecord, Cursor, Exponential, Limits, ModelInfo, Record, Telemetry, Window};
+use crate::telemetry::{AlertRecord, Cursor, Exponential, Limits, ModelInfo, Outcome, Record, Telemetry, Window};
 
 /// A folder of a model with one feature: so many windows like the reference, then one in which the feature is dead.
 fn folder(calm: u64, dead: u64) -> (tempfile::TempDir, Arc<Profile>) {
@@ -22,7 +22,8 @@ fn folder(calm: u64, dead: u64) -> (tempfile::TempDir, Arc<Profile>) {
         let mut latency = Exponential::default();
         (0..1024).for_each(|row| latency.record(500 + row));
         // Answers, faults of the runtime, cancelled ones, and further rows.
-        let outcomes = vec![(0, 900), (9, 24), (5, 100), (1 << 15, 5000)];
+        let outcomes = [(0, 900), (9, 24), (5, 100), (1 << 15, 5000)];
+        let outcomes = outcomes.map(|(bits, n)| (Outcome::from_bits(bits), n)).to_vec();
         let features = vec![counts];
         let window = Window { model: 7, index, rows: 1024, features, latency, outcomes, ..Window::default() };
         telemetry.seal(&Record::Window(window)).unwrap();

@@ -225,7 +225,7 @@ impl<'a> Ledger<'a> {
         let classes: Vec<u64> = totals.class_ids.iter().map(|id| count_of(&window.classes, *id)).collect();
         privacy.add(&classes, &mut totals.classes.told, &mut totals.classes.held, self.noise)?;
         for (outcome, count) in &window.outcomes {
-            let outcome = u32::from(*outcome);
+            let outcome = u32::from(outcome.bits());
             match totals.outcomes.iter_mut().find(|o| o.outcome == outcome) {
                 Some(known) => known.count += count,
                 None => totals.outcomes.push(Outcome { outcome, count: *count }),

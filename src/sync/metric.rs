@@ -5,8 +5,8 @@ use super::otlp::{
     KeyValue, Metric, Number, NumberDataPoint, Sum,
 };
 use super::state::{Device, Model, Spread};
-use crate::Code;
 use crate::drift::{self, Profile};
+use crate::telemetry::Outcome;
 
 /// What kind of point a metric has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,7 +175,7 @@ pub(super) fn of_model(model: &Model, profile: Option<&Profile>, time: u64) -> V
     let mut at = Moment { start: model.start, time, points: &mut points };
     at.sum("selvedge.windows", totals.windows, vec![]);
     for outcome in &totals.outcomes {
-        at.sum("selvedge.requests", outcome.count, outcome_attributes(outcome.outcome));
+        at.sum("selvedge.requests", outcome.count, outcome_attributes(Outcome::from_bits(outcome.outcome as u16)));
     }
     for (feature, bins) in profile.iter().flat_map(|p| &p.features).zip(&totals.features) {
         of_feature(&mut at, feature, &bins.told);
@@ -248,23 +248,21 @@ pub(super) fn of_device(device: &Device, time: u64) -> Vec<(usize, Point)> {
     points
 }
 
-/// As [`Inference::outcome`](crate::telemetry::Inference::outcome) has it. Different outcomes have different attributes.
-fn outcome_attributes(outcome: u32) -> Vec<KeyValue> {
-    let is = |bit: u32| outcome >> bit & 1 == 1;
-    let mut attributes = vec![KeyValue::new("selvedge.finish", i64::from(outcome >> 8 & 7))];
-    if is(11) {
+/// Attributes of a request. Different outcomes have different ones.
+fn outcome_attributes(outcome: Outcome) -> Vec<KeyValue> {
+    let mut attributes = vec![KeyValue::new("selvedge.finish", i64::from(outcome.finish()))];
+    if outcome.is_refusal() {
         attributes.push(KeyValue::new("selvedge.refused", "true"));
     }
-    if is(12) || is(13) {
-        attributes.push(KeyValue::new("selvedge.schema_valid", if is(13) { "true" } else { "false" }));
+    if let Some(valid) = outcome.schema_valid() {
+        attributes.push(KeyValue::new("selvedge.schema_valid", if valid { "true" } else { "false" }));
     }
-    if outcome >> 14 != 0 {
-        attributes.push(KeyValue::new("selvedge.outcome.flags", i64::from(outcome >> 14)));
+    if outcome.bits() >> 14 != 0 {
+        attributes.push(KeyValue::new("selvedge.outcome.flags", i64::from(outcome.bits() >> 14)));
     }
-    let number = outcome & 0xff;
-    if number != 0 {
-        let code = Code::from_number(number as i32);
-        let name = code.map_or_else(|| number.to_string(), |code| code.name().to_ascii_lowercase());
+    if !outcome.is_answer() {
+        let number = || outcome.code_number().to_string();
+        let name = outcome.code().map_or_else(number, |code| code.name().to_ascii_lowercase());
         attributes.push(KeyValue::new("error.type", name.as_str()));
     }
     attributes

@@ -15,7 +15,7 @@
 //! first readers over all of them, as they stop at the lanes.
 
 use super::record::{AlertRecord, Anchor, Boot, Drops, Feedback, ModelInfo, Record, Stamp, Window};
-use super::{Exponential, Reason};
+use super::{Exponential, Outcome, Reason};
 
 const BOOT: u8 = 1;
 const ANCHOR: u8 = 2;
@@ -236,7 +236,7 @@ impl Writer<'_> {
         for feature in &r.features {
             self.counts(feature);
         }
-        self.pairs(r.outcomes.iter().map(|(outcome, n)| ((*outcome).into(), *n)));
+        self.pairs(r.outcomes.iter().map(|(outcome, n)| (outcome.bits().into(), *n)));
         self.pairs(r.classes.iter().map(|(class, n)| ((*class).into(), *n)));
         self.counts(&r.confidence);
         self.counts(&r.entropy);
@@ -395,7 +395,7 @@ impl Reader<'_> {
             opened: self.stamp()?,
             closed: self.stamp()?,
             features: self.list(Self::counts)?,
-            outcomes: self.narrow_pairs()?,
+            outcomes: self.narrow_pairs()?.into_iter().map(|(bits, n)| (Outcome::from_bits(bits), n)).collect(),
             classes: self.narrow_pairs()?,
             confidence: self.counts()?,
             entropy: self.counts()?,

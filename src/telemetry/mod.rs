@@ -84,6 +84,7 @@ mod live;
 mod log;
 mod map;
 mod open;
+mod outcome;
 mod record;
 mod seat;
 mod slot;
@@ -98,6 +99,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use exponential::Exponential;
 pub use inference::Inference;
+pub use outcome::Outcome;
 pub use record::{AlertRecord, Anchor, Boot, Cursor, Drops, Feedback, ModelInfo, Position, Record, Stamp, Window};
 pub use status::{Durability, Limits, Mode, Reason, Status};
 

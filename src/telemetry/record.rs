@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Exponential, Reason};
+use super::{Exponential, Outcome, Reason};
 
 /// When something was, without a wall clock: records are ordered by `(epoch, seq)`, and times compare by `monotonic_ns`
 /// within one boot. Wall-clock time comes from the [`Anchor`]s of the same boot.
@@ -186,8 +186,8 @@ pub struct Window {
     pub closed: Stamp,
     /// Per feature, the count of each bin, both in the order of the model's profile.
     pub features: Vec<Vec<u64>>,
-    /// Outcome and count, for the outcomes that occurred: as [`Inference::outcome`](super::Inference::outcome).
-    pub outcomes: Vec<(u16, u64)>,
+    /// Outcome and count, for the outcomes that occurred.
+    pub outcomes: Vec<(Outcome, u64)>,
     /// Class and count, for the classes that occurred.
     pub classes: Vec<(u16, u64)>,
     /// Counts over equal parts of `[0, 1]`, as many as the writer chose; empty where nothing was measured.

@@ -20,7 +20,7 @@
 //! A slot is written in two steps: its first word becomes 0, the other seven are written, then the first word makes it
 //! valid. A record of several slots is written from the second slot on, and the first slot last: that one makes it exist.
 
-use super::Inference;
+use super::{Inference, Outcome};
 
 /// The words of a slot, in memory order.
 pub(super) type Slot = [u64; 8];
@@ -84,7 +84,7 @@ pub(super) fn first(inference: &Inference, epoch: u64, seq: u64, at: u64) -> Slo
     slot[1] = place(epoch, seq);
     slot[2] = at;
     slot[3] = inference.id;
-    slot[4] = u64::from(inference.model) | u64::from(inference.outcome) << 32 | u64::from(inference.class) << 48;
+    slot[4] = u64::from(inference.model) | u64::from(inference.outcome.bits()) << 32 | u64::from(inference.class) << 48;
     sign(&mut slot);
     slot
 }
@@ -161,7 +161,7 @@ pub(super) fn inference<'a>(first: &Slot, bins: &'a [u8; Inference::MAX_BINS]) -
         at: first[2],
         epoch: first[1] >> SEQ_BITS,
         model: model_of(first),
-        outcome: (first[4] >> 32) as u16,
+        outcome: Outcome::from_bits((first[4] >> 32) as u16),
         latency_us: first[5] as u32,
         confidence: (first[0] >> 16) as u8,
         entropy: (first[0] >> 24) as u8,

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prost::Message;
 use selvedge::drift::{Bins, Profile};
 use selvedge::sync::{Options, Outbox};
-use selvedge::telemetry::{AlertRecord, Exponential, Limits, ModelInfo, Record, Stamp, Telemetry, Window};
+use selvedge::telemetry::{AlertRecord, Exponential, Limits, ModelInfo, Outcome, Record, Stamp, Telemetry, Window};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -96,7 +96,7 @@ impl Device {
             opened: at(previous),
             closed: at(seconds),
             features: features.clone(),
-            outcomes: vec![(0, 99), (7, 1)],
+            outcomes: vec![(Outcome::answered(1), 99), (Outcome::from_bits(7), 1)],
             ..rest(&mut self.random)
         };
         self.telemetry.seal(&Record::Window(window)).unwrap();

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::hub::Hub;
 use super::learning::Learning;
-use super::outcome::Outcome;
+use super::outcome::answered;
 use super::sorting::Sorting;
 use crate::engine::{Answer, Engine, Provenance, Spec};
 use crate::layer::probe::{Decision, Feature, Probe, Rows, Sheet, finish_number};
-use crate::telemetry::{Inference, Telemetry};
+use crate::telemetry::{Inference, Outcome, Telemetry};
 
 pub(super) struct Core {
     pub(super) engine: Arc<dyn Engine>,
@@ -67,13 +67,8 @@ impl Core {
     }
 
     pub(super) fn record_failure(&self, id: u64, outcome: Outcome, waited: Duration) {
-        let failure = Inference {
-            id,
-            model: self.seen.slot(),
-            outcome: outcome.0,
-            latency_us: micros(waited),
-            ..Inference::default()
-        };
+        let failure =
+            Inference { id, model: self.seen.slot(), outcome, latency_us: micros(waited), ..Inference::default() };
         self.telemetry.record(&failure);
         self.hub.noted();
     }
@@ -89,7 +84,7 @@ impl Core {
     ) {
         let seen = &*self.seen;
         seen.missed_rows.fetch_add(sheet.missed, Ordering::Relaxed);
-        let finish = finish_number(&answer.finish);
+        let finish = finish_number(&answer.finish) + 1;
         let (mut bins, unseen) = ([0; Inference::MAX_BINS], Decision::default());
         for row in 0..sheet.rows().max(1) {
             let (values, decision) = if row < sheet.rows() { sheet.row(row) } else { (&[][..], &unseen) };
@@ -97,7 +92,7 @@ impl Core {
             let mut inference = Inference {
                 id: if id == 0 { 0 } else { id.wrapping_add(row as u64) },
                 model: sorting.map_or(seen.bare_slot, |s| s.slot),
-                outcome: Outcome::answered(finish, decision).0,
+                outcome: answered(finish, decision),
                 confidence: Inference::quantize(decision.confidence),
                 entropy: Inference::quantize(share_of_most(decision)),
                 class: decision.class.unwrap_or(Inference::NO_CLASS),
@@ -110,7 +105,7 @@ impl Core {
                 inference.tokens_in = u32::try_from(answer.usage.input_tokens).unwrap_or(u32::MAX);
                 inference.tokens_out = u32::try_from(answer.usage.output_tokens).unwrap_or(u32::MAX);
             } else {
-                inference.outcome = Outcome(inference.outcome).further().0;
+                inference.outcome = inference.outcome.further();
             }
             match sorting {
                 // An answer that the probe did not understand has no row to compare.

@@ -1,21 +1,21 @@
 use std::sync::Arc;
 
-use super::outcome::Outcome;
+use super::outcome::{answered, health_of, in_health};
 use super::sorting::{Sorting, slot};
 use super::streams::{Stream, Streams};
 use crate::Code;
 use crate::drift::{Detector, Fit, MISSING, Profile, Row, Source, Value};
 use crate::engine::Digest;
 use crate::layer::probe::{Decision, Feature, code};
-use crate::telemetry::{Inference, Window};
+use crate::telemetry::{Inference, Outcome, Window};
 
 #[test]
 fn an_outcome_keeps_code_finish_and_marks() {
-    assert_eq!(Outcome::answered(0, &Decision::default()).0, 0);
+    assert_eq!(answered(0, &Decision::default()).bits(), 0);
     let decision = Decision { refused: true, valid: Some(true), ..Decision::default() };
-    let outcome = Outcome::answered(3, &decision);
-    assert_eq!(outcome.0, 0b0011_1011_0000_0000);
-    let health = outcome.in_health(5);
+    let outcome = answered(4, &decision);
+    assert_eq!(outcome.bits(), 0b0011_1100_0000_0000);
+    let health = in_health(outcome, 5);
     assert!(health.refusal && health.length_stop && !health.error && health.schema_valid == Some(true));
     assert!(outcome.further().is_further() && !outcome.is_further() && outcome.is_answer());
     for (code, fault) in [
@@ -26,16 +26,16 @@ fn an_outcome_keeps_code_finish_and_marks() {
         (Code::InvalidArgument, false),
     ] {
         let outcome = Outcome::failed(code);
-        assert_eq!((i32::from(outcome.0), outcome.is_answer(), outcome.is_fault()), (code as i32, false, fault));
+        assert_eq!((i32::from(outcome.bits()), outcome.is_answer(), outcome.is_fault()), (code as i32, false, fault));
     }
 }
 
 #[test]
 fn health_is_read_back_from_a_sealed_window() {
-    let mut window =
-        Window { outcomes: vec![(0, 7), (3 << 8, 2), (9, 1), (5, 4)], tokens_out: 11, ..Window::default() };
+    let outcomes = [(0, 7), (4 << 8, 2), (9, 1), (5, 4)].map(|(bits, n)| (Outcome::from_bits(bits), n)).to_vec();
+    let mut window = Window { outcomes, tokens_out: 11, ..Window::default() };
     (0..9).for_each(|_| window.latency.record(20_000));
-    let health = Outcome::health_of(&window);
+    let health = health_of(&window);
     assert_eq!((health.rows, health.errors, health.length_stops, health.tokens_out), (10, 1, 2, 11));
     assert_eq!(health.latency.count(), 9);
     assert!((health.latency.quantile(0.5).unwrap() / 20_000.0 - 1.0).abs() < 0.05);
@@ -85,7 +85,7 @@ fn streams_tell_changes_for_the_worse() {
         let mut found = Vec::new();
         for i in 0..n {
             let failed = fails > 0 && i % fails == 0;
-            let outcome = if failed { Outcome::failed(Code::Backend).0 } else { 0 };
+            let outcome = if failed { Outcome::failed(Code::Backend) } else { Outcome::default() };
             // A little noise, without which every change is certain.
             let confidence = Inference::quantize(confidence + (i * 7 % 11) as f32 * 0.004);
             let inference = Inference { outcome, confidence, latency_us, ..Inference::default() };

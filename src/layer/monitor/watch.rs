@@ -11,7 +11,7 @@ use super::core::Seen;
 use super::model::Model;
 use super::notice::Notice;
 use super::open::Open;
-use super::outcome::Outcome;
+use super::outcome::health_of;
 use super::report::{Report, Summary, Totals};
 use super::restore::Past;
 use super::sorting::Sorting;
@@ -93,7 +93,7 @@ impl Watch {
                 }
                 fits.then_some(counts)
             });
-            let health = Outcome::health_of(&window);
+            let health = health_of(&window);
             // What came of it was told, and sealed, at the time.
             let summary = self.summarize(window, counts, health, Vec::new());
             self.board.see_again(&summary);
@@ -141,7 +141,7 @@ impl Watch {
     pub(super) fn take(&mut self, inference: &Inference, telemetry: &Telemetry) -> Vec<Notice> {
         self.open.add(inference, telemetry);
         self.streams.update(inference, &mut self.open.shifts);
-        if Outcome(inference.outcome).is_answer() {
+        if inference.outcome.is_answer() {
             let confidence = Inference::unit(inference.confidence).unwrap_or(f32::NAN);
             match inference.id {
                 // No label can come for it.

@@ -6,7 +6,7 @@ use crate::sync::privacy::Noise;
 use crate::sync::request::Requests;
 use crate::sync::state::State;
 use crate::sync::{Options, Privacy};
-use crate::telemetry::{AlertRecord, Drops, Exponential, Feedback, Reason, Record, Window};
+use crate::telemetry::{AlertRecord, Drops, Exponential, Feedback, Outcome, Reason, Record, Window};
 
 pub(super) const HOUR: u64 = 3600 * SECOND;
 
@@ -382,7 +382,7 @@ fn tokens_and_outcomes_have_the_names_of_the_conventions() {
     log.anchor(T0);
     log.model(1, "chat", None);
     log.now = SECOND;
-    let outcomes = vec![(0, 5), (2 << 8, 1), (10, 2)];
+    let outcomes = [(0, 5), (2 << 8, 1), (10, 2)].map(|(bits, n)| (Outcome::from_bits(bits), n)).to_vec();
     log.window(1, Window { outcomes, tokens_in: 900, tokens_out: 120, ..rows(8) });
     let requests = told(&plain(), &mut log);
     let usage = histograms(&requests.metrics, "gen_ai.client.token.usage");
@@ -444,7 +444,8 @@ fn marks_of_an_outcome_are_attributes_of_their_own() {
     log.anchor(T0);
     log.model(1, "chat", None);
     log.now = SECOND;
-    let outcomes = vec![(3 << 8, 4), (3 << 8 | 1 << 12, 2), (1 << 8 | 3 << 12, 5), (1 << 8 | 1 << 11, 1)];
+    let outcomes = [(3 << 8, 4), (3 << 8 | 1 << 12, 2), (1 << 8 | 3 << 12, 5), (1 << 8 | 1 << 11, 1)];
+    let outcomes = outcomes.map(|(bits, n)| (Outcome::from_bits(bits), n)).to_vec();
     log.window(1, Window { outcomes, ..rows(12) });
     let requests = told(&plain(), &mut log);
     let metrics = &requests.metrics.resource_metrics[0].scope_metrics[0].metrics;

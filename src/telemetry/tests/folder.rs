@@ -47,7 +47,7 @@ fn what_is_recorded_is_drained() {
             let told = Inference {
                 id: len as u64,
                 model: u32::MAX,
-                outcome: 0x0107,
+                outcome: Outcome::from_bits(0x0107),
                 latency_us: u32::MAX,
                 first_token_us: tokens,
                 tokens_in: tokens * 2,

@@ -1,10 +1,11 @@
 //! The room as a whole.
 
 mod folder;
+mod outcome;
 mod pinned;
 
 use super::record::*;
-use super::{Exponential, Reason};
+use super::{Exponential, Outcome, Reason};
 
 /// One of each kind, with values at the ends of their ranges.
 pub(super) fn examples(stamp: Stamp) -> Vec<Record> {
@@ -34,7 +35,7 @@ pub(super) fn examples(stamp: Stamp) -> Vec<Record> {
             opened: far,
             closed: stamp,
             features: vec![vec![0, 0, 0, 5, 0, 1 << 40], vec![], vec![0; 300], vec![1]],
-            outcomes: vec![(0, 4000), (u16::MAX, 96)],
+            outcomes: vec![(Outcome::default(), 4000), (Outcome::from_bits(u16::MAX), 96)],
             classes: vec![(1, 2)],
             confidence: vec![0, 1, 2],
             entropy: vec![],

@@ -18,7 +18,7 @@ fn inferences() -> Vec<Inference<'static>> {
     let full = Inference {
         id: 0x0102_0304_0506_0708,
         model: 0x0a0b_0c0d,
-        outcome: 0x0208,
+        outcome: Outcome::from_bits(0x0208),
         latency_us: 1_000_000,
         first_token_us: 200_000,
         tokens_in: 70_000,
