@@ -250,7 +250,11 @@ pub(super) fn of_device(device: &Device, time: u64) -> Vec<(usize, Point)> {
 
 /// Attributes of a request. Different outcomes have different ones.
 fn outcome_attributes(outcome: Outcome) -> Vec<KeyValue> {
-    let mut attributes = vec![KeyValue::new("selvedge.finish", i64::from(outcome.finish()))];
+    let mut attributes = Vec::new();
+    if outcome.finish() != 0 {
+        let number = outcome.finish().to_string();
+        attributes.push(KeyValue::new("selvedge.finish", outcome.finish_name().unwrap_or(&number)));
+    }
     if outcome.is_refusal() {
         attributes.push(KeyValue::new("selvedge.refused", "true"));
     }

@@ -11,7 +11,7 @@
 //! | metric | kind | unit | attributes |
 //! |---|---|---|---|
 //! | `selvedge.windows` | sum | windows | |
-//! | `selvedge.requests` | sum | requests | `selvedge.finish`, `selvedge.refused`, `selvedge.schema_valid` if it was checked, `error.type` if it failed |
+//! | `selvedge.requests` | sum | requests | `selvedge.finish` (`complete`, `end_of_text`, `stop`, `length`, `context_full`) if it is known, `selvedge.refused`, `selvedge.schema_valid` if it was checked, `error.type` if it failed |
 //! | `selvedge.feature` | histogram, bounds are the profile's edges | | `selvedge.feature.name` |
 //! | `selvedge.feature.category` | sum | rows | `selvedge.feature.name`, `selvedge.category` |
 //! | `selvedge.feature.missing` | sum | rows | `selvedge.feature.name` |

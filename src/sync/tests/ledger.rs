@@ -461,15 +461,15 @@ fn marks_of_an_outcome_are_attributes_of_their_own() {
             p.attributes.iter().map(|a| (a.key.clone(), value(a))).collect()
         })
         .collect();
-    let finish = |n: i64| ("selvedge.finish".to_string(), format!("Int({n})"));
     let mark = |name: &str, value: &str| (format!("selvedge.{name}"), format!("String({value:?})"));
+    let finish = |name: &str| mark("finish", name);
     assert_eq!(
         told,
         [
-            vec![finish(3)],
-            vec![finish(3), mark("schema_valid", "false")],
-            vec![finish(1), mark("schema_valid", "true")],
-            vec![finish(1), mark("refused", "true")],
+            vec![finish("stop")],
+            vec![finish("stop"), mark("schema_valid", "false")],
+            vec![finish("complete"), mark("schema_valid", "true")],
+            vec![finish("complete"), mark("refused", "true")],
         ]
     );
 }
