@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use selvedge::drift::Profile;
 use selvedge::sync::{Encoding, Options, Outbox, Privacy};
-use selvedge::telemetry::{Durability, Exponential, Limits, ModelInfo, Outcome, Record, Stamp, Telemetry, Window};
+use selvedge::telemetry::{
+    Durability, Exponential, Limits, ModelInfo, ModelSlot, Outcome, Record, Stamp, Telemetry, Window,
+};
 
 const FEATURES: usize = 10;
 /// A window of 256 rows every quarter of an hour: an inference every 3.5 s.
@@ -45,8 +47,13 @@ fn day(interval: Duration, encoding: Encoding) -> (u64, usize, Duration) {
     let fit = (0..FEATURES).fold(Profile::fit(), |fit, i| fit.number(format!("feature_{i}")));
     let profile = fit.of_rows(&rows).expect("a profile");
     let bytes = profile.encode();
-    let info =
-        ModelInfo { slot: 1, name: "rain".into(), profile: bytes, profile_digest: [1; 32], ..ModelInfo::default() };
+    let info = ModelInfo {
+        slot: ModelSlot(1),
+        name: "rain".into(),
+        profile: bytes,
+        profile_digest: [1; 32],
+        ..ModelInfo::default()
+    };
     telemetry.seal(&Record::Model(info)).expect("sealed");
     let begun = telemetry.now();
     let at = |quarter: u64| Stamp { monotonic_ns: begun.monotonic_ns + quarter * QUARTER, ..begun };
@@ -60,8 +67,17 @@ fn day(interval: Duration, encoding: Encoding) -> (u64, usize, Duration) {
             }
         }
         let (opened, closed, outcomes) = (at(index), at(index + 1), vec![(Outcome::default(), 256)]);
-        let window =
-            Window { model: 1, index, rows: 256, opened, closed, features, outcomes, latency, ..Window::default() };
+        let window = Window {
+            model_slot: ModelSlot(1),
+            index,
+            rows: 256,
+            opened,
+            closed,
+            features,
+            outcomes,
+            latency,
+            ..Window::default()
+        };
         telemetry.seal(&Record::Window(window)).expect("sealed");
     }
     let options = Options { interval, encoding, privacy: Privacy::NONE, ..Options::new("bench") };

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use selvedge::drift::{Counts, Profile};
 use selvedge::sync::{Batch, Decision, Hints, Options, Outbox, Privacy, Retry, partial_success, retry_after};
-use selvedge::telemetry::{Inference, Limits, ModelInfo, Outcome, Record, Telemetry, Window};
+use selvedge::telemetry::{Inference, Limits, ModelInfo, ModelSlot, Outcome, Record, Telemetry, Window};
 use sha2::{Digest, Sha256};
 use ureq::Agent;
 
@@ -56,7 +56,7 @@ fn record(telemetry: &Telemetry) -> selvedge::Result<()> {
     let profile = Profile::fit().number("wind").number("temperature").of_rows(&rows)?;
     let bytes = profile.encode();
     let info = ModelInfo {
-        slot: 1,
+        slot: ModelSlot(1),
         name: "rain".into(),
         version: Some("3".into()),
         digest: [7; 32],
@@ -70,10 +70,15 @@ fn record(telemetry: &Telemetry) -> selvedge::Result<()> {
         let opened = telemetry.now();
         for i in 0..256u32 {
             let bins = [profile.features[0].bin((i % 90) as f32), profile.features[1].bin((i % 31) as f32)];
-            telemetry.record(&Inference { model: 1, latency_us: 700 + i, bins: &bins, ..Inference::default() });
+            telemetry.record(&Inference {
+                model_slot: ModelSlot(1),
+                latency_us: 700 + i,
+                bins: &bins,
+                ..Inference::default()
+            });
         }
         let mut counts = Counts::new(&profile);
-        let mut window = Window { model: 1, index, opened, ..Window::default() };
+        let mut window = Window { model_slot: ModelSlot(1), index, opened, ..Window::default() };
         telemetry.drain(&mut |inference| {
             counts.add_row(inference.bins);
             window.latency.record(inference.latency_us.into());

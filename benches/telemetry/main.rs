@@ -14,8 +14,8 @@ use std::time::Instant;
 
 use counting::{Counting, allocations};
 use selvedge::telemetry::{
-    Cursor, Durability, Exponential, Inference, Limits, Mode, Outcome, Position, Reason, Record, Stamp, Telemetry,
-    Window,
+    Cursor, Durability, Exponential, Inference, Limits, Mode, ModelSlot, Outcome, Position, Reason, Record, Stamp,
+    Telemetry, Window,
 };
 
 #[global_allocator]
@@ -31,7 +31,16 @@ fn main() {
 
 fn inference(id: u64) -> Inference<'static> {
     let latency_us = 800 + id as u32 % 100;
-    Inference { id, model: 1, latency_us, confidence: 240, entropy: 30, class: 1, bins: &BINS, ..Inference::default() }
+    Inference {
+        id,
+        model_slot: ModelSlot(1),
+        latency_us,
+        confidence: 240,
+        entropy: 30,
+        class: 1,
+        bins: &BINS,
+        ..Inference::default()
+    }
 }
 
 fn limits() -> Limits {
@@ -149,7 +158,7 @@ fn database(folder: &std::path::Path) -> impl Fn(u64) {
             .prepare_cached("INSERT INTO inference VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")
             .expect("a statement");
         let i = inference(id);
-        let row = rusqlite::params![id, id, i.model, i.latency_us, i.class, i.confidence, i.entropy, i.bins];
+        let row = rusqlite::params![id, id, i.model_slot.0, i.latency_us, i.class, i.confidence, i.entropy, i.bins];
         assert_eq!(insert.execute(row).expect("an insert"), 1);
     }
 }
@@ -197,7 +206,7 @@ fn window() {
     (0..1024u64).for_each(|i| latency.record(500 + i * 7919 % 9000));
     let stamp = Stamp::default();
     let window = Record::Window(Window {
-        model: 1,
+        model_slot: ModelSlot(1),
         rows: 1024,
         features: (0..10).map(|f| (0..19).map(|b| (f * b * 7) % 110).collect()).collect(),
         outcomes: vec![(Outcome::default(), 1000), (Outcome::from_bits(7), 24)],

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use selvedge::drift::statistic::{chi2, psi};
 use selvedge::drift::{Counts, Profile, Row, Value};
 use selvedge::sync::{Batch, Options, Outbox, Privacy};
-use selvedge::telemetry::{Durability, Exponential, Limits, ModelInfo, Outcome, Record, Stamp, Telemetry, Window};
+use selvedge::telemetry::{
+    Durability, Exponential, Limits, ModelInfo, ModelSlot, Outcome, Record, Stamp, Telemetry, Window,
+};
 use sha2::{Digest, Sha256};
 use ureq::Agent;
 
@@ -138,7 +140,7 @@ impl Fleet<'_> {
         let telemetry = Telemetry::open(&folder.0, limits);
         let bytes = profile.encode();
         let info = ModelInfo {
-            slot: 1,
+            slot: ModelSlot(1),
             name: "rain".into(),
             version: Some(version.into()),
             digest: Sha256::digest(version).into(),
@@ -169,7 +171,7 @@ impl Fleet<'_> {
             let features = counts.features;
             let outcomes = vec![(Outcome::answered(1), ROWS)];
             let sealed = Window {
-                model: 1,
+                model_slot: ModelSlot(1),
                 index: window,
                 rows: ROWS,
                 opened: at(window),

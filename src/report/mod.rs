@@ -4,14 +4,14 @@
 //!
 //! ```
 //! use selvedge::report::Story;
-//! use selvedge::telemetry::{Exponential, Limits, ModelInfo, Record, Telemetry, Window};
+//! use selvedge::telemetry::{Exponential, Limits, ModelInfo, ModelSlot, Record, Telemetry, Window};
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let folder = folder.path();
 //! let telemetry = Telemetry::open(folder, Limits::default());
-//! telemetry.seal(&Record::Model(ModelInfo { slot: 1, name: "rain".into(), ..ModelInfo::default() }))?;
+//! telemetry.seal(&Record::Model(ModelInfo { slot: ModelSlot(1), name: "rain".into(), ..ModelInfo::default() }))?;
 //! let mut latency = Exponential::default();
 //! latency.record(830);
-//! telemetry.seal(&Record::Window(Window { model: 1, rows: 1, latency, ..Window::default() }))?;
+//! telemetry.seal(&Record::Window(Window { model_slot: ModelSlot(1), rows: 1, latency, ..Window::default() }))?;
 //!
 //! let story = Story::read(folder)?; // the app may go on meanwhile
 //! assert_eq!((story.models[0].rows(), &*story.models[0].info.name), (1, "rain"));

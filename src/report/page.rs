@@ -161,9 +161,9 @@ fn alerts(html: &mut String, story: &Story) {
 fn of_alert(html: &mut String, story: &Story, alert: &AlertRecord) {
     let class = if alert.raised { "alert" } else { "alert over" };
     let feature = alert.feature.as_deref().map(|f| format!("{}: ", escaped(f))).unwrap_or_default();
-    let what = escaped(&alert.what.replace('_', " "));
+    let what = escaped(&alert.code.name().replace('_', " "));
     let how = if alert.raised { "raised" } else { "cleared" };
-    let name = story.models.iter().rev().find(|m| m.info.slot == alert.model).map_or("a model", |m| &m.info.name);
+    let name = story.models.iter().rev().find(|m| m.info.slot == alert.model_slot).map_or("a model", |m| &m.info.name);
     let evidence = alert.evidence.iter().filter(|(_, n)| *n != 0.0);
     let evidence: Vec<String> =
         evidence.map(|(name, n)| format!("{} {}", escaped(&name.replace('_', " ")), short(*n))).collect();

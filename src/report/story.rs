@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::page;
 use crate::Result;
-use crate::drift::{Counts, FeatureDrift, Judge, Policy, Profile, Share, Verdict, What};
-use crate::telemetry::{AlertRecord, Anchor, Exponential, ModelInfo, Reason, Record, Stamp, Window, peek};
+use crate::drift::{Counts, FeatureDrift, Judge, Policy, Profile, Share, Verdict};
+use crate::telemetry::{
+    AlertCode, AlertRecord, Anchor, Exponential, ModelInfo, ModelSlot, Reason, Record, Stamp, Window, peek,
+};
 
 /// What a folder tells.
 #[derive(Clone, Debug)]
@@ -87,11 +89,11 @@ impl Story {
             Record::Anchor(anchor) => self.clocks.push(anchor),
             Record::Model(info) => self.meet(info),
             Record::Window(window) => {
-                let model = self.model(window.model);
+                let model = self.model(window.model_slot);
                 model.windows.push(Seen { window, verdict: None });
             }
             Record::Feedback(label) => {
-                let model = self.model(label.model);
+                let model = self.model(label.model_slot);
                 model.labels.0 += 1;
                 model.labels.1 += u64::from(label.predicted == label.truth);
             }
@@ -115,10 +117,10 @@ impl Story {
     }
 
     /// The model that took a slot last; a nameless one if its introduction has given way to the log's limit.
-    fn model(&mut self, slot: u32) -> &mut Model {
+    fn model(&mut self, slot: ModelSlot) -> &mut Model {
         let found = self.models.iter().rposition(|m| m.info.slot == slot);
         let at = found.unwrap_or_else(|| {
-            let name = format!("model {slot}");
+            let name = format!("model {}", slot.0);
             let nameless = Model::new(ModelInfo { slot, name, ..ModelInfo::default() });
             self.models.push(Model { is_nameless: true, ..nameless });
             self.models.len() - 1
@@ -128,10 +130,10 @@ impl Story {
 
     /// The alerts of a model that were raised and not cleared since.
     #[must_use]
-    pub fn standing(&self, slot: u32) -> Vec<&AlertRecord> {
+    pub fn standing(&self, slot: ModelSlot) -> Vec<&AlertRecord> {
         let mut standing: Vec<&AlertRecord> = Vec::new();
-        for alert in self.alerts.iter().filter(|a| a.model == slot) {
-            standing.retain(|a| a.feature != alert.feature || !is_same(&a.what, &alert.what));
+        for alert in self.alerts.iter().filter(|a| a.model_slot == slot) {
+            standing.retain(|a| a.feature != alert.feature || !is_same(&a.code, &alert.code));
             if alert.raised {
                 standing.push(alert);
             }
@@ -162,9 +164,9 @@ impl Story {
     }
 }
 
-/// Whether two names in the log are of one kind of alert: a feature's finding may change while its alert stands.
-fn is_same(a: &str, b: &str) -> bool {
-    a == b || What::of_log(a).zip(What::of_log(b)).is_some_and(|(a, b)| a.same(b))
+/// Whether two codes are of one kind of alert: a feature's finding may change while its alert stands.
+fn is_same(a: &AlertCode, b: &AlertCode) -> bool {
+    a == b || a.is_of_feature() && b.is_of_feature()
 }
 
 impl Model {

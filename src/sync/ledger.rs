@@ -13,7 +13,7 @@ use super::request::{self, DEVICE, Draft, Requests, hex};
 use super::state::{self, Bins, Outcome, State};
 use crate::Result;
 use crate::drift::Profile;
-use crate::telemetry::{AlertRecord, Drops, Feedback, ModelInfo, Position, Record, Stamp, Window};
+use crate::telemetry::{AlertRecord, Drops, FeedbackRecord, ModelInfo, ModelSlot, Position, Record, Stamp, Window};
 
 /// Models whose totals are kept. The one that was silent longest gives way, and begins anew should it return.
 const MODELS: usize = 32;
@@ -127,21 +127,21 @@ impl<'a> Ledger<'a> {
             Some(known) => known.key,
             None => self.meet(info),
         };
-        let (epoch, slot, lasting) = (info.stamp.epoch, info.slot, is_lasting(info));
+        let (epoch, slot, lasting) = (info.stamp.epoch, info.slot.0, is_lasting(info));
         self.state.slots.retain(|s| s.slot != slot);
         self.state.slots.push(state::Slot { epoch, slot, model: key, lasting });
     }
 
     /// Slots that these records refer to, and that no model is known to have taken.
-    pub(super) fn strangers(&self, records: &[(Position, Record)]) -> BTreeSet<u32> {
-        let mut known: BTreeSet<u32> = self.state.slots.iter().map(|s| s.slot).collect();
+    pub(super) fn strangers(&self, records: &[(Position, Record)]) -> BTreeSet<ModelSlot> {
+        let mut known: BTreeSet<ModelSlot> = self.state.slots.iter().map(|s| ModelSlot(s.slot)).collect();
         let mut strangers = BTreeSet::new();
         for (_, record) in records {
             match record {
                 Record::Model(info) => _ = known.insert(info.slot),
-                Record::Window(Window { model: slot, .. })
-                | Record::Alert(AlertRecord { model: slot, .. })
-                | Record::Feedback(Feedback { model: slot, .. })
+                Record::Window(Window { model_slot: slot, .. })
+                | Record::Alert(AlertRecord { model_slot: slot, .. })
+                | Record::Feedback(FeedbackRecord { model_slot: slot, .. })
                     if !known.contains(slot) =>
                 {
                     strangers.insert(*slot);
@@ -180,14 +180,14 @@ impl<'a> Ledger<'a> {
     }
 
     /// The model that has the slot in this epoch.
-    fn in_slot(&mut self, epoch: u64, slot: u32) -> Option<u32> {
-        let known = self.state.slots.iter_mut().find(|s| s.slot == slot && (s.epoch == epoch || s.lasting))?;
+    fn in_slot(&mut self, epoch: u64, slot: ModelSlot) -> Option<u32> {
+        let known = self.state.slots.iter_mut().find(|s| s.slot == slot.0 && (s.epoch == epoch || s.lasting))?;
         known.epoch = epoch;
         Some(known.model)
     }
 
     fn window(&mut self, window: &Window) -> Result<()> {
-        let Some(key) = self.in_slot(window.stamp.epoch, window.model) else {
+        let Some(key) = self.in_slot(window.stamp.epoch, window.model_slot) else {
             self.lose("no_model", &window.stamp);
             return Ok(());
         };
@@ -287,8 +287,8 @@ impl<'a> Ledger<'a> {
         self.profiles.entry(key).or_insert_with(decode).as_ref()
     }
 
-    fn feedback(&mut self, feedback: &Feedback) {
-        let Some(key) = self.in_slot(feedback.stamp.epoch, feedback.model) else {
+    fn feedback(&mut self, feedback: &FeedbackRecord) {
+        let Some(key) = self.in_slot(feedback.stamp.epoch, feedback.model_slot) else {
             self.lose("no_model", &feedback.stamp);
             return;
         };
@@ -346,7 +346,7 @@ impl<'a> Ledger<'a> {
     }
 
     fn alert(&mut self, alert: &AlertRecord) {
-        let key = self.in_slot(alert.stamp.epoch, alert.model).unwrap_or(DEVICE);
+        let key = self.in_slot(alert.stamp.epoch, alert.model_slot).unwrap_or(DEVICE);
         let time = self.unix(&alert.stamp, &alert.stamp).unwrap_or(0);
         let since = self.clocks.unix(&alert.since);
         let uid = self.uid(alert.stamp.position());

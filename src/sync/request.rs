@@ -153,7 +153,7 @@ pub(super) fn log_record(alert: &AlertRecord, time: u64, since: Option<u64>, uid
     let about = alert.feature.as_deref().map_or_else(String::new, |f| format!(" of '{f}'"));
     let evidence: Vec<String> = alert.evidence.iter().map(|(name, value)| format!("{name} {value}")).collect();
     let state = if alert.raised { "raised" } else { "cleared" };
-    let body = format!("{}{about} {state}: {}", alert.what, evidence.join(", "));
+    let body = format!("{}{about} {state}: {}", alert.code.name(), evidence.join(", "));
     let (severity_number, severity_text) = match alert.severity {
         1 if alert.raised => (13, "WARN"),
         2.. if alert.raised => (17, "ERROR"),
@@ -161,7 +161,7 @@ pub(super) fn log_record(alert: &AlertRecord, time: u64, since: Option<u64>, uid
     };
     let mut attributes = vec![
         KeyValue::new("log.record.uid", uid),
-        KeyValue::new("selvedge.alert.what", alert.what.as_str()),
+        KeyValue::new("selvedge.alert.what", alert.code.name()),
         KeyValue::new("selvedge.alert.state", state),
     ];
     attributes.extend(alert.feature.as_deref().map(|f| KeyValue::new("selvedge.feature.name", f)));

@@ -1,12 +1,13 @@
 //! One answered request, as a lane holds it.
 
-use super::Outcome;
+use super::outcome::Outcome;
+use super::record::ModelSlot;
 
 /// What is kept of one answered request: numbers and bin ids, never an input or an output.
 ///
 /// ```
-/// use selvedge::telemetry::{Inference, Outcome};
-/// let rain = Inference { model: 1, latency_us: 830, class: 1, bins: &[3, 0, 255], ..Inference::default() };
+/// use selvedge::telemetry::{Inference, ModelSlot, Outcome};
+/// let rain = Inference { model_slot: ModelSlot(1), latency_us: 830, class: 1, bins: &[3, 0, 255], ..Inference::default() };
 /// assert_eq!((rain.outcome, rain.confidence, rain.tokens_out), (Outcome::default(), 0, 0));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub struct Inference<'a> {
     /// record of an earlier epoch was left by a process that ended before the record's window was sealed.
     pub epoch: u64,
     /// The slot of the model, as its [`ModelInfo`](super::ModelInfo) says.
-    pub model: u32,
+    pub model_slot: ModelSlot,
     /// How the request ended.
     pub outcome: Outcome,
     /// From admission to the end, in microseconds; saturates after 71 minutes.
@@ -77,7 +78,7 @@ impl Default for Inference<'_> {
             id: 0,
             at: 0,
             epoch: 0,
-            model: 0,
+            model_slot: ModelSlot(0),
             outcome: Outcome::default(),
             latency_us: 0,
             first_token_us: 0,

@@ -4,7 +4,7 @@ use super::report::Summary;
 use super::restore::Standing;
 use super::streams::Shift;
 use crate::drift::{Action, Alert, Alerts, Breach, Change, Finding, Severity, Share, Signal, What};
-use crate::telemetry::{AlertRecord, Stamp};
+use crate::telemetry::{AlertCode, AlertRecord, ModelSlot, Stamp};
 
 pub(super) struct Board {
     alerts: Alerts,
@@ -83,7 +83,7 @@ impl Board {
         }
         changes.extend(self.alerts.observe(What::Concept, LABEL, sight.concept.clone(), at));
         let evidence = |alert: &Alert| numbers(alert, sight);
-        changes.into_iter().map(|change| self.news(change, window.model, window.closed, evidence)).collect()
+        changes.into_iter().map(|change| self.news(change, window.model_slot, window.closed, evidence)).collect()
     }
 
     /// The labels say that the model has become worse.
@@ -91,7 +91,7 @@ impl Board {
         &mut self,
         accuracy: Option<Share>,
         before: f64,
-        model: u32,
+        model_slot: ModelSlot,
         index: u64,
         now: Stamp,
     ) -> Option<News> {
@@ -99,13 +99,13 @@ impl Board {
         let words = format!("accuracy {:.3} of {} labels, {before:.3} before", share.value, share.of);
         let change = self.alerts.observe(What::Concept, LABEL, Signal::Firing(words), index)?;
         let evidence = |_: &Alert| named([("accuracy", share.value), ("before", before), ("labels", share.of as f64)]);
-        Some(self.news(change, model, now, evidence))
+        Some(self.news(change, model_slot, now, evidence))
     }
 
     fn news(
         &mut self,
         change: Change,
-        model: u32,
+        model_slot: ModelSlot,
         now: Stamp,
         evidence: impl Fn(&Alert) -> Vec<(String, f64)>,
     ) -> News {
@@ -119,8 +119,8 @@ impl Board {
             self.since.push((alert.what, alert.feature.clone(), since));
         }
         let record = AlertRecord {
-            model,
-            what: alert.what.in_log(),
+            model_slot,
+            code: code_of(alert.what),
             feature: Some(alert.feature.clone()),
             severity: if alert.severity == Severity::Critical { 2 } else { 1 },
             raised,
@@ -137,6 +137,37 @@ impl Board {
 const LABEL: &str = "label";
 /// What drift of the embeddings is about.
 const EMBEDDING: &str = "embedding";
+
+/// The code of a kind of alert in the log.
+pub(super) fn code_of(kind: What) -> AlertCode {
+    match kind {
+        What::Feature(Finding::DeadFeature) => AlertCode::DeadFeature,
+        What::Feature(Finding::Missing) => AlertCode::MissingValues,
+        What::Feature(Finding::NewCategory) => AlertCode::NewCategory,
+        What::Feature(Finding::OutOfRange) => AlertCode::OutOfRange,
+        What::Feature(Finding::Shift) => AlertCode::Shift,
+        What::Embedding => AlertCode::EmbeddingDrift,
+        What::Stream => AlertCode::Change,
+        What::Concept => AlertCode::ConceptDrift,
+        What::Health => AlertCode::BrokenPromise,
+    }
+}
+
+/// The kind of alert that a code in the log stands for. `None` for one that is no monitor's.
+pub(super) fn kind_of(code: &AlertCode) -> Option<What> {
+    Some(match code {
+        AlertCode::DeadFeature => What::Feature(Finding::DeadFeature),
+        AlertCode::MissingValues => What::Feature(Finding::Missing),
+        AlertCode::NewCategory => What::Feature(Finding::NewCategory),
+        AlertCode::OutOfRange => What::Feature(Finding::OutOfRange),
+        AlertCode::Shift => What::Feature(Finding::Shift),
+        AlertCode::EmbeddingDrift => What::Embedding,
+        AlertCode::Change => What::Stream,
+        AlertCode::ConceptDrift => What::Concept,
+        AlertCode::BrokenPromise => What::Health,
+        AlertCode::Other(_) => return None,
+    })
+}
 
 /// The numbers behind an alert.
 fn numbers(alert: &Alert, sight: &Sight<'_>) -> Vec<(String, f64)> {

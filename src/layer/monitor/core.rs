@@ -11,7 +11,7 @@ use super::outcome::answered;
 use super::sorting::Sorting;
 use crate::engine::{Answer, Engine, Provenance, Spec};
 use crate::layer::probe::{Decision, Feature, Probe, Rows, Sheet, finish_number};
-use crate::telemetry::{Inference, Outcome, Telemetry};
+use crate::telemetry::{Inference, ModelSlot, Outcome, Telemetry};
 
 pub(super) struct Core {
     pub(super) engine: Arc<dyn Engine>,
@@ -29,7 +29,7 @@ pub(super) struct Seen {
     /// The profile; empty while there is none.
     pub(super) sorting: OnceLock<Sorting>,
     /// The slot of the model while there is no profile.
-    pub(super) bare_slot: u32,
+    pub(super) bare_slot: ModelSlot,
     pub(super) features: Vec<Feature>,
     /// `None` if no profile is to be learned.
     pub(super) learning: Option<Learning>,
@@ -68,7 +68,7 @@ impl Core {
 
     pub(super) fn record_failure(&self, id: u64, outcome: Outcome, waited: Duration) {
         let failure =
-            Inference { id, model: self.seen.slot(), outcome, latency_us: micros(waited), ..Inference::default() };
+            Inference { id, model_slot: self.seen.slot(), outcome, latency_us: micros(waited), ..Inference::default() };
         self.telemetry.record(&failure);
         self.hub.noted();
     }
@@ -91,7 +91,7 @@ impl Core {
             let sorting = seen.sorting.get();
             let mut inference = Inference {
                 id: if id == 0 { 0 } else { id.wrapping_add(row as u64) },
-                model: sorting.map_or(seen.bare_slot, |s| s.slot),
+                model_slot: sorting.map_or(seen.bare_slot, |s| s.slot),
                 outcome: answered(finish, decision),
                 confidence: Inference::quantize(decision.confidence),
                 entropy: Inference::quantize(share_of_most(decision)),
@@ -143,7 +143,7 @@ fn share_of_most(decision: &Decision) -> f32 {
 }
 
 impl Seen {
-    pub(super) fn slot(&self) -> u32 {
+    pub(super) fn slot(&self) -> ModelSlot {
         self.sorting.get().map_or(self.bare_slot, |sorting| sorting.slot)
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::outcome::in_health;
 use super::streams::Shift;
 use crate::drift::{Counts, Health, Profile};
-use crate::telemetry::{Inference, Outcome, Stamp, Telemetry, Window};
+use crate::telemetry::{Inference, ModelSlot, Outcome, Stamp, Telemetry, Window};
 
 /// Equal parts of `[0, 1]` in the histograms of confidence and entropy.
 pub(super) const PARTS: usize = 20;
@@ -25,10 +25,10 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) fn new(model: u32, index: u64, profile: Option<&Profile>) -> Self {
+    pub(super) fn new(model_slot: ModelSlot, index: u64, profile: Option<&Profile>) -> Self {
         let counts = profile.map(Counts::new);
         Self {
-            window: Window { model, index, ..Window::default() },
+            window: Window { model_slot, index, ..Window::default() },
             counts,
             since: None,
             records: 0,

@@ -7,7 +7,7 @@ use crate::Code;
 use crate::drift::{Detector, Fit, MISSING, Profile, Row, Source, Value};
 use crate::engine::Digest;
 use crate::layer::probe::{Decision, Feature, code};
-use crate::telemetry::{Inference, Outcome, Window};
+use crate::telemetry::{AlertCode, Inference, ModelSlot, Outcome, Window};
 
 #[test]
 fn an_outcome_keeps_code_finish_and_marks() {
@@ -143,11 +143,21 @@ fn an_alert_of_an_earlier_process_keeps_its_time() {
     assert_eq!(told, [(Some("errors"), false, 10), (Some("p99_ms"), false, 20)]);
 }
 
+/// The names in the log are those of the kinds, and lead back to them.
+#[test]
+fn codes_of_alerts_are_named_as_their_kinds() {
+    for code in AlertCode::ALL {
+        let kind = super::board::kind_of(&code).unwrap();
+        assert_eq!((code.name(), &super::board::code_of(kind)), (&*kind.name().replace(' ', "_"), &code));
+    }
+    assert_eq!(super::board::kind_of(&AlertCode::from_name("drift")), None);
+}
+
 #[test]
 fn a_part_includes_its_upper_end() {
     let folder = tempfile::tempdir().unwrap();
     let telemetry = crate::telemetry::Telemetry::open(folder.path(), crate::telemetry::Limits::default());
-    let mut open = super::open::Open::new(1, 0, None);
+    let mut open = super::open::Open::new(ModelSlot(1), 0, None);
     for unit in [0.0, 0.04, 0.06, 0.5, 0.51, 1.0] {
         let inference = Inference { confidence: Inference::quantize(unit), ..Inference::default() };
         open.add(&inference, &telemetry);

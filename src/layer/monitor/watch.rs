@@ -18,7 +18,7 @@ use super::sorting::Sorting;
 use super::streams::{Shift, Streams};
 use crate::Result;
 use crate::drift::{Concept, Counts, FalseAlarm, Feedback, Health, Judge, Policy, Share, Signal, What};
-use crate::telemetry::{self, Inference, Position, Reason, Record, Telemetry, Window};
+use crate::telemetry::{FeedbackRecord, Inference, ModelSlot, Position, Reason, Record, Telemetry, Window};
 
 pub(super) struct Watch {
     pub(super) model: Arc<Model>,
@@ -119,8 +119,8 @@ impl Watch {
         self.totals = earlier.totals;
     }
 
-    pub(super) fn slot(&self) -> u32 {
-        self.open.window.model
+    pub(super) fn slot(&self) -> ModelSlot {
+        self.open.window.model_slot
     }
 
     pub(super) fn in_progress(&self) -> u64 {
@@ -286,11 +286,11 @@ impl Watch {
             // There is no class to tell: 1 stands for what was right.
             Truth::Right(right) => (self.concept.feedback_right(id, right), 1, u16::from(right)),
         };
-        let model = self.slot();
-        seal(telemetry, &Record::Feedback(label(model, id, predicted, truth)));
+        let slot = self.slot();
+        seal(telemetry, &Record::Feedback(label(slot, id, predicted, truth)));
         let Feedback::Drifted { .. } = feedback else { return (feedback, None) };
         let before = *self.accuracy_before.get_or_insert(before.map_or(1.0, |share| share.value));
-        let news = self.board.worse(self.concept.accuracy(), before, model, self.index, telemetry.now());
+        let news = self.board.worse(self.concept.accuracy(), before, slot, self.index, telemetry.now());
         (feedback, news.map(|news| self.tell(news, telemetry)))
     }
 }
@@ -302,8 +302,8 @@ pub(super) enum Truth {
     Right(bool),
 }
 
-fn label(model: u32, id: u64, predicted: u16, truth: u16) -> telemetry::Feedback {
-    telemetry::Feedback { model, id, predicted, truth, ..telemetry::Feedback::default() }
+fn label(model_slot: ModelSlot, id: u64, predicted: u16, truth: u16) -> FeedbackRecord {
+    FeedbackRecord { model_slot, id, predicted, truth, ..FeedbackRecord::default() }
 }
 
 fn judge(sorting: &Sorting, settings: &Settings) -> Result<Judge> {

@@ -6,7 +6,9 @@ use std::path::Path;
 use super::made::{plain, rows};
 use super::receiver::Receiver;
 use crate::sync::{Batch, Decision, Encoding, Options, Outbox, Retry};
-use crate::telemetry::{AlertRecord, Cursor, Durability, Limits, ModelInfo, Position, Record, Telemetry, Window};
+use crate::telemetry::{
+    AlertCode, AlertRecord, Cursor, Durability, Limits, ModelInfo, ModelSlot, Position, Record, Telemetry, Window,
+};
 use crate::{Code, Error, Result};
 
 /// What a test does to an outbox. `keep` asks it between its steps.
@@ -133,7 +135,7 @@ impl World {
         let options = Options { encoding, ..plain() };
         let mut outbox = Outbox::open(&telemetry, self.folder.path(), options).unwrap();
         outbox.faults.swapped = self.swapped;
-        let model = ModelInfo { slot: 1, name: "rain".into(), ..ModelInfo::default() };
+        let model = ModelInfo { slot: ModelSlot(1), name: "rain".into(), ..ModelInfo::default() };
         telemetry.seal(&Record::Model(model)).unwrap();
         self.device = Some((telemetry, outbox));
     }
@@ -154,9 +156,9 @@ impl World {
     }
 
     fn seal_alert(&mut self) {
-        let what = format!("alert {}", self.sealed_alerts);
+        let code = AlertCode::Other(format!("alert {}", self.sealed_alerts));
         self.sealed_alerts += 1;
-        let alert = AlertRecord { model: 1, what, severity: 2, raised: true, ..AlertRecord::default() };
+        let alert = AlertRecord { model_slot: ModelSlot(1), code, severity: 2, raised: true, ..AlertRecord::default() };
         self.device().0.seal(&Record::Alert(alert)).unwrap();
     }
 

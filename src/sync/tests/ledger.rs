@@ -6,7 +6,9 @@ use crate::sync::privacy::Noise;
 use crate::sync::request::Requests;
 use crate::sync::state::State;
 use crate::sync::{Options, Privacy};
-use crate::telemetry::{AlertRecord, Drops, Exponential, Feedback, Outcome, Reason, Record, Window};
+use crate::telemetry::{
+    AlertCode, AlertRecord, Drops, Exponential, FeedbackRecord, ModelSlot, Outcome, Reason, Record, Window,
+};
 
 pub(super) const HOUR: u64 = 3600 * SECOND;
 
@@ -165,7 +167,7 @@ fn counts_that_do_not_fit_the_profile_are_left_out_and_counted() {
     log.model(1, "rain", Some(&profile()));
     log.now = 60 * SECOND;
     log.window(60, Window { features: vec![vec![1, 2, 3]], ..rows(6) });
-    log.window(60, Window { model: 4, ..rows(6) });
+    log.window(60, Window { model_slot: ModelSlot(4), ..rows(6) });
     let requests = told(&plain(), &mut log);
     assert!(histograms(&requests.metrics, "selvedge.feature").is_empty());
     assert_eq!(sums(&requests.metrics, "selvedge.windows").last().unwrap().2, 1);
@@ -207,8 +209,8 @@ fn totals_go_on_over_batches_and_boots() {
     log.model(1, "snow", None);
     log.model(2, "rain", None);
     log.now = 60 * SECOND;
-    log.window(60, Window { model: 2, ..rows(5) });
-    log.window(60, Window { model: 1, ..rows(3) });
+    log.window(60, Window { model_slot: ModelSlot(2), ..rows(5) });
+    log.window(60, Window { model_slot: ModelSlot(1), ..rows(3) });
     let requests = add(&plain(), &mut state, &mut log);
     let at = T0 + HOUR + 60 * SECOND;
     assert_eq!(sums(&requests.metrics, "selvedge.requests"), [(T0, at, 15), (T0 + HOUR, at, 3)]);
@@ -265,7 +267,9 @@ fn a_batch_keeps_within_its_bytes_and_nothing_is_skipped() {
             log.now = minute * 60 * SECOND;
             log.window(60, Window { features: vec![vec![1, 2, 3, 4, 5], vec![5, 0, 5, 5]], ..rows(15) });
             if minute % 10 == 0 {
-                log.other(|stamp| Record::Alert(AlertRecord { stamp, model: 1, ..AlertRecord::default() }));
+                log.other(|stamp| {
+                    Record::Alert(AlertRecord { stamp, model_slot: ModelSlot(1), ..AlertRecord::default() })
+                });
             }
         }
         let (all, mut state) = (log.take(), State::fresh().unwrap());
@@ -301,8 +305,8 @@ fn alerts_are_logs_with_their_evidence() {
         log.other(|stamp| {
             Record::Alert(AlertRecord {
                 stamp,
-                model: 1,
-                what: "drift".into(),
+                model_slot: ModelSlot(1),
+                code: AlertCode::from_name("drift"),
                 feature: Some("wind".into()),
                 severity: 2,
                 raised,
@@ -336,7 +340,9 @@ fn losses_and_labels_are_sums() {
     log.model(1, "rain", None);
     log.now = SECOND;
     for (predicted, truth) in [(1, 1), (1, 0), (2, 2)] {
-        log.other(|stamp| Record::Feedback(Feedback { stamp, model: 1, id: 5, predicted, truth, error: None }));
+        log.other(|stamp| {
+            Record::Feedback(FeedbackRecord { stamp, model_slot: ModelSlot(1), id: 5, predicted, truth, error: None })
+        });
     }
     for total in [3, 10] {
         let totals = vec![(Reason::Overwritten, total), (Reason::Limit, 1)];
@@ -426,7 +432,7 @@ fn models_are_forgotten_when_there_are_too_many() {
     for i in 0..40 {
         log.now += SECOND;
         log.model(1, &format!("model {i}"), None);
-        log.window(1, Window { model: 1, ..rows(1) });
+        log.window(1, Window { model_slot: ModelSlot(1), ..rows(1) });
     }
     add(&plain(), &mut state, &mut log);
     assert_eq!(state.models.len(), 40, "all are in the batch");

@@ -3,7 +3,7 @@
 use crate::drift::Profile;
 use crate::sync::otlp::{Data, ExportMetricsServiceRequest, KeyValue, Number, Value};
 use crate::sync::{Options, Privacy};
-use crate::telemetry::{Anchor, Exponential, ModelInfo, Outcome, Position, Record, Stamp, Window};
+use crate::telemetry::{Anchor, Exponential, ModelInfo, ModelSlot, Outcome, Position, Record, Stamp, Window};
 
 pub(super) const SECOND: u64 = 1_000_000_000;
 /// 2026-01-01T00:00:00Z.
@@ -50,6 +50,7 @@ impl Log {
         self.seal(|stamp| {
             let backend = "tract".into();
             let digest = [9; 32];
+            let slot = ModelSlot(slot);
             Record::Model(ModelInfo { stamp, slot, name, version, digest, backend, profile, profile_digest })
         });
     }
@@ -73,7 +74,7 @@ impl Log {
 pub(super) fn rows(rows: u64) -> Window {
     let mut latency = Exponential::default();
     (0..rows).for_each(|i| latency.record(1000 + i));
-    Window { model: 1, rows, outcomes: vec![(Outcome::default(), rows)], latency, ..Window::default() }
+    Window { model_slot: ModelSlot(1), rows, outcomes: vec![(Outcome::default(), rows)], latency, ..Window::default() }
 }
 
 /// Every window is told, as it is.

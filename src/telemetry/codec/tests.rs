@@ -77,7 +77,7 @@ fn a_window_of_ten_features_takes_a_kilobyte() {
     (0..4096u64).for_each(|i| latency.record(500 + i * 7919 % 9000));
     let window = Window {
         stamp: stamp(1 << 30),
-        model: 1,
+        model_slot: ModelSlot(1),
         index: 1 << 30,
         rows: 4096,
         opened: Stamp { boot: [1; 16], ..stamp(1 << 30) },
