@@ -1,4 +1,4 @@
-//! What a telemetry folder tells, for people: numbers to print, or one page to read.
+//! Reports of a telemetry folder, for people: numbers to print, or one page to read.
 //!
 //! Enters: a folder. Leaves: a [`Story`], and its HTML. May import: telemetry, drift.
 //!
@@ -20,6 +20,7 @@
 //! ```
 
 mod chart;
+mod html;
 mod page;
 mod story;
 #[cfg(test)]

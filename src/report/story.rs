@@ -1,16 +1,15 @@
-//! A folder's records, put together model by model.
+//! The story of a folder: its records, put together model by model.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use super::page;
 use crate::Result;
 use crate::drift::{Counts, FeatureDrift, Judge, Policy, Profile, Share, Verdict};
 use crate::telemetry::{
     AlertCode, AlertRecord, Anchor, Exponential, ModelInfo, ModelSlot, Reason, Record, Stamp, Window, peek,
 };
 
-/// What a folder tells.
+/// The story of a telemetry folder: its models, alerts and losses.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Story {
@@ -58,7 +57,11 @@ impl Story {
     /// acknowledged stay in it up to [`Limits::history_bytes`](crate::telemetry::Limits::history_bytes), so the story
     /// begins with the oldest that is kept.
     ///
-    /// Errors: `NotFound`, `Io`. What is damaged is passed over.
+    /// What is damaged is passed over.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, `Io`.
     pub fn read(folder: &Path) -> Result<Self> {
         let records = peek(folder)?;
         let mut story = Self {
@@ -77,17 +80,11 @@ impl Story {
         Ok(story)
     }
 
-    /// One page of HTML that stands alone: it loads nothing and runs no script.
-    #[must_use]
-    pub fn html(&self) -> String {
-        page::page(self)
-    }
-
     fn take(&mut self, record: Record) {
         match record {
             Record::Boot(_) => self.boots += 1,
             Record::Anchor(anchor) => self.clocks.push(anchor),
-            Record::Model(info) => self.meet(info),
+            Record::Model(info) => self.register(info),
             Record::Window(window) => {
                 let model = self.model(window.model_slot);
                 model.windows.push(Seen { window, verdict: None });
@@ -103,8 +100,8 @@ impl Story {
         }
     }
 
-    /// A model takes a slot, is told again, or has its name found.
-    fn meet(&mut self, info: ModelInfo) {
+    /// A model takes a slot, is named again, or has its name found.
+    fn register(&mut self, info: ModelInfo) {
         let who = |m: &ModelInfo| (m.name.clone(), m.version.clone(), m.digest, m.profile.clone());
         match self.models.iter_mut().rev().find(|m| m.info.slot == info.slot) {
             Some(model) if model.is_nameless => {
