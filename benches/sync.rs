@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use selvedge::drift::Profile;
-use selvedge::sync::{Encoding, Options, Outbox, Privacy};
+use selvedge::sync::{Encoding, Outbox, OutboxOptions, Privacy};
 use selvedge::telemetry::{
     Durability, Exponential, Limits, ModelInfo, ModelSlot, Outcome, Record, Stamp, Telemetry, Window,
 };
@@ -36,7 +36,7 @@ fn main() {
 /// Points and bytes of the day's batch, and how long it took to make.
 fn day(interval: Duration, encoding: Encoding) -> (u64, usize, Duration) {
     let folder = tempfile::tempdir().expect("a folder");
-    let limits = Limits { durability: Durability::Process, ..Limits::default() };
+    let limits = Limits::default().durability(Durability::Process);
     let telemetry = Telemetry::open(folder.path(), limits);
     let mut random = 7u64;
     let mut next = || {
@@ -80,7 +80,7 @@ fn day(interval: Duration, encoding: Encoding) -> (u64, usize, Duration) {
         };
         telemetry.seal(&Record::Window(window)).expect("sealed");
     }
-    let options = Options { interval, encoding, privacy: Privacy::NONE, ..Options::new("bench") };
+    let options = OutboxOptions::new("bench").interval(interval).encoding(encoding).privacy(Privacy::NONE);
     let mut outbox = Outbox::open(&telemetry, folder.path(), options).expect("an outbox");
     let begun = Instant::now();
     let batch = outbox.next_batch(16 << 20).expect("a batch").expect("news");

@@ -10,7 +10,9 @@ use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use selvedge::drift::{Counts, Profile};
-use selvedge::sync::{Batch, Decision, Hints, Options, Outbox, Privacy, Retry, partial_success, retry_after};
+use selvedge::sync::{
+    Batch, Hints, Outbox, OutboxOptions, Privacy, Retry, RetryDecision, partial_success, retry_after,
+};
 use selvedge::telemetry::{Inference, Limits, ModelInfo, ModelSlot, Outcome, Record, Telemetry, Window};
 use sha2::{Digest, Sha256};
 use ureq::Agent;
@@ -23,14 +25,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     record(&telemetry)?;
     println!("telemetry: {:?}", telemetry.status());
 
-    let options = Options {
-        app_version: Some("1.0".into()),
-        // Everything at once, to look at; an app keeps the default.
-        privacy: Privacy::NONE,
-        ..Options::new("offline-sync")
-    };
+    // Everything at once, to look at; an app keeps the default.
+    let options = OutboxOptions::new("offline-sync").app_version("1.0").privacy(Privacy::NONE);
     let mut outbox = Outbox::open(&telemetry, folder, options)?;
-    let hints = Hints { offline: args.len() < 2, ..Hints::default() };
+    let hints = Hints::default().offline(args.len() < 2);
     let retry = Retry::default();
     while let Some(batch) = outbox.next_batch(256 << 10)? {
         println!("batch: {batch:?}");
@@ -105,12 +103,12 @@ fn post(endpoint: &str, batch: &Batch, retry: &Retry) -> Result<Option<u64>, Box
             let answer = request.send(body).map_or_else(|_| Answer::default(), Answer::of);
             println!("{path}: {}", answer.status);
             match retry.next(attempt, answer.status, answer.retry_after, getrandom::u64()?) {
-                Decision::Accepted => {
+                RetryDecision::Accepted => {
                     refused += partial_success(path, &answer.body).map_or(0, |partial| partial.refused);
                     break;
                 }
-                Decision::Wait(wait) => sleep(wait),
-                Decision::Drop => {
+                RetryDecision::Wait(wait) => sleep(wait),
+                RetryDecision::Drop => {
                     refused += if path == "/v1/logs" { batch.log_records } else { batch.points };
                     break;
                 }

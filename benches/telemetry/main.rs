@@ -44,7 +44,7 @@ fn inference(id: u64) -> Inference<'static> {
 }
 
 fn limits() -> Limits {
-    Limits { slots: 1 << 16, ..Limits::default() }
+    Limits::default().slots(1 << 16)
 }
 
 /// One record of 8 features and 4 scalars.
@@ -200,7 +200,7 @@ fn threads() {
 /// A sealed window of ten features, and how long sealing takes.
 fn window() {
     let folder = tempfile::tempdir().expect("a folder");
-    let limits = Limits { durability: Durability::Process, bytes: 8 << 20, ..Limits::default() };
+    let limits = Limits::default().durability(Durability::Process).bytes(8 << 20);
     let telemetry = Telemetry::open(folder.path(), limits);
     let mut latency = Exponential::default();
     (0..1024u64).for_each(|i| latency.record(500 + i * 7919 % 9000));

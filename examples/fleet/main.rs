@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use selvedge::drift::statistic::{chi2, psi};
 use selvedge::drift::{Counts, Profile, Row, Value};
-use selvedge::sync::{Batch, Options, Outbox, Privacy};
+use selvedge::sync::{Batch, Outbox, OutboxOptions, Privacy};
 use selvedge::telemetry::{
     Durability, Exponential, Limits, ModelInfo, ModelSlot, Outcome, Record, Stamp, Telemetry, Window,
 };
@@ -136,7 +136,7 @@ impl Fleet<'_> {
     fn device(&mut self, device: u64, profile: &Profile, truth: &mut Truth) -> Result<(), Box<dyn Error>> {
         let (version, creep) = if device.is_multiple_of(2) { ("3", 0.0) } else { ("4", 0.1) };
         let folder = Folder::new(device)?;
-        let limits = Limits { lanes: 3, slots: 64, durability: Durability::Process, ..Limits::default() };
+        let limits = Limits::default().lanes(3).slots(64).durability(Durability::Process);
         let telemetry = Telemetry::open(&folder.0, limits);
         let bytes = profile.encode();
         let info = ModelInfo {
@@ -184,12 +184,10 @@ impl Fleet<'_> {
             telemetry.seal(&Record::Window(sealed))?;
         }
 
-        let options = Options {
-            app_version: Some("1.0".into()),
-            privacy: Privacy { min_count: self.min_count, epsilon: None },
-            interval: Duration::from_secs(3600),
-            ..Options::new("fleet")
-        };
+        let options = OutboxOptions::new("fleet")
+            .app_version("1.0")
+            .privacy(Privacy::default().min_count(self.min_count))
+            .interval(Duration::from_secs(3600));
         let mut outbox = Outbox::open(&telemetry, &folder.0, options)?;
         while let Some(batch) = outbox.next_batch(1 << 20)? {
             self.post(&batch)?;

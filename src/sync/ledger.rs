@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 
 use super::clock::{self, Clocks};
 use super::metric;
+use super::options::OutboxOptions;
 use super::otlp;
-use super::outbox::Options;
 use super::privacy::Noise;
 use super::request::{self, DEVICE, Draft, Requests, hex};
 use super::state::{self, Bins, Outcome, State};
@@ -23,13 +23,13 @@ const STEP: u64 = 3_600_000_000_000;
 /// A batch in the making.
 #[derive(Debug)]
 pub(super) struct Ledger<'a> {
-    options: &'a Options,
+    options: &'a OutboxOptions,
     pub state: State,
     pub clocks: Clocks,
     noise: &'a mut Noise,
     profiles: BTreeMap<u32, Option<Profile>>,
     draft: Draft,
-    /// Models whose totals have grown since they were last told, and when they last grew.
+    /// Models whose totals have grown since they were last given, and when they last grew.
     due: BTreeMap<u32, u64>,
     device_due: Option<u64>,
     pub records: u64,
@@ -44,7 +44,7 @@ struct Mark {
 }
 
 impl<'a> Ledger<'a> {
-    pub(super) fn new(options: &'a Options, state: State, noise: &'a mut Noise) -> Self {
+    pub(super) fn new(options: &'a OutboxOptions, state: State, noise: &'a mut Noise) -> Self {
         Self {
             options,
             clocks: Clocks::new(state.anchors.clone()),
@@ -113,11 +113,11 @@ impl<'a> Ledger<'a> {
         let epoch = info.stamp.epoch;
         // Others of earlier epochs are of no use to later records.
         self.state.slots.retain(|s| s.epoch == epoch || s.lasting);
-        self.introduce(info);
+        self.announce(info);
     }
 
     /// The model takes its slot.
-    pub(super) fn introduce(&mut self, info: &ModelInfo) {
+    pub(super) fn announce(&mut self, info: &ModelInfo) {
         let same = |m: &state::Model| {
             m.digest == info.digest
                 && m.profile_digest == info.profile_digest
@@ -125,7 +125,7 @@ impl<'a> Ledger<'a> {
         };
         let key = match self.state.models.iter().find(|m| same(m)) {
             Some(known) => known.key,
-            None => self.meet(info),
+            None => self.register(info),
         };
         let (epoch, slot, lasting) = (info.stamp.epoch, info.slot.0, is_lasting(info));
         self.state.slots.retain(|s| s.slot != slot);
@@ -152,7 +152,7 @@ impl<'a> Ledger<'a> {
         strangers
     }
 
-    fn meet(&mut self, info: &ModelInfo) -> u32 {
+    fn register(&mut self, info: &ModelInfo) -> u32 {
         let epoch = info.stamp.epoch;
         while self.state.models.len() >= MODELS {
             let used = |key: u32| {
@@ -246,7 +246,7 @@ impl<'a> Ledger<'a> {
         let time = if closed > last { closed } else { last + 1 };
         let fresh = closed.saturating_add(STEP) < last;
         let due = self.due.get(&key).copied();
-        // What grew in an earlier interval is told as it stood then.
+        // What grew in an earlier interval is given as it stood then.
         if let Some(due) = due.filter(|due| fresh || self.interval(*due) != self.interval(time)) {
             self.tell(key, due);
         }

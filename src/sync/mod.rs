@@ -54,22 +54,26 @@
 //!   before a point is on its disk: if it is killed, the last seconds are lost. Later points hold the counts.
 //! - Alerts it refuses, with 400: they need a Collector.
 
-mod answer;
+mod batch;
 mod clock;
 mod encoding;
 mod ledger;
 mod metric;
-pub mod otlp;
+mod options;
+mod otlp;
 mod outbox;
 mod privacy;
 mod request;
+mod response;
 mod retry;
 mod state;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Partial, partial_success};
+pub use batch::Batch;
 pub use encoding::Encoding;
-pub use outbox::{Batch, Options, Outbox};
+pub use options::OutboxOptions;
+pub use outbox::Outbox;
 pub use privacy::Privacy;
-pub use retry::{Decision, Hints, Retry, retry_after};
+pub use response::{Partial, partial_success};
+pub use retry::{Hints, Retry, RetryDecision, retry_after};

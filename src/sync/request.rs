@@ -1,12 +1,12 @@
-//! Points and log records into the two requests of a batch.
+//! Requests of a batch: its points and log records, put into two messages.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message;
 
 use super::metric::{METRICS, Point};
+use super::options::OutboxOptions;
 use super::otlp::{self, KeyValue, LogRecord};
-use super::outbox::Options;
 use super::state;
 use crate::telemetry::AlertRecord;
 
@@ -130,7 +130,7 @@ impl Sizes {
 }
 
 /// Whose points and records they are.
-pub(super) fn resource(options: &Options, install: &[u8], model: Option<&state::Model>) -> otlp::Resource {
+pub(super) fn resource(options: &OutboxOptions, install: &[u8], model: Option<&state::Model>) -> otlp::Resource {
     let install = uuid(install);
     let mut attributes = vec![KeyValue::new("service.name", options.app.as_str())];
     attributes.extend(options.app_version.as_deref().map(|v| KeyValue::new("service.version", v)));

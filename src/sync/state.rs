@@ -1,4 +1,4 @@
-//! What survives a restart: the totals that were told, how far the log was read, and the batch that is on its way.
+//! What survives a restart: the totals that were given out, how far the log was read, and the batch that is on its way.
 //!
 //! One file, `sync.state`, replaced as a whole: written beside, synced, renamed over, the folder synced. So it holds
 //! the state before a step or after it, never a mix.
@@ -266,7 +266,9 @@ impl State {
 
     /// `None` where there is no file yet.
     ///
-    /// Errors: `Corrupt` for a file that fails its checksum or is no message, `Unsupported` for one of a later
+    /// # Errors
+    ///
+    /// `Corrupt` for a file that fails its checksum or is no message, `Unsupported` for one of a later
     /// version, `Io`.
     pub(super) fn load(path: &Path) -> Result<Option<Self>> {
         let bytes = match fs::read(path) {

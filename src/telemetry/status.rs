@@ -1,4 +1,4 @@
-//! How the telemetry fares.
+//! Limits and status of an open folder.
 
 use super::loss::Reason;
 use super::record::Position;
@@ -7,10 +7,11 @@ use super::record::Position;
 ///
 /// ```
 /// use selvedge::telemetry::{Durability, Limits};
-/// let limits = Limits { bytes: 512 << 10, durability: Durability::Process, ..Limits::default() };
+/// let limits = Limits::default().bytes(512 << 10).durability(Durability::Process);
 /// assert_eq!(limits.lanes, 16);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// The most bytes that the segment log takes, each file rounded up to 4 KiB; the oldest sealed records give way.
     /// Default 2 MiB, at least 16 KiB.
@@ -45,6 +46,48 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Sets the most bytes of the segment log.
+    #[must_use]
+    pub fn bytes(mut self, bytes: u64) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
+    /// Sets how much of them may hold acknowledged records.
+    #[must_use]
+    pub fn history_bytes(mut self, history_bytes: u64) -> Self {
+        self.history_bytes = history_bytes;
+        self
+    }
+
+    /// Sets the size at which a segment is closed.
+    #[must_use]
+    pub fn segment_bytes(mut self, segment_bytes: u64) -> Self {
+        self.segment_bytes = segment_bytes;
+        self
+    }
+
+    /// Sets the lanes of a file that is made.
+    #[must_use]
+    pub fn lanes(mut self, lanes: u16) -> Self {
+        self.lanes = lanes;
+        self
+    }
+
+    /// Sets the slots per lane of a file that is made.
+    #[must_use]
+    pub fn slots(mut self, slots: u32) -> Self {
+        self.slots = slots;
+        self
+    }
+
+    /// Sets what a sealed record survives.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
     /// The nearest limits that are within their ranges.
     pub(super) fn within_ranges(self) -> Self {
         let bytes = self.bytes.max(16 << 10);

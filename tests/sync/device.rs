@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prost::Message;
 use selvedge::drift::{Bins, Profile};
-use selvedge::sync::{Options, Outbox};
+use selvedge::sync::{Outbox, OutboxOptions};
 use selvedge::telemetry::{
     AlertCode, AlertRecord, Exponential, Limits, ModelInfo, ModelSlot, Outcome, Record, Stamp, Telemetry, Window,
 };
@@ -114,7 +114,7 @@ impl Device {
         self.alerts += 1;
     }
 
-    pub(crate) fn outbox(&self, options: Options) -> Outbox {
+    pub(crate) fn outbox(&self, options: OutboxOptions) -> Outbox {
         Outbox::open(&self.telemetry, self.folder.path(), options).unwrap()
     }
 

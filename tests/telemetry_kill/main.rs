@@ -41,7 +41,7 @@ fn limits(way: Way) -> Limits {
     // A record that was drained, is in no window yet and is overwritten, would end with the process.
     let slots = if way == Way::Seal { 8192 } else { 512 };
     // Six lanes: four threads with one of their own.
-    Limits { lanes: 6, slots, durability: Durability::Process, ..Limits::default() }
+    Limits::default().lanes(6).slots(slots).durability(Durability::Process)
 }
 
 /// Bins that follow from the number of the record, of one, two or three slots.

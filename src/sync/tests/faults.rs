@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::made::{plain, rows};
 use super::receiver::Receiver;
-use crate::sync::{Batch, Decision, Encoding, Options, Outbox, Retry};
+use crate::sync::{Batch, Encoding, Outbox, OutboxOptions, Retry, RetryDecision};
 use crate::telemetry::{
     AlertCode, AlertRecord, Cursor, Durability, Limits, ModelInfo, ModelSlot, Position, Record, Telemetry, Window,
 };
@@ -132,7 +132,7 @@ impl World {
         }
         let telemetry = Telemetry::open(self.folder.path(), self.limits);
         let encoding = if self.random.chance(50) { Encoding::Identity } else { Encoding::Gzip };
-        let options = Options { encoding, ..plain() };
+        let options = OutboxOptions { encoding, ..plain() };
         let mut outbox = Outbox::open(&telemetry, self.folder.path(), options).unwrap();
         outbox.faults.swapped = self.swapped;
         let model = ModelInfo { slot: ModelSlot(1), name: "rain".into(), ..ModelInfo::default() };
@@ -220,9 +220,9 @@ impl World {
             let body = plain_bytes(batch.encoding, body);
             let status = self.network(path, &body);
             match Retry::default().next(0, status, None, 0) {
-                Decision::Accepted => {}
-                Decision::Drop if path == "/v1/logs" => refused.1 = batch.log_records,
-                Decision::Drop => refused.0 = batch.points,
+                RetryDecision::Accepted => {}
+                RetryDecision::Drop if path == "/v1/logs" => refused.1 = batch.log_records,
+                RetryDecision::Drop => refused.0 = batch.points,
                 _ => return None,
             }
         }

@@ -5,19 +5,19 @@ use crate::sync::otlp::{Data, ExportMetricsServiceRequest, HistogramDataPoint, N
 use crate::sync::privacy::Noise;
 use crate::sync::request::Requests;
 use crate::sync::state::State;
-use crate::sync::{Options, Privacy};
+use crate::sync::{OutboxOptions, Privacy};
 use crate::telemetry::{
     AlertCode, AlertRecord, Drops, Exponential, FeedbackRecord, ModelSlot, Outcome, Reason, Record, Window,
 };
 
 pub(super) const HOUR: u64 = 3600 * SECOND;
 
-pub(super) fn told(options: &Options, log: &mut Log) -> Requests {
+pub(super) fn told(options: &OutboxOptions, log: &mut Log) -> Requests {
     add(options, &mut State::fresh().unwrap(), log)
 }
 
 /// Adds all records and keeps the state for those to come.
-fn add(options: &Options, state: &mut State, log: &mut Log) -> Requests {
+fn add(options: &OutboxOptions, state: &mut State, log: &mut Log) -> Requests {
     let mut noise = Noise::default();
     let mut ledger = Ledger::new(options, state.clone(), &mut noise);
     assert!(ledger.add(&log.take(), usize::MAX).unwrap());
@@ -177,7 +177,7 @@ fn counts_that_do_not_fit_the_profile_are_left_out_and_counted() {
 
 #[test]
 fn an_interval_thins_points_and_loses_no_count() {
-    let options = Options { interval: std::time::Duration::from_secs(3600), ..plain() };
+    let options = OutboxOptions { interval: std::time::Duration::from_secs(3600), ..plain() };
     let mut log = Log::new();
     log.anchor(T0);
     log.model(1, "rain", None);
@@ -409,7 +409,7 @@ fn tokens_and_outcomes_have_the_names_of_the_conventions() {
 
 #[test]
 fn small_counts_wait_until_they_are_enough() {
-    let options = Options { privacy: Privacy::default(), ..plain() };
+    let options = OutboxOptions { privacy: Privacy::default(), ..plain() };
     let mut log = Log::new();
     log.anchor(T0);
     log.model(1, "rain", Some(&profile()));

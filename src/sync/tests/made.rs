@@ -2,7 +2,7 @@
 
 use crate::drift::Profile;
 use crate::sync::otlp::{Data, ExportMetricsServiceRequest, KeyValue, Number, Value};
-use crate::sync::{Options, Privacy};
+use crate::sync::{OutboxOptions, Privacy};
 use crate::telemetry::{Anchor, Exponential, ModelInfo, ModelSlot, Outcome, Position, Record, Stamp, Window};
 
 pub(super) const SECOND: u64 = 1_000_000_000;
@@ -78,8 +78,8 @@ pub(super) fn rows(rows: u64) -> Window {
 }
 
 /// Every window is told, as it is.
-pub(super) fn plain() -> Options {
-    Options { interval: std::time::Duration::ZERO, privacy: Privacy::NONE, ..Options::new("test") }
+pub(super) fn plain() -> OutboxOptions {
+    OutboxOptions { interval: std::time::Duration::ZERO, privacy: Privacy::NONE, ..OutboxOptions::new("test") }
 }
 
 pub(super) fn attribute<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a str> {

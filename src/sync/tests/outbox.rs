@@ -5,7 +5,7 @@ use super::faults::Kill;
 use super::made::{plain, rows, sums};
 use crate::Code;
 use crate::sync::otlp::{ExportMetricsServiceRequest, ExportMetricsServiceResponse, Resource};
-use crate::sync::{Batch, Encoding, Options, Outbox, Privacy, partial_success};
+use crate::sync::{Batch, Encoding, Outbox, OutboxOptions, Privacy, partial_success};
 use crate::telemetry::{Cursor, Durability, Limits, ModelInfo, ModelSlot, Position, Record, Telemetry, Window};
 use prost::Message;
 
@@ -23,7 +23,7 @@ fn window(telemetry: &Telemetry) -> Position {
 }
 
 fn open(telemetry: &Telemetry, folder: &Path) -> Outbox {
-    Outbox::open(telemetry, folder, Options { encoding: Encoding::Identity, ..plain() }).unwrap()
+    Outbox::open(telemetry, folder, OutboxOptions { encoding: Encoding::Identity, ..plain() }).unwrap()
 }
 
 fn totals(batch: &Batch) -> Vec<i64> {
@@ -207,17 +207,18 @@ fn a_new_install_id_has_no_tie_to_the_old_one() {
 fn totals_begin_anew_with_another_version_of_the_app() {
     let folder = tempfile::tempdir().unwrap();
     let log = telemetry(folder.path());
-    let told = |options: Options, counts: &[i64]| {
+    let told = |options: OutboxOptions, counts: &[i64]| {
         let mut outbox = Outbox::open(&log, folder.path(), options).unwrap();
         window(&log);
         let batch = next(&mut outbox);
         assert_eq!(totals(&batch), counts);
         batch
     };
-    let settle = |batch: &Batch, options: Options| {
+    let settle = |batch: &Batch, options: OutboxOptions| {
         Outbox::open(&log, folder.path(), options).unwrap().ack(batch).unwrap();
     };
-    let of = |version: &str| Options { app_version: Some(version.into()), encoding: Encoding::Identity, ..plain() };
+    let of =
+        |version: &str| OutboxOptions { app_version: Some(version.into()), encoding: Encoding::Identity, ..plain() };
     for (version, count) in [("1", 10), ("1", 20), ("2", 10), ("2", 20), ("1", 10)] {
         settle(&told(of(version), &[count]), of(version));
     }
@@ -294,7 +295,7 @@ fn partial_success_of(body: &[u8]) -> Option<(u64, String)> {
 fn options_out_of_range_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let log = telemetry(folder.path());
-    let options = Options { privacy: Privacy { min_count: 1, epsilon: Some(-1.0) }, ..plain() };
+    let options = OutboxOptions { privacy: Privacy { min_count: 1, epsilon: Some(-1.0) }, ..plain() };
     assert_eq!(Outbox::open(&log, folder.path(), options).unwrap_err().code(), Code::InvalidArgument);
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use prost::Message;
-use selvedge::sync::otlp::{Data, ExportMetricsServiceRequest, KeyValue, Number, Value};
 use selvedge::sync::{Batch, Encoding};
+
+use crate::otlp::{Data, ExportMetricsServiceRequest, KeyValue, Number, Value};
 
 /// By labels, `__name__` among them: milliseconds since 1970 and value, copies included, sorted.
 pub(crate) type Samples = BTreeMap<Labels, Vec<(u64, f64)>>;

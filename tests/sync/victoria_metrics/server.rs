@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use prost::Message;
-use selvedge::sync::otlp::ExportMetricsServiceRequest;
 use selvedge::sync::{Batch, Outbox};
 use serde_json::Value;
 
@@ -14,6 +13,7 @@ use super::samples::{Samples, read};
 use crate::collector::wait;
 use crate::device::{DAY, now};
 use crate::http;
+use crate::otlp::ExportMetricsServiceRequest;
 
 /// Where it takes OTLP.
 const METRICS: &str = "/opentelemetry/v1/metrics";
