@@ -206,16 +206,16 @@ impl<'a> Ledger<'a> {
         if fits {
             totals.features.resize_with(window.features.len().max(totals.features.len()), Bins::default);
             for (counts, bins) in window.features.iter().zip(&mut totals.features) {
-                privacy.add(counts, &mut bins.told, &mut bins.held, self.noise)?;
+                privacy.add(counts, &mut bins.given, &mut bins.held, self.noise)?;
             }
             if !window.embedding.is_empty() {
                 let (counts, bins) =
                     ([&window.embedding[..], &[window.embedded]].concat(), totals.embedding.get_or_insert_default());
-                privacy.add(&counts, &mut bins.told, &mut bins.held, self.noise)?;
+                privacy.add(&counts, &mut bins.given, &mut bins.held, self.noise)?;
             }
         }
         for (counts, bins) in [(&window.confidence, &mut totals.confidence), (&window.entropy, &mut totals.entropy)] {
-            privacy.add(counts, &mut bins.told, &mut bins.held, self.noise)?;
+            privacy.add(counts, &mut bins.given, &mut bins.held, self.noise)?;
         }
         for (class, _) in &window.classes {
             if !totals.class_ids.contains(&u32::from(*class)) {
@@ -223,7 +223,7 @@ impl<'a> Ledger<'a> {
             }
         }
         let classes: Vec<u64> = totals.class_ids.iter().map(|id| count_of(&window.classes, *id)).collect();
-        privacy.add(&classes, &mut totals.classes.told, &mut totals.classes.held, self.noise)?;
+        privacy.add(&classes, &mut totals.classes.given, &mut totals.classes.held, self.noise)?;
         for (outcome, count) in &window.outcomes {
             let outcome = u32::from(outcome.bits());
             match totals.outcomes.iter_mut().find(|o| o.outcome == outcome) {
@@ -260,7 +260,7 @@ impl<'a> Ledger<'a> {
         }
         let time = model.last;
         self.due.insert(key, time);
-        if self.state.device.untold {
+        if self.state.device.due {
             self.touch_device(time);
         }
     }
@@ -308,7 +308,7 @@ impl<'a> Ledger<'a> {
                 None => self.state.lose(reason.name(), *total),
             }
         }
-        self.state.device.untold = true;
+        self.state.device.due = true;
         self.clocks.unix(&drops.stamp).into_iter().for_each(|time| self.touch_device(time));
     }
 
@@ -319,7 +319,7 @@ impl<'a> Ledger<'a> {
 
     fn touch_device(&mut self, time: u64) {
         let device = &mut self.state.device;
-        device.untold = false;
+        device.due = false;
         if time.saturating_add(STEP) < device.last {
             (device.start, device.last) = (0, 0);
         }
@@ -409,7 +409,7 @@ impl state::Model {
     /// Counting begins anew; what was held back stays so.
     pub(super) fn restart(&mut self) {
         let old = std::mem::take(&mut self.totals);
-        let held = |bins: Bins| Bins { told: vec![0; bins.told.len()], held: bins.held };
+        let held = |bins: Bins| Bins { given: vec![0; bins.given.len()], held: bins.held };
         self.totals.features = old.features.into_iter().map(held).collect();
         self.totals.classes = held(old.classes);
         self.totals.class_ids = old.class_ids;

@@ -178,20 +178,20 @@ pub(super) fn of_model(model: &Model, profile: Option<&Profile>, time: u64) -> V
         at.sum("selvedge.requests", outcome.count, outcome_attributes(Outcome::from_bits(outcome.outcome as u16)));
     }
     for (feature, bins) in profile.iter().flat_map(|p| &p.features).zip(&totals.features) {
-        of_feature(&mut at, feature, &bins.told);
+        of_feature(&mut at, feature, &bins.given);
     }
-    if let Some((rows, signs)) = totals.embedding.as_ref().and_then(|bins| bins.told.split_last()) {
+    if let Some((rows, signs)) = totals.embedding.as_ref().and_then(|bins| bins.given.split_last()) {
         // What is counted is the number of a feature; each has a bucket of its own.
         at.histogram("selvedge.embedding", signs, (1..signs.len()).map(|i| (i - 1) as f64).collect(), vec![]);
         at.sum("selvedge.embedding.rows", *rows, vec![]);
     }
-    for (class, count) in totals.class_ids.iter().zip(&totals.classes.told).filter(|(_, count)| **count > 0) {
+    for (class, count) in totals.class_ids.iter().zip(&totals.classes.given).filter(|(_, count)| **count > 0) {
         at.sum("selvedge.class", *count, vec![KeyValue::new("selvedge.class", i64::from(*class))]);
     }
     for (metric, bins) in [("selvedge.confidence", &totals.confidence), ("selvedge.entropy", &totals.entropy)] {
-        let parts = bins.told.len();
+        let parts = bins.given.len();
         if parts > 0 {
-            at.histogram(metric, &bins.told, (1..parts).map(|i| i as f64 / parts as f64).collect(), vec![]);
+            at.histogram(metric, &bins.given, (1..parts).map(|i| i as f64 / parts as f64).collect(), vec![]);
         }
     }
     for (right, count) in [("true", totals.right), ("false", totals.wrong)] {
@@ -215,9 +215,9 @@ pub(super) fn of_model(model: &Model, profile: Option<&Profile>, time: u64) -> V
     points
 }
 
-fn of_feature(at: &mut Moment<'_>, feature: &drift::Feature, told: &[u64]) {
+fn of_feature(at: &mut Moment<'_>, feature: &drift::Feature, given: &[u64]) {
     let name = || KeyValue::new("selvedge.feature.name", feature.name.as_str());
-    let Some((missing, values)) = told.split_last().filter(|_| told.len() == feature.bins.len()) else { return };
+    let Some((missing, values)) = given.split_last().filter(|_| given.len() == feature.bins.len()) else { return };
     match &feature.bins {
         // The bins include their upper edge, as OTLP's buckets do: the edges are its bounds as they stand.
         drift::Bins::Numeric { edges, .. } => {

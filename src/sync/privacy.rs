@@ -57,19 +57,19 @@ impl Privacy {
     pub(super) fn add(
         &self,
         window: &[u64],
-        told: &mut Vec<u64>,
+        given: &mut Vec<u64>,
         held: &mut Vec<u64>,
         noise: &mut Noise,
     ) -> Result<()> {
-        told.resize(window.len().max(told.len()), 0);
-        held.resize(told.len(), 0);
+        given.resize(window.len().max(given.len()), 0);
+        held.resize(given.len(), 0);
         for (i, count) in window.iter().enumerate() {
             held[i] = held[i].saturating_add(match self.epsilon {
                 Some(epsilon) => count.saturating_add_signed(noise.laplace(epsilon)?),
                 None => *count,
             });
             if held[i] >= self.min_count {
-                told[i] = told[i].saturating_add(std::mem::take(&mut held[i]));
+                given[i] = given[i].saturating_add(std::mem::take(&mut held[i]));
             }
         }
         Ok(())

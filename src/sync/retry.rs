@@ -1,4 +1,4 @@
-//! What to do after an attempt to post: a policy as data, so that any HTTP client can follow it.
+//! Retries after an attempt to post: a policy as data, so that any HTTP client can follow it.
 
 use std::time::Duration;
 

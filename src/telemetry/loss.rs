@@ -1,6 +1,6 @@
 //! Losses, counted by their reason.
 
-/// Why something was lost. The numbers stand in the files: they are never changed and never reused.
+/// The reason of a loss. The numbers stand in the files: they are never changed and never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -56,7 +56,7 @@ impl Reason {
     }
 }
 
-/// How much was lost, by the number of the reason.
+/// Losses: how much was lost, by the number of the reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Losses([u64; Reason::ALL.len()]);
 

@@ -1,4 +1,4 @@
-//! What happened, kept through crashes in bounded bytes.
+//! Telemetry: what happened, kept through crashes in bounded bytes.
 //!
 //! Enters: [`Inference`]s from any thread, [`Record`]s to seal. Leaves: drained inferences, sealed records by
 //! [`Position`], [`Status`]. May import: nothing of the crate.
@@ -200,7 +200,9 @@ impl Telemetry {
 
     /// Puts a record into the log. When it returns, the record survives what [`Limits::durability`] says.
     ///
-    /// Errors: `InvalidArgument` for a record that is larger than a segment, or of a kind that is sealed by itself: a boot
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a record that is larger than a segment, or of a kind that is sealed by itself: a boot
     /// mark, an anchor, what was lost; `Busy` where another process has the folder;
     /// `Io`. What could not be sealed is counted, and the next record is tried anew.
     pub fn seal(&self, record: &Record) -> Result<Position> {
@@ -243,13 +245,15 @@ impl Telemetry {
     /// again. A segment of which all is acknowledged becomes history, and is deleted when [`Limits::history_bytes`] or
     /// [`Limits::bytes`] ask for it. Saying it twice, or for an older record, changes nothing.
     ///
-    /// Errors: `InvalidArgument` for a position that was never sealed; `Busy` where another process has the folder; `Io`:
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a position that was never sealed; `Busy` where another process has the folder; `Io`:
     /// then nothing is deleted.
     pub fn ack(&self, position: Position) -> Result<()> {
         self.shared.log().ok_or_else(|| self.shared.keeps_nothing())?.ack(position)
     }
 
-    /// How the telemetry fares.
+    /// The status of the folder.
     #[must_use]
     pub fn status(&self) -> Status {
         let Shared { live, found, why, .. } = &*self.shared;
@@ -285,7 +289,11 @@ impl Telemetry {
 /// All records that lie in a folder's log, acknowledged ones included as long as their file is there, oldest first. For
 /// looking in from outside: makes, locks and changes nothing, whether or not a process has the folder open.
 ///
-/// Errors: `NotFound`, `Io`. What is damaged is passed over.
+/// What is damaged is passed over.
+///
+/// # Errors
+///
+/// `NotFound`, `Io`.
 pub fn peek(dir: impl AsRef<Path>) -> Result<Vec<(Position, Record)>> {
     let dir = dir.as_ref();
     log::peek(&mut log::disk::Folder::new(dir.into())).map_err(|e| Error::io(dir.display(), e))

@@ -1,4 +1,4 @@
-//! What is sealed into the log: each record, its time and its place.
+//! Records that are sealed into the log: each one, its time and its place.
 
 use sha2::{Digest, Sha256};
 
@@ -7,7 +7,7 @@ use super::exponential::Exponential;
 use super::loss::Reason;
 use super::outcome::Outcome;
 
-/// When something was, without a wall clock: records are ordered by `(epoch, seq)`, and times compare by `monotonic_ns`
+/// The moment of something, without a wall clock: records are ordered by `(epoch, seq)`, and times compare by `monotonic_ns`
 /// within one boot. Wall-clock time comes from the [`Anchor`]s of the same boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Stamp {
@@ -39,7 +39,7 @@ pub struct Position {
     pub seq: u64,
 }
 
-/// Where to read on.
+/// The place from which to read on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Cursor(Option<Position>);
 
@@ -238,7 +238,7 @@ pub struct AlertRecord {
     pub action: Option<String>,
 }
 
-/// A label that came after the answer.
+/// The label of an answer, which came after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct FeedbackRecord {
     /// When it was sealed.

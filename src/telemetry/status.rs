@@ -3,7 +3,7 @@
 use super::loss::Reason;
 use super::record::Position;
 
-/// How much is kept, and how safely. The defaults suit a phone.
+/// Limits of a folder: how much is kept, and how safely. The defaults suit a phone.
 ///
 /// ```
 /// use selvedge::telemetry::{Durability, Limits};
@@ -113,7 +113,7 @@ pub enum Durability {
     Process,
 }
 
-/// Whether what is recorded will be there after the process has ended.
+/// The mode of an open folder: whether what is recorded will be there after the process has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mode {
@@ -126,7 +126,7 @@ pub enum Mode {
     },
 }
 
-/// How the telemetry fares.
+/// The status of an open folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {

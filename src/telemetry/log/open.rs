@@ -1,4 +1,4 @@
-//! What an open finds in the folder.
+//! The opening of the log: what is found in the folder.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;

@@ -14,15 +14,8 @@ fn small() -> Limits {
 }
 
 fn inference(id: u64, bins: &[u8]) -> Inference<'_> {
-    Inference {
-        id,
-        model_slot: ModelSlot(7),
-        latency_us: id as u32,
-        class: 3,
-        confidence: 200,
-        bins,
-        ..Inference::default()
-    }
+    let (model_slot, latency_us) = (ModelSlot(7), id as u32);
+    Inference { id, model_slot, latency_us, class: 3, confidence: 200, bins, ..Inference::default() }
 }
 
 fn drained(telemetry: &Telemetry) -> Vec<u64> {
