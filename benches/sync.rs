@@ -5,8 +5,10 @@
 use std::time::{Duration, Instant};
 
 use selvedge::drift::Profile;
-use selvedge::sync::{Encoding, Options, Outbox, Privacy};
-use selvedge::telemetry::{Durability, Exponential, Limits, ModelInfo, Record, Stamp, Telemetry, Window};
+use selvedge::sync::{Encoding, Outbox, OutboxOptions, Privacy};
+use selvedge::telemetry::{
+    Durability, Exponential, Limits, ModelInfo, ModelSlot, Outcome, Record, Stamp, Telemetry, Window,
+};
 
 const FEATURES: usize = 10;
 /// A window of 256 rows every quarter of an hour: an inference every 3.5 s.
@@ -34,7 +36,7 @@ fn main() {
 /// Points and bytes of the day's batch, and how long it took to make.
 fn day(interval: Duration, encoding: Encoding) -> (u64, usize, Duration) {
     let folder = tempfile::tempdir().expect("a folder");
-    let limits = Limits { durability: Durability::Process, ..Limits::default() };
+    let limits = Limits::default().durability(Durability::Process);
     let telemetry = Telemetry::open(folder.path(), limits);
     let mut random = 7u64;
     let mut next = || {
@@ -45,8 +47,13 @@ fn day(interval: Duration, encoding: Encoding) -> (u64, usize, Duration) {
     let fit = (0..FEATURES).fold(Profile::fit(), |fit, i| fit.number(format!("feature_{i}")));
     let profile = fit.of_rows(&rows).expect("a profile");
     let bytes = profile.encode();
-    let info =
-        ModelInfo { slot: 1, name: "rain".into(), profile: bytes, profile_digest: [1; 32], ..ModelInfo::default() };
+    let info = ModelInfo {
+        slot: ModelSlot(1),
+        name: "rain".into(),
+        profile: bytes,
+        profile_digest: [1; 32],
+        ..ModelInfo::default()
+    };
     telemetry.seal(&Record::Model(info)).expect("sealed");
     let begun = telemetry.now();
     let at = |quarter: u64| Stamp { monotonic_ns: begun.monotonic_ns + quarter * QUARTER, ..begun };
@@ -59,12 +66,21 @@ fn day(interval: Duration, encoding: Encoding) -> (u64, usize, Duration) {
                 counts[usize::from(feature.bin(next() as f32 / 1e9))] += 1;
             }
         }
-        let (opened, closed, outcomes) = (at(index), at(index + 1), vec![(0, 256)]);
-        let window =
-            Window { model: 1, index, rows: 256, opened, closed, features, outcomes, latency, ..Window::default() };
+        let (opened, closed, outcomes) = (at(index), at(index + 1), vec![(Outcome::default(), 256)]);
+        let window = Window {
+            model_slot: ModelSlot(1),
+            index,
+            rows: 256,
+            opened,
+            closed,
+            features,
+            outcomes,
+            latency,
+            ..Window::default()
+        };
         telemetry.seal(&Record::Window(window)).expect("sealed");
     }
-    let options = Options { interval, encoding, privacy: Privacy::NONE, ..Options::new("bench") };
+    let options = OutboxOptions::new("bench").interval(interval).encoding(encoding).privacy(Privacy::NONE);
     let mut outbox = Outbox::open(&telemetry, folder.path(), options).expect("an outbox");
     let begun = Instant::now();
     let batch = outbox.next_batch(16 << 20).expect("a batch").expect("news");

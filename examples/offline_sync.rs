@@ -10,8 +10,10 @@ use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use selvedge::drift::{Profile, WindowCounts};
-use selvedge::sync::{Batch, Decision, Hints, Options, Outbox, Privacy, Retry, partial_success, retry_after};
-use selvedge::telemetry::{Inference, Limits, ModelInfo, Record, Telemetry, Window};
+use selvedge::sync::{
+    Batch, Hints, Outbox, OutboxOptions, Privacy, Retry, RetryDecision, partial_success, retry_after,
+};
+use selvedge::telemetry::{Inference, Limits, ModelInfo, ModelSlot, Outcome, Record, Telemetry, Window};
 use sha2::{Digest, Sha256};
 use ureq::Agent;
 
@@ -23,14 +25,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     record(&telemetry)?;
     println!("telemetry: {:?}", telemetry.status());
 
-    let options = Options {
-        app_version: Some("1.0".into()),
-        // Everything at once, to look at; an app keeps the default.
-        privacy: Privacy::NONE,
-        ..Options::new("offline-sync")
-    };
+    // Everything at once, to look at; an app keeps the default.
+    let options = OutboxOptions::new("offline-sync").app_version("1.0").privacy(Privacy::NONE);
     let mut outbox = Outbox::open(&telemetry, folder, options)?;
-    let hints = Hints { offline: args.len() < 2, ..Hints::default() };
+    let hints = Hints::default().offline(args.len() < 2);
     let retry = Retry::default();
     while let Some(batch) = outbox.next_batch(256 << 10)? {
         println!("batch: {batch:?}");
@@ -56,7 +54,7 @@ fn record(telemetry: &Telemetry) -> selvedge::Result<()> {
     let profile = Profile::fit().number("wind").number("temperature").of_rows(&rows)?;
     let bytes = profile.encode();
     let info = ModelInfo {
-        slot: 1,
+        slot: ModelSlot(1),
         name: "rain".into(),
         version: Some("3".into()),
         digest: [7; 32],
@@ -70,15 +68,20 @@ fn record(telemetry: &Telemetry) -> selvedge::Result<()> {
         let opened = telemetry.now();
         for i in 0..256u32 {
             let bins = [profile.features[0].bin((i % 90) as f32), profile.features[1].bin((i % 31) as f32)];
-            telemetry.record(&Inference { model: 1, latency_us: 700 + i, bins: &bins, ..Inference::default() });
+            telemetry.record(&Inference {
+                model_slot: ModelSlot(1),
+                latency_us: 700 + i,
+                bins: &bins,
+                ..Inference::default()
+            });
         }
         let mut counts = WindowCounts::new(&profile);
-        let mut window = Window { model: 1, index, opened, ..Window::default() };
+        let mut window = Window { model_slot: ModelSlot(1), index, opened, ..Window::default() };
         telemetry.drain(&mut |inference| {
             counts.add_row(inference.bins);
             window.latency.record(inference.latency_us.into());
         });
-        (window.rows, window.outcomes) = (counts.rows, vec![(0, counts.rows)]);
+        (window.rows, window.outcomes) = (counts.rows, vec![(Outcome::default(), counts.rows)]);
         window.features = counts.features;
         window.closed = telemetry.now();
         telemetry.seal(&Record::Window(window))?;
@@ -100,12 +103,12 @@ fn post(endpoint: &str, batch: &Batch, retry: &Retry) -> Result<Option<u64>, Box
             let answer = request.send(body).map_or_else(|_| Answer::default(), Answer::of);
             println!("{path}: {}", answer.status);
             match retry.next(attempt, answer.status, answer.retry_after, getrandom::u64()?) {
-                Decision::Accepted => {
+                RetryDecision::Accepted => {
                     refused += partial_success(path, &answer.body).map_or(0, |partial| partial.refused);
                     break;
                 }
-                Decision::Wait(wait) => sleep(wait),
-                Decision::Drop => {
+                RetryDecision::Wait(wait) => sleep(wait),
+                RetryDecision::Drop => {
                     refused += if path == "/v1/logs" { batch.log_records } else { batch.points };
                     break;
                 }
@@ -116,7 +119,7 @@ fn post(endpoint: &str, batch: &Batch, retry: &Retry) -> Result<Option<u64>, Box
     Ok(Some(refused))
 }
 
-/// What the policy asks about; a status of 0 stands for no answer.
+/// AlertKind the policy asks about; a status of 0 stands for no answer.
 #[derive(Default)]
 struct Answer {
     status: u16,

@@ -14,7 +14,8 @@ use std::time::Instant;
 
 use counting::{Counting, allocations};
 use selvedge::telemetry::{
-    Cursor, Durability, Exponential, Inference, Limits, Mode, Position, Reason, Record, Stamp, Telemetry, Window,
+    Cursor, Durability, Exponential, Inference, Limits, Mode, ModelSlot, Outcome, Position, Reason, Record, Stamp,
+    Telemetry, Window,
 };
 
 #[global_allocator]
@@ -30,11 +31,20 @@ fn main() {
 
 fn inference(id: u64) -> Inference<'static> {
     let latency_us = 800 + id as u32 % 100;
-    Inference { id, model: 1, latency_us, confidence: 240, entropy: 30, class: 1, bins: &BINS, ..Inference::default() }
+    Inference {
+        id,
+        model_slot: ModelSlot(1),
+        latency_us,
+        confidence: 240,
+        entropy: 30,
+        class: 1,
+        bins: &BINS,
+        ..Inference::default()
+    }
 }
 
 fn limits() -> Limits {
-    Limits { slots: 1 << 16, ..Limits::default() }
+    Limits::default().slots(1 << 16)
 }
 
 /// One record of 8 features and 4 scalars.
@@ -148,7 +158,7 @@ fn database(folder: &std::path::Path) -> impl Fn(u64) {
             .prepare_cached("INSERT INTO inference VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")
             .expect("a statement");
         let i = inference(id);
-        let row = rusqlite::params![id, id, i.model, i.latency_us, i.class, i.confidence, i.entropy, i.bins];
+        let row = rusqlite::params![id, id, i.model_slot.0, i.latency_us, i.class, i.confidence, i.entropy, i.bins];
         assert_eq!(insert.execute(row).expect("an insert"), 1);
     }
 }
@@ -190,16 +200,16 @@ fn threads() {
 /// A sealed window of ten features, and how long sealing takes.
 fn window() {
     let folder = tempfile::tempdir().expect("a folder");
-    let limits = Limits { durability: Durability::Process, bytes: 8 << 20, ..Limits::default() };
+    let limits = Limits::default().durability(Durability::Process).bytes(8 << 20);
     let telemetry = Telemetry::open(folder.path(), limits);
     let mut latency = Exponential::default();
     (0..1024u64).for_each(|i| latency.record(500 + i * 7919 % 9000));
     let stamp = Stamp::default();
     let window = Record::Window(Window {
-        model: 1,
+        model_slot: ModelSlot(1),
         rows: 1024,
         features: (0..10).map(|f| (0..19).map(|b| (f * b * 7) % 110).collect()).collect(),
-        outcomes: vec![(0, 1000), (7, 24)],
+        outcomes: vec![(Outcome::default(), 1000), (Outcome::from_bits(7), 24)],
         classes: vec![(0, 400), (1, 624)],
         confidence: vec![102; 10],
         entropy: vec![102; 10],

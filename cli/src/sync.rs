@@ -6,7 +6,9 @@ use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use selvedge::sync::{Batch, Decision, Encoding, Options, Outbox, Privacy, Retry, partial_success, retry_after};
+use selvedge::sync::{
+    Batch, Encoding, Outbox, OutboxOptions, Privacy, Retry, RetryDecision, partial_success, retry_after,
+};
 use selvedge::telemetry::{Limits, Mode, Telemetry};
 use ureq::Agent;
 
@@ -74,7 +76,7 @@ impl Sync {
             eprintln!("note: {damage}; counting begins anew");
         }
         let mut exit = ExitCode::SUCCESS;
-        let poster = Poster::new(&self.endpoint, &self.header, Retry { attempts: self.attempts, ..Retry::default() });
+        let poster = Poster::new(&self.endpoint, &self.header, Retry::default().attempts(self.attempts));
         while let Some(batch) = outbox.next_batch(self.max_bytes)? {
             let bytes = batch.metrics.len() + batch.logs.len();
             let what = format!("{} records, {} points, {} logs", batch.records, batch.points, batch.log_records);
@@ -97,14 +99,13 @@ impl Sync {
         Ok(exit)
     }
 
-    fn options(&self) -> Options {
-        Options {
-            app_version: self.app_version.clone(),
-            encoding: if self.gzip { Encoding::Gzip } else { Encoding::Identity },
-            interval: Duration::from_secs(self.interval),
-            privacy: Privacy { min_count: self.min_count, epsilon: self.epsilon },
-            ..Options::new(&self.app)
-        }
+    fn options(&self) -> OutboxOptions {
+        let mut options = OutboxOptions::new(&self.app)
+            .encoding(if self.gzip { Encoding::Gzip } else { Encoding::Identity })
+            .interval(Duration::from_secs(self.interval))
+            .privacy(Privacy::default().min_count(self.min_count).epsilon(self.epsilon));
+        options.app_version = self.app_version.clone();
+        options
     }
 }
 
@@ -157,18 +158,18 @@ impl<'a> Poster<'a> {
             // Without random numbers the wait is the longest one, which is no reason to fail.
             let random = getrandom::u64().unwrap_or(u64::MAX);
             match self.retry.next(attempt, answer.status, answer.retry_after, random) {
-                Decision::Accepted => {
+                RetryDecision::Accepted => {
                     let partial = partial_success(path, &answer.body);
                     if let Some(partial) = &partial {
                         eprintln!("note: {path}: {} refused: {}", partial.refused, partial.message);
                     }
                     return Some(partial.map_or(0, |p| p.refused));
                 }
-                Decision::Wait(wait) => {
+                RetryDecision::Wait(wait) => {
                     eprintln!("note: {path}: status {}; again in {:.1} s", answer.status, wait.as_secs_f64());
                     sleep(wait);
                 }
-                Decision::Drop => {
+                RetryDecision::Drop => {
                     let why = String::from_utf8_lossy(&answer.body);
                     eprintln!("note: {path}: status {}: refused: {}", answer.status, why.trim());
                     return Some(if path == "/v1/logs" { batch.log_records } else { batch.points });

@@ -94,7 +94,7 @@ fn of_model(out: &mut dyn Write, story: &Story, model: &Model) -> io::Result<()>
         table(out, &rows, [false, true, true, false, false])?;
     }
     for alert in story.standing(model.info.slot) {
-        let (feature, what) = (alert.feature.as_deref().unwrap_or_default(), alert.what.replace('_', " "));
+        let (feature, what) = (alert.feature.as_deref().unwrap_or_default(), alert.code.name().replace('_', " "));
         writeln!(out, "  ALERT {}: {}, since {}", line(feature, 40), line(&what, 40), story.when(&alert.since))?;
     }
     writeln!(out)

@@ -11,8 +11,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use selvedge::drift::statistic::{chi2, psi};
 use selvedge::drift::{CellValue, Profile, Row, WindowCounts};
-use selvedge::sync::{Batch, Options, Outbox, Privacy};
-use selvedge::telemetry::{Durability, Exponential, Limits, ModelInfo, Record, Stamp, Telemetry, Window};
+use selvedge::sync::{Batch, Outbox, OutboxOptions, Privacy};
+use selvedge::telemetry::{
+    Durability, Exponential, Limits, ModelInfo, ModelSlot, Outcome, Record, Stamp, Telemetry, Window,
+};
 use sha2::{Digest, Sha256};
 use ureq::Agent;
 
@@ -62,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What the model was trained on.
+/// AlertKind the model was trained on.
 fn reference() -> selvedge::Result<Profile> {
     let fit = Profile::fit().model([7; 32]).number("wind").number("temperature").number("humidity").category("sky");
     fit.stream(|sink| {
@@ -75,7 +77,7 @@ fn reference() -> selvedge::Result<Profile> {
     })
 }
 
-/// What all devices together saw, counted from their raw rows.
+/// AlertKind all devices together saw, counted from their raw rows.
 struct Truth {
     counts: BTreeMap<(&'static str, u64), Vec<Vec<u64>>>,
     start: u64,
@@ -134,11 +136,11 @@ impl Fleet<'_> {
     fn device(&mut self, device: u64, profile: &Profile, truth: &mut Truth) -> Result<(), Box<dyn Error>> {
         let (version, creep) = if device.is_multiple_of(2) { ("3", 0.0) } else { ("4", 0.1) };
         let folder = Folder::new(device)?;
-        let limits = Limits { lanes: 3, slots: 64, durability: Durability::Process, ..Limits::default() };
+        let limits = Limits::default().lanes(3).slots(64).durability(Durability::Process);
         let telemetry = Telemetry::open(&folder.0, limits);
         let bytes = profile.encode();
         let info = ModelInfo {
-            slot: 1,
+            slot: ModelSlot(1),
             name: "rain".into(),
             version: Some(version.into()),
             digest: Sha256::digest(version).into(),
@@ -167,9 +169,9 @@ impl Fleet<'_> {
             // It closes well within its week, whichever second the device began.
             let closed = Stamp { monotonic_ns: at(window + 1).monotonic_ns - WEEK / 8, ..begun };
             let features = counts.features;
-            let outcomes = vec![(0, ROWS)];
+            let outcomes = vec![(Outcome::answered(1), ROWS)];
             let sealed = Window {
-                model: 1,
+                model_slot: ModelSlot(1),
                 index: window,
                 rows: ROWS,
                 opened: at(window),
@@ -182,12 +184,10 @@ impl Fleet<'_> {
             telemetry.seal(&Record::Window(sealed))?;
         }
 
-        let options = Options {
-            app_version: Some("1.0".into()),
-            privacy: Privacy { min_count: self.min_count, epsilon: None },
-            interval: Duration::from_secs(3600),
-            ..Options::new("fleet")
-        };
+        let options = OutboxOptions::new("fleet")
+            .app_version("1.0")
+            .privacy(Privacy::default().min_count(self.min_count))
+            .interval(Duration::from_secs(3600));
         let mut outbox = Outbox::open(&telemetry, &folder.0, options)?;
         while let Some(batch) = outbox.next_batch(1 << 20)? {
             self.post(&batch)?;

@@ -13,9 +13,9 @@ use selvedge::drift::{AlertEvent, FalseAlarm, Persistence, Profile, RowDependenc
 use selvedge::layer::Monitor;
 use selvedge::layer::probe::{All, Classes, Columns};
 use selvedge::report::Story;
-use selvedge::sync::Outbox;
+use selvedge::sync::{Outbox, OutboxOptions};
 use selvedge::telemetry::{Limits, Telemetry};
-use selvedge::{Ask, Call, Engine, Error, Options, Result, Tensor, Tensors, open, sync};
+use selvedge::{Ask, Call, Engine, Error, Options, Result, Tensor, Tensors, open};
 use weather::{COLUMNS, Day, RAIN_MM, Score};
 
 fn main() -> Result<()> {
@@ -46,7 +46,7 @@ fn main() -> Result<()> {
     table(&scores);
     println!("\nNothing in the model's output says that it has left home. Its monitor does:\n\n{}", monitor.report());
 
-    let mut outbox = Outbox::open(&telemetry, folder.join("telemetry"), sync::Options::new("quickstart"))?;
+    let mut outbox = Outbox::open(&telemetry, folder.join("telemetry"), OutboxOptions::new("quickstart"))?;
     if let Some(batch) = outbox.next_batch(1 << 20)? {
         let bytes = batch.metrics.len() + batch.logs.len();
         println!(

@@ -33,19 +33,6 @@ impl AlertKind {
         }
     }
 
-    /// The name of the kind in the log.
-    pub(crate) fn in_log(self) -> String {
-        self.name().replace(' ', "_")
-    }
-
-    /// The kind that a name in the log stands for.
-    pub(crate) fn of_log(name: &str) -> Option<Self> {
-        use Finding::{DeadFeature, Missing, NewCategory, OutOfRange, Shift};
-        let features = [DeadFeature, Missing, NewCategory, OutOfRange, Shift].map(AlertKind::Feature);
-        let others = [AlertKind::Embedding, AlertKind::Stream, AlertKind::Concept, AlertKind::Health];
-        features.into_iter().chain(others).find(|kind| kind.in_log() == name)
-    }
-
     /// Whether two alerts are about the same thing: a feature's finding may change while it stands.
     pub(crate) fn same(self, other: AlertKind) -> bool {
         std::mem::discriminant(&self) == std::mem::discriminant(&other)

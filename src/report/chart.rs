@@ -2,16 +2,16 @@
 
 use std::fmt::Write;
 
-use super::page::escaped;
+use super::html::escaped;
 
 const WIDTH: f64 = 320.0;
 const HEIGHT: f64 = 72.0;
 /// More bars than this are thinner than a pixel on a phone.
-const MOST_BARS: usize = 120;
+const MAX_BARS: usize = 120;
 
 /// One bar per window, and a line to be above of; `named` says of each bar what it stands for.
 pub(super) fn bars(label: &str, numbers: &[f64], line: f64, named: impl Fn(usize) -> String) -> String {
-    let from = numbers.len().saturating_sub(MOST_BARS);
+    let from = numbers.len().saturating_sub(MAX_BARS);
     let shown = &numbers[from..];
     // A window that is certain beyond doubt must not flatten all others.
     let most = shown.iter().copied().fold(line * 1.5, f64::max).clamp(1e-9, line * 6.0);

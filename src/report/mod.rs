@@ -1,17 +1,17 @@
-//! What a telemetry folder tells, for people: numbers to print, or one page to read.
+//! Reports of a telemetry folder, for people: numbers to print, or one page to read.
 //!
 //! Enters: a folder. Leaves: a [`Story`], and its HTML. May import: telemetry, drift.
 //!
 //! ```
 //! use selvedge::report::Story;
-//! use selvedge::telemetry::{Exponential, Limits, ModelInfo, Record, Telemetry, Window};
+//! use selvedge::telemetry::{Exponential, Limits, ModelInfo, ModelSlot, Record, Telemetry, Window};
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let folder = folder.path();
 //! let telemetry = Telemetry::open(folder, Limits::default());
-//! telemetry.seal(&Record::Model(ModelInfo { slot: 1, name: "rain".into(), ..ModelInfo::default() }))?;
+//! telemetry.seal(&Record::Model(ModelInfo { slot: ModelSlot(1), name: "rain".into(), ..ModelInfo::default() }))?;
 //! let mut latency = Exponential::default();
 //! latency.record(830);
-//! telemetry.seal(&Record::Window(Window { model: 1, rows: 1, latency, ..Window::default() }))?;
+//! telemetry.seal(&Record::Window(Window { model_slot: ModelSlot(1), rows: 1, latency, ..Window::default() }))?;
 //!
 //! let story = Story::read(folder)?; // the app may go on meanwhile
 //! assert_eq!((story.models[0].rows(), &*story.models[0].info.name), (1, "rain"));
@@ -20,6 +20,7 @@
 //! ```
 
 mod chart;
+mod html;
 mod page;
 mod story;
 #[cfg(test)]

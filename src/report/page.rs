@@ -1,8 +1,9 @@
-//! The page.
+//! The page of a story: HTML that stands alone.
 
 use std::fmt::Write;
 
 use super::chart;
+use super::html::{escaped, milliseconds, share, short, thousands};
 use super::story::{Model, Seen, Story};
 use crate::drift::{Bins, FeatureDrift, FeatureProfile};
 use crate::telemetry::AlertRecord;
@@ -10,9 +11,17 @@ use crate::telemetry::AlertRecord;
 /// The p below which a bar is marked: 1 in 10,000.
 const ZEROS: f64 = 4.0;
 /// Cleared alerts and alerts of old are many; the last ones tell the story.
-const MOST_ALERTS: usize = 50;
+const MAX_ALERTS: usize = 50;
 
-pub(super) fn page(story: &Story) -> String {
+impl Story {
+    /// One page of HTML that stands alone: it loads nothing and runs no script.
+    #[must_use]
+    pub fn html(&self) -> String {
+        page(self)
+    }
+}
+
+fn page(story: &Story) -> String {
     let mut html = String::from("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n");
     html += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Selvedge report</title>\n<style>\n";
     html += include_str!("style.css");
@@ -150,20 +159,20 @@ fn alerts(html: &mut String, story: &Story) {
     if story.alerts.is_empty() {
         html.push_str("<p>None.</p>\n");
     }
-    for alert in story.alerts.iter().rev().take(MOST_ALERTS) {
+    for alert in story.alerts.iter().rev().take(MAX_ALERTS) {
         of_alert(html, story, alert);
     }
-    if story.alerts.len() > MOST_ALERTS {
-        let _ = writeln!(html, "<p class=\"soft\">And {} before these.</p>", story.alerts.len() - MOST_ALERTS);
+    if story.alerts.len() > MAX_ALERTS {
+        let _ = writeln!(html, "<p class=\"soft\">And {} before these.</p>", story.alerts.len() - MAX_ALERTS);
     }
 }
 
 fn of_alert(html: &mut String, story: &Story, alert: &AlertRecord) {
     let class = if alert.raised { "alert" } else { "alert over" };
     let feature = alert.feature.as_deref().map(|f| format!("{}: ", escaped(f))).unwrap_or_default();
-    let what = escaped(&alert.what.replace('_', " "));
+    let what = escaped(&alert.code.name().replace('_', " "));
     let how = if alert.raised { "raised" } else { "cleared" };
-    let name = story.models.iter().rev().find(|m| m.info.slot == alert.model).map_or("a model", |m| &m.info.name);
+    let name = story.models.iter().rev().find(|m| m.info.slot == alert.model_slot).map_or("a model", |m| &m.info.name);
     let evidence = alert.evidence.iter().filter(|(_, n)| *n != 0.0);
     let evidence: Vec<String> =
         evidence.map(|(name, n)| format!("{} {}", escaped(&name.replace('_', " ")), short(*n))).collect();
@@ -203,44 +212,4 @@ fn bin_name(bins: &Bins, bin: usize) -> String {
         Bins::Numeric { edges, .. } => format!("{} to {}", edges[bin - 1], edges[bin]),
         Bins::Categories(c) => c.names().get(bin).map_or("other", |name| name).to_string(),
     }
-}
-
-/// A number with its thousands apart: `1,234,567`.
-fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
-    groups.join(",")
-}
-
-fn milliseconds(ms: f64) -> String {
-    if ms < 1.0 { format!("{:.0} µs", ms * 1000.0) } else { format!("{ms:.1} ms") }
-}
-
-/// A number with the digits that tell something.
-fn short(n: f64) -> String {
-    match n.abs() {
-        _ if n.fract() == 0.0 && n.abs() < 1e15 => format!("{n:.0}"),
-        small if small < 1e-3 => format!("{n:.1e}"),
-        _ => format!("{n:.3}"),
-    }
-}
-
-fn share(part: u64, all: u64) -> String {
-    format!("{:.2} %", part as f64 * 100.0 / all.max(1) as f64)
-}
-
-/// A text of the telemetry as text of the page.
-pub(super) fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe += "&amp;",
-            '<' => safe += "&lt;",
-            '>' => safe += "&gt;",
-            '"' => safe += "&quot;",
-            '\'' => safe += "&#39;",
-            c => safe.push(c),
-        }
-    }
-    safe
 }

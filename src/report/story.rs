@@ -1,14 +1,15 @@
-//! A folder's records, put together model by model.
+//! The story of a folder: its records, put together model by model.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use super::page;
-use crate::drift::{AlertKind, FeatureDrift, Judge, Policy, Profile, Proportion, Verdict, WindowCounts};
-use crate::telemetry::{AlertRecord, Anchor, Exponential, ModelInfo, Reason, Record, Stamp, Window, peek};
-use crate::{Code, Result};
+use crate::Result;
+use crate::drift::{FeatureDrift, Judge, Policy, Profile, Proportion, Verdict, WindowCounts};
+use crate::telemetry::{
+    AlertCode, AlertRecord, Anchor, Exponential, ModelInfo, ModelSlot, Reason, Record, Stamp, Window, peek,
+};
 
-/// What a folder tells.
+/// The story of a telemetry folder: its models, alerts and losses.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Story {
@@ -16,7 +17,7 @@ pub struct Story {
     pub models: Vec<Model>,
     /// Raised and cleared, in the order of time.
     pub alerts: Vec<AlertRecord>,
-    /// What was lost over the life of the folder.
+    /// AlertKind was lost over the life of the folder.
     pub losses: Vec<(Reason, u64)>,
     /// Records in the folder.
     pub records: usize,
@@ -56,7 +57,11 @@ impl Story {
     /// acknowledged stay in it up to [`Limits::history_bytes`](crate::telemetry::Limits::history_bytes), so the story
     /// begins with the oldest that is kept.
     ///
-    /// Errors: `NotFound`, `Io`. What is damaged is passed over.
+    /// AlertKind is damaged is passed over.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, `Io`.
     pub fn read(folder: &Path) -> Result<Self> {
         let records = peek(folder)?;
         let mut story = Self {
@@ -75,23 +80,17 @@ impl Story {
         Ok(story)
     }
 
-    /// One page of HTML that stands alone: it loads nothing and runs no script.
-    #[must_use]
-    pub fn html(&self) -> String {
-        page::page(self)
-    }
-
     fn take(&mut self, record: Record) {
         match record {
             Record::Boot(_) => self.boots += 1,
             Record::Anchor(anchor) => self.clocks.push(anchor),
-            Record::Model(info) => self.meet(info),
+            Record::Model(info) => self.register(info),
             Record::Window(window) => {
-                let model = self.model(window.model);
+                let model = self.model(window.model_slot);
                 model.windows.push(Seen { window, verdict: None });
             }
             Record::Feedback(label) => {
-                let model = self.model(label.model);
+                let model = self.model(label.model_slot);
                 model.labels.0 += 1;
                 model.labels.1 += u64::from(label.predicted == label.truth);
             }
@@ -101,8 +100,8 @@ impl Story {
         }
     }
 
-    /// A model takes a slot, is told again, or has its name found.
-    fn meet(&mut self, info: ModelInfo) {
+    /// A model takes a slot, is named again, or has its name found.
+    fn register(&mut self, info: ModelInfo) {
         let who = |m: &ModelInfo| (m.name.clone(), m.version.clone(), m.digest, m.profile.clone());
         match self.models.iter_mut().rev().find(|m| m.info.slot == info.slot) {
             Some(model) if model.is_nameless => {
@@ -115,10 +114,10 @@ impl Story {
     }
 
     /// The model that took a slot last; a nameless one if its introduction has given way to the log's limit.
-    fn model(&mut self, slot: u32) -> &mut Model {
+    fn model(&mut self, slot: ModelSlot) -> &mut Model {
         let found = self.models.iter().rposition(|m| m.info.slot == slot);
         let at = found.unwrap_or_else(|| {
-            let name = format!("model {slot}");
+            let name = format!("model {}", slot.0);
             let nameless = Model::new(ModelInfo { slot, name, ..ModelInfo::default() });
             self.models.push(Model { is_nameless: true, ..nameless });
             self.models.len() - 1
@@ -128,10 +127,10 @@ impl Story {
 
     /// The alerts of a model that were raised and not cleared since.
     #[must_use]
-    pub fn standing(&self, slot: u32) -> Vec<&AlertRecord> {
+    pub fn standing(&self, slot: ModelSlot) -> Vec<&AlertRecord> {
         let mut standing: Vec<&AlertRecord> = Vec::new();
-        for alert in self.alerts.iter().filter(|a| a.model == slot) {
-            standing.retain(|a| a.feature != alert.feature || !is_same(&a.what, &alert.what));
+        for alert in self.alerts.iter().filter(|a| a.model_slot == slot) {
+            standing.retain(|a| a.feature != alert.feature || !is_same(&a.code, &alert.code));
             if alert.raised {
                 standing.push(alert);
             }
@@ -162,9 +161,9 @@ impl Story {
     }
 }
 
-/// Whether two names in the log are of one kind of alert: a feature's finding may change while its alert stands.
-fn is_same(a: &str, b: &str) -> bool {
-    a == b || AlertKind::of_log(a).zip(AlertKind::of_log(b)).is_some_and(|(a, b)| a.same(b))
+/// Whether two codes are of one kind of alert: a feature's finding may change while its alert stands.
+fn is_same(a: &AlertCode, b: &AlertCode) -> bool {
+    a == b || a.is_of_feature() && b.is_of_feature()
 }
 
 impl Model {
@@ -192,15 +191,12 @@ impl Model {
     }
 
     /// Requests of all windows, and those that the engine failed: not those that did not fit it, and not those that were
-    /// cancelled ([`Code::is_of_the_request`]).
+    /// cancelled ([`Outcome::is_fault`](crate::telemetry::Outcome::is_fault)).
     #[must_use]
     pub fn requests(&self) -> (u64, u64) {
         let outcomes = self.windows.iter().flat_map(|seen| &seen.window.outcomes);
-        // The highest bit marks further rows of one request.
-        let requests = outcomes.filter(|(outcome, _)| outcome & 1 << 15 == 0);
-        let is_fault =
-            |number: u16| number != 0 && !Code::from_number(number.into()).is_some_and(Code::is_of_the_request);
-        requests.fold((0, 0), |(all, failed), (outcome, n)| (all + n, failed + n * u64::from(is_fault(outcome & 0xff))))
+        let requests = outcomes.filter(|(outcome, _)| !outcome.is_further());
+        requests.fold((0, 0), |(all, failed), (outcome, n)| (all + n, failed + n * u64::from(outcome.is_fault())))
     }
 
     /// Latencies of all windows, in microseconds.

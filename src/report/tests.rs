@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use super::Story;
 use crate::drift::Profile;
-use crate::telemetry::{AlertRecord, Cursor, Exponential, Limits, ModelInfo, Record, Telemetry, Window};
+use crate::telemetry::{
+    AlertCode, AlertRecord, Cursor, Exponential, Limits, ModelInfo, ModelSlot, Outcome, Record, Telemetry, Window,
+};
 
 /// A folder of a model with one feature: so many windows like the reference, then one in which the feature is dead.
 fn folder(calm: u64, dead: u64) -> (tempfile::TempDir, Arc<Profile>) {
@@ -10,7 +12,8 @@ fn folder(calm: u64, dead: u64) -> (tempfile::TempDir, Arc<Profile>) {
     let rows: Vec<[f32; 1]> = (0..8000).map(|i| [(i % 800) as f32]).collect();
     let profile = Arc::new(Profile::fit().number("<wind> & \"rain\"").of_rows(&rows).unwrap());
     let telemetry = Telemetry::open(folder.path(), Limits::default());
-    let info = ModelInfo { slot: 7, name: "weather".into(), profile: profile.encode(), ..ModelInfo::default() };
+    let info =
+        ModelInfo { slot: ModelSlot(7), name: "weather".into(), profile: profile.encode(), ..ModelInfo::default() };
     telemetry.seal(&Record::Model(info)).unwrap();
     for index in 0..calm + dead {
         let reference = &profile.features[0];
@@ -22,17 +25,19 @@ fn folder(calm: u64, dead: u64) -> (tempfile::TempDir, Arc<Profile>) {
         let mut latency = Exponential::default();
         (0..1024).for_each(|row| latency.record(500 + row));
         // Answers, faults of the runtime, cancelled ones, and further rows.
-        let outcomes = vec![(0, 900), (9, 24), (5, 100), (1 << 15, 5000)];
+        let outcomes = [(0, 900), (9, 24), (5, 100), (1 << 15, 5000)];
+        let outcomes = outcomes.map(|(bits, n)| (Outcome::from_bits(bits), n)).to_vec();
         let features = vec![counts];
-        let window = Window { model: 7, index, rows: 1024, features, latency, outcomes, ..Window::default() };
+        let window =
+            Window { model_slot: ModelSlot(7), index, rows: 1024, features, latency, outcomes, ..Window::default() };
         telemetry.seal(&Record::Window(window)).unwrap();
     }
     (folder, profile)
 }
 
-fn alert(telemetry: &Telemetry, what: &str, raised: bool) {
-    let feature = Some("wind".to_owned());
-    let record = AlertRecord { model: 7, what: what.into(), feature, raised, ..AlertRecord::default() };
+fn alert(telemetry: &Telemetry, name: &str, raised: bool) {
+    let (code, feature) = (AlertCode::from_name(name), Some("wind".to_owned()));
+    let record = AlertRecord { model_slot: ModelSlot(7), code, feature, raised, ..AlertRecord::default() };
     telemetry.seal(&Record::Alert(record)).unwrap();
 }
 
@@ -59,9 +64,9 @@ fn alerts_stand_until_they_are_cleared() {
     alert(&telemetry, "concept", true);
     alert(&telemetry, "shift", false);
     let story = Story::read(folder.path()).unwrap();
-    let standing: Vec<&str> = story.standing(7).into_iter().map(|a| &*a.what).collect();
+    let standing: Vec<&str> = story.standing(ModelSlot(7)).into_iter().map(|a| a.code.name()).collect();
     assert_eq!(standing, ["concept"]);
-    assert_eq!(story.standing(8).len(), 0);
+    assert_eq!(story.standing(ModelSlot(8)).len(), 0);
     assert_eq!(story.alerts.len(), 3);
 }
 
@@ -81,7 +86,7 @@ fn what_was_posted_is_still_told() {
     let story = Story::read(folder.path()).unwrap();
     let [model] = &story.models[..] else { panic!("{story:?}") };
     assert_eq!((model.profile.as_deref(), model.windows.len()), (Some(&*profile), 6));
-    assert_eq!((story.alerts.len(), story.standing(7).len()), (3, 1));
+    assert_eq!((story.alerts.len(), story.standing(ModelSlot(7)).len()), (3, 1));
 }
 
 #[test]
@@ -124,7 +129,7 @@ fn an_alert_whose_finding_has_changed_is_cleared_all_the_same() {
     alert(&telemetry, "change", true);
     alert(&telemetry, "shift", false);
     let story = Story::read(folder.path()).unwrap();
-    let standing: Vec<&str> = story.standing(7).into_iter().map(|a| &*a.what).collect();
+    let standing: Vec<&str> = story.standing(ModelSlot(7)).into_iter().map(|a| a.code.name()).collect();
     assert_eq!(standing, ["change"], "of the stream of that name");
 }
 
@@ -132,10 +137,18 @@ fn an_alert_whose_finding_has_changed_is_cleared_all_the_same() {
 fn a_slot_that_another_model_takes_tells_of_two_models() {
     let (folder, profile) = folder(2, 0);
     let telemetry = Telemetry::open(folder.path(), Limits::default());
-    let window = |model| Record::Window(Window { model, rows: 1, features: vec![vec![0; 19]], ..Window::default() });
+    let window = |slot| {
+        Record::Window(Window {
+            model_slot: ModelSlot(slot),
+            rows: 1,
+            features: vec![vec![0; 19]],
+            ..Window::default()
+        })
+    };
     let told = |slot, version: &str, profile| {
         let version = Some(version.to_owned());
-        let info = ModelInfo { slot, name: "weather".into(), version, profile, ..ModelInfo::default() };
+        let info =
+            ModelInfo { slot: ModelSlot(slot), name: "weather".into(), version, profile, ..ModelInfo::default() };
         telemetry.seal(&Record::Model(info)).unwrap();
     };
     told(7, "2", vec![]);

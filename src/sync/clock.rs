@@ -1,4 +1,4 @@
-//! When a record was, on the wall clock.
+//! The time of a record on the wall clock.
 
 use super::state::Clock;
 use crate::telemetry::{Anchor, Stamp};
@@ -48,7 +48,7 @@ pub(super) fn remember(anchors: &mut Vec<Clock>, anchor: &Anchor) {
     }
 }
 
-/// An anchor of a clock that was not set tells nothing; the next one tells for the time before it too.
+/// An anchor of a clock that was not set says nothing; the next one says for the time before it too.
 fn clock(anchor: &Anchor) -> Option<Clock> {
     let unix = u64::try_from(anchor.unix_ns).ok().filter(|unix| *unix >= SET)?;
     Some(Clock { boot: anchor.stamp.boot.to_vec(), monotonic: anchor.monotonic_ns, unix })

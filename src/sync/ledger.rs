@@ -6,14 +6,14 @@ use sha2::{Digest, Sha256};
 
 use super::clock::{self, Clocks};
 use super::metric;
+use super::options::OutboxOptions;
 use super::otlp;
-use super::outbox::Options;
 use super::privacy::Noise;
 use super::request::{self, DEVICE, Draft, Requests, hex};
 use super::state::{self, Bins, Outcome, State};
 use crate::Result;
 use crate::drift::Profile;
-use crate::telemetry::{AlertRecord, Drops, Feedback, ModelInfo, Position, Record, Stamp, Window};
+use crate::telemetry::{AlertRecord, Drops, FeedbackRecord, ModelInfo, ModelSlot, Position, Record, Stamp, Window};
 
 /// Models whose totals are kept. The one that was silent longest gives way, and begins anew should it return.
 const MODELS: usize = 32;
@@ -23,13 +23,13 @@ const STEP: u64 = 3_600_000_000_000;
 /// A batch in the making.
 #[derive(Debug)]
 pub(super) struct Ledger<'a> {
-    options: &'a Options,
+    options: &'a OutboxOptions,
     pub state: State,
     pub clocks: Clocks,
     noise: &'a mut Noise,
     profiles: BTreeMap<u32, Option<Profile>>,
     draft: Draft,
-    /// Models whose totals have grown since they were last told, and when they last grew.
+    /// Models whose totals have grown since they were last given, and when they last grew.
     due: BTreeMap<u32, u64>,
     device_due: Option<u64>,
     pub records: u64,
@@ -44,7 +44,7 @@ struct Mark {
 }
 
 impl<'a> Ledger<'a> {
-    pub(super) fn new(options: &'a Options, state: State, noise: &'a mut Noise) -> Self {
+    pub(super) fn new(options: &'a OutboxOptions, state: State, noise: &'a mut Noise) -> Self {
         Self {
             options,
             clocks: Clocks::new(state.anchors.clone()),
@@ -113,11 +113,11 @@ impl<'a> Ledger<'a> {
         let epoch = info.stamp.epoch;
         // Others of earlier epochs are of no use to later records.
         self.state.slots.retain(|s| s.epoch == epoch || s.lasting);
-        self.introduce(info);
+        self.announce(info);
     }
 
     /// The model takes its slot.
-    pub(super) fn introduce(&mut self, info: &ModelInfo) {
+    pub(super) fn announce(&mut self, info: &ModelInfo) {
         let same = |m: &state::Model| {
             m.digest == info.digest
                 && m.profile_digest == info.profile_digest
@@ -125,23 +125,23 @@ impl<'a> Ledger<'a> {
         };
         let key = match self.state.models.iter().find(|m| same(m)) {
             Some(known) => known.key,
-            None => self.meet(info),
+            None => self.register(info),
         };
-        let (epoch, slot, lasting) = (info.stamp.epoch, info.slot, is_lasting(info));
+        let (epoch, slot, lasting) = (info.stamp.epoch, info.slot.0, is_lasting(info));
         self.state.slots.retain(|s| s.slot != slot);
         self.state.slots.push(state::Slot { epoch, slot, model: key, lasting });
     }
 
     /// Slots that these records refer to, and that no model is known to have taken.
-    pub(super) fn strangers(&self, records: &[(Position, Record)]) -> BTreeSet<u32> {
-        let mut known: BTreeSet<u32> = self.state.slots.iter().map(|s| s.slot).collect();
+    pub(super) fn strangers(&self, records: &[(Position, Record)]) -> BTreeSet<ModelSlot> {
+        let mut known: BTreeSet<ModelSlot> = self.state.slots.iter().map(|s| ModelSlot(s.slot)).collect();
         let mut strangers = BTreeSet::new();
         for (_, record) in records {
             match record {
                 Record::Model(info) => _ = known.insert(info.slot),
-                Record::Window(Window { model: slot, .. })
-                | Record::Alert(AlertRecord { model: slot, .. })
-                | Record::Feedback(Feedback { model: slot, .. })
+                Record::Window(Window { model_slot: slot, .. })
+                | Record::Alert(AlertRecord { model_slot: slot, .. })
+                | Record::Feedback(FeedbackRecord { model_slot: slot, .. })
                     if !known.contains(slot) =>
                 {
                     strangers.insert(*slot);
@@ -152,7 +152,7 @@ impl<'a> Ledger<'a> {
         strangers
     }
 
-    fn meet(&mut self, info: &ModelInfo) -> u32 {
+    fn register(&mut self, info: &ModelInfo) -> u32 {
         let epoch = info.stamp.epoch;
         while self.state.models.len() >= MODELS {
             let used = |key: u32| {
@@ -180,14 +180,14 @@ impl<'a> Ledger<'a> {
     }
 
     /// The model that has the slot in this epoch.
-    fn in_slot(&mut self, epoch: u64, slot: u32) -> Option<u32> {
-        let known = self.state.slots.iter_mut().find(|s| s.slot == slot && (s.epoch == epoch || s.lasting))?;
+    fn in_slot(&mut self, epoch: u64, slot: ModelSlot) -> Option<u32> {
+        let known = self.state.slots.iter_mut().find(|s| s.slot == slot.0 && (s.epoch == epoch || s.lasting))?;
         known.epoch = epoch;
         Some(known.model)
     }
 
     fn window(&mut self, window: &Window) -> Result<()> {
-        let Some(key) = self.in_slot(window.stamp.epoch, window.model) else {
+        let Some(key) = self.in_slot(window.stamp.epoch, window.model_slot) else {
             self.lose("no_model", &window.stamp);
             return Ok(());
         };
@@ -206,16 +206,16 @@ impl<'a> Ledger<'a> {
         if fits {
             totals.features.resize_with(window.features.len().max(totals.features.len()), Bins::default);
             for (counts, bins) in window.features.iter().zip(&mut totals.features) {
-                privacy.add(counts, &mut bins.told, &mut bins.held, self.noise)?;
+                privacy.add(counts, &mut bins.given, &mut bins.held, self.noise)?;
             }
             if !window.embedding.is_empty() {
                 let (counts, bins) =
                     ([&window.embedding[..], &[window.embedded]].concat(), totals.embedding.get_or_insert_default());
-                privacy.add(&counts, &mut bins.told, &mut bins.held, self.noise)?;
+                privacy.add(&counts, &mut bins.given, &mut bins.held, self.noise)?;
             }
         }
         for (counts, bins) in [(&window.confidence, &mut totals.confidence), (&window.entropy, &mut totals.entropy)] {
-            privacy.add(counts, &mut bins.told, &mut bins.held, self.noise)?;
+            privacy.add(counts, &mut bins.given, &mut bins.held, self.noise)?;
         }
         for (class, _) in &window.classes {
             if !totals.class_ids.contains(&u32::from(*class)) {
@@ -223,9 +223,9 @@ impl<'a> Ledger<'a> {
             }
         }
         let classes: Vec<u64> = totals.class_ids.iter().map(|id| count_of(&window.classes, *id)).collect();
-        privacy.add(&classes, &mut totals.classes.told, &mut totals.classes.held, self.noise)?;
+        privacy.add(&classes, &mut totals.classes.given, &mut totals.classes.held, self.noise)?;
         for (outcome, count) in &window.outcomes {
-            let outcome = u32::from(*outcome);
+            let outcome = u32::from(outcome.bits());
             match totals.outcomes.iter_mut().find(|o| o.outcome == outcome) {
                 Some(known) => known.count += count,
                 None => totals.outcomes.push(Outcome { outcome, count: *count }),
@@ -246,7 +246,7 @@ impl<'a> Ledger<'a> {
         let time = if closed > last { closed } else { last + 1 };
         let fresh = closed.saturating_add(STEP) < last;
         let due = self.due.get(&key).copied();
-        // What grew in an earlier interval is told as it stood then.
+        // What grew in an earlier interval is given as it stood then.
         if let Some(due) = due.filter(|due| fresh || self.interval(*due) != self.interval(time)) {
             self.tell(key, due);
         }
@@ -260,7 +260,7 @@ impl<'a> Ledger<'a> {
         }
         let time = model.last;
         self.due.insert(key, time);
-        if self.state.device.untold {
+        if self.state.device.due {
             self.touch_device(time);
         }
     }
@@ -287,8 +287,8 @@ impl<'a> Ledger<'a> {
         self.profiles.entry(key).or_insert_with(decode).as_ref()
     }
 
-    fn feedback(&mut self, feedback: &Feedback) {
-        let Some(key) = self.in_slot(feedback.stamp.epoch, feedback.model) else {
+    fn feedback(&mut self, feedback: &FeedbackRecord) {
+        let Some(key) = self.in_slot(feedback.stamp.epoch, feedback.model_slot) else {
             self.lose("no_model", &feedback.stamp);
             return;
         };
@@ -308,7 +308,7 @@ impl<'a> Ledger<'a> {
                 None => self.state.lose(reason.name(), *total),
             }
         }
-        self.state.device.untold = true;
+        self.state.device.due = true;
         self.clocks.unix(&drops.stamp).into_iter().for_each(|time| self.touch_device(time));
     }
 
@@ -319,7 +319,7 @@ impl<'a> Ledger<'a> {
 
     fn touch_device(&mut self, time: u64) {
         let device = &mut self.state.device;
-        device.untold = false;
+        device.due = false;
         if time.saturating_add(STEP) < device.last {
             (device.start, device.last) = (0, 0);
         }
@@ -346,7 +346,7 @@ impl<'a> Ledger<'a> {
     }
 
     fn alert(&mut self, alert: &AlertRecord) {
-        let key = self.in_slot(alert.stamp.epoch, alert.model).unwrap_or(DEVICE);
+        let key = self.in_slot(alert.stamp.epoch, alert.model_slot).unwrap_or(DEVICE);
         let time = self.unix(&alert.stamp, &alert.stamp).unwrap_or(0);
         let since = self.clocks.unix(&alert.since);
         let uid = self.uid(alert.stamp.position());
@@ -409,7 +409,7 @@ impl state::Model {
     /// Counting begins anew; what was held back stays so.
     pub(super) fn restart(&mut self) {
         let old = std::mem::take(&mut self.totals);
-        let held = |bins: Bins| Bins { told: vec![0; bins.told.len()], held: bins.held };
+        let held = |bins: Bins| Bins { given: vec![0; bins.given.len()], held: bins.held };
         self.totals.features = old.features.into_iter().map(held).collect();
         self.totals.classes = held(old.classes);
         self.totals.class_ids = old.class_ids;

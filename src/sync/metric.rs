@@ -5,10 +5,10 @@ use super::otlp::{
     KeyValue, Metric, Number, NumberDataPoint, Sum,
 };
 use super::state::{Device, Model, Spread};
-use crate::Code;
 use crate::drift::{self, Profile};
+use crate::telemetry::Outcome;
 
-/// What kind of point a metric has.
+/// AlertKind kind of point a metric has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Sum,
@@ -130,7 +130,7 @@ impl Moment<'_> {
     }
 
     /// Microseconds as seconds. Bounds are powers of the base, so they move by whole buckets: by the one nearest to
-    /// 10⁶, which is at most half a bucket away (0.4 % of the value at scale 4). Counts and sum stay exact.
+    /// 10⁶, which is at most half a bucket away (0.4 % of the value at scale 4). WindowCounts and sum stay exact.
     fn micros(&mut self, metric: &str, spread: &Spread, attributes: Vec<KeyValue>) {
         let spread = spread.exponential();
         let shift = (1e6f64.log2() * f64::from(spread.scale).exp2()).round() as i32;
@@ -175,23 +175,23 @@ pub(super) fn of_model(model: &Model, profile: Option<&Profile>, time: u64) -> V
     let mut at = Moment { start: model.start, time, points: &mut points };
     at.sum("selvedge.windows", totals.windows, vec![]);
     for outcome in &totals.outcomes {
-        at.sum("selvedge.requests", outcome.count, outcome_attributes(outcome.outcome));
+        at.sum("selvedge.requests", outcome.count, outcome_attributes(Outcome::from_bits(outcome.outcome as u16)));
     }
     for (feature, bins) in profile.iter().flat_map(|p| &p.features).zip(&totals.features) {
-        of_feature(&mut at, feature, &bins.told);
+        of_feature(&mut at, feature, &bins.given);
     }
-    if let Some((rows, signs)) = totals.embedding.as_ref().and_then(|bins| bins.told.split_last()) {
-        // What is counted is the number of a feature; each has a bucket of its own.
+    if let Some((rows, signs)) = totals.embedding.as_ref().and_then(|bins| bins.given.split_last()) {
+        // AlertKind is counted is the number of a feature; each has a bucket of its own.
         at.histogram("selvedge.embedding", signs, (1..signs.len()).map(|i| (i - 1) as f64).collect(), vec![]);
         at.sum("selvedge.embedding.rows", *rows, vec![]);
     }
-    for (class, count) in totals.class_ids.iter().zip(&totals.classes.told).filter(|(_, count)| **count > 0) {
+    for (class, count) in totals.class_ids.iter().zip(&totals.classes.given).filter(|(_, count)| **count > 0) {
         at.sum("selvedge.class", *count, vec![KeyValue::new("selvedge.class", i64::from(*class))]);
     }
     for (metric, bins) in [("selvedge.confidence", &totals.confidence), ("selvedge.entropy", &totals.entropy)] {
-        let parts = bins.told.len();
+        let parts = bins.given.len();
         if parts > 0 {
-            at.histogram(metric, &bins.told, (1..parts).map(|i| i as f64 / parts as f64).collect(), vec![]);
+            at.histogram(metric, &bins.given, (1..parts).map(|i| i as f64 / parts as f64).collect(), vec![]);
         }
     }
     for (right, count) in [("true", totals.right), ("false", totals.wrong)] {
@@ -215,9 +215,9 @@ pub(super) fn of_model(model: &Model, profile: Option<&Profile>, time: u64) -> V
     points
 }
 
-fn of_feature(at: &mut Moment<'_>, feature: &drift::FeatureProfile, told: &[u64]) {
+fn of_feature(at: &mut Moment<'_>, feature: &drift::FeatureProfile, given: &[u64]) {
     let name = || KeyValue::new("selvedge.feature.name", feature.name.as_str());
-    let Some((missing, values)) = told.split_last().filter(|_| told.len() == feature.bins.len()) else { return };
+    let Some((missing, values)) = given.split_last().filter(|_| given.len() == feature.bins.len()) else { return };
     match &feature.bins {
         // The bins include their upper edge, as OTLP's buckets do: the edges are its bounds as they stand.
         drift::Bins::Numeric { edges, .. } => {
@@ -234,7 +234,7 @@ fn of_feature(at: &mut Moment<'_>, feature: &drift::FeatureProfile, told: &[u64]
     at.sum("selvedge.feature.missing", *missing, vec![name()]);
 }
 
-/// What is of the device and of no model.
+/// AlertKind is of the device and of no model.
 pub(super) fn of_device(device: &Device, time: u64) -> Vec<(usize, Point)> {
     let mut points = Vec::new();
     let mut at = Moment { start: device.start, time, points: &mut points };
@@ -248,29 +248,31 @@ pub(super) fn of_device(device: &Device, time: u64) -> Vec<(usize, Point)> {
     points
 }
 
-/// As [`Inference::outcome`](crate::telemetry::Inference::outcome) has it. Different outcomes have different attributes.
-fn outcome_attributes(outcome: u32) -> Vec<KeyValue> {
-    let is = |bit: u32| outcome >> bit & 1 == 1;
-    let mut attributes = vec![KeyValue::new("selvedge.finish", i64::from(outcome >> 8 & 7))];
-    if is(11) {
+/// Attributes of a request. Different outcomes have different ones.
+fn outcome_attributes(outcome: Outcome) -> Vec<KeyValue> {
+    let mut attributes = Vec::new();
+    if outcome.finish() != 0 {
+        let number = outcome.finish().to_string();
+        attributes.push(KeyValue::new("selvedge.finish", outcome.finish_name().unwrap_or(&number)));
+    }
+    if outcome.is_refusal() {
         attributes.push(KeyValue::new("selvedge.refused", "true"));
     }
-    if is(12) || is(13) {
-        attributes.push(KeyValue::new("selvedge.schema_valid", if is(13) { "true" } else { "false" }));
+    if let Some(valid) = outcome.schema_valid() {
+        attributes.push(KeyValue::new("selvedge.schema_valid", if valid { "true" } else { "false" }));
     }
-    if outcome >> 14 != 0 {
-        attributes.push(KeyValue::new("selvedge.outcome.flags", i64::from(outcome >> 14)));
+    if outcome.bits() >> 14 != 0 {
+        attributes.push(KeyValue::new("selvedge.outcome.flags", i64::from(outcome.bits() >> 14)));
     }
-    let number = outcome & 0xff;
-    if number != 0 {
-        let code = Code::from_number(number as i32);
-        let name = code.map_or_else(|| number.to_string(), |code| code.name().to_ascii_lowercase());
+    if !outcome.is_answer() {
+        let number = || outcome.code_number().to_string();
+        let name = outcome.code().map_or_else(number, |code| code.name().to_ascii_lowercase());
         attributes.push(KeyValue::new("error.type", name.as_str()));
     }
     attributes
 }
 
-/// What the conventions require of their metrics.
+/// AlertKind the conventions require of their metrics.
 fn gen_ai(model: &Model, token_type: Option<&str>) -> Vec<KeyValue> {
     let mut attributes = vec![
         KeyValue::new("gen_ai.operation.name", "inference"),

@@ -11,7 +11,7 @@
 //! | metric | kind | unit | attributes |
 //! |---|---|---|---|
 //! | `selvedge.windows` | sum | windows | |
-//! | `selvedge.requests` | sum | requests | `selvedge.finish`, `selvedge.refused`, `selvedge.schema_valid` if it was checked, `error.type` if it failed |
+//! | `selvedge.requests` | sum | requests | `selvedge.finish` (`complete`, `end_of_text`, `stop`, `length`, `context_full`) if it is known, `selvedge.refused`, `selvedge.schema_valid` if it was checked, `error.type` if it failed |
 //! | `selvedge.feature` | histogram, bounds are the profile's edges | | `selvedge.feature.name` |
 //! | `selvedge.feature.category` | sum | rows | `selvedge.feature.name`, `selvedge.category` |
 //! | `selvedge.feature.missing` | sum | rows | `selvedge.feature.name` |
@@ -54,22 +54,26 @@
 //!   before a point is on its disk: if it is killed, the last seconds are lost. Later points hold the counts.
 //! - Alerts it refuses, with 400: they need a Collector.
 
-mod answer;
+mod batch;
 mod clock;
 mod encoding;
 mod ledger;
 mod metric;
-pub mod otlp;
+mod options;
+mod otlp;
 mod outbox;
 mod privacy;
 mod request;
+mod response;
 mod retry;
 mod state;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Partial, partial_success};
+pub use batch::Batch;
 pub use encoding::Encoding;
-pub use outbox::{Batch, Options, Outbox};
+pub use options::OutboxOptions;
+pub use outbox::Outbox;
 pub use privacy::Privacy;
-pub use retry::{Decision, Hints, Retry, retry_after};
+pub use response::{Partial, partial_success};
+pub use retry::{Hints, Retry, RetryDecision, retry_after};

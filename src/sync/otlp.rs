@@ -6,7 +6,7 @@
 
 /// The body of a `POST /v1/metrics`.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct ExportMetricsServiceRequest {
+pub(super) struct ExportMetricsServiceRequest {
     /// One entry per resource: here, per model.
     #[prost(message, repeated, tag = "1")]
     pub resource_metrics: Vec<ResourceMetrics>,
@@ -14,7 +14,7 @@ pub struct ExportMetricsServiceRequest {
 
 /// The body of the answer to it.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct ExportMetricsServiceResponse {
+pub(super) struct ExportMetricsServiceResponse {
     /// Set if the receiver refused some of the points.
     #[prost(message, optional, tag = "1")]
     pub partial_success: Option<ExportMetricsPartialSuccess>,
@@ -22,7 +22,7 @@ pub struct ExportMetricsServiceResponse {
 
 /// How much of a metrics request was refused.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct ExportMetricsPartialSuccess {
+pub(super) struct ExportMetricsPartialSuccess {
     /// Points that were refused.
     #[prost(int64, tag = "1")]
     pub rejected_data_points: i64,
@@ -33,7 +33,7 @@ pub struct ExportMetricsPartialSuccess {
 
 /// The body of a `POST /v1/logs`.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct ExportLogsServiceRequest {
+pub(super) struct ExportLogsServiceRequest {
     /// One entry per resource: here, per model.
     #[prost(message, repeated, tag = "1")]
     pub resource_logs: Vec<ResourceLogs>,
@@ -41,7 +41,7 @@ pub struct ExportLogsServiceRequest {
 
 /// The body of the answer to it.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct ExportLogsServiceResponse {
+pub(super) struct ExportLogsServiceResponse {
     /// Set if the receiver refused some of the records.
     #[prost(message, optional, tag = "1")]
     pub partial_success: Option<ExportLogsPartialSuccess>,
@@ -49,7 +49,7 @@ pub struct ExportLogsServiceResponse {
 
 /// How much of a logs request was refused.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct ExportLogsPartialSuccess {
+pub(super) struct ExportLogsPartialSuccess {
     /// Log records that were refused.
     #[prost(int64, tag = "1")]
     pub rejected_log_records: i64,
@@ -60,7 +60,7 @@ pub struct ExportLogsPartialSuccess {
 
 /// What the measurements are about.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct Resource {
+pub(super) struct Resource {
     /// Its attributes.
     #[prost(message, repeated, tag = "1")]
     pub attributes: Vec<KeyValue>,
@@ -68,7 +68,7 @@ pub struct Resource {
 
 /// Who measured.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct InstrumentationScope {
+pub(super) struct InstrumentationScope {
     /// Name of the library.
     #[prost(string, tag = "1")]
     pub name: String,
@@ -79,7 +79,7 @@ pub struct InstrumentationScope {
 
 /// An attribute.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct KeyValue {
+pub(super) struct KeyValue {
     /// Its name.
     #[prost(string, tag = "1")]
     pub key: String,
@@ -90,7 +90,7 @@ pub struct KeyValue {
 
 /// An attribute's value.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct AnyValue {
+pub(super) struct AnyValue {
     /// The value; none is the empty value.
     #[prost(oneof = "Value", tags = "1, 2, 3, 4")]
     pub value: Option<Value>,
@@ -98,7 +98,7 @@ pub struct AnyValue {
 
 /// The kinds of value that a batch holds.
 #[derive(Clone, PartialEq, prost::Oneof)]
-pub enum Value {
+pub(super) enum Value {
     /// A text.
     #[prost(string, tag = "1")]
     String(String),
@@ -115,7 +115,7 @@ pub enum Value {
 
 /// The metrics of one resource.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct ResourceMetrics {
+pub(super) struct ResourceMetrics {
     /// The resource.
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
@@ -126,7 +126,7 @@ pub struct ResourceMetrics {
 
 /// The metrics of one library.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct ScopeMetrics {
+pub(super) struct ScopeMetrics {
     /// The library.
     #[prost(message, optional, tag = "1")]
     pub scope: Option<InstrumentationScope>,
@@ -137,7 +137,7 @@ pub struct ScopeMetrics {
 
 /// A named metric with its points.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct Metric {
+pub(super) struct Metric {
     /// Its name.
     #[prost(string, tag = "1")]
     pub name: String,
@@ -154,7 +154,7 @@ pub struct Metric {
 
 /// The kinds of metric that a batch holds.
 #[derive(Clone, PartialEq, prost::Oneof)]
-pub enum Data {
+pub(super) enum Data {
     /// A counter.
     #[prost(message, tag = "7")]
     Sum(Sum),
@@ -167,11 +167,11 @@ pub enum Data {
 }
 
 /// `AGGREGATION_TEMPORALITY_CUMULATIVE`: a point holds everything since its start time.
-pub const CUMULATIVE: i32 = 2;
+pub(super) const CUMULATIVE: i32 = 2;
 
 /// A counter.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct Sum {
+pub(super) struct Sum {
     /// One point per series and time.
     #[prost(message, repeated, tag = "1")]
     pub data_points: Vec<NumberDataPoint>,
@@ -185,7 +185,7 @@ pub struct Sum {
 
 /// Counts between given bounds.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct Histogram {
+pub(super) struct Histogram {
     /// One point per series and time.
     #[prost(message, repeated, tag = "1")]
     pub data_points: Vec<HistogramDataPoint>,
@@ -196,7 +196,7 @@ pub struct Histogram {
 
 /// Counts between powers of a base.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct ExponentialHistogram {
+pub(super) struct ExponentialHistogram {
     /// One point per series and time.
     #[prost(message, repeated, tag = "1")]
     pub data_points: Vec<ExponentialHistogramDataPoint>,
@@ -207,7 +207,7 @@ pub struct ExponentialHistogram {
 
 /// The value of a counter.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct NumberDataPoint {
+pub(super) struct NumberDataPoint {
     /// When the counting began, ns since 1970.
     #[prost(fixed64, tag = "2")]
     pub start_time_unix_nano: u64,
@@ -224,7 +224,7 @@ pub struct NumberDataPoint {
 
 /// The kinds of number that a batch holds.
 #[derive(Clone, Copy, PartialEq, prost::Oneof)]
-pub enum Number {
+pub(super) enum Number {
     /// A whole number.
     #[prost(sfixed64, tag = "6")]
     Int(i64),
@@ -232,7 +232,7 @@ pub enum Number {
 
 /// Counts between bounds: bucket *i* counts values in (bound *i* − 1, bound *i*].
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct HistogramDataPoint {
+pub(super) struct HistogramDataPoint {
     /// When the counting began, ns since 1970.
     #[prost(fixed64, tag = "2")]
     pub start_time_unix_nano: u64,
@@ -258,7 +258,7 @@ pub struct HistogramDataPoint {
 
 /// Counts between powers of base 2^(2^−scale).
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct ExponentialHistogramDataPoint {
+pub(super) struct ExponentialHistogramDataPoint {
     /// What tells the series from the metric's others.
     #[prost(message, repeated, tag = "1")]
     pub attributes: Vec<KeyValue>,
@@ -287,7 +287,7 @@ pub struct ExponentialHistogramDataPoint {
 
 /// Bucket *i* counts values in (base^(offset + i), base^(offset + i + 1)].
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct Buckets {
+pub(super) struct Buckets {
     /// Exponent of the first bucket.
     #[prost(sint32, tag = "1")]
     pub offset: i32,
@@ -298,7 +298,7 @@ pub struct Buckets {
 
 /// The log records of one resource.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct ResourceLogs {
+pub(super) struct ResourceLogs {
     /// The resource.
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
@@ -309,7 +309,7 @@ pub struct ResourceLogs {
 
 /// The log records of one library.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct ScopeLogs {
+pub(super) struct ScopeLogs {
     /// The library.
     #[prost(message, optional, tag = "1")]
     pub scope: Option<InstrumentationScope>,
@@ -320,7 +320,7 @@ pub struct ScopeLogs {
 
 /// Something that happened.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct LogRecord {
+pub(super) struct LogRecord {
     /// When, ns since 1970; 0 if that is not known.
     #[prost(fixed64, tag = "1")]
     pub time_unix_nano: u64,
@@ -364,7 +364,7 @@ impl From<f64> for AnyValue {
 
 impl KeyValue {
     /// An attribute.
-    pub fn new(key: &str, value: impl Into<AnyValue>) -> Self {
+    pub(super) fn new(key: &str, value: impl Into<AnyValue>) -> Self {
         Self { key: key.into(), value: Some(value.into()) }
     }
 }

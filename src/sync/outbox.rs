@@ -1,16 +1,17 @@
-//! Batches to post, and what becomes of them.
+//! The outbox of a telemetry folder: makes batches, and keeps each until it is acknowledged.
 
-use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use prost::Message;
 use sha2::{Digest, Sha256};
 
+use super::batch::Batch;
 use super::encoding::Encoding;
 use super::ledger::{Ledger, is_lasting};
-use super::privacy::{Noise, Privacy, fill};
+use super::options::OutboxOptions;
+use super::privacy::{Noise, fill};
 use super::request::{self, hex, uuid};
 use super::state::{Pending, State};
 use crate::telemetry::{Anchor, Cursor, Position, Record, Telemetry};
@@ -20,106 +21,6 @@ use crate::{Code, Error, Result};
 const READ: usize = 256 << 10;
 /// Records that tell nothing are acknowledged without a batch once there are so many.
 const QUIET: u64 = 64;
-
-/// How batches are made.
-///
-/// ```
-/// use selvedge::sync::{Options, Privacy};
-/// let options = Options { app_version: Some("2.1.0".into()), ..Options::new("field-notes") };
-/// assert_eq!(options.privacy, Privacy::default());
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct Options {
-    /// `service.name`: the app.
-    pub app: String,
-    /// `service.version`: the app's version.
-    pub app_version: Option<String>,
-    /// Further attributes of the resource: a region, a channel. Nothing that tells one user from another.
-    pub attributes: Vec<(String, String)>,
-    /// How bodies are compressed. Default: gzip.
-    pub encoding: Encoding,
-    /// Points are told at most once per interval of the wall clock, and at the end of a batch. Since points hold totals,
-    /// fewer points lose no count, only resolution in time. Zero tells every window. Default: one hour.
-    pub interval: Duration,
-    /// What is held back or blurred.
-    pub privacy: Privacy,
-}
-
-impl Options {
-    /// The defaults, for an app of this name.
-    pub fn new(app: impl Into<String>) -> Self {
-        Self {
-            app: app.into(),
-            app_version: None,
-            attributes: Vec::new(),
-            encoding: Encoding::default(),
-            interval: Duration::from_secs(3600),
-            privacy: Privacy::default(),
-        }
-    }
-}
-
-/// What to post, as it goes over the wire.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Batch {
-    /// SHA-256 of the content before compression. A resend has the same.
-    pub id: [u8; 32],
-    /// The body for `/v1/metrics`; empty if there is none.
-    pub metrics: Vec<u8>,
-    /// The body for `/v1/logs`; empty if there is none.
-    pub logs: Vec<u8>,
-    /// How both are compressed.
-    pub encoding: Encoding,
-    /// Sealed records that are in it.
-    pub records: u64,
-    /// Points of the metrics.
-    pub points: u64,
-    /// Log records.
-    pub log_records: u64,
-    /// The last sealed record that is in it.
-    pub through: Position,
-}
-
-impl Batch {
-    /// The value of the `Content-Type` header.
-    pub const CONTENT_TYPE: &'static str = "application/x-protobuf";
-
-    /// Path and body of each request to make.
-    ///
-    /// ```no_run
-    /// # fn post(url: &str, body: &[u8]) -> u16 { 200 }
-    /// # fn example(batch: &selvedge::sync::Batch) -> bool {
-    /// let all_well = batch.requests().all(|(path, body)| post(&format!("https://collector.example{path}"), body) == 200);
-    /// # all_well
-    /// # }
-    /// ```
-    pub fn requests(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
-        [("/v1/metrics", &self.metrics[..]), ("/v1/logs", &self.logs[..])]
-            .into_iter()
-            .filter(|(_, body)| !body.is_empty())
-    }
-
-    /// The id in hexadecimal.
-    pub fn id_hex(&self) -> String {
-        hex(&self.id)
-    }
-}
-
-impl fmt::Debug for Batch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch")
-            .field("id", &self.id_hex())
-            .field("metrics", &format_args!("{} bytes", self.metrics.len()))
-            .field("logs", &format_args!("{} bytes", self.logs.len()))
-            .field("encoding", &self.encoding)
-            .field("records", &self.records)
-            .field("points", &self.points)
-            .field("log_records", &self.log_records)
-            .field("through", &self.through)
-            .finish()
-    }
-}
 
 /// Makes batches of what the telemetry sealed, and keeps each until it is acknowledged.
 ///
@@ -131,12 +32,12 @@ impl fmt::Debug for Batch {
 /// arrives twice says the same twice, and a batch that never arrives takes resolution but no count.
 ///
 /// ```
-/// use selvedge::sync::{Options, Outbox};
+/// use selvedge::sync::{Outbox, OutboxOptions};
 /// use selvedge::telemetry::{Limits, Telemetry};
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let folder = folder.path();
 /// let telemetry = Telemetry::open(folder, Limits::default());
-/// let mut outbox = Outbox::open(&telemetry, folder, Options::new("field-notes"))?;
+/// let mut outbox = Outbox::open(&telemetry, folder, OutboxOptions::new("field-notes"))?;
 /// while let Some(batch) = outbox.next_batch(1 << 20)? {
 ///     // post batch.requests(), then:
 ///     outbox.ack(&batch)?;
@@ -147,7 +48,7 @@ impl fmt::Debug for Batch {
 pub struct Outbox {
     telemetry: Telemetry,
     file: PathBuf,
-    options: Options,
+    options: OutboxOptions,
     state: State,
     noise: Noise,
     damage: Option<String>,
@@ -163,9 +64,11 @@ impl Outbox {
     /// A damaged file is set aside as `sync.state.damaged`, and counting begins anew, under a new install id; see
     /// [`damage`](Outbox::damage).
     ///
-    /// Errors: `Busy` if another outbox is open on the folder, `Unsupported` for a file of a later version,
+    /// # Errors
+    ///
+    /// `Busy` if another outbox is open on the folder, `Unsupported` for a file of a later version,
     /// `InvalidArgument` for options out of range, `Io`.
-    pub fn open(telemetry: &Telemetry, folder: impl AsRef<Path>, options: Options) -> Result<Self> {
+    pub fn open(telemetry: &Telemetry, folder: impl AsRef<Path>, options: OutboxOptions) -> Result<Self> {
         options.privacy.check()?;
         let folder = folder.as_ref();
         let lock = lock(&folder.join("sync.lock"))?;
@@ -201,7 +104,9 @@ impl Outbox {
     /// `max_bytes` bounds both bodies together before compression. A batch holds at least one record, so that a small
     /// bound slows a device down but does not stop it: one window of 10 features takes about 5 kB.
     ///
-    /// Errors: `Io` if the batch cannot be made durable; then nothing was handed out and nothing is lost.
+    /// # Errors
+    ///
+    /// `Io` if the batch cannot be made durable; then nothing was handed out and nothing is lost.
     pub fn next_batch(&mut self, max_bytes: usize) -> Result<Option<Batch>> {
         if let Some(batch) = self.pending() {
             return Ok(Some(batch));
@@ -215,7 +120,7 @@ impl Outbox {
             let after = ledger.state.position();
             let from = if after == Position::default() { Cursor::start() } else { Cursor::after(after) };
             let records = self.telemetry.read(from, READ);
-            introduce(&self.telemetry, &mut ledger, from, &records);
+            announce(&self.telemetry, &mut ledger, from, &records);
             if records.is_empty() || !ledger.add(&records, max_bytes)? {
                 break;
             }
@@ -249,7 +154,9 @@ impl Outbox {
 
     /// The receiver has the batch: it is forgotten, durably, before this returns. Again for the same batch does nothing.
     ///
-    /// Errors: `InvalidArgument` for a batch that is not the one handed out last, `Io`; then it is handed out again.
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a batch that is not the one handed out last, `Io`; then it is handed out again.
     pub fn ack(&mut self, batch: &Batch) -> Result<()> {
         self.settle(batch, |_| {})
     }
@@ -258,7 +165,9 @@ impl Outbox {
     /// says ([`partial_success`](super::partial_success)). They are counted as `refused`, and the batch is forgotten as by
     /// [`ack`](Outbox::ack). What refused points counted stays in the totals and comes with the next points.
     ///
-    /// Errors: as [`ack`](Outbox::ack).
+    /// # Errors
+    ///
+    /// As [`ack`](Outbox::ack).
     pub fn refuse(&mut self, batch: &Batch, refused: u64) -> Result<()> {
         self.settle(batch, |state| state.lose("refused", refused))
     }
@@ -271,7 +180,9 @@ impl Outbox {
     /// Draws a new install id, begins all counting anew and forgets the batch on its way, so that nothing ties what comes
     /// to what was. What was acknowledged stays on the device as far as the log keeps it, and is not sent. Gives the new id.
     ///
-    /// Errors: `Io`; then the old id stays.
+    /// # Errors
+    ///
+    /// `Io`; then the old id stays.
     pub fn reset_install_id(&mut self) -> Result<String> {
         let mut state = self.state.clone();
         state.install = vec![0; 16];
@@ -371,7 +282,7 @@ impl Outbox {
 
 /// Another version of the app, or another attribute, is another stream to a receiver: it would add totals that went on to
 /// those that it has. All that was counted is in a batch by now, so nothing is lost where they begin anew.
-fn follow_app(state: &mut State, options: &Options) {
+fn follow_app(state: &mut State, options: &OutboxOptions) {
     let app = Sha256::digest(request::resource(options, &[0; 16], None).encode_to_vec()).to_vec();
     if !state.app.is_empty() && state.app != app {
         state.restart();
@@ -379,8 +290,8 @@ fn follow_app(state: &mut State, options: &Options) {
     state.app = app;
 }
 
-/// Where the record that told who a slot is gave way to the limit of the log, a later one may tell it again.
-fn introduce(telemetry: &Telemetry, ledger: &mut Ledger<'_>, from: Cursor, records: &[(Position, Record)]) {
+/// Where the record that says who a slot is gave way to the limit of the log, a later one may say it again.
+fn announce(telemetry: &Telemetry, ledger: &mut Ledger<'_>, from: Cursor, records: &[(Position, Record)]) {
     let strangers = ledger.strangers(records);
     if strangers.is_empty() {
         return;
@@ -390,7 +301,7 @@ fn introduce(telemetry: &Telemetry, ledger: &mut Ledger<'_>, from: Cursor, recor
             && strangers.contains(&info.slot)
             && is_lasting(info)
         {
-            ledger.introduce(info);
+            ledger.announce(info);
         }
     }
 }

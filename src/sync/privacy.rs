@@ -1,4 +1,4 @@
-//! What a batch does not tell.
+//! Privacy of a batch: what it does not tell.
 
 use crate::{Error, Result};
 
@@ -6,15 +6,16 @@ use crate::{Error, Result};
 ///
 /// Requests by outcome, tokens, latency and losses are operational and always exact.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Privacy {
-    /// The least growth of a bin that is told. A bin that grew by less keeps its growth for a later batch, so that the
-    /// totals of a bin are behind by less than this, and catch up: no count is lost. 1 tells everything at once.
+    /// The least growth of a bin that is given out. A bin that grew by less keeps its growth for a later batch, so that the
+    /// totals of a bin are behind by less than this, and catch up: no count is lost. 1 gives everything at once.
     /// Default: 10.
     pub min_count: u64,
     /// If set, every bin of every closed window gets noise of the discrete Laplace distribution, P(x) ∝ e^(−ε·|x|),
     /// from the operating system's random numbers, before anything is stored or sent. It makes the presence of one
     /// inference in one feature's counts ε-differentially private; over *f* features the budgets add to *f*·ε.
-    /// A count that falls below zero is told as zero, which makes small counts a little too large on average.
+    /// A count that falls below zero is given as zero, which makes small counts a little too large on average.
     /// The standard deviation per bin and window is about √2/ε: for ε = 1 it is 1.4 rows. Default: none.
     pub epsilon: Option<f64>,
 }
@@ -29,6 +30,20 @@ impl Privacy {
     /// Everything at once, and exact.
     pub const NONE: Privacy = Privacy { min_count: 1, epsilon: None };
 
+    /// Sets the least growth of a bin that is given out.
+    #[must_use]
+    pub fn min_count(mut self, rows: u64) -> Self {
+        self.min_count = rows;
+        self
+    }
+
+    /// Sets the noise of every bin; `None` for none.
+    #[must_use]
+    pub fn epsilon(mut self, epsilon: impl Into<Option<f64>>) -> Self {
+        self.epsilon = epsilon.into();
+        self
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         match self.epsilon {
             Some(e) if !(1e-3..=100.0).contains(&e) => {
@@ -38,23 +53,23 @@ impl Privacy {
         }
     }
 
-    /// Adds the counts of a window to what is told and what is held back.
+    /// Adds the counts of a window to what is given out and what is held back.
     pub(super) fn add(
         &self,
         window: &[u64],
-        told: &mut Vec<u64>,
+        given: &mut Vec<u64>,
         held: &mut Vec<u64>,
         noise: &mut Noise,
     ) -> Result<()> {
-        told.resize(window.len().max(told.len()), 0);
-        held.resize(told.len(), 0);
+        given.resize(window.len().max(given.len()), 0);
+        held.resize(given.len(), 0);
         for (i, count) in window.iter().enumerate() {
             held[i] = held[i].saturating_add(match self.epsilon {
                 Some(epsilon) => count.saturating_add_signed(noise.laplace(epsilon)?),
                 None => *count,
             });
             if held[i] >= self.min_count {
-                told[i] = told[i].saturating_add(std::mem::take(&mut held[i]));
+                given[i] = given[i].saturating_add(std::mem::take(&mut held[i]));
             }
         }
         Ok(())

@@ -1,12 +1,12 @@
-//! Points and log records into the two requests of a batch.
+//! Requests of a batch: its points and log records, put into two messages.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message;
 
 use super::metric::{METRICS, Point};
+use super::options::OutboxOptions;
 use super::otlp::{self, KeyValue, LogRecord};
-use super::outbox::Options;
 use super::state;
 use crate::telemetry::AlertRecord;
 
@@ -130,7 +130,7 @@ impl Sizes {
 }
 
 /// Whose points and records they are.
-pub(super) fn resource(options: &Options, install: &[u8], model: Option<&state::Model>) -> otlp::Resource {
+pub(super) fn resource(options: &OutboxOptions, install: &[u8], model: Option<&state::Model>) -> otlp::Resource {
     let install = uuid(install);
     let mut attributes = vec![KeyValue::new("service.name", options.app.as_str())];
     attributes.extend(options.app_version.as_deref().map(|v| KeyValue::new("service.version", v)));
@@ -153,7 +153,7 @@ pub(super) fn log_record(alert: &AlertRecord, time: u64, since: Option<u64>, uid
     let about = alert.feature.as_deref().map_or_else(String::new, |f| format!(" of '{f}'"));
     let evidence: Vec<String> = alert.evidence.iter().map(|(name, value)| format!("{name} {value}")).collect();
     let state = if alert.raised { "raised" } else { "cleared" };
-    let body = format!("{}{about} {state}: {}", alert.what, evidence.join(", "));
+    let body = format!("{}{about} {state}: {}", alert.code.name(), evidence.join(", "));
     let (severity_number, severity_text) = match alert.severity {
         1 if alert.raised => (13, "WARN"),
         2.. if alert.raised => (17, "ERROR"),
@@ -161,7 +161,7 @@ pub(super) fn log_record(alert: &AlertRecord, time: u64, since: Option<u64>, uid
     };
     let mut attributes = vec![
         KeyValue::new("log.record.uid", uid),
-        KeyValue::new("selvedge.alert.what", alert.what.as_str()),
+        KeyValue::new("selvedge.alert.what", alert.code.name()),
         KeyValue::new("selvedge.alert.state", state),
     ];
     attributes.extend(alert.feature.as_deref().map(|f| KeyValue::new("selvedge.feature.name", f)));

@@ -1,8 +1,8 @@
-//! What to do after an attempt to post: a policy as data, so that any HTTP client can follow it.
+//! Retries after an attempt to post: a policy as data, so that any HTTP client can follow it.
 
 use std::time::Duration;
 
-/// When to try again, and when not to.
+/// The policy of trying again: when to, and when not to.
 ///
 /// Follows the rules of OTLP/HTTP: only 429, 502, 503 and 504, and an attempt that got no answer, are tried again; a
 /// `Retry-After` is honoured, one of more than an hour by leaving it for another day. The wait is "full jitter": uniform between zero and a bound that doubles up to a cap, so
@@ -10,17 +10,18 @@ use std::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// use selvedge::sync::{Decision, Retry};
+/// use selvedge::sync::{Retry, RetryDecision};
 /// let retry = Retry::default();
-/// assert_eq!(retry.next(0, 200, None, 0), Decision::Accepted);
-/// assert_eq!(retry.next(0, 400, None, 0), Decision::Drop);
+/// assert_eq!(retry.next(0, 200, None, 0), RetryDecision::Accepted);
+/// assert_eq!(retry.next(0, 400, None, 0), RetryDecision::Drop);
 /// let half = u64::MAX / 2;
-/// let Decision::Wait(wait) = retry.next(3, 503, None, half) else { panic!() };
+/// let RetryDecision::Wait(wait) = retry.next(3, 503, None, half) else { panic!() };
 /// assert_eq!(wait.as_secs(), 4); // half of 1 s · 2³
-/// let Decision::Wait(wait) = retry.next(0, 429, Some(Duration::from_secs(30)), 0) else { panic!() };
+/// let RetryDecision::Wait(wait) = retry.next(0, 429, Some(Duration::from_secs(30)), 0) else { panic!() };
 /// assert_eq!(wait, Duration::from_secs(30));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Retry {
     /// The bound of the first wait. Default: 1 s.
     pub base: Duration,
@@ -41,7 +42,7 @@ impl Default for Retry {
 /// The answer of [`Retry::next`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Decision {
+pub enum RetryDecision {
     /// The receiver has it: [`Outbox::ack`](super::Outbox::ack). So too if it reports a partial success, which is
     /// never sent again.
     Accepted,
@@ -53,8 +54,9 @@ pub enum Decision {
     Drop,
 }
 
-/// What the app knows of the network.
+/// Hints of the app about the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Hints {
     /// The network costs money.
     pub metered: bool,
@@ -62,13 +64,57 @@ pub struct Hints {
     pub offline: bool,
 }
 
-impl Retry {
-    /// No process waits longer than this for a receiver.
-    const LONGEST: Duration = Duration::from_secs(3600);
+impl Hints {
+    /// Says whether the network costs money.
+    #[must_use]
+    pub fn metered(mut self, metered: bool) -> Self {
+        self.metered = metered;
+        self
+    }
 
-    /// Whether to begin at all: [`Decision::Later`] offline, and on a metered network unless the policy allows it.
-    pub fn begin(&self, hints: Hints) -> Option<Decision> {
-        (hints.offline || hints.metered && !self.on_metered).then_some(Decision::Later)
+    /// Says whether there is no network.
+    #[must_use]
+    pub fn offline(mut self, offline: bool) -> Self {
+        self.offline = offline;
+        self
+    }
+}
+
+impl Retry {
+    /// Sets the bound of the first wait.
+    #[must_use]
+    pub fn base(mut self, base: Duration) -> Self {
+        self.base = base;
+        self
+    }
+
+    /// Sets the bound that no wait exceeds.
+    #[must_use]
+    pub fn cap(mut self, cap: Duration) -> Self {
+        self.cap = cap;
+        self
+    }
+
+    /// Sets the attempts until the batch is left for another day.
+    #[must_use]
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
+    }
+
+    /// Sets whether to post over a network that costs money.
+    #[must_use]
+    pub fn on_metered(mut self, on_metered: bool) -> Self {
+        self.on_metered = on_metered;
+        self
+    }
+
+    /// No process waits longer than this for a receiver.
+    const MAX_WAIT: Duration = Duration::from_secs(3600);
+
+    /// Whether to begin at all: [`RetryDecision::Later`] offline, and on a metered network unless the policy allows it.
+    pub fn begin(&self, hints: Hints) -> Option<RetryDecision> {
+        (hints.offline || hints.metered && !self.on_metered).then_some(RetryDecision::Later)
     }
 
     /// What to do after an attempt. Pure: the same arguments give the same answer.
@@ -77,13 +123,13 @@ impl Retry {
     /// - `status`: the HTTP status; 0 if no answer came (refused, reset, timed out).
     /// - `retry_after`: the header of that name, if there was one.
     /// - `random`: 64 uniform bits.
-    pub fn next(&self, attempt: u32, status: u16, retry_after: Option<Duration>, random: u64) -> Decision {
+    pub fn next(&self, attempt: u32, status: u16, retry_after: Option<Duration>, random: u64) -> RetryDecision {
         match status {
-            200..=299 => Decision::Accepted,
-            0 | 429 | 502 | 503 | 504 if attempt.saturating_add(1) >= self.attempts => Decision::Later,
-            429 | 502 | 503 | 504 if retry_after.is_some_and(|told| told > Self::LONGEST) => Decision::Later,
-            0 | 429 | 502 | 503 | 504 => Decision::Wait(self.wait(attempt, retry_after, random)),
-            _ => Decision::Drop,
+            200..=299 => RetryDecision::Accepted,
+            0 | 429 | 502 | 503 | 504 if attempt.saturating_add(1) >= self.attempts => RetryDecision::Later,
+            429 | 502 | 503 | 504 if retry_after.is_some_and(|asked| asked > Self::MAX_WAIT) => RetryDecision::Later,
+            0 | 429 | 502 | 503 | 504 => RetryDecision::Wait(self.wait(attempt, retry_after, random)),
+            _ => RetryDecision::Drop,
         }
     }
 
@@ -91,7 +137,7 @@ impl Retry {
     fn wait(&self, attempt: u32, retry_after: Option<Duration>, random: u64) -> Duration {
         let share = random as f64 / u64::MAX as f64;
         match retry_after {
-            Some(told) => told.saturating_add(self.base.mul_f64(share)),
+            Some(asked) => asked.saturating_add(self.base.mul_f64(share)),
             None => {
                 self.base.saturating_mul(1u32.checked_shl(attempt).unwrap_or(u32::MAX)).min(self.cap).mul_f64(share)
             }

@@ -1,4 +1,4 @@
-//! What survives a restart: the totals that were told, how far the log was read, and the batch that is on its way.
+//! The state that survives a restart: the totals that were given out, how far the log was read, and the batch that is on its way.
 //!
 //! One file, `sync.state`, replaced as a whole: written beside, synced, renamed over, the folder synced. So it holds
 //! the state before a step or after it, never a mix.
@@ -135,11 +135,11 @@ pub(super) struct Totals {
     pub embedding: Option<Bins>,
 }
 
-/// Counts of bins: what was told, and what is held back until it is enough.
+/// Counts of bins: what was given, and what is held back until it is enough.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Bins {
     #[prost(uint64, repeated, tag = "1")]
-    pub told: Vec<u64>,
+    pub given: Vec<u64>,
     #[prost(uint64, repeated, tag = "2")]
     pub held: Vec<u64>,
 }
@@ -205,9 +205,9 @@ pub(super) struct Device {
     /// By reason; the telemetry's are its own totals, the others are counted here.
     #[prost(message, repeated, tag = "3")]
     pub lost: Vec<Loss>,
-    /// Some of it was not told yet: it comes with the next window.
+    /// Some of it was not given yet: it comes with the next window.
     #[prost(bool, tag = "4")]
-    pub untold: bool,
+    pub due: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -216,7 +216,7 @@ pub(super) struct Loss {
     pub reason: String,
     #[prost(uint64, tag = "2")]
     pub count: u64,
-    /// What of it was told under an earlier install id, which this one says nothing of.
+    /// What of it was given under an earlier install id, which this one says nothing of.
     #[prost(uint64, tag = "3")]
     pub before: u64,
 }
@@ -241,7 +241,7 @@ pub(super) struct Pending {
 }
 
 impl State {
-    /// The state of an install that has told nothing yet.
+    /// The state of an install that has given nothing yet.
     pub(super) fn fresh() -> Result<Self> {
         let mut install = vec![0; 16];
         fill(&mut install)?;
@@ -253,7 +253,7 @@ impl State {
     }
 
     pub(super) fn lose(&mut self, reason: &str, count: u64) {
-        self.device.untold = true;
+        self.device.due = true;
         match self.device.lost.iter_mut().find(|l| l.reason == reason) {
             Some(loss) => loss.count += count,
             None => self.device.lost.push(Loss { reason: reason.into(), count, before: 0 }),
@@ -266,7 +266,9 @@ impl State {
 
     /// `None` where there is no file yet.
     ///
-    /// Errors: `Corrupt` for a file that fails its checksum or is no message, `Unsupported` for one of a later
+    /// # Errors
+    ///
+    /// `Corrupt` for a file that fails its checksum or is no message, `Unsupported` for one of a later
     /// version, `Io`.
     pub(super) fn load(path: &Path) -> Result<Option<Self>> {
         let bytes = match fs::read(path) {

@@ -1,11 +1,14 @@
 //! One answered request, as a lane holds it.
 
+use super::outcome::Outcome;
+use super::record::ModelSlot;
+
 /// What is kept of one answered request: numbers and bin ids, never an input or an output.
 ///
 /// ```
-/// use selvedge::telemetry::Inference;
-/// let rain = Inference { model: 1, latency_us: 830, class: 1, bins: &[3, 0, 255], ..Inference::default() };
-/// assert_eq!((rain.outcome, rain.confidence, rain.tokens_out), (0, 0, 0));
+/// use selvedge::telemetry::{Inference, ModelSlot, Outcome};
+/// let rain = Inference { model_slot: ModelSlot(1), latency_us: 830, class: 1, bins: &[3, 0, 255], ..Inference::default() };
+/// assert_eq!((rain.outcome, rain.confidence, rain.tokens_out), (Outcome::default(), 0, 0));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inference<'a> {
@@ -18,11 +21,9 @@ pub struct Inference<'a> {
     /// record of an earlier epoch was left by a process that ended before the record's window was sealed.
     pub epoch: u64,
     /// The slot of the model, as its [`ModelInfo`](super::ModelInfo) says.
-    pub model: u32,
-    /// The lowest eight bits are 0 for an answer, else the number of its [`Code`](crate::Code). Of those above, bits 8 to 10
-    /// are a finish reason, 11 marks a refusal, 12 an answer whose schema was checked, 13 one that is valid, and 15 a
-    /// further row of one answer.
-    pub outcome: u16,
+    pub model_slot: ModelSlot,
+    /// How the request ended.
+    pub outcome: Outcome,
     /// From admission to the end, in microseconds; saturates after 71 minutes.
     pub latency_us: u32,
     /// From admission to the first token, in microseconds; 0 where there was none.
@@ -77,8 +78,8 @@ impl Default for Inference<'_> {
             id: 0,
             at: 0,
             epoch: 0,
-            model: 0,
-            outcome: 0,
+            model_slot: ModelSlot(0),
+            outcome: Outcome::default(),
             latency_us: 0,
             first_token_us: 0,
             tokens_in: 0,

@@ -28,11 +28,13 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use super::atomic::{AtomicU64, Ordering, fence};
-use super::lane::{self, Place, Ring, State};
+use super::inference::Inference;
+use super::lane::{self, AtomicU64, Ordering, Place, Ring, State, fence};
+use super::loss::{Losses, Reason};
 use super::map::Memory;
-use super::status::Losses;
-use super::{Inference, Limits, Reason, slot};
+use super::record::ModelSlot;
+use super::slot;
+use super::status::Limits;
 
 pub(super) const NAME: &str = "telemetry.live";
 pub(super) const VERSION: u8 = 1;
@@ -59,7 +61,7 @@ pub(super) struct Live {
     boot: [u8; 16],
     made_in: u64,
     /// What sealed windows held when the lanes were opened.
-    sealed_before: Vec<(u32, Vec<u64>)>,
+    sealed_before: Vec<(ModelSlot, Vec<u64>)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +134,7 @@ impl Header {
 
 /// Where the last window of a model that was sealed ends, per lane: the first record that is in none.
 pub(super) struct Sealed {
-    pub(super) model: u32,
+    pub(super) model_slot: ModelSlot,
     pub(super) epoch: u64,
     pub(super) next: Vec<u64>,
 }
@@ -205,7 +207,7 @@ impl Live {
         live.write_header(&header);
         live.complete_step();
         for sealed in sealed.iter().filter(|s| s.epoch >= live.made_in && s.next.len() == live.lanes()) {
-            live.set_row(sealed.model, &sealed.next);
+            live.set_row(sealed.model_slot, &sealed.next);
         }
         live.sealed_before = (0..ROW_COUNT).filter_map(|row| live.read_row(row)).collect();
         let (mut states, mut oldest, mut recovered) = (Vec::new(), Vec::new(), 0);
@@ -371,16 +373,16 @@ impl Live {
     }
 
     /// The row as it stands, if it was written whole.
-    fn read_row(&self, row: usize) -> Option<(u32, Vec<u64>)> {
+    fn read_row(&self, row: usize) -> Option<(ModelSlot, Vec<u64>)> {
         let words: Vec<u64> = self.row(row).iter().map(|w| u64::from_le(w.load(Ordering::Relaxed))).collect();
         let (crc, rest) = words.split_last()?;
         let is_whole = rest[0] >> 32 == 1 && *crc == row_checksum(rest);
-        is_whole.then(|| (rest[0] as u32, rest[1..].to_vec()))
+        is_whole.then(|| (ModelSlot(rest[0] as u32), rest[1..].to_vec()))
     }
 
     /// Notes what the sealed windows of a model hold. With more models than rows, the one that is furthest behind gives
     /// way: after a crash, some of its records may then be handed over although a sealed window has them.
-    pub(super) fn set_row(&self, model: u32, next: &[u64]) {
+    pub(super) fn set_row(&self, model: ModelSlot, next: &[u64]) {
         let mut rows = (0..ROW_COUNT).map(|row| (row, self.read_row(row)));
         let mut furthest = (0, u64::MAX);
         let own = rows.find_map(|(row, content)| match content {
@@ -393,7 +395,7 @@ impl Live {
                 None
             }
         });
-        let mut words = vec![1 << 32 | u64::from(model)];
+        let mut words = vec![1 << 32 | u64::from(model.0)];
         match own.and_then(|row| self.read_row(row)) {
             Some((_, old)) => words.extend(old.iter().zip(next).map(|(a, b)| a.max(b))),
             // What the log remembers of long ago moves nobody out.
@@ -408,10 +410,10 @@ impl Live {
 
     /// Whether a window that was sealed before the open has this record.
     pub(super) fn was_sealed(&self, inference: &Inference, lane: usize, seq: u64) -> bool {
-        inference.epoch != self.epoch & slot::EPOCH_MASK && self.was_model_sealed(inference.model, lane, seq)
+        inference.epoch != self.epoch & slot::EPOCH_MASK && self.was_model_sealed(inference.model_slot, lane, seq)
     }
 
-    fn was_model_sealed(&self, model: u32, lane: usize, seq: u64) -> bool {
+    fn was_model_sealed(&self, model: ModelSlot, lane: usize, seq: u64) -> bool {
         self.sealed_before.iter().any(|(m, next)| *m == model && next.get(lane).is_some_and(|next| seq < *next))
     }
 }

@@ -7,7 +7,7 @@ use std::io;
 
 use memmap2::{MmapOptions, MmapRaw};
 
-use super::atomic::AtomicU64;
+use super::lane::AtomicU64;
 
 pub(super) enum Memory {
     Map(MmapRaw),

@@ -1,4 +1,4 @@
-//! What happened, kept through crashes in bounded bytes.
+//! Telemetry: what happened, kept through crashes in bounded bytes.
 //!
 //! Enters: [`Inference`]s from any thread, [`Record`]s to seal. Leaves: drained inferences, sealed records by
 //! [`Position`], [`Status`]. May import: nothing of the crate.
@@ -37,7 +37,7 @@
 //!
 //! | fault | how | seen |
 //! |---|---|---|
-//! | SIGKILL at any moment, four threads that record | `SELVEDGE_LONG=1 cargo test --test telemetry_kill` | 2,000 kills, 6.3 million records: none lost, no more than those in flight beside those that were told, no bad one believed |
+//! | SIGKILL at any moment, four threads that record | `SELVEDGE_LONG=1 cargo test --test telemetry_kill` | 2,000 kills, 6.3 million records: none lost, no more than those in flight beside those that were reported, no bad one believed |
 //! | loss of power at every call: writes dropped, reordered, torn at 512 and 4096 bytes | `cargo test --lib telemetry::log::tests::crash` | 29,115 different disks: all open, no promise broken |
 //! | every call of the disk fails, once or for good: full, read-only, broken | `cargo test --lib telemetry::log::tests::errors` | the host goes on, all that was sealed is there |
 //! | every bit of a record in a lane flipped | `cargo test --lib a_damaged_slot` | 1,024 files: never believed, always counted |
@@ -48,12 +48,13 @@
 //! the one process that writes.
 //!
 //! ```
-//! use selvedge::telemetry::{Cursor, Inference, Limits, Record, Telemetry, Window};
+//! use selvedge::telemetry::{Cursor, Inference, Limits, ModelSlot, Record, Telemetry, Window};
 //! # let dir = std::env::temp_dir().join(format!("selvedge-doc-{}", std::process::id()));
 //! let telemetry = Telemetry::open(&dir, Limits::default());
-//! telemetry.record(&Inference { model: 1, latency_us: 830, class: 1, bins: &[3, 0, 7], ..Inference::default() });
+//! let model_slot = ModelSlot(1);
+//! telemetry.record(&Inference { model_slot, latency_us: 830, class: 1, bins: &[3, 0, 7], ..Inference::default() });
 //!
-//! let mut window = Window { model: 1, features: vec![vec![0; 8]; 3], opened: telemetry.now(), ..Window::default() };
+//! let mut window = Window { model_slot, features: vec![vec![0; 8]; 3], opened: telemetry.now(), ..Window::default() };
 //! telemetry.drain(&mut |inference| {
 //!     window.rows += 1;
 //!     window.latency.record(inference.latency_us.into());
@@ -75,37 +76,44 @@
 //! # Ok::<(), selvedge::Error>(())
 //! ```
 
-mod atomic;
+mod alert;
 mod codec;
 mod exponential;
 mod inference;
 mod lane;
 mod live;
 mod log;
+mod loss;
 mod map;
 mod open;
+mod outcome;
 mod record;
-mod seat;
+mod shared;
 mod slot;
 mod status;
+mod thread_lane;
 
-use std::fs::File;
 use std::marker::PhantomData;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use alert::AlertCode;
 pub use exponential::Exponential;
 pub use inference::Inference;
-pub use record::{AlertRecord, Anchor, Boot, Cursor, Drops, Feedback, ModelInfo, Position, Record, Stamp, Window};
-pub use status::{Durability, Limits, Mode, Reason, Status};
+pub use loss::Reason;
+pub use outcome::Outcome;
+pub use record::{
+    AlertRecord, Anchor, Boot, Cursor, Drops, FeedbackRecord, ModelInfo, ModelSlot, Position, Record, Stamp, Window,
+};
+pub use status::{Durability, Limits, Mode, Status};
 
-use crate::{Code, Error, Result};
-use lane::{Missed, Reader};
-use live::Live;
+use crate::{Error, Result};
+use lane::Missed;
 use log::{Log, Moment};
-use seat::Seat;
+use shared::{Readers, Shared};
+use thread_lane::ThreadLane;
 
 /// An open telemetry folder. Clones share it; it is closed when the last clone and the last [`Lane`] are gone.
 #[derive(Clone)]
@@ -120,27 +128,9 @@ pub struct Telemetry {
 #[derive(Debug)]
 pub struct Lane {
     telemetry: Telemetry,
-    seat: Seat,
+    lane: ThreadLane,
     // A lane has one writer: it may move to another thread and not be shared.
     _one: PhantomData<std::cell::Cell<()>>,
-}
-
-struct Shared {
-    live: Live,
-    readers: Mutex<Readers>,
-    log: Option<Mutex<Log>>,
-    /// The number of the record of this epoch that was sealed last; 0 where there is none.
-    last_seq: AtomicU64,
-    found: Boot,
-    /// Why not all is kept, if it was so from the beginning.
-    why: Option<Error>,
-    /// Locked for as long as this is open.
-    _lock: Option<File>,
-}
-
-struct Readers {
-    lanes: Vec<Reader>,
-    bins: Box<[u8; Inference::MAX_BINS]>,
 }
 
 impl Telemetry {
@@ -159,13 +149,13 @@ impl Telemetry {
     /// A lane for the calling thread to keep.
     #[must_use]
     pub fn lane(&self) -> Lane {
-        Lane { telemetry: self.clone(), seat: Seat::take(&self.shared.live), _one: PhantomData }
+        Lane { telemetry: self.clone(), lane: ThreadLane::take(&self.shared.live), _one: PhantomData }
     }
 
     /// Records through a lane that the calling thread keeps until it ends; the first time in a thread, that lane is found
     /// and a few bytes are allocated. Not for signal handlers.
     pub fn record(&self, inference: &Inference) {
-        seat::record(&self.shared, inference);
+        thread_lane::record(&self.shared, inference);
     }
 
     /// The present moment. Its `seq` is that of the last sealed record. Waits for nobody.
@@ -210,7 +200,9 @@ impl Telemetry {
 
     /// Puts a record into the log. When it returns, the record survives what [`Limits::durability`] says.
     ///
-    /// Errors: `InvalidArgument` for a record that is larger than a segment, or of a kind that is sealed by itself: a boot
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a record that is larger than a segment, or of a kind that is sealed by itself: a boot
     /// mark, an anchor, what was lost; `Busy` where another process has the folder;
     /// `Io`. What could not be sealed is counted, and the next record is tried anew.
     pub fn seal(&self, record: &Record) -> Result<Position> {
@@ -231,7 +223,7 @@ impl Telemetry {
             live.count_all(&log.take_losses());
         }
         if let (Ok(_), Record::Window(window)) = (&sealed, record) {
-            live.set_row(window.model, &next);
+            live.set_row(window.model_slot, &next);
         }
         sealed
     }
@@ -253,13 +245,15 @@ impl Telemetry {
     /// again. A segment of which all is acknowledged becomes history, and is deleted when [`Limits::history_bytes`] or
     /// [`Limits::bytes`] ask for it. Saying it twice, or for an older record, changes nothing.
     ///
-    /// Errors: `InvalidArgument` for a position that was never sealed; `Busy` where another process has the folder; `Io`:
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a position that was never sealed; `Busy` where another process has the folder; `Io`:
     /// then nothing is deleted.
     pub fn ack(&self, position: Position) -> Result<()> {
         self.shared.log().ok_or_else(|| self.shared.keeps_nothing())?.ack(position)
     }
 
-    /// How the telemetry fares.
+    /// The status of the folder.
     #[must_use]
     pub fn status(&self) -> Status {
         let Shared { live, found, why, .. } = &*self.shared;
@@ -295,36 +289,27 @@ impl Telemetry {
 /// All records that lie in a folder's log, acknowledged ones included as long as their file is there, oldest first. For
 /// looking in from outside: makes, locks and changes nothing, whether or not a process has the folder open.
 ///
-/// Errors: `NotFound`, `Io`. What is damaged is passed over.
+/// What is damaged is passed over.
+///
+/// # Errors
+///
+/// `NotFound`, `Io`.
 pub fn peek(dir: impl AsRef<Path>) -> Result<Vec<(Position, Record)>> {
     let dir = dir.as_ref();
     log::peek(&mut log::disk::Folder::new(dir.into())).map_err(|e| Error::io(dir.display(), e))
-}
-
-impl Shared {
-    fn log(&self) -> Option<MutexGuard<'_, Log>> {
-        // The log is whole after each call, however that ended.
-        self.log.as_ref().map(|log| log.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn keeps_nothing(&self) -> Error {
-        let code = self.why.as_ref().map_or(Code::Io, Error::code);
-        let why = self.why.as_ref().map(Error::to_string).unwrap_or_default();
-        Error::new(code, why)
-    }
 }
 
 impl Lane {
     /// Records one inference: no allocation, no lock, no system call, no failure.
     #[inline]
     pub fn record(&self, inference: &Inference) {
-        self.seat.record(&self.telemetry.shared.live, inference);
+        self.lane.record(&self.telemetry.shared.live, inference);
     }
 }
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        self.seat.leave(&self.telemetry.shared.live);
+        self.lane.release(&self.telemetry.shared.live);
     }
 }
 

@@ -5,11 +5,14 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 
+use super::inference::Inference;
+use super::lane::Reader;
 use super::live::{Live, Opened, Sealed};
 use super::log::disk::Folder;
 use super::log::{Found, Log};
 use super::record::Boot;
-use super::{Inference, Limits, Reader, Readers, Shared};
+use super::shared::{Readers, Shared};
+use super::status::Limits;
 use crate::{Code, Error, Result};
 
 const LOCK: &str = "telemetry.lock";
@@ -37,7 +40,8 @@ fn open_kept(dir: &Path, limits: Limits, boot: [u8; 16]) -> Result<Shared> {
     };
     let last_epoch = found.as_ref().map_or(0, |f| f.last_epoch);
     let windows = found.as_ref().map(|f| f.windows.clone()).unwrap_or_default();
-    let sealed: Vec<Sealed> = windows.into_iter().map(|((model, epoch), next)| Sealed { model, epoch, next }).collect();
+    let sealed: Vec<Sealed> =
+        windows.into_iter().map(|((model_slot, epoch), next)| Sealed { model_slot, epoch, next }).collect();
     let (opened, live_why) = match Live::open(dir, &limits, last_epoch, boot, &sealed) {
         Ok(opened) => (opened, None),
         Err(e) => (Live::volatile(&limits, last_epoch + 1, boot), Some(Error::io(super::live::NAME, e))),

@@ -1,10 +1,13 @@
-//! What is sealed into the log: each record, its time and its place.
+//! Records that are sealed into the log: each one, its time and its place.
 
 use sha2::{Digest, Sha256};
 
-use super::{Exponential, Reason};
+use super::alert::AlertCode;
+use super::exponential::Exponential;
+use super::loss::Reason;
+use super::outcome::Outcome;
 
-/// When something was, without a wall clock: records are ordered by `(epoch, seq)`, and times compare by `monotonic_ns`
+/// The moment of something, without a wall clock: records are ordered by `(epoch, seq)`, and times compare by `monotonic_ns`
 /// within one boot. Wall-clock time comes from the [`Anchor`]s of the same boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Stamp {
@@ -36,7 +39,7 @@ pub struct Position {
     pub seq: u64,
 }
 
-/// Where to read on.
+/// The place from which to read on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Cursor(Option<Position>);
 
@@ -85,7 +88,7 @@ pub enum Record {
     /// An alert was raised or cleared.
     Alert(AlertRecord),
     /// A label came.
-    Feedback(Feedback),
+    Feedback(FeedbackRecord),
     /// What was lost so far.
     Drops(Drops),
 }
@@ -132,14 +135,18 @@ pub struct Anchor {
     pub uncertainty_ns: u64,
 }
 
+/// The number that stands for a model in the records of a folder: see [`ModelInfo`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ModelSlot(pub u32);
+
 /// A model took a slot: from here on the slot's number stands for it, until another one takes the slot or the epoch ends.
-/// A slot of [`ModelInfo::slot_of`] stands for its model in all epochs: told once, it need not be told again.
+/// A slot of [`ModelInfo::slot_of`] stands for its model in all epochs: one record is enough.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelInfo {
     /// When it was sealed.
     pub stamp: Stamp,
-    /// The number that stands for the model in [`Inference::model`](super::Inference::model).
-    pub slot: u32,
+    /// The number that stands for the model in other records.
+    pub slot: ModelSlot,
     /// Its name.
     pub name: String,
     /// Its version, where it has one.
@@ -163,9 +170,9 @@ impl ModelInfo {
     /// assert_ne!(ModelInfo::slot_of(&[1; 32], &[]), ModelInfo::slot_of(&[1; 32], &[7]));
     /// ```
     #[must_use]
-    pub fn slot_of(digest: &[u8; 32], profile: &[u8]) -> u32 {
+    pub fn slot_of(digest: &[u8; 32], profile: &[u8]) -> ModelSlot {
         let digest = Sha256::new().chain_update(digest).chain_update(profile).finalize();
-        u32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]])
+        ModelSlot(u32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]]))
     }
 }
 
@@ -175,7 +182,7 @@ pub struct Window {
     /// When it was sealed.
     pub stamp: Stamp,
     /// The slot of the model.
-    pub model: u32,
+    pub model_slot: ModelSlot,
     /// The number of the window, counted by whoever closes it.
     pub index: u64,
     /// Inferences in it.
@@ -186,8 +193,8 @@ pub struct Window {
     pub closed: Stamp,
     /// Per feature, the count of each bin, both in the order of the model's profile.
     pub features: Vec<Vec<u64>>,
-    /// Outcome and count, for the outcomes that occurred: as [`Inference::outcome`](super::Inference::outcome).
-    pub outcomes: Vec<(u16, u64)>,
+    /// Outcome and count, for the outcomes that occurred.
+    pub outcomes: Vec<(Outcome, u64)>,
     /// Class and count, for the classes that occurred.
     pub classes: Vec<(u16, u64)>,
     /// Counts over equal parts of `[0, 1]`, as many as the writer chose; empty where nothing was measured.
@@ -214,10 +221,9 @@ pub struct AlertRecord {
     /// When it was sealed.
     pub stamp: Stamp,
     /// The slot of the model.
-    pub model: u32,
-    /// What happened, as a stable name. A monitor's are `dead_feature`, `missing_values`, `new_category`, `out_of_range`,
-    /// `shift`, `embedding_drift`, `change`, `concept_drift` and `broken_promise`.
-    pub what: String,
+    pub model_slot: ModelSlot,
+    /// What happened.
+    pub code: AlertCode,
     /// The feature it is about, where it is about one.
     pub feature: Option<String>,
     /// 0 tells, 1 warns, 2 is an error.
@@ -232,13 +238,13 @@ pub struct AlertRecord {
     pub action: Option<String>,
 }
 
-/// A label that came after the answer.
+/// The label of an answer, which came after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Feedback {
+pub struct FeedbackRecord {
     /// When it was sealed.
     pub stamp: Stamp,
     /// The slot of the model.
-    pub model: u32,
+    pub model_slot: ModelSlot,
     /// The id of the inference.
     pub id: u64,
     /// The class that was answered.

@@ -20,7 +20,9 @@
 //! A slot is written in two steps: its first word becomes 0, the other seven are written, then the first word makes it
 //! valid. A record of several slots is written from the second slot on, and the first slot last: that one makes it exist.
 
-use super::Inference;
+use super::inference::Inference;
+use super::outcome::Outcome;
+use super::record::ModelSlot;
 
 /// The words of a slot, in memory order.
 pub(super) type Slot = [u64; 8];
@@ -84,7 +86,9 @@ pub(super) fn first(inference: &Inference, epoch: u64, seq: u64, at: u64) -> Slo
     slot[1] = place(epoch, seq);
     slot[2] = at;
     slot[3] = inference.id;
-    slot[4] = u64::from(inference.model) | u64::from(inference.outcome) << 32 | u64::from(inference.class) << 48;
+    slot[4] = u64::from(inference.model_slot.0)
+        | u64::from(inference.outcome.bits()) << 32
+        | u64::from(inference.class) << 48;
     sign(&mut slot);
     slot
 }
@@ -136,8 +140,8 @@ pub(super) fn parts_of(first: &Slot) -> usize {
 }
 
 /// The model of the record that begins here.
-pub(super) fn model_of(first: &Slot) -> u32 {
-    first[4] as u32
+pub(super) fn model_of(first: &Slot) -> ModelSlot {
+    ModelSlot(first[4] as u32)
 }
 
 fn bins_of(first: &Slot) -> usize {
@@ -160,8 +164,8 @@ pub(super) fn inference<'a>(first: &Slot, bins: &'a [u8; Inference::MAX_BINS]) -
         id: first[3],
         at: first[2],
         epoch: first[1] >> SEQ_BITS,
-        model: model_of(first),
-        outcome: (first[4] >> 32) as u16,
+        model_slot: model_of(first),
+        outcome: Outcome::from_bits((first[4] >> 32) as u16),
         latency_us: first[5] as u32,
         confidence: (first[0] >> 16) as u8,
         entropy: (first[0] >> 24) as u8,

@@ -1,15 +1,17 @@
-//! How the telemetry fares.
+//! Limits and status of an open folder.
 
-use super::Position;
+use super::loss::Reason;
+use super::record::Position;
 
-/// How much is kept, and how safely. The defaults suit a phone.
+/// Limits of a folder: how much is kept, and how safely. The defaults suit a phone.
 ///
 /// ```
 /// use selvedge::telemetry::{Durability, Limits};
-/// let limits = Limits { bytes: 512 << 10, durability: Durability::Process, ..Limits::default() };
+/// let limits = Limits::default().bytes(512 << 10).durability(Durability::Process);
 /// assert_eq!(limits.lanes, 16);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// The most bytes that the segment log takes, each file rounded up to 4 KiB; the oldest sealed records give way.
     /// Default 2 MiB, at least 16 KiB.
@@ -44,6 +46,48 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Sets the most bytes of the segment log.
+    #[must_use]
+    pub fn bytes(mut self, bytes: u64) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
+    /// Sets how much of them may hold acknowledged records.
+    #[must_use]
+    pub fn history_bytes(mut self, history_bytes: u64) -> Self {
+        self.history_bytes = history_bytes;
+        self
+    }
+
+    /// Sets the size at which a segment is closed.
+    #[must_use]
+    pub fn segment_bytes(mut self, segment_bytes: u64) -> Self {
+        self.segment_bytes = segment_bytes;
+        self
+    }
+
+    /// Sets the lanes of a file that is made.
+    #[must_use]
+    pub fn lanes(mut self, lanes: u16) -> Self {
+        self.lanes = lanes;
+        self
+    }
+
+    /// Sets the slots per lane of a file that is made.
+    #[must_use]
+    pub fn slots(mut self, slots: u32) -> Self {
+        self.slots = slots;
+        self
+    }
+
+    /// Sets what a sealed record survives.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
     /// The nearest limits that are within their ranges.
     pub(super) fn within_ranges(self) -> Self {
         let bytes = self.bytes.max(16 << 10);
@@ -69,90 +113,7 @@ pub enum Durability {
     Process,
 }
 
-/// Why something was lost. The numbers stand in the files: they are never changed and never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-#[repr(u8)]
-pub enum Reason {
-    /// An inference was overwritten in its lane before it was drained.
-    Overwritten = 0,
-    /// All shared lanes were busy at that moment.
-    NoLane = 1,
-    /// An inference has more bins, or a sealed record more bytes, than fit.
-    TooLarge = 2,
-    /// A record fails its checksum, or is gone without a reason.
-    Torn = 3,
-    /// A sealed record gave way to the limit on bytes before it was acknowledged.
-    Limit = 4,
-    /// A record could not be sealed, or gave way to one that could: the disk is full.
-    DiskFull = 5,
-    /// A record could not be sealed: the disk failed.
-    Io = 6,
-    /// A record could not be sealed: nothing can be kept, as [`Mode::Counting`] says.
-    Counting = 7,
-}
-
-impl Reason {
-    /// All reasons, by number.
-    pub const ALL: [Reason; 8] = [
-        Reason::Overwritten,
-        Reason::NoLane,
-        Reason::TooLarge,
-        Reason::Torn,
-        Reason::Limit,
-        Reason::DiskFull,
-        Reason::Io,
-        Reason::Counting,
-    ];
-
-    pub(super) fn of(number: u64) -> Option<Self> {
-        Self::ALL.into_iter().find(|r| *r as u64 == number)
-    }
-
-    /// A stable name for dashboards.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Reason::Overwritten => "overwritten",
-            Reason::NoLane => "no_lane",
-            Reason::TooLarge => "too_large",
-            Reason::Torn => "torn",
-            Reason::Limit => "limit",
-            Reason::DiskFull => "disk_full",
-            Reason::Io => "io",
-            Reason::Counting => "counting",
-        }
-    }
-}
-
-/// How much was lost, by the number of the reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Losses([u64; Reason::ALL.len()]);
-
-impl Losses {
-    pub(super) fn of(totals: &[(Reason, u64)]) -> Self {
-        let mut losses = Self::default();
-        totals.iter().for_each(|(reason, n)| losses.add(*reason, *n));
-        losses
-    }
-
-    pub(super) fn add(&mut self, reason: Reason, n: u64) {
-        let count = &mut self.0[reason as usize];
-        *count = count.saturating_add(n);
-    }
-
-    pub(super) fn plus(mut self, other: &Self) -> Self {
-        other.occurred().into_iter().for_each(|(reason, n)| self.add(reason, n));
-        self
-    }
-
-    /// Reason and count, for the reasons that occurred.
-    pub(super) fn occurred(&self) -> Vec<(Reason, u64)> {
-        Reason::ALL.into_iter().map(|r| (r, self.0[r as usize])).filter(|(_, n)| *n > 0).collect()
-    }
-}
-
-/// Whether what is recorded will be there after the process has ended.
+/// The mode of an open folder: whether what is recorded will be there after the process has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mode {
@@ -165,7 +126,7 @@ pub enum Mode {
     },
 }
 
-/// How the telemetry fares.
+/// The status of an open folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {

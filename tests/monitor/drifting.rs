@@ -16,7 +16,7 @@ const WINDOW: u64 = 256;
 fn sealed(telemetry: &selvedge::telemetry::Telemetry) -> Vec<(String, Option<String>, bool)> {
     let records = telemetry.read(Cursor::start(), usize::MAX);
     let alerts = records.into_iter().filter_map(|(_, record)| match record {
-        Record::Alert(alert) => Some((alert.what, alert.feature, alert.raised)),
+        Record::Alert(alert) => Some((alert.code.name().to_string(), alert.feature, alert.raised)),
         _ => None,
     });
     alerts.collect()
@@ -299,8 +299,8 @@ fn every_alert_reaches_the_callback() {
         // Records that no answer has drained yet, as when all threads found the books taken.
         let profile = monitor.profile().unwrap();
         let bins = [profile.features[0].bin(0.5), profile.features[1].bin(0.0)];
-        let model = ModelInfo::slot_of(&digest, &profile.encode());
-        (0..WINDOW).for_each(|_| telemetry.record(&Inference { model, bins: &bins, ..Inference::default() }));
+        let model_slot = ModelInfo::slot_of(&digest, &profile.encode());
+        (0..WINDOW).for_each(|_| telemetry.record(&Inference { model_slot, bins: &bins, ..Inference::default() }));
         if by_another {
             Monitor::builder(echo().name("another").build(), telemetry, ()).build().unwrap();
         } else {

@@ -26,7 +26,7 @@ fn folder() -> (TempDir, Telemetry) {
 }
 
 fn open(folder: &TempDir) -> Telemetry {
-    Telemetry::open(folder.path(), Limits { durability: Durability::Process, ..Limits::default() })
+    Telemetry::open(folder.path(), Limits::default().durability(Durability::Process))
 }
 
 /// Uniform numbers in [0, 1) from a SplitMix64 sequence.

@@ -71,7 +71,8 @@ fn endings_are_recorded_with_their_code() {
     let windows = monitor.windows();
     assert_eq!(windows.len(), 1, "eight calls fill a window of eight");
     let window = &windows[0].window;
-    let by_code = |code: u16| window.outcomes.iter().filter(|(o, _)| o & 0xff == code).map(|(_, n)| n).sum::<u64>();
+    let by_code =
+        |code: u8| window.outcomes.iter().filter(|(o, _)| o.code_number() == code).map(|(_, n)| n).sum::<u64>();
     assert_eq!([0, 1, 3, 5, 10].map(by_code), [3, 1, 1, 2, 1], "{:?}", window.outcomes);
     assert_eq!((window.rows, window.tokens_out, window.latency.count()), (3, 7, 3));
     assert!(window.first_token.count() == 3 && window.first_token.max <= window.latency.max.max(1));

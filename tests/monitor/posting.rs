@@ -6,11 +6,15 @@ use std::path::Path;
 use prost::Message;
 use selvedge::layer::Monitor;
 use selvedge::layer::probe::Columns;
-use selvedge::sync::otlp::{Data, ExportMetricsServiceRequest, Number, Value};
-use selvedge::sync::{Encoding, Options, Outbox, Privacy};
+use selvedge::sync::{Encoding, Outbox, OutboxOptions, Privacy};
 use selvedge::telemetry::{Durability, Limits, Reason, Telemetry};
 
 use crate::{COLUMNS, Noise, ask, echo, profile};
+
+#[path = "../../src/sync/otlp.rs"]
+#[allow(dead_code, reason = "a test reads a part of the messages")]
+mod otlp;
+use otlp::{Data, ExportMetricsServiceRequest, Number, Value};
 
 const WINDOW: u64 = 100;
 
@@ -21,7 +25,7 @@ fn monitor(telemetry: &Telemetry) -> Monitor {
 
 /// The last totals of a counter, summed over all models, and those of what was lost, by reason.
 fn posted(telemetry: &Telemetry, folder: &Path) -> (i64, BTreeMap<String, i64>) {
-    let options = Options { encoding: Encoding::Identity, privacy: Privacy::NONE, ..Options::new("posting") };
+    let options = OutboxOptions::new("posting").encoding(Encoding::Identity).privacy(Privacy::NONE);
     let mut outbox = Outbox::open(telemetry, folder, options).unwrap();
     let (mut windows, mut lost) = (0, BTreeMap::new());
     while let Some(batch) = outbox.next_batch(1 << 20).unwrap() {
@@ -51,7 +55,7 @@ fn posted(telemetry: &Telemetry, folder: &Path) -> (i64, BTreeMap<String, i64>) 
 fn windows_of_several_processes_are_posted_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut noise = Noise(20);
-    let open = || Telemetry::open(folder.path(), Limits { durability: Durability::Process, ..Limits::default() });
+    let open = || Telemetry::open(folder.path(), Limits::default().durability(Durability::Process));
     for _ in 0..3 {
         let telemetry = open();
         let monitor = monitor(&telemetry);
@@ -64,8 +68,7 @@ fn windows_of_several_processes_are_posted_at_once() {
 fn a_log_that_overflowed_still_says_whose_windows_it_holds() {
     let folder = tempfile::tempdir().unwrap();
     let mut noise = Noise(21);
-    let limits =
-        Limits { bytes: 32 << 10, segment_bytes: 4 << 10, durability: Durability::Process, ..Limits::default() };
+    let limits = Limits::default().bytes(32 << 10).segment_bytes(4 << 10).durability(Durability::Process);
     let telemetry = Telemetry::open(folder.path(), limits);
     let monitor = monitor(&telemetry);
     (0..300 * WINDOW).for_each(|_| ask(&monitor, noise.row(), 0));

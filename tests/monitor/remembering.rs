@@ -3,7 +3,7 @@
 use selvedge::drift::Persistence;
 use selvedge::layer::probe::Columns;
 use selvedge::layer::{Monitor, Reference};
-use selvedge::sync::{Options, Outbox};
+use selvedge::sync::{Outbox, OutboxOptions};
 use selvedge::telemetry::{AlertRecord, Cursor, Record, Telemetry};
 use tempfile::TempDir;
 
@@ -31,7 +31,7 @@ fn answer(monitor: &Monitor, noise: &mut Noise, is_dead: bool) {
 /// Posts all there is, and leaves nothing to be sent. Gives the alerts that were posted.
 fn sync(telemetry: &Telemetry, folder: &TempDir) -> Vec<AlertRecord> {
     let unsent = telemetry.read(Cursor::start(), usize::MAX);
-    let mut outbox = Outbox::open(telemetry, folder.path(), Options::new("test")).unwrap();
+    let mut outbox = Outbox::open(telemetry, folder.path(), OutboxOptions::new("test")).unwrap();
     while let Some(batch) = outbox.next_batch(1 << 20).unwrap() {
         outbox.ack(&batch).unwrap();
     }

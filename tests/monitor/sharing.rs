@@ -9,7 +9,7 @@ use selvedge::telemetry::{Cursor, Durability, Limits, Record, Telemetry};
 use crate::{COLUMNS, Noise, ask, echo, profile};
 
 fn open(dir: &Path) -> Telemetry {
-    Telemetry::open(dir, Limits { durability: Durability::Process, ..Limits::default() })
+    Telemetry::open(dir, Limits::default().durability(Durability::Process))
 }
 
 fn monitor(telemetry: &Telemetry, name: &str) -> Monitor {

@@ -31,7 +31,7 @@ fn embedder(dir: &Path) -> Monitor {
 }
 
 fn watching(dir: &Path, probe: impl Probe + 'static, profile: Profile) -> Monitor {
-    let telemetry = Telemetry::open(dir, Limits { durability: Durability::Process, ..Limits::default() });
+    let telemetry = Telemetry::open(dir, Limits::default().durability(Durability::Process));
     Monitor::builder(echo().build(), telemetry, probe).profile(profile).window(WINDOW).build().unwrap()
 }
 

@@ -7,8 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prost::Message;
 use selvedge::drift::{Bins, Profile};
-use selvedge::sync::{Options, Outbox};
-use selvedge::telemetry::{AlertRecord, Exponential, Limits, ModelInfo, Record, Stamp, Telemetry, Window};
+use selvedge::sync::{Outbox, OutboxOptions};
+use selvedge::telemetry::{
+    AlertCode, AlertRecord, Exponential, Limits, ModelInfo, ModelSlot, Outcome, Record, Stamp, Telemetry, Window,
+};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -48,7 +50,7 @@ impl Device {
         let profile = fit.of_rows(&rows).unwrap();
         let bytes = profile.encode();
         let info = ModelInfo {
-            slot: 1,
+            slot: ModelSlot(1),
             name: "rain".into(),
             version: Some("7".into()),
             digest: [7; 32],
@@ -91,12 +93,12 @@ impl Device {
         let at = |seconds: u64| Stamp { boot: BOOT, monotonic_ns: seconds * 1_000_000_000, ..Stamp::default() };
         let previous = self.counted.last().map_or(0, |(seconds, _)| *seconds);
         let window = Window {
-            model: 1,
+            model_slot: ModelSlot(1),
             rows: 100,
             opened: at(previous),
             closed: at(seconds),
             features: features.clone(),
-            outcomes: vec![(0, 99), (7, 1)],
+            outcomes: vec![(Outcome::answered(1), 99), (Outcome::from_bits(7), 1)],
             ..rest(&mut self.random)
         };
         self.telemetry.seal(&Record::Window(window)).unwrap();
@@ -106,13 +108,13 @@ impl Device {
 
     pub(crate) fn alert(&mut self) {
         let evidence = vec![("chi2".into(), 91.5)];
-        let alert =
-            AlertRecord { model: 1, what: "drift".into(), severity: 1, raised: true, evidence, ..Default::default() };
+        let (model_slot, code) = (ModelSlot(1), AlertCode::from_name("drift"));
+        let alert = AlertRecord { model_slot, code, severity: 1, raised: true, evidence, ..Default::default() };
         self.telemetry.seal(&Record::Alert(alert)).unwrap();
         self.alerts += 1;
     }
 
-    pub(crate) fn outbox(&self, options: Options) -> Outbox {
+    pub(crate) fn outbox(&self, options: OutboxOptions) -> Outbox {
         Outbox::open(&self.telemetry, self.folder.path(), options).unwrap()
     }
 

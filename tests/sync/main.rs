@@ -6,21 +6,24 @@
 mod collector;
 mod device;
 mod http;
+#[path = "../../src/sync/otlp.rs"]
+#[allow(dead_code, reason = "a test reads a part of the messages")]
+mod otlp;
 mod received;
 mod victoria_metrics;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use selvedge::sync::{Batch, Encoding, Options, Outbox, Privacy};
+use selvedge::sync::{Batch, Encoding, Outbox, OutboxOptions, Privacy};
 
 use collector::Collector;
 use device::{DAY, Device, HOUR, now};
 use received::{check, read};
 
 /// Every window is told, as it is.
-fn exact() -> Options {
-    Options { interval: Duration::ZERO, privacy: Privacy::NONE, ..Options::new("sync-test") }
+fn exact() -> OutboxOptions {
+    OutboxOptions::new("sync-test").interval(Duration::ZERO).privacy(Privacy::NONE)
 }
 
 fn post(port: u16, batch: &Batch) -> std::io::Result<u16> {
@@ -50,7 +53,7 @@ fn every_bucket_arrives_in_every_encoding() {
         let mut device = Device::new(1, now() - HOUR);
         (1..=60).for_each(|minute| device.window(minute * 60));
         (0..3).for_each(|_| device.alert());
-        let mut outbox = device.outbox(Options { encoding, ..exact() });
+        let mut outbox = device.outbox(exact().encoding(encoding));
         let batches = drain(&mut outbox, collector.port, 20_000);
         assert!(batches > 3, "{batches} batches");
         let received = check(&device, folder.path());
@@ -89,7 +92,7 @@ fn a_resend_says_the_same() {
     // The answer is lost and the app ends; more is sealed before it comes back, with other options.
     drop(outbox);
     device.window(6 * 3600);
-    let mut outbox = device.outbox(Options { encoding: Encoding::Zstd, ..exact() });
+    let mut outbox = device.outbox(exact().encoding(Encoding::Zstd));
     let again = outbox.next_batch(1 << 20).unwrap().unwrap();
     assert_eq!(again, batch, "byte for byte");
     assert_eq!(post(collector.port, &again).unwrap(), 200);

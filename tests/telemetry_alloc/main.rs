@@ -11,7 +11,7 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn recording_does_not_allocate() {
     let folder = tempfile::tempdir().unwrap();
-    let telemetry = Telemetry::open(folder.path(), Limits { lanes: 4, ..Limits::default() });
+    let telemetry = Telemetry::open(folder.path(), Limits::default().lanes(4));
     let bins = [7; 300];
     let record_all = |record: &dyn Fn(&Inference)| {
         for len in [0, 8, 20, 21, 100, 300] {

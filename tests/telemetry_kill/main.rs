@@ -13,7 +13,9 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use selvedge::telemetry::{Cursor, Durability, Inference, Limits, Mode, Position, Reason, Record, Telemetry, Window};
+use selvedge::telemetry::{
+    Cursor, Durability, Inference, Limits, Mode, ModelSlot, Position, Reason, Record, Telemetry, Window,
+};
 
 const THREADS: u64 = 4;
 const FOLDER: &str = "SELVEDGE_KILL_FOLDER";
@@ -39,7 +41,7 @@ fn limits(way: Way) -> Limits {
     // A record that was drained, is in no window yet and is overwritten, would end with the process.
     let slots = if way == Way::Seal { 8192 } else { 512 };
     // Six lanes: four threads with one of their own.
-    Limits { lanes: 6, slots, durability: Durability::Process, ..Limits::default() }
+    Limits::default().lanes(6).slots(slots).durability(Durability::Process)
 }
 
 /// Bins that follow from the number of the record, of one, two or three slots.
@@ -79,8 +81,13 @@ fn record_forever(telemetry: &Telemetry, thread: u64, begin: u64, way: Way) {
     let lane = telemetry.lane();
     for number in begin.. {
         let bins = bins(number);
-        let inference =
-            Inference { id: id(thread, number), model: 1, tokens_in: 3, bins: &bins, ..Inference::default() };
+        let inference = Inference {
+            id: id(thread, number),
+            model_slot: ModelSlot(1),
+            tokens_in: 3,
+            bins: &bins,
+            ..Inference::default()
+        };
         if way == Way::TellFirst {
             tell(thread as u8, number);
         }
@@ -102,7 +109,7 @@ fn seal_forever(telemetry: &Telemetry, mut index: u64) {
             window.rows += 1;
             window.tokens_in += inference.id;
             if window.rows == 5 {
-                let full = Window { model: 1, index, ..std::mem::take(&mut window) };
+                let full = Window { model_slot: ModelSlot(1), index, ..std::mem::take(&mut window) };
                 telemetry.seal(&Record::Window(full)).unwrap();
                 tell(WINDOWS, index);
                 index += 1;
@@ -185,7 +192,7 @@ fn look(folder: &Path, way: Way, told: &BTreeMap<u8, u64>, memory: &mut Memory, 
     telemetry.drain(&mut |inference| {
         let (thread, number) = (inference.id >> 48, inference.id & ((1 << 48) - 1));
         // Nothing is there that nobody recorded, in order, and nothing of earlier kills comes again.
-        assert_eq!((inference.model, inference.tokens_in, inference.bins), (1, 3, &bins(number)[..]));
+        assert_eq!((inference.model_slot.0, inference.tokens_in, inference.bins), (1, 3, &bins(number)[..]));
         let next = &mut next[thread as usize];
         assert!(number >= *next, "thread {thread}: {number}, expected {next} or later");
         *next = number + 1;
@@ -238,7 +245,7 @@ fn look(folder: &Path, way: Way, told: &BTreeMap<u8, u64>, memory: &mut Memory, 
     telemetry.ack(memory.acked).unwrap();
     memory.gone = memory.acked;
     memory.acked = telemetry.read(Cursor::start(), usize::MAX).last().map_or(memory.acked, |(position, _)| *position);
-    let rest = Window { model: 1, index: u64::MAX, rows: 1000 + rows, ..Window::default() };
+    let rest = Window { model_slot: ModelSlot(1), index: u64::MAX, rows: 1000 + rows, ..Window::default() };
     memory.cursor = telemetry.seal(&Record::Window(rest)).unwrap().into();
 }
 

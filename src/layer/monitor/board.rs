@@ -4,7 +4,7 @@ use super::report::Summary;
 use super::restore::Standing;
 use super::streams::Shift;
 use crate::drift::{Action, Alert, AlertEvent, AlertKind, Alerts, Breach, Finding, Observation, Proportion, Severity};
-use crate::telemetry::{AlertRecord, Stamp};
+use crate::telemetry::{AlertCode, AlertRecord, ModelSlot, Stamp};
 
 pub(super) struct Board {
     alerts: Alerts,
@@ -12,7 +12,7 @@ pub(super) struct Board {
     since: Vec<(AlertKind, String, Stamp)>,
 }
 
-/// What there is to see when a window closes.
+/// AlertKind there is to see when a window closes.
 pub(super) struct Sight<'a> {
     pub(super) summary: &'a Summary,
     /// The streams that are worse than before.
@@ -85,7 +85,7 @@ impl Board {
         }
         changes.extend(self.alerts.observe(AlertKind::Concept, LABEL, sight.concept.clone(), at));
         let evidence = |alert: &Alert| numbers(alert, sight);
-        changes.into_iter().map(|change| self.news(change, window.model, window.closed, evidence)).collect()
+        changes.into_iter().map(|change| self.news(change, window.model_slot, window.closed, evidence)).collect()
     }
 
     /// The labels say that the model has become worse.
@@ -93,7 +93,7 @@ impl Board {
         &mut self,
         accuracy: Option<Proportion>,
         before: f64,
-        model: u32,
+        model_slot: ModelSlot,
         index: u64,
         now: Stamp,
     ) -> Option<News> {
@@ -101,13 +101,13 @@ impl Board {
         let words = format!("accuracy {:.3} of {} labels, {before:.3} before", share.value, share.of);
         let change = self.alerts.observe(AlertKind::Concept, LABEL, Observation::Firing(words), index)?;
         let evidence = |_: &Alert| named([("accuracy", share.value), ("before", before), ("labels", share.of as f64)]);
-        Some(self.news(change, model, now, evidence))
+        Some(self.news(change, model_slot, now, evidence))
     }
 
     fn news(
         &mut self,
         change: AlertEvent,
-        model: u32,
+        model_slot: ModelSlot,
         now: Stamp,
         evidence: impl Fn(&Alert) -> Vec<(String, f64)>,
     ) -> News {
@@ -122,8 +122,8 @@ impl Board {
             self.since.push((alert.kind, alert.feature.clone(), since));
         }
         let record = AlertRecord {
-            model,
-            what: alert.kind.in_log(),
+            model_slot,
+            code: code_of(alert.kind),
             feature: Some(alert.feature.clone()),
             severity: if alert.severity == Severity::Critical { 2 } else { 1 },
             raised,
@@ -136,10 +136,41 @@ impl Board {
     }
 }
 
-/// What concept drift is about.
+/// AlertKind concept drift is about.
 const LABEL: &str = "label";
-/// What drift of the embeddings is about.
+/// AlertKind drift of the embeddings is about.
 const EMBEDDING: &str = "embedding";
+
+/// The code of a kind of alert in the log.
+pub(super) fn code_of(kind: AlertKind) -> AlertCode {
+    match kind {
+        AlertKind::Feature(Finding::DeadFeature) => AlertCode::DeadFeature,
+        AlertKind::Feature(Finding::Missing) => AlertCode::MissingValues,
+        AlertKind::Feature(Finding::NewCategory) => AlertCode::NewCategory,
+        AlertKind::Feature(Finding::OutOfRange) => AlertCode::OutOfRange,
+        AlertKind::Feature(Finding::Shift) => AlertCode::Shift,
+        AlertKind::Embedding => AlertCode::EmbeddingDrift,
+        AlertKind::Stream => AlertCode::AlertEvent,
+        AlertKind::Concept => AlertCode::ConceptDrift,
+        AlertKind::Health => AlertCode::BrokenPromise,
+    }
+}
+
+/// The kind of alert that a code in the log stands for. `None` for one that is no monitor's.
+pub(super) fn kind_of(code: &AlertCode) -> Option<AlertKind> {
+    Some(match code {
+        AlertCode::DeadFeature => AlertKind::Feature(Finding::DeadFeature),
+        AlertCode::MissingValues => AlertKind::Feature(Finding::Missing),
+        AlertCode::NewCategory => AlertKind::Feature(Finding::NewCategory),
+        AlertCode::OutOfRange => AlertKind::Feature(Finding::OutOfRange),
+        AlertCode::Shift => AlertKind::Feature(Finding::Shift),
+        AlertCode::EmbeddingDrift => AlertKind::Embedding,
+        AlertCode::AlertEvent => AlertKind::Stream,
+        AlertCode::ConceptDrift => AlertKind::Concept,
+        AlertCode::BrokenPromise => AlertKind::Health,
+        AlertCode::Other(_) => return None,
+    })
+}
 
 /// The numbers behind an alert.
 fn numbers(alert: &Alert, sight: &Sight<'_>) -> Vec<(String, f64)> {

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::hub::Hub;
 use super::learning::Learning;
-use super::outcome::Outcome;
+use super::outcome::answered;
 use super::sorting::Sorting;
 use crate::engine::{Answer, Engine, Provenance, Spec};
 use crate::layer::probe::{Decision, Feature, Probe, Rows, Sheet};
-use crate::telemetry::{Inference, Telemetry};
+use crate::telemetry::{Inference, ModelSlot, Outcome, Telemetry};
 
 pub(super) struct Core {
     pub(super) engine: Arc<dyn Engine>,
@@ -24,12 +24,12 @@ pub(super) struct Core {
     pub(super) sheets: Mutex<Vec<Sheet>>,
 }
 
-/// What the threads that answer leave for the one that closes windows.
+/// AlertKind the threads that answer leave for the one that closes windows.
 pub(super) struct Seen {
     /// The profile; empty while there is none.
     pub(super) sorting: OnceLock<Sorting>,
     /// The slot of the model while there is no profile.
-    pub(super) bare_slot: u32,
+    pub(super) bare_slot: ModelSlot,
     pub(super) features: Vec<Feature>,
     /// `None` if no profile is to be learned.
     pub(super) learning: Option<Learning>,
@@ -67,13 +67,8 @@ impl Core {
     }
 
     pub(super) fn record_failure(&self, id: u64, outcome: Outcome, waited: Duration) {
-        let failure = Inference {
-            id,
-            model: self.seen.slot(),
-            outcome: outcome.0,
-            latency_us: micros(waited),
-            ..Inference::default()
-        };
+        let failure =
+            Inference { id, model_slot: self.seen.slot(), outcome, latency_us: micros(waited), ..Inference::default() };
         self.telemetry.record(&failure);
         self.hub.noted();
     }
@@ -96,8 +91,8 @@ impl Core {
             let sorting = seen.sorting.get();
             let mut inference = Inference {
                 id: if id == 0 { 0 } else { id.wrapping_add(row as u64) },
-                model: sorting.map_or(seen.bare_slot, |s| s.slot),
-                outcome: Outcome::answered(finish, decision).0,
+                model_slot: sorting.map_or(seen.bare_slot, |s| s.slot),
+                outcome: answered(finish, decision),
                 confidence: Inference::quantize(decision.confidence),
                 entropy: Inference::quantize(share_of_most(decision)),
                 class: decision.class.unwrap_or(Inference::NO_CLASS),
@@ -110,7 +105,7 @@ impl Core {
                 inference.tokens_in = u32::try_from(answer.usage.input_tokens).unwrap_or(u32::MAX);
                 inference.tokens_out = u32::try_from(answer.usage.output_tokens).unwrap_or(u32::MAX);
             } else {
-                inference.outcome = Outcome(inference.outcome).further().0;
+                inference.outcome = inference.outcome.further();
             }
             match sorting {
                 // An answer that the probe did not understand has no row to compare.
@@ -148,7 +143,7 @@ fn share_of_most(decision: &Decision) -> f32 {
 }
 
 impl Seen {
-    pub(super) fn slot(&self) -> u32 {
+    pub(super) fn slot(&self) -> ModelSlot {
         self.sorting.get().map_or(self.bare_slot, |sorting| sorting.slot)
     }
 

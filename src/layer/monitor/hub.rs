@@ -13,7 +13,7 @@ use std::time::Instant;
 use super::kept::Kept;
 use super::notice::Notice;
 use super::watch::Watch;
-use crate::telemetry::{Inference, Telemetry};
+use crate::telemetry::{Inference, ModelSlot, Telemetry};
 
 pub(super) struct Hub {
     telemetry: Telemetry,
@@ -31,7 +31,7 @@ pub(super) struct Hub {
 #[derive(Default)]
 pub(super) struct Watches {
     list: Vec<Watch>,
-    slots: HashMap<u32, usize>,
+    slots: HashMap<ModelSlot, usize>,
     /// Records of models that nobody watches yet: left by an earlier process, whose monitors are made one by one.
     strays: Vec<Kept>,
     pub(super) unclaimed: u64,
@@ -87,7 +87,7 @@ impl Hub {
     }
 
     /// Closes the window of this model as it stands, if it is not empty.
-    pub(super) fn close(&self, slot: u32) {
+    pub(super) fn close(&self, slot: ModelSlot) {
         let mut watches = self.lock();
         let mut notices = self.drain(&mut watches);
         notices.extend(watches.watch(slot).into_iter().flat_map(|watch| watch.close(&self.telemetry)));
@@ -99,7 +99,7 @@ impl Hub {
     }
 
     /// Puts a watch in the place of the one that the slot had, and gives it what was left in the lanes.
-    pub(super) fn watch(&self, slot: u32, watch: Watch) {
+    pub(super) fn watch(&self, slot: ModelSlot, watch: Watch) {
         let mut watches = self.lock();
         let mut notices = self.drain(&mut watches);
         watches.put(slot, watch);
@@ -148,11 +148,11 @@ impl Hub {
 }
 
 impl Watches {
-    pub(super) fn watch(&mut self, slot: u32) -> Option<&mut Watch> {
+    pub(super) fn watch(&mut self, slot: ModelSlot) -> Option<&mut Watch> {
         self.slots.get(&slot).and_then(|i| self.list.get_mut(*i))
     }
 
-    fn put(&mut self, slot: u32, watch: Watch) {
+    fn put(&mut self, slot: ModelSlot, watch: Watch) {
         match self.slots.get(&slot) {
             Some(i) => {
                 let earlier = std::mem::replace(&mut self.list[*i], watch);
@@ -166,7 +166,7 @@ impl Watches {
     }
 
     fn take(&mut self, inference: &Inference, telemetry: &Telemetry, notices: &mut Vec<Notice>) {
-        if let Some(watch) = self.watch(inference.model) {
+        if let Some(watch) = self.watch(inference.model_slot) {
             notices.extend(watch.take(inference, telemetry));
         } else if self.strays.len() < MOST_STRAYS {
             self.strays.push(Kept::of(inference));

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::sorting::Sorting;
 use crate::Digest;
 use crate::engine::Provenance;
-use crate::telemetry::ModelInfo;
+use crate::telemetry::{ModelInfo, ModelSlot};
 
 #[derive(Clone, Debug)]
 pub(super) struct Model {
@@ -25,8 +25,8 @@ impl Model {
         }
     }
 
-    /// What the log is told of the model: with its profile, or under its bare slot.
-    pub(super) fn record(&self, sorting: Option<&Sorting>, bare_slot: u32) -> ModelInfo {
+    /// AlertKind the log is told of the model: with its profile, or under its bare slot.
+    pub(super) fn record(&self, sorting: Option<&Sorting>, bare_slot: ModelSlot) -> ModelInfo {
         let profile = sorting.map(|s| s.profile.encode()).unwrap_or_default();
         let digest = if profile.is_empty() { [0; 32] } else { Sha256::digest(&profile).into() };
         ModelInfo {

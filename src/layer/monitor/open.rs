@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use super::outcome::Outcome;
+use super::outcome::in_health;
 use super::streams::Shift;
 use crate::drift::{Health, Profile, WindowCounts};
-use crate::telemetry::{Inference, Stamp, Telemetry, Window};
+use crate::telemetry::{Inference, ModelSlot, Outcome, Stamp, Telemetry, Window};
 
 /// Equal parts of `[0, 1]` in the histograms of confidence and entropy.
 pub(super) const PARTS: usize = 20;
@@ -19,16 +19,16 @@ pub(super) struct Open {
     pub(super) since: Option<Instant>,
     /// Rows and failures: what fills the window.
     pub(super) records: u64,
-    /// What of the answers counts for health: what the caller broke or ended does not.
+    /// AlertKind of the answers counts for health: what the caller broke or ended does not.
     pub(super) health: Health,
     pub(super) shifts: Vec<Shift>,
 }
 
 impl Open {
-    pub(super) fn new(model: u32, index: u64, profile: Option<&Profile>) -> Self {
+    pub(super) fn new(model_slot: ModelSlot, index: u64, profile: Option<&Profile>) -> Self {
         let counts = profile.map(WindowCounts::new);
         Self {
-            window: Window { model, index, ..Window::default() },
+            window: Window { model_slot, index, ..Window::default() },
             counts,
             since: None,
             records: 0,
@@ -38,7 +38,7 @@ impl Open {
     }
 
     pub(super) fn add(&mut self, inference: &Inference, telemetry: &Telemetry) {
-        let outcome = Outcome(inference.outcome);
+        let outcome = inference.outcome;
         if self.since.is_none() {
             self.since = Some(Instant::now());
             let now = telemetry.now();
@@ -57,9 +57,9 @@ impl Open {
 
     fn add_request(&mut self, inference: &Inference, outcome: Outcome) {
         let window = &mut self.window;
-        count(&mut window.outcomes, inference.outcome);
+        count(&mut window.outcomes, outcome);
         if outcome.is_answer() || outcome.is_fault() {
-            self.health.add(&outcome.in_health(inference.latency_us.into()));
+            self.health.add(&in_health(outcome, inference.latency_us.into()));
         }
         if outcome.is_answer() {
             window.latency.record(inference.latency_us.into());
@@ -91,7 +91,7 @@ impl Open {
 }
 
 /// Adds one to the count of a key, in a list sorted by key.
-fn count(counts: &mut Vec<(u16, u64)>, key: u16) {
+fn count<K: Copy + Ord>(counts: &mut Vec<(K, u64)>, key: K) {
     match counts.binary_search_by_key(&key, |(k, _)| *k) {
         Ok(i) => counts[i].1 += 1,
         Err(i) => counts.insert(i, (key, 1)),

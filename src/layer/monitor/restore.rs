@@ -1,12 +1,13 @@
-//! What the log still holds of a model.
+//! AlertKind the log still holds of a model.
 
 use std::sync::Arc;
 
+use super::board::kind_of;
 use crate::Digest;
 use crate::drift::{AlertKind, Profile};
-use crate::telemetry::{AlertRecord, Cursor, Position, Record, Stamp, Telemetry, Window};
+use crate::telemetry::{AlertRecord, Cursor, ModelSlot, Position, Record, Stamp, Telemetry, Window};
 
-/// What earlier processes have sealed, as far as the log remembers it.
+/// AlertKind earlier processes have sealed, as far as the log remembers it.
 #[derive(Default)]
 pub(super) struct Past {
     /// The windows of a slot, oldest first.
@@ -30,12 +31,12 @@ pub(super) struct Standing {
 /// Bytes that are read at once.
 const CHUNK: usize = 256 << 10;
 
-pub(super) fn past(telemetry: &Telemetry, slot: u32) -> Past {
+pub(super) fn past(telemetry: &Telemetry, slot: ModelSlot) -> Past {
     let mut past = Past::default();
     let unsent = telemetry.status().oldest;
     each(telemetry, |position, record| match record {
-        Record::Window(window) if window.model == slot => past.windows.push(window),
-        Record::Alert(alert) if alert.model == slot => past.alert(alert),
+        Record::Window(window) if window.model_slot == slot => past.windows.push(window),
+        Record::Alert(alert) if alert.model_slot == slot => past.alert(alert),
         Record::Model(info) if info.slot == slot && unsent.is_some_and(|oldest| position >= oldest) => {
             past.introduced = Some(position);
         }
@@ -46,7 +47,7 @@ pub(super) fn past(telemetry: &Telemetry, slot: u32) -> Past {
 
 impl Past {
     fn alert(&mut self, alert: AlertRecord) {
-        let (Some(what), feature) = (AlertKind::of_log(&alert.what), alert.feature.unwrap_or_default()) else { return };
+        let (Some(what), feature) = (kind_of(&alert.code), alert.feature.unwrap_or_default()) else { return };
         // A feature's finding may have changed while the alert stood.
         self.standing.retain(|s| s.feature != feature || !s.what.same(what));
         if alert.raised {

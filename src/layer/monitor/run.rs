@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::core::Core;
-use super::outcome::Outcome;
 use crate::engine::{Answer, Call, Request, Run, Step};
 use crate::layer::probe::Sheet;
+use crate::telemetry::Outcome;
 use crate::{Code, Result};
 
 /// Steps the run below, and records how it ended.

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use crate::Digest;
 use crate::drift::{Bins, FeatureSource, Fourier, MISSING, Profile};
 use crate::layer::probe::{Decision, Feature, code};
-use crate::telemetry::{Inference, ModelInfo};
-use crate::{Digest, Error, Result};
+use crate::telemetry::{Inference, ModelInfo, ModelSlot};
+use crate::{Error, Result};
 
 /// A profile, tied to the features of a probe.
 #[derive(Debug)]
 pub(super) struct Sorting {
-    /// What records of this model under this profile carry.
-    pub(super) slot: u32,
+    /// AlertKind records of this model under this profile carry.
+    pub(super) slot: ModelSlot,
     pub(super) profile: Arc<Profile>,
     columns: Vec<Column>,
 }
@@ -111,6 +111,6 @@ impl Sorting {
 }
 
 /// The number of a model under a profile: the same after a restart, so that what its records left in the lanes is known.
-pub(super) fn slot(model: Digest, profile: &[u8]) -> u32 {
+pub(super) fn slot(model: Digest, profile: &[u8]) -> ModelSlot {
     ModelInfo::slot_of(&model.0, profile)
 }

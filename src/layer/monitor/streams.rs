@@ -1,6 +1,5 @@
 //! Detectors of change on the scalars of every answer.
 
-use super::outcome::Outcome;
 use crate::drift::{Detector, DetectorState};
 use crate::telemetry::Inference;
 use crate::{Error, Result};
@@ -47,7 +46,7 @@ impl Stream {
     }
 
     /// The least deviation of the values that a detector sees: a point of confidence, one failure in a hundred requests, a
-    /// twentieth of the latency. What is less matters to nobody.
+    /// twentieth of the latency. AlertKind is less matters to nobody.
     fn least_deviation(self) -> f64 {
         match self {
             Stream::Confidence => 0.01,
@@ -96,7 +95,7 @@ impl Streams {
 
     /// Takes a record; gives the changes found.
     pub(super) fn update(&mut self, inference: &Inference, found: &mut Vec<Shift>) {
-        let outcome = Outcome(inference.outcome);
+        let outcome = inference.outcome;
         for watched in &mut self.streams {
             let value = match watched.stream {
                 Stream::Confidence if outcome.is_answer() => Inference::unit(inference.confidence).map(f64::from),

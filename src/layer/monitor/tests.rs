@@ -1,22 +1,20 @@
 use std::sync::Arc;
 
-use super::outcome::Outcome;
+use super::outcome::{answered, health_of, in_health};
 use super::sorting::{Sorting, slot};
 use super::streams::{Stream, Streams};
 use crate::Digest;
 use crate::drift::{CellValue, Detector, FeatureSource, Fit, MISSING, Profile, Row};
 use crate::layer::probe::{Decision, Feature, code};
-use crate::telemetry::{Inference, Window};
-use crate::{Code, Digest, Finish};
-use crate::{Code, Finish};
+use crate::telemetry::{AlertCode, Inference, ModelSlot, Outcome, Window};
 
 #[test]
 fn an_outcome_keeps_code_finish_and_marks() {
-    assert_eq!(Outcome::answered(0, &Decision::default()).0, 0);
+    assert_eq!(answered(0, &Decision::default()).bits(), 0);
     let decision = Decision { refused: true, valid: Some(true), ..Decision::default() };
-    let outcome = Outcome::answered(Finish::Length.number(), &decision);
-    assert_eq!(outcome.0, 0b0011_1100_0000_0000);
-    let health = outcome.in_health(5);
+    let outcome = answered(4, &decision);
+    assert_eq!(outcome.bits(), 0b0011_1100_0000_0000);
+    let health = in_health(outcome, 5);
     assert!(health.refusal && health.length_stop && !health.error && health.schema_valid == Some(true));
     assert!(outcome.further().is_further() && !outcome.is_further() && outcome.is_answer());
     for (code, fault) in [
@@ -27,16 +25,16 @@ fn an_outcome_keeps_code_finish_and_marks() {
         (Code::InvalidArgument, false),
     ] {
         let outcome = Outcome::failed(code);
-        assert_eq!((i32::from(outcome.0), outcome.is_answer(), outcome.is_fault()), (code as i32, false, fault));
+        assert_eq!((i32::from(outcome.bits()), outcome.is_answer(), outcome.is_fault()), (code as i32, false, fault));
     }
 }
 
 #[test]
 fn health_is_read_back_from_a_sealed_window() {
-    let mut window =
-        Window { outcomes: vec![(0, 7), (4 << 8, 2), (9, 1), (5, 4)], tokens_out: 11, ..Window::default() };
+    let outcomes = [(0, 7), (4 << 8, 2), (9, 1), (5, 4)].map(|(bits, n)| (Outcome::from_bits(bits), n)).to_vec();
+    let mut window = Window { outcomes, tokens_out: 11, ..Window::default() };
     (0..9).for_each(|_| window.latency.record(20_000));
-    let health = Outcome::health_of(&window);
+    let health = health_of(&window);
     assert_eq!((health.rows, health.errors, health.length_stops, health.tokens_out), (10, 1, 2, 11));
     assert_eq!(health.latency.count(), 9);
     assert!((health.latency.quantile(0.5).unwrap() / 20_000.0 - 1.0).abs() < 0.05);
@@ -86,7 +84,7 @@ fn streams_tell_changes_for_the_worse() {
         let mut found = Vec::new();
         for i in 0..n {
             let failed = fails > 0 && i % fails == 0;
-            let outcome = if failed { Outcome::failed(Code::Backend).0 } else { 0 };
+            let outcome = if failed { Outcome::failed(Code::Backend) } else { Outcome::default() };
             // A little noise, without which every change is certain.
             let confidence = Inference::quantize(confidence + (i * 7 % 11) as f32 * 0.004);
             let inference = Inference { outcome, confidence, latency_us, ..Inference::default() };
@@ -144,11 +142,21 @@ fn an_alert_of_an_earlier_process_keeps_its_time() {
     assert_eq!(told, [(Some("errors"), false, 10), (Some("p99_ms"), false, 20)]);
 }
 
+/// The names in the log are those of the kinds, and lead back to them.
+#[test]
+fn codes_of_alerts_are_named_as_their_kinds() {
+    for code in AlertCode::ALL {
+        let kind = super::board::kind_of(&code).unwrap();
+        assert_eq!((code.name(), &super::board::code_of(kind)), (&*kind.name().replace(' ', "_"), &code));
+    }
+    assert_eq!(super::board::kind_of(&AlertCode::from_name("drift")), None);
+}
+
 #[test]
 fn a_part_includes_its_upper_end() {
     let folder = tempfile::tempdir().unwrap();
     let telemetry = crate::telemetry::Telemetry::open(folder.path(), crate::telemetry::Limits::default());
-    let mut open = super::open::Open::new(1, 0, None);
+    let mut open = super::open::Open::new(ModelSlot(1), 0, None);
     for unit in [0.0, 0.04, 0.06, 0.5, 0.51, 1.0] {
         let inference = Inference { confidence: Inference::quantize(unit), ..Inference::default() };
         open.add(&inference, &telemetry);

@@ -11,7 +11,7 @@ use super::core::Seen;
 use super::model::Model;
 use super::notice::Notice;
 use super::open::Open;
-use super::outcome::Outcome;
+use super::outcome::health_of;
 use super::report::{Report, Summary, Totals};
 use super::restore::Past;
 use super::sorting::Sorting;
@@ -20,7 +20,7 @@ use crate::Result;
 use crate::drift::{
     AlertKind, Concept, FalseAlarm, Health, Judge, LabelVerdict, Observation, Policy, Proportion, WindowCounts,
 };
-use crate::telemetry::{self, Inference, Position, Reason, Record, Telemetry, Window};
+use crate::telemetry::{FeedbackRecord, Inference, ModelSlot, Position, Reason, Record, Telemetry, Window};
 
 pub(super) struct Watch {
     pub(super) model: Arc<Model>,
@@ -75,7 +75,7 @@ impl Watch {
     /// Goes on where the log ends: with the numbers and sums of its windows, the judge's memory and the alerts.
     pub(super) fn resume(&mut self, past: Past) {
         self.introduced = past.introduced;
-        let concept = past.standing.iter().find(|alert| alert.what == AlertKind::Concept);
+        let concept = past.standing.iter().find(|alert| alert.kind == AlertKind::Concept);
         let before = concept.and_then(|alert| alert.evidence.iter().find(|(name, _)| name == "before"));
         self.accuracy_before = before.map(|(_, n)| *n);
         // The judge remembers a few windows, a report some more.
@@ -95,8 +95,8 @@ impl Watch {
                 }
                 fits.then_some(counts)
             });
-            let health = Outcome::health_of(&window);
-            // What came of it was told, and sealed, at the time.
+            let health = health_of(&window);
+            // AlertKind came of it was told, and sealed, at the time.
             let summary = self.summarize(window, counts, health, Vec::new());
             self.board.see_again(&summary);
             self.keep(summary);
@@ -121,8 +121,8 @@ impl Watch {
         self.totals = earlier.totals;
     }
 
-    pub(super) fn slot(&self) -> u32 {
-        self.open.window.model
+    pub(super) fn slot(&self) -> ModelSlot {
+        self.open.window.model_slot
     }
 
     pub(super) fn in_progress(&self) -> u64 {
@@ -143,7 +143,7 @@ impl Watch {
     pub(super) fn take(&mut self, inference: &Inference, telemetry: &Telemetry) -> Vec<Notice> {
         self.open.add(inference, telemetry);
         self.streams.update(inference, &mut self.open.shifts);
-        if Outcome(inference.outcome).is_answer() {
+        if inference.outcome.is_answer() {
             let confidence = Inference::unit(inference.confidence).unwrap_or(f32::NAN);
             match inference.id {
                 // No label can come for it.
@@ -294,24 +294,24 @@ impl Watch {
             // There is no class to tell: 1 stands for what was right.
             Truth::Right(right) => (self.concept.feedback_right(id, right), 1, u16::from(right)),
         };
-        let model = self.slot();
-        seal(telemetry, &Record::Feedback(label(model, id, predicted, truth)));
+        let slot = self.slot();
+        seal(telemetry, &Record::Feedback(label(slot, id, predicted, truth)));
         let LabelVerdict::Drifted { .. } = feedback else { return (feedback, None) };
         let before = *self.accuracy_before.get_or_insert(before.map_or(1.0, |share| share.value));
-        let news = self.board.worse(self.concept.accuracy(), before, model, self.index, telemetry.now());
+        let news = self.board.worse(self.concept.accuracy(), before, slot, self.index, telemetry.now());
         (feedback, news.map(|news| self.tell(news, telemetry)))
     }
 }
 
-/// What is said of an earlier answer.
+/// AlertKind is said of an earlier answer.
 #[derive(Clone, Copy)]
 pub(super) enum Truth {
     Class(u16),
     Right(bool),
 }
 
-fn label(model: u32, id: u64, predicted: u16, truth: u16) -> telemetry::Feedback {
-    telemetry::Feedback { model, id, predicted, truth, ..telemetry::Feedback::default() }
+fn label(model_slot: ModelSlot, id: u64, predicted: u16, truth: u16) -> FeedbackRecord {
+    FeedbackRecord { model_slot, id, predicted, truth, ..FeedbackRecord::default() }
 }
 
 fn judge(sorting: &Sorting, settings: &Settings) -> Result<Judge> {
@@ -320,7 +320,7 @@ fn judge(sorting: &Sorting, settings: &Settings) -> Result<Judge> {
     Judge::new(sorting.profile.clone(), policy)
 }
 
-/// What cannot be sealed is counted by the telemetry itself.
+/// AlertKind cannot be sealed is counted by the telemetry itself.
 fn seal(telemetry: &Telemetry, record: &Record) -> Option<Position> {
     telemetry.seal(record).inspect_err(|e| tracing::debug!("a record was not sealed: {e:#}")).ok()
 }

@@ -2,12 +2,12 @@
 
 use super::ledger::{HOUR, told};
 use super::made::{Log, SECOND, T0, plain, rows, sums};
-use crate::telemetry::{AlertRecord, ModelInfo, Record, Stamp, Window};
+use crate::telemetry::{AlertRecord, ModelInfo, ModelSlot, Record, Stamp, Window};
 
 /// A monitor tells once who it is, and its process may begin many times before there is a network.
 #[test]
 fn a_lasting_slot_is_told_once_for_all_epochs() {
-    for (slot, told_of) in [(ModelInfo::slot_of(&[9; 32], &[]), vec![10, 20, 30]), (1, vec![10])] {
+    for (slot, told_of) in [(ModelInfo::slot_of(&[9; 32], &[]).0, vec![10, 20, 30]), (1, vec![10])] {
         let mut log = Log::new();
         log.anchor(T0);
         log.model(slot, "rain", None);
@@ -17,8 +17,10 @@ fn a_lasting_slot_is_told_once_for_all_epochs() {
                 log.anchor(T0 + hour * HOUR);
             }
             log.now = 60 * SECOND;
-            log.window(60, Window { model: slot, ..rows(10) });
-            log.other(|stamp| Record::Alert(AlertRecord { stamp, model: slot, ..AlertRecord::default() }));
+            log.window(60, Window { model_slot: ModelSlot(slot), ..rows(10) });
+            log.other(|stamp| {
+                Record::Alert(AlertRecord { stamp, model_slot: ModelSlot(slot), ..AlertRecord::default() })
+            });
         }
         let requests = told(&plain(), &mut log);
         let values: Vec<i64> = sums(&requests.metrics, "selvedge.requests").iter().map(|s| s.2).collect();

@@ -5,8 +5,10 @@ use std::path::Path;
 
 use super::made::{plain, rows};
 use super::receiver::Receiver;
-use crate::sync::{Batch, Decision, Encoding, Options, Outbox, Retry};
-use crate::telemetry::{AlertRecord, Cursor, Durability, Limits, ModelInfo, Position, Record, Telemetry, Window};
+use crate::sync::{Batch, Encoding, Outbox, OutboxOptions, Retry, RetryDecision};
+use crate::telemetry::{
+    AlertCode, AlertRecord, Cursor, Durability, Limits, ModelInfo, ModelSlot, Position, Record, Telemetry, Window,
+};
 use crate::{Code, Error, Result};
 
 /// What a test does to an outbox. `keep` asks it between its steps.
@@ -130,10 +132,10 @@ impl World {
         }
         let telemetry = Telemetry::open(self.folder.path(), self.limits);
         let encoding = if self.random.chance(50) { Encoding::Identity } else { Encoding::Gzip };
-        let options = Options { encoding, ..plain() };
+        let options = OutboxOptions { encoding, ..plain() };
         let mut outbox = Outbox::open(&telemetry, self.folder.path(), options).unwrap();
         outbox.faults.swapped = self.swapped;
-        let model = ModelInfo { slot: 1, name: "rain".into(), ..ModelInfo::default() };
+        let model = ModelInfo { slot: ModelSlot(1), name: "rain".into(), ..ModelInfo::default() };
         telemetry.seal(&Record::Model(model)).unwrap();
         self.device = Some((telemetry, outbox));
     }
@@ -154,9 +156,9 @@ impl World {
     }
 
     fn seal_alert(&mut self) {
-        let what = format!("alert {}", self.sealed_alerts);
+        let code = AlertCode::Other(format!("alert {}", self.sealed_alerts));
         self.sealed_alerts += 1;
-        let alert = AlertRecord { model: 1, what, severity: 2, raised: true, ..AlertRecord::default() };
+        let alert = AlertRecord { model_slot: ModelSlot(1), code, severity: 2, raised: true, ..AlertRecord::default() };
         self.device().0.seal(&Record::Alert(alert)).unwrap();
     }
 
@@ -218,9 +220,9 @@ impl World {
             let body = plain_bytes(batch.encoding, body);
             let status = self.network(path, &body);
             match Retry::default().next(0, status, None, 0) {
-                Decision::Accepted => {}
-                Decision::Drop if path == "/v1/logs" => refused.1 = batch.log_records,
-                Decision::Drop => refused.0 = batch.points,
+                RetryDecision::Accepted => {}
+                RetryDecision::Drop if path == "/v1/logs" => refused.1 = batch.log_records,
+                RetryDecision::Drop => refused.0 = batch.points,
                 _ => return None,
             }
         }

@@ -5,17 +5,19 @@ use crate::sync::otlp::{Data, ExportMetricsServiceRequest, HistogramDataPoint, N
 use crate::sync::privacy::Noise;
 use crate::sync::request::Requests;
 use crate::sync::state::State;
-use crate::sync::{Options, Privacy};
-use crate::telemetry::{AlertRecord, Drops, Exponential, Feedback, Reason, Record, Window};
+use crate::sync::{OutboxOptions, Privacy};
+use crate::telemetry::{
+    AlertCode, AlertRecord, Drops, Exponential, FeedbackRecord, ModelSlot, Outcome, Reason, Record, Window,
+};
 
 pub(super) const HOUR: u64 = 3600 * SECOND;
 
-pub(super) fn told(options: &Options, log: &mut Log) -> Requests {
+pub(super) fn told(options: &OutboxOptions, log: &mut Log) -> Requests {
     add(options, &mut State::fresh().unwrap(), log)
 }
 
 /// Adds all records and keeps the state for those to come.
-fn add(options: &Options, state: &mut State, log: &mut Log) -> Requests {
+fn add(options: &OutboxOptions, state: &mut State, log: &mut Log) -> Requests {
     let mut noise = Noise::default();
     let mut ledger = Ledger::new(options, state.clone(), &mut noise);
     assert!(ledger.add(&log.take(), usize::MAX).unwrap());
@@ -172,7 +174,7 @@ fn counts_that_do_not_fit_the_profile_are_left_out_and_counted() {
     log.model(1, "rain", Some(&profile()));
     log.now = 60 * SECOND;
     log.window(60, Window { features: vec![vec![1, 2, 3]], ..rows(6) });
-    log.window(60, Window { model: 4, ..rows(6) });
+    log.window(60, Window { model_slot: ModelSlot(4), ..rows(6) });
     let requests = told(&plain(), &mut log);
     assert!(histograms(&requests.metrics, "selvedge.feature").is_empty());
     assert_eq!(sums(&requests.metrics, "selvedge.windows").last().unwrap().2, 1);
@@ -182,7 +184,7 @@ fn counts_that_do_not_fit_the_profile_are_left_out_and_counted() {
 
 #[test]
 fn an_interval_thins_points_and_loses_no_count() {
-    let options = Options { interval: std::time::Duration::from_secs(3600), ..plain() };
+    let options = OutboxOptions { interval: std::time::Duration::from_secs(3600), ..plain() };
     let mut log = Log::new();
     log.anchor(T0);
     log.model(1, "rain", None);
@@ -214,8 +216,8 @@ fn totals_go_on_over_batches_and_boots() {
     log.model(1, "snow", None);
     log.model(2, "rain", None);
     log.now = 60 * SECOND;
-    log.window(60, Window { model: 2, ..rows(5) });
-    log.window(60, Window { model: 1, ..rows(3) });
+    log.window(60, Window { model_slot: ModelSlot(2), ..rows(5) });
+    log.window(60, Window { model_slot: ModelSlot(1), ..rows(3) });
     let requests = add(&plain(), &mut state, &mut log);
     let at = T0 + HOUR + 60 * SECOND;
     assert_eq!(sums(&requests.metrics, "selvedge.requests"), [(T0, at, 15), (T0 + HOUR, at, 3)]);
@@ -272,7 +274,9 @@ fn a_batch_keeps_within_its_bytes_and_nothing_is_skipped() {
             log.now = minute * 60 * SECOND;
             log.window(60, Window { features: vec![vec![1, 2, 3, 4, 5], vec![5, 0, 5, 5]], ..rows(15) });
             if minute % 10 == 0 {
-                log.other(|stamp| Record::Alert(AlertRecord { stamp, model: 1, ..AlertRecord::default() }));
+                log.other(|stamp| {
+                    Record::Alert(AlertRecord { stamp, model_slot: ModelSlot(1), ..AlertRecord::default() })
+                });
             }
         }
         let (all, mut state) = (log.take(), State::fresh().unwrap());
@@ -308,8 +312,8 @@ fn alerts_are_logs_with_their_evidence() {
         log.other(|stamp| {
             Record::Alert(AlertRecord {
                 stamp,
-                model: 1,
-                what: "drift".into(),
+                model_slot: ModelSlot(1),
+                code: AlertCode::from_name("drift"),
                 feature: Some("wind".into()),
                 severity: 2,
                 raised,
@@ -343,7 +347,9 @@ fn losses_and_labels_are_sums() {
     log.model(1, "rain", None);
     log.now = SECOND;
     for (predicted, truth) in [(1, 1), (1, 0), (2, 2)] {
-        log.other(|stamp| Record::Feedback(Feedback { stamp, model: 1, id: 5, predicted, truth, error: None }));
+        log.other(|stamp| {
+            Record::Feedback(FeedbackRecord { stamp, model_slot: ModelSlot(1), id: 5, predicted, truth, error: None })
+        });
     }
     for total in [3, 10] {
         let totals = vec![(Reason::Overwritten, total), (Reason::Limit, 1)];
@@ -389,7 +395,7 @@ fn tokens_and_outcomes_have_the_names_of_the_conventions() {
     log.anchor(T0);
     log.model(1, "chat", None);
     log.now = SECOND;
-    let outcomes = vec![(0, 5), (2 << 8, 1), (10, 2)];
+    let outcomes = [(0, 5), (2 << 8, 1), (10, 2)].map(|(bits, n)| (Outcome::from_bits(bits), n)).to_vec();
     log.window(1, Window { outcomes, tokens_in: 900, tokens_out: 120, ..rows(8) });
     let requests = told(&plain(), &mut log);
     let usage = histograms(&requests.metrics, "gen_ai.client.token.usage");
@@ -410,7 +416,7 @@ fn tokens_and_outcomes_have_the_names_of_the_conventions() {
 
 #[test]
 fn small_counts_wait_until_they_are_enough() {
-    let options = Options { privacy: Privacy::default(), ..plain() };
+    let options = OutboxOptions { privacy: Privacy::default(), ..plain() };
     let mut log = Log::new();
     log.anchor(T0);
     log.model(1, "rain", Some(&profile()));
@@ -433,7 +439,7 @@ fn models_are_forgotten_when_there_are_too_many() {
     for i in 0..40 {
         log.now += SECOND;
         log.model(1, &format!("model {i}"), None);
-        log.window(1, Window { model: 1, ..rows(1) });
+        log.window(1, Window { model_slot: ModelSlot(1), ..rows(1) });
     }
     add(&plain(), &mut state, &mut log);
     assert_eq!(state.models.len(), 40, "all are in the batch");
@@ -451,7 +457,8 @@ fn marks_of_an_outcome_are_attributes_of_their_own() {
     log.anchor(T0);
     log.model(1, "chat", None);
     log.now = SECOND;
-    let outcomes = vec![(3 << 8, 4), (3 << 8 | 1 << 12, 2), (1 << 8 | 3 << 12, 5), (1 << 8 | 1 << 11, 1)];
+    let outcomes = [(3 << 8, 4), (3 << 8 | 1 << 12, 2), (1 << 8 | 3 << 12, 5), (1 << 8 | 1 << 11, 1)];
+    let outcomes = outcomes.map(|(bits, n)| (Outcome::from_bits(bits), n)).to_vec();
     log.window(1, Window { outcomes, ..rows(12) });
     let requests = told(&plain(), &mut log);
     let metrics = &requests.metrics.resource_metrics[0].scope_metrics[0].metrics;
@@ -467,15 +474,15 @@ fn marks_of_an_outcome_are_attributes_of_their_own() {
             p.attributes.iter().map(|a| (a.key.clone(), value(a))).collect()
         })
         .collect();
-    let finish = |n: i64| ("selvedge.finish".to_string(), format!("Int({n})"));
     let mark = |name: &str, value: &str| (format!("selvedge.{name}"), format!("String({value:?})"));
+    let finish = |name: &str| mark("finish", name);
     assert_eq!(
         told,
         [
-            vec![finish(3)],
-            vec![finish(3), mark("schema_valid", "false")],
-            vec![finish(1), mark("schema_valid", "true")],
-            vec![finish(1), mark("refused", "true")],
+            vec![finish("stop")],
+            vec![finish("stop"), mark("schema_valid", "false")],
+            vec![finish("complete"), mark("schema_valid", "true")],
+            vec![finish("complete"), mark("refused", "true")],
         ]
     );
 }

@@ -2,8 +2,8 @@
 
 use crate::drift::Profile;
 use crate::sync::otlp::{Data, ExportMetricsServiceRequest, KeyValue, Number, Value};
-use crate::sync::{Options, Privacy};
-use crate::telemetry::{Anchor, Exponential, ModelInfo, Position, Record, Stamp, Window};
+use crate::sync::{OutboxOptions, Privacy};
+use crate::telemetry::{Anchor, Exponential, ModelInfo, ModelSlot, Outcome, Position, Record, Stamp, Window};
 
 pub(super) const SECOND: u64 = 1_000_000_000;
 /// 2026-01-01T00:00:00Z.
@@ -50,6 +50,7 @@ impl Log {
         self.seal(|stamp| {
             let backend = "tract".into();
             let digest = [9; 32];
+            let slot = ModelSlot(slot);
             Record::Model(ModelInfo { stamp, slot, name, version, digest, backend, profile, profile_digest })
         });
     }
@@ -73,12 +74,12 @@ impl Log {
 pub(super) fn rows(rows: u64) -> Window {
     let mut latency = Exponential::default();
     (0..rows).for_each(|i| latency.record(1000 + i));
-    Window { model: 1, rows, outcomes: vec![(0, rows)], latency, ..Window::default() }
+    Window { model_slot: ModelSlot(1), rows, outcomes: vec![(Outcome::default(), rows)], latency, ..Window::default() }
 }
 
 /// Every window is told, as it is.
-pub(super) fn plain() -> Options {
-    Options { interval: std::time::Duration::ZERO, privacy: Privacy::NONE, ..Options::new("test") }
+pub(super) fn plain() -> OutboxOptions {
+    OutboxOptions { interval: std::time::Duration::ZERO, privacy: Privacy::NONE, ..OutboxOptions::new("test") }
 }
 
 pub(super) fn attribute<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a str> {

@@ -5,14 +5,14 @@ use super::faults::Kill;
 use super::made::{plain, rows, sums};
 use crate::Code;
 use crate::sync::otlp::{ExportMetricsServiceRequest, ExportMetricsServiceResponse, Resource};
-use crate::sync::{Batch, Encoding, Options, Outbox, Privacy, partial_success};
-use crate::telemetry::{Cursor, Durability, Limits, ModelInfo, Position, Record, Telemetry, Window};
+use crate::sync::{Batch, Encoding, Outbox, OutboxOptions, Privacy, partial_success};
+use crate::telemetry::{Cursor, Durability, Limits, ModelInfo, ModelSlot, Position, Record, Telemetry, Window};
 use prost::Message;
 
 fn telemetry(folder: &Path) -> Telemetry {
     let limits = Limits { lanes: 3, slots: 64, durability: Durability::Process, ..Limits::default() };
     let telemetry = Telemetry::open(folder, limits);
-    let model = ModelInfo { slot: 1, name: "rain".into(), ..ModelInfo::default() };
+    let model = ModelInfo { slot: ModelSlot(1), name: "rain".into(), ..ModelInfo::default() };
     telemetry.seal(&Record::Model(model)).unwrap();
     telemetry
 }
@@ -23,7 +23,7 @@ fn window(telemetry: &Telemetry) -> Position {
 }
 
 fn open(telemetry: &Telemetry, folder: &Path) -> Outbox {
-    Outbox::open(telemetry, folder, Options { encoding: Encoding::Identity, ..plain() }).unwrap()
+    Outbox::open(telemetry, folder, OutboxOptions { encoding: Encoding::Identity, ..plain() }).unwrap()
 }
 
 fn totals(batch: &Batch) -> Vec<i64> {
@@ -111,7 +111,7 @@ fn a_refused_batch_is_counted_and_its_totals_come_later() {
     let log = telemetry(folder.path());
     let mut outbox = open(&log, folder.path());
     outbox.ack(&batch).unwrap();
-    log.seal(&Record::Window(Window { model: 9, ..rows(1) })).unwrap();
+    log.seal(&Record::Window(Window { model_slot: ModelSlot(9), ..rows(1) })).unwrap();
     let request = ExportMetricsServiceRequest::decode(&next(&mut outbox).metrics[..]).unwrap();
     let dropped: Vec<i64> = sums(&request, "selvedge.dropped").iter().map(|s| s.2).collect();
     assert_eq!(dropped, [refused as i64, 1]);
@@ -207,17 +207,18 @@ fn a_new_install_id_has_no_tie_to_the_old_one() {
 fn totals_begin_anew_with_another_version_of_the_app() {
     let folder = tempfile::tempdir().unwrap();
     let log = telemetry(folder.path());
-    let told = |options: Options, counts: &[i64]| {
+    let told = |options: OutboxOptions, counts: &[i64]| {
         let mut outbox = Outbox::open(&log, folder.path(), options).unwrap();
         window(&log);
         let batch = next(&mut outbox);
         assert_eq!(totals(&batch), counts);
         batch
     };
-    let settle = |batch: &Batch, options: Options| {
+    let settle = |batch: &Batch, options: OutboxOptions| {
         Outbox::open(&log, folder.path(), options).unwrap().ack(batch).unwrap();
     };
-    let of = |version: &str| Options { app_version: Some(version.into()), encoding: Encoding::Identity, ..plain() };
+    let of =
+        |version: &str| OutboxOptions { app_version: Some(version.into()), encoding: Encoding::Identity, ..plain() };
     for (version, count) in [("1", 10), ("1", 20), ("2", 10), ("2", 20), ("1", 10)] {
         settle(&told(of(version), &[count]), of(version));
     }
@@ -294,7 +295,7 @@ fn partial_success_of(body: &[u8]) -> Option<(u64, String)> {
 fn options_out_of_range_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let log = telemetry(folder.path());
-    let options = Options { privacy: Privacy { min_count: 1, epsilon: Some(-1.0) }, ..plain() };
+    let options = OutboxOptions { privacy: Privacy { min_count: 1, epsilon: Some(-1.0) }, ..plain() };
     assert_eq!(Outbox::open(&log, folder.path(), options).unwrap_err().code(), Code::InvalidArgument);
 }
 
@@ -307,7 +308,7 @@ fn losses_are_counted_anew_under_a_new_install_id() {
         let request = ExportMetricsServiceRequest::decode(&batch.metrics[..]).unwrap();
         sums(&request, "selvedge.dropped").iter().map(|s| s.2).collect()
     };
-    let stranger = || log.seal(&Record::Window(Window { model: 9, ..rows(1) })).unwrap();
+    let stranger = || log.seal(&Record::Window(Window { model_slot: ModelSlot(9), ..rows(1) })).unwrap();
     (0..3).for_each(|_| _ = stranger());
     window(&log);
     let batch = next(&mut outbox);
@@ -329,13 +330,13 @@ fn a_model_that_is_told_later_has_its_windows() {
     let log = telemetry(folder.path());
     let mut outbox = open(&log, folder.path());
     let slot = ModelInfo::slot_of(&[4; 32], &[]);
-    let seal = |model: u32| {
+    let seal = |model_slot: ModelSlot| {
         let now = log.now();
-        log.seal(&Record::Window(Window { opened: now, closed: now, model, ..rows(10) })).unwrap()
+        log.seal(&Record::Window(Window { opened: now, closed: now, model_slot, ..rows(10) })).unwrap()
     };
     seal(slot);
-    seal(8);
-    for (slot, name) in [(slot, "sun"), (8, "a number that any model may have")] {
+    seal(ModelSlot(8));
+    for (slot, name) in [(slot, "sun"), (ModelSlot(8), "a number that any model may have")] {
         log.seal(&Record::Model(ModelInfo { slot, name: name.into(), digest: [4; 32], ..ModelInfo::default() }))
             .unwrap();
     }

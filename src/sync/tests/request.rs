@@ -1,13 +1,13 @@
 use crate::sync::request::{hex, uuid};
 use crate::sync::state::{Model, State};
-use crate::sync::{Encoding, Options, request};
+use crate::sync::{Encoding, OutboxOptions, request};
 
 #[test]
 fn the_resource_says_whose_it_is() {
-    let options = Options {
+    let options = OutboxOptions {
         app_version: Some("2.1".into()),
         attributes: vec![("region".into(), "eu".into())],
-        ..Options::new("field-notes")
+        ..OutboxOptions::new("field-notes")
     };
     let install: Vec<u8> = (0..16).collect();
     let model = Model {

@@ -1,12 +1,12 @@
 use std::time::Duration;
 
-use crate::sync::{Decision, Hints, Retry, retry_after};
+use crate::sync::{Hints, Retry, RetryDecision, retry_after};
 
 const MAX: u64 = u64::MAX;
 
 fn waits(retry: &Retry, attempt: u32, random: u64) -> Duration {
     match retry.next(attempt, 503, None, random) {
-        Decision::Wait(wait) => wait,
+        RetryDecision::Wait(wait) => wait,
         other => panic!("{other:?}"),
     }
 }
@@ -16,16 +16,16 @@ fn only_passing_failures_are_tried_again() {
     let retry = Retry::default();
     for status in 100..=599 {
         let expected = match status {
-            200..=299 => Decision::Accepted,
-            429 | 502 | 503 | 504 => Decision::Wait(Duration::ZERO),
-            _ => Decision::Drop,
+            200..=299 => RetryDecision::Accepted,
+            429 | 502 | 503 | 504 => RetryDecision::Wait(Duration::ZERO),
+            _ => RetryDecision::Drop,
         };
         assert_eq!(retry.next(0, status, None, 0), expected, "{status}");
     }
-    assert_eq!(retry.next(0, 0, None, 0), Decision::Wait(Duration::ZERO));
-    assert_eq!(retry.next(7, 503, None, 0), Decision::Later);
-    assert_eq!(retry.next(u32::MAX, 0, None, 0), Decision::Later);
-    assert_eq!(retry.next(7, 200, None, 0), Decision::Accepted);
+    assert_eq!(retry.next(0, 0, None, 0), RetryDecision::Wait(Duration::ZERO));
+    assert_eq!(retry.next(7, 503, None, 0), RetryDecision::Later);
+    assert_eq!(retry.next(u32::MAX, 0, None, 0), RetryDecision::Later);
+    assert_eq!(retry.next(7, 200, None, 0), RetryDecision::Accepted);
 }
 
 #[test]
@@ -44,18 +44,18 @@ fn a_told_wait_is_a_floor() {
     let told = Some(Duration::from_secs(3600));
     for (random, expected) in [(0, 3600), (MAX, 3601)] {
         let decision = Retry::default().next(0, 429, told, random);
-        assert_eq!(decision, Decision::Wait(Duration::from_secs(expected)));
+        assert_eq!(decision, RetryDecision::Wait(Duration::from_secs(expected)));
     }
-    assert_eq!(Retry::default().next(0, 400, told, 0), Decision::Drop);
+    assert_eq!(Retry::default().next(0, 400, told, 0), RetryDecision::Drop);
 }
 
 #[test]
 fn hints_hold_a_batch_back() {
     let retry = Retry::default();
     assert_eq!(retry.begin(Hints::default()), None);
-    assert_eq!(retry.begin(Hints { offline: true, ..Hints::default() }), Some(Decision::Later));
+    assert_eq!(retry.begin(Hints { offline: true, ..Hints::default() }), Some(RetryDecision::Later));
     let metered = Hints { metered: true, ..Hints::default() };
-    assert_eq!(retry.begin(metered), Some(Decision::Later));
+    assert_eq!(retry.begin(metered), Some(RetryDecision::Later));
     assert_eq!(Retry { on_metered: true, ..retry }.begin(metered), None);
 }
 
@@ -63,7 +63,7 @@ fn hints_hold_a_batch_back() {
 fn no_process_waits_for_hours() {
     let retry = Retry::default();
     for told in [3601, 86_400, u64::MAX] {
-        assert_eq!(retry.next(0, 503, Some(std::time::Duration::from_secs(told)), 0), Decision::Later, "{told} s");
+        assert_eq!(retry.next(0, 503, Some(std::time::Duration::from_secs(told)), 0), RetryDecision::Later, "{told} s");
     }
 }
 

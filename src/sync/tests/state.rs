@@ -8,7 +8,7 @@ fn some() -> State {
     let mut state = State::fresh().unwrap();
     (state.through.epoch, state.through.seq) = (3, 17);
     let mut model = Model { key: 1, name: "rain".into(), start: 5, ..Model::default() };
-    model.totals.features = vec![Bins { told: vec![1, 2, 3], held: vec![0, 0, 9] }];
+    model.totals.features = vec![Bins { given: vec![1, 2, 3], held: vec![0, 0, 9] }];
     state.models.push(model);
     state.lose("refused", 2);
     state

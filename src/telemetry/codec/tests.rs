@@ -1,6 +1,6 @@
-use super::super::Exponential;
 use super::super::record::*;
 use super::super::tests::examples;
+use super::super::{Exponential, Outcome};
 use super::{decode, decode_payload, encode, encode_payload, put_number, take_number};
 
 const BOOT: [u8; 16] = [7; 16];
@@ -77,13 +77,13 @@ fn a_window_of_ten_features_takes_a_kilobyte() {
     (0..4096u64).for_each(|i| latency.record(500 + i * 7919 % 9000));
     let window = Window {
         stamp: stamp(1 << 30),
-        model: 1,
+        model_slot: ModelSlot(1),
         index: 1 << 30,
         rows: 4096,
         opened: Stamp { boot: [1; 16], ..stamp(1 << 30) },
         closed: stamp(1 << 30),
         features: vec![vec![4096 / 19; 19]; 10],
-        outcomes: (0..8).map(|o| (o, 500)).collect(),
+        outcomes: (0..8).map(|o| (Outcome::from_bits(o), 500)).collect(),
         classes: (0..10).map(|c| (c, 409)).collect(),
         embedded: 0,
         embedding: vec![],

@@ -1,4 +1,4 @@
-//! What the log asks of a disk: the seam where the tests put one that fails.
+//! The disk, as the log needs it: the seam where the tests put one that fails.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};

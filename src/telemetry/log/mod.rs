@@ -19,16 +19,17 @@ pub(super) use self::peek::peek;
 
 use self::disk::Disk;
 use self::segment::{FRAME_BYTES, HEADER_BYTES, Header};
+use super::codec;
+use super::loss::{Losses, Reason};
 use super::record::{Anchor, Boot, Cursor, Drops, Position, Record, Stamp};
-use super::status::Losses;
-use super::{Durability, Limits, Reason, codec};
+use super::status::{Durability, Limits};
 use crate::{Code, Error, Result};
 
 /// What the file system gives a file at least.
 const BLOCK: u64 = 4096;
 /// No segment is larger, whatever the limits of the one who made it: a quarter of the largest log that anybody would keep on
 /// a device.
-const MOST_FILE_BYTES: u64 = 256 << 20;
+const MAX_FILE_BYTES: u64 = 256 << 20;
 /// The kind of a payload that is a floor.
 const FLOOR: u8 = 0;
 
@@ -53,7 +54,7 @@ pub(super) struct Log {
     last_anchor: Option<Anchor>,
     /// What the last sealed `Drops` says.
     sealed_losses: Losses,
-    /// Losses of which the caller was not told yet.
+    /// Losses that the caller has not taken yet.
     new_losses: Losses,
     /// What the open found, until it is sealed.
     boot_record: Option<Boot>,
@@ -100,7 +101,7 @@ impl Rules {
 /// What goes with a record that is sealed.
 pub(super) struct Moment<'a> {
     pub(super) now: Anchor,
-    /// What was lost so far, beside what this log has not told yet.
+    /// What was lost so far, beside what the caller has not taken yet.
     pub(super) losses: Losses,
     /// For a window: per lane, the first record that is in none.
     pub(super) next: &'a [u64],
@@ -187,7 +188,7 @@ impl Log {
                 continue;
             }
             let (name, is_history) = (&self.files[i].name, self.files[i].last() <= self.floor);
-            let file = match self.disk.read(name, self.most_file_bytes()) {
+            let file = match self.disk.read(name, self.max_file_bytes()) {
                 Ok(file) => file,
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
                     self.new_losses.add(Reason::Torn, self.files[i].above(self.floor));
@@ -229,7 +230,7 @@ impl Log {
         std::mem::take(&mut self.new_losses)
     }
 
-    /// Losses that [`Log::take_losses`] will tell.
+    /// Losses that [`Log::take_losses`] will give.
     pub(super) fn losses(&self) -> Losses {
         self.new_losses
     }
@@ -432,8 +433,8 @@ impl Log {
         Error::new(Code::Io, "telemetry log: I/O failed").because(e).during(doing)
     }
 
-    fn most_file_bytes(&self) -> u64 {
-        self.limits.bytes.max(MOST_FILE_BYTES)
+    fn max_file_bytes(&self) -> u64 {
+        self.limits.bytes.max(MAX_FILE_BYTES)
     }
 }
 

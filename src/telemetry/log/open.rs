@@ -1,17 +1,18 @@
-//! What an open finds in the folder.
+//! The opening of the log: what is found in the folder.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
 use super::super::codec;
-use super::super::record::{Boot, Position, Record};
-use super::super::status::{Limits, Losses, Reason};
+use super::super::loss::{Losses, Reason};
+use super::super::record::{Boot, ModelSlot, Position, Record};
+use super::super::status::Limits;
 use super::disk::Disk;
 use super::segment::{self, HEADER_BYTES, Header};
 use super::{FLOOR, Log, Rules, Segment};
 
 /// The most files that are kept after they were found unreadable.
-const MOST_BAD: usize = 2;
+const MAX_BAD: usize = 2;
 const SUFFIX: &str = ".seg";
 const BAD: &str = ".seg.bad";
 
@@ -32,7 +33,7 @@ pub(in crate::telemetry) struct Found {
     /// The highest epoch of which there is a trace.
     pub(in crate::telemetry) last_epoch: u64,
     /// By model and epoch, what the last window holds: per lane, the first record that is in none.
-    pub(in crate::telemetry) windows: BTreeMap<(u32, u64), Vec<u64>>,
+    pub(in crate::telemetry) windows: BTreeMap<(ModelSlot, u64), Vec<u64>>,
     pub(in crate::telemetry) torn: u64,
     pub(in crate::telemetry) quarantined: u64,
 }
@@ -94,7 +95,7 @@ impl Found {
 
     /// The header, and how many stretches of the file are damaged.
     fn look_at(&mut self, name: &str) -> io::Result<Option<(Header, u64)>> {
-        let file = match self.log.disk.read(name, self.log.most_file_bytes()) {
+        let file = match self.log.disk.read(name, self.log.max_file_bytes()) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) if is_damage(&e) => return self.quarantine(name),
@@ -136,7 +137,7 @@ impl Found {
         segment.seqs.push(position.seq);
         match record {
             Record::Window(window) if !next.is_empty() => {
-                self.windows.insert((window.model, header.epoch), next);
+                self.windows.insert((window.model_slot, header.epoch), next);
             }
             Record::Drops(drops) => self.log.sealed_losses = Losses::of(&drops.totals),
             _ => {}
@@ -151,19 +152,19 @@ impl Found {
 
     /// A few unreadable files are kept for whoever wants to look; the oldest give way.
     fn forget_old_damage(&mut self, names: Vec<String>) {
-        if self.quarantined == 0 && names.iter().filter(|n| n.ends_with(BAD)).count() <= MOST_BAD {
+        if self.quarantined == 0 && names.iter().filter(|n| n.ends_with(BAD)).count() <= MAX_BAD {
             return;
         }
         let names = self.log.disk.list().unwrap_or(names);
         let mut bad: Vec<String> = names.into_iter().filter(|n| n.ends_with(BAD)).collect();
         bad.sort_unstable();
-        for name in bad.iter().rev().skip(MOST_BAD) {
+        for name in bad.iter().rev().skip(MAX_BAD) {
             // The next open tries again.
             let _ = self.log.disk.remove(name);
         }
     }
 
-    /// What is damaged, but for history: there it was told when it was found first, or takes what has arrived.
+    /// What is damaged, but for history: there it was counted when it was found first, or takes what has arrived.
     fn count_torn(&mut self, headers: &[Header], damaged: &[u64]) {
         let last_epoch = headers.iter().map(|h| h.epoch).max();
         let history = self.log.history().count();

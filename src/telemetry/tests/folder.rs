@@ -7,13 +7,15 @@ use std::thread;
 
 use super::super::*;
 use super::{examples, sealable};
+use crate::Code;
 
 fn small() -> Limits {
     Limits { lanes: 4, slots: 64, ..Limits::default() }
 }
 
 fn inference(id: u64, bins: &[u8]) -> Inference<'_> {
-    Inference { id, model: 7, latency_us: id as u32, class: 3, confidence: 200, bins, ..Inference::default() }
+    let (model_slot, latency_us) = (ModelSlot(7), id as u32);
+    Inference { id, model_slot, latency_us, class: 3, confidence: 200, bins, ..Inference::default() }
 }
 
 fn drained(telemetry: &Telemetry) -> Vec<u64> {
@@ -46,8 +48,8 @@ fn what_is_recorded_is_drained() {
         for tokens in [0, 5] {
             let told = Inference {
                 id: len as u64,
-                model: u32::MAX,
-                outcome: 0x0107,
+                model_slot: ModelSlot(u32::MAX),
+                outcome: Outcome::from_bits(0x0107),
                 latency_us: u32::MAX,
                 first_token_us: tokens,
                 tokens_in: tokens * 2,
@@ -272,7 +274,7 @@ fn what_is_kept_of_history_is_within_the_limit() {
 fn a_window_keeps_what_its_embeddings_say() {
     let dir = tempfile::tempdir().unwrap();
     let told = Window {
-        model: 1,
+        model_slot: ModelSlot(1),
         rows: 300,
         embedded: 299,
         embedding: (0..128).map(|i| i * 2).collect(),
@@ -290,18 +292,18 @@ fn a_window_keeps_what_its_embeddings_say() {
 fn an_inference_is_kept_until_its_window_is_sealed() {
     let dir = tempfile::tempdir().unwrap();
     let limits = Limits { slots: 1024, ..small() };
-    let window = |model| Record::Window(Window { model, ..Window::default() });
+    let window = |slot| Record::Window(Window { model_slot: ModelSlot(slot), ..Window::default() });
     {
         let telemetry = Telemetry::open(dir.path(), limits);
         let lane = telemetry.lane();
         for id in 0..100 {
-            lane.record(&Inference { id, model: 1 + id as u32 % 2, ..Inference::default() });
+            lane.record(&Inference { id, model_slot: ModelSlot(1 + id as u32 % 2), ..Inference::default() });
         }
         // Model 1 seals a window in the middle of a drain, model 2 has none yet.
         let mut of_one = 0;
         telemetry.drain(&mut |i| {
-            of_one += u64::from(i.model == 1);
-            if i.model == 1 && of_one == 30 {
+            of_one += u64::from(i.model_slot == ModelSlot(1));
+            if i.model_slot == ModelSlot(1) && of_one == 30 {
                 telemetry.seal(&window(1)).unwrap();
             }
             assert_eq!(telemetry.drain(&mut |_| panic!("two drains at once")), 0);
@@ -313,7 +315,7 @@ fn an_inference_is_kept_until_its_window_is_sealed() {
         let mut seen = [0; 3];
         telemetry.drain(&mut |i| {
             assert_eq!(i.epoch, 1);
-            seen[i.model as usize] += 1;
+            seen[i.model_slot.0 as usize] += 1;
         });
         assert_eq!(seen, [0, 20, 50]);
         assert!(telemetry.status().dropped.is_empty());
@@ -441,7 +443,7 @@ fn lanes_of_memory_alone_pass_over_none_of_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let live = dir.path().join("telemetry.live");
     let aside = dir.path().join("aside");
-    let window = Record::Window(Window { model: 7, ..Window::default() });
+    let window = Record::Window(Window { model_slot: ModelSlot(7), ..Window::default() });
     let record = |ids: std::ops::Range<u64>| {
         let telemetry = Telemetry::open(dir.path(), small());
         ids.for_each(|id| telemetry.record(&inference(id, &[])));
@@ -466,7 +468,7 @@ fn a_damaged_number_of_what_was_drained_stops_no_lane() {
     let telemetry = Telemetry::open(dir.path(), small());
     telemetry.record(&inference(1, &[]));
     assert_eq!(drained(&telemetry), [1]);
-    telemetry.seal(&Record::Window(Window { model: 7, ..Window::default() })).unwrap();
+    telemetry.seal(&Record::Window(Window { model_slot: ModelSlot(7), ..Window::default() })).unwrap();
     drop(telemetry);
     let live = dir.path().join("telemetry.live");
     let mut bytes = fs::read(&live).unwrap();

@@ -1,10 +1,11 @@
 //! The room as a whole.
 
 mod folder;
+mod outcome;
 mod pinned;
 
 use super::record::*;
-use super::{Exponential, Reason};
+use super::{AlertCode, Exponential, Outcome, Reason};
 
 /// One of each kind, with values at the ends of their ranges.
 pub(super) fn examples(stamp: Stamp) -> Vec<Record> {
@@ -17,7 +18,7 @@ pub(super) fn examples(stamp: Stamp) -> Vec<Record> {
         Record::Anchor(Anchor { stamp, monotonic_ns: 5, unix_ns: i64::MAX, uncertainty_ns: 0 }),
         Record::Model(ModelInfo {
             stamp,
-            slot: u32::MAX,
+            slot: ModelSlot(u32::MAX),
             name: "rain ☂".into(),
             version: Some("1.2".into()),
             digest: [0xab; 32],
@@ -28,13 +29,13 @@ pub(super) fn examples(stamp: Stamp) -> Vec<Record> {
         Record::Model(ModelInfo { stamp, ..ModelInfo::default() }),
         Record::Window(Window {
             stamp,
-            model: 3,
+            model_slot: ModelSlot(3),
             index: 70_000,
             rows: 4096,
             opened: far,
             closed: stamp,
             features: vec![vec![0, 0, 0, 5, 0, 1 << 40], vec![], vec![0; 300], vec![1]],
-            outcomes: vec![(0, 4000), (u16::MAX, 96)],
+            outcomes: vec![(Outcome::default(), 4000), (Outcome::from_bits(u16::MAX), 96)],
             classes: vec![(1, 2)],
             confidence: vec![0, 1, 2],
             entropy: vec![],
@@ -48,8 +49,8 @@ pub(super) fn examples(stamp: Stamp) -> Vec<Record> {
         Record::Window(Window { stamp, ..Window::default() }),
         Record::Alert(AlertRecord {
             stamp,
-            model: 1,
-            what: "drift".into(),
+            model_slot: ModelSlot(1),
+            code: AlertCode::from_name("drift"),
             feature: Some("wind".into()),
             severity: 2,
             raised: true,
@@ -57,8 +58,15 @@ pub(super) fn examples(stamp: Stamp) -> Vec<Record> {
             evidence: vec![("p".into(), 1e-26), ("psi".into(), -0.0)],
             action: Some("retrain".into()),
         }),
-        Record::Feedback(Feedback { stamp, model: 1, id: u64::MAX, predicted: 0, truth: 65_535, error: Some(-1.5) }),
-        Record::Feedback(Feedback { stamp, ..Feedback::default() }),
+        Record::Feedback(FeedbackRecord {
+            stamp,
+            model_slot: ModelSlot(1),
+            id: u64::MAX,
+            predicted: 0,
+            truth: 65_535,
+            error: Some(-1.5),
+        }),
+        Record::Feedback(FeedbackRecord { stamp, ..FeedbackRecord::default() }),
         Record::Drops(Drops { stamp, totals: Reason::ALL.map(|r| (r, r as u64 + 1)).to_vec() }),
     ]
 }

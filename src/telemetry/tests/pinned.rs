@@ -17,8 +17,8 @@ fn inferences() -> Vec<Inference<'static>> {
     static BINS: [u8; 100] = [9; 100];
     let full = Inference {
         id: 0x0102_0304_0506_0708,
-        model: 0x0a0b_0c0d,
-        outcome: 0x0208,
+        model_slot: ModelSlot(0x0a0b_0c0d),
+        outcome: Outcome::from_bits(0x0208),
         latency_us: 1_000_000,
         first_token_us: 200_000,
         tokens_in: 70_000,
@@ -30,7 +30,7 @@ fn inferences() -> Vec<Inference<'static>> {
         ..Inference::default()
     };
     vec![
-        Inference { model: 1, bins: &BINS[..8], ..Inference::default() },
+        Inference { model_slot: ModelSlot(1), bins: &BINS[..8], ..Inference::default() },
         full,
         Inference { tokens_in: 0, tokens_out: 0, first_token_us: 0, bins: &BINS[..21], ..full },
     ]
@@ -77,7 +77,7 @@ fn version_1_is_read() {
             Record::Model(r) => Record::Model(ModelInfo { stamp, ..r }),
             Record::Window(r) => Record::Window(Window { stamp, ..r }),
             Record::Alert(r) => Record::Alert(AlertRecord { stamp, ..r }),
-            Record::Feedback(r) => Record::Feedback(Feedback { stamp, ..r }),
+            Record::Feedback(r) => Record::Feedback(FeedbackRecord { stamp, ..r }),
             other => other,
         };
         assert_eq!(*got, told);

@@ -9,8 +9,7 @@ mod stored;
 
 use std::collections::BTreeMap;
 
-use selvedge::sync::otlp::Data;
-use selvedge::sync::{Encoding, Options};
+use selvedge::sync::Encoding;
 
 use crate::device::{DAY, Device, HOUR, now};
 use crate::exact;
@@ -28,7 +27,7 @@ fn every_count_arrives_in_every_encoding() {
         let Some(server) = Server::start(folder.path(), &[KEEP]) else { return };
         let mut device = Device::new(11, now() - HOUR);
         (1..=40).for_each(|minute| device.full_window(minute * 60));
-        let batches = server.drain(&mut device.outbox(Options { encoding, ..exact() }), 40_000);
+        let batches = server.drain(&mut device.outbox(exact().encoding(encoding)), 40_000);
         assert!(batches.len() > 3, "{} batches", batches.len());
         let stored = server.stored();
         check(&stored, &of_batches(&batches));

@@ -3,7 +3,6 @@
 use std::io::Read;
 
 use prost::Message;
-use selvedge::sync::otlp::{Data, ExportMetricsServiceRequest, KeyValue, Number, Value};
 use selvedge::sync::{Batch, Encoding};
 
 use super::stored::{Labels, Samples, sorted};

@@ -4,8 +4,9 @@ use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 
+use super::super::super::loss::{Losses, Reason};
 use super::super::super::record::*;
-use super::super::super::status::{Durability, Limits, Losses, Reason};
+use super::super::super::status::{Durability, Limits};
 use super::super::open::Found;
 use super::super::{Moment, Rules, Segment};
 use super::sim::SimDisk;

@@ -1,7 +1,8 @@
 //! What is acknowledged stays for a while, and is in nobody's way.
 
+use super::super::super::loss::Reason;
 use super::super::super::record::*;
-use super::super::super::status::{Durability, Limits, Reason};
+use super::super::super::status::{Durability, Limits};
 use super::super::{BLOCK, Rules, Segment};
 use super::sim::{Fault, SimDisk};
 use super::{Driver, limits, record};

@@ -8,8 +8,9 @@ mod sim;
 use std::collections::BTreeMap;
 
 use self::sim::SimDisk;
+use super::super::loss::Losses;
 use super::super::record::*;
-use super::super::status::{Durability, Limits, Losses};
+use super::super::status::{Durability, Limits};
 use super::open::Found;
 use super::{Log, Moment, Rules};
 
@@ -126,7 +127,7 @@ fn record(i: u64, bytes: usize) -> Record {
         let features = (0..bytes / 40).map(|f| (0..19).map(|b| (i + f as u64) * b % 300).collect()).collect();
         let (embedded, embedding) = (i + 1, vec![i, 0, 1]);
         return Record::Window(Window {
-            model: 1,
+            model_slot: ModelSlot(1),
             index: i,
             rows: 256,
             features,
@@ -136,5 +137,5 @@ fn record(i: u64, bytes: usize) -> Record {
         });
     }
     let profile = (0..bytes).map(|b| (b as u64 * 31 + i) as u8).collect();
-    Record::Model(ModelInfo { slot: i as u32, name: format!("model {i}"), profile, ..ModelInfo::default() })
+    Record::Model(ModelInfo { slot: ModelSlot(i as u32), name: format!("model {i}"), profile, ..ModelInfo::default() })
 }

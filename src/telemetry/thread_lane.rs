@@ -1,22 +1,24 @@
-//! Which lane a thread records into.
+//! The lane that a thread records into.
 
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Weak};
 
+use super::inference::Inference;
 use super::live::{Live, SHARED_LANES};
-use super::{Inference, Reason, Shared};
+use super::loss::Reason;
+use super::shared::Shared;
 
 /// A thread without a lane of its own looks for one again after this many records.
 const PATIENCE: u32 = 256;
 
 /// A lane of its own, or the wish for one. Used by one thread at a time.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct ThreadLane {
     lane: Cell<Option<usize>>,
     records: Cell<u32>,
 }
 
-impl Seat {
+impl ThreadLane {
     pub(super) fn take(live: &Live) -> Self {
         Self { lane: Cell::new(claim(live)), records: Cell::new(0) }
     }
@@ -25,12 +27,12 @@ impl Seat {
     pub(super) fn record(&self, live: &Live, inference: &Inference) {
         match self.lane.get() {
             Some(lane) => live.record(lane, inference),
-            None => self.record_standing(live, inference),
+            None => self.record_shared(live, inference),
         }
     }
 
     /// All lanes have an owner: takes one of the shared ones for this record, and never waits for it.
-    fn record_standing(&self, live: &Live, inference: &Inference) {
+    fn record_shared(&self, live: &Live, inference: &Inference) {
         self.records.set(self.records.get().wrapping_add(1));
         if self.records.get().is_multiple_of(PATIENCE)
             && let Some(lane) = claim(live)
@@ -48,7 +50,7 @@ impl Seat {
     }
 
     /// Gives the lane to the next thread.
-    pub(super) fn leave(&self, live: &Live) {
+    pub(super) fn release(&self, live: &Live) {
         if let Some(lane) = self.lane.take() {
             live.state(lane).release();
         }
@@ -59,42 +61,42 @@ fn claim(live: &Live) -> Option<usize> {
     live.own_lanes().find(|lane| live.state(*lane).claim())
 }
 
-/// The seat of a thread at one telemetry. It does not keep that open.
+/// The lane of a thread in one open folder. It does not keep that open.
 struct Kept {
     at: Weak<Shared>,
-    seat: Seat,
+    lane: ThreadLane,
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
         if let Some(shared) = self.at.upgrade() {
-            self.seat.leave(&shared.live);
+            self.lane.release(&shared.live);
         }
     }
 }
 
 thread_local! {
-    static SEATS: RefCell<Vec<Kept>> = const { RefCell::new(Vec::new()) };
+    static LANES: RefCell<Vec<Kept>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Records through the seat of the calling thread; the first time, it takes one.
+/// Records through the lane of the calling thread; the first time, it takes one.
 pub(super) fn record(shared: &Arc<Shared>, inference: &Inference) {
-    let seated = SEATS.try_with(|seats| {
-        let Ok(mut seats) = seats.try_borrow_mut() else { return false };
+    let is_recorded = LANES.try_with(|kept| {
+        let Ok(mut kept) = kept.try_borrow_mut() else { return false };
         // The weak pointer keeps the address from being used for another one.
-        if let Some(kept) = seats.iter().find(|k| std::ptr::eq(k.at.as_ptr(), Arc::as_ptr(shared))) {
-            kept.seat.record(&shared.live, inference);
+        if let Some(own) = kept.iter().find(|k| std::ptr::eq(k.at.as_ptr(), Arc::as_ptr(shared))) {
+            own.lane.record(&shared.live, inference);
         } else {
-            seats.retain(|kept| kept.at.strong_count() > 0);
-            let seat = Seat::take(&shared.live);
-            seat.record(&shared.live, inference);
-            seats.push(Kept { at: Arc::downgrade(shared), seat });
+            kept.retain(|k| k.at.strong_count() > 0);
+            let lane = ThreadLane::take(&shared.live);
+            lane.record(&shared.live, inference);
+            kept.push(Kept { at: Arc::downgrade(shared), lane });
         }
         true
     });
     // The thread is ending and has left already.
-    if seated != Ok(true) {
-        let seat = Seat { lane: Cell::new(None), records: Cell::new(0) };
-        seat.record(&shared.live, inference);
+    if is_recorded != Ok(true) {
+        let lane = ThreadLane { lane: Cell::new(None), records: Cell::new(0) };
+        lane.record(&shared.live, inference);
     }
 }

@@ -1,10 +1,10 @@
-//! What a receiver answers.
+//! The response of a receiver.
 
 use prost::Message;
 
 use super::otlp::{ExportLogsServiceResponse, ExportMetricsServiceResponse};
 
-/// A receiver took a request, but not all of it.
+/// A partial success: a receiver took a request, but not all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partial {
     /// Points or log records that it refused for good; 0 if it only warns.

@@ -14,8 +14,11 @@
 //! Sections are how a window grows without another version: a reader passes over the kinds that it does not know, and the
 //! first readers over all of them, as they stop at the lanes.
 
-use super::record::{AlertRecord, Anchor, Boot, Drops, Feedback, ModelInfo, Record, Stamp, Window};
-use super::{Exponential, Reason};
+use super::alert::AlertCode;
+use super::exponential::Exponential;
+use super::loss::Reason;
+use super::outcome::Outcome;
+use super::record::{AlertRecord, Anchor, Boot, Drops, FeedbackRecord, ModelInfo, ModelSlot, Record, Stamp, Window};
 
 const BOOT: u8 = 1;
 const ANCHOR: u8 = 2;
@@ -219,7 +222,7 @@ impl Writer<'_> {
     }
 
     fn model(&mut self, r: &ModelInfo) {
-        self.number(r.slot.into());
+        self.number(r.slot.0.into());
         self.bytes(r.name.as_bytes());
         self.option(r.version.as_deref());
         self.out.extend_from_slice(&r.digest);
@@ -229,14 +232,14 @@ impl Writer<'_> {
     }
 
     fn window(&mut self, r: &Window) {
-        self.numbers([r.model.into(), r.index, r.rows]);
+        self.numbers([r.model_slot.0.into(), r.index, r.rows]);
         self.stamp(&r.opened);
         self.stamp(&r.closed);
         self.number(r.features.len() as u64);
         for feature in &r.features {
             self.counts(feature);
         }
-        self.pairs(r.outcomes.iter().map(|(outcome, n)| ((*outcome).into(), *n)));
+        self.pairs(r.outcomes.iter().map(|(outcome, n)| (outcome.bits().into(), *n)));
         self.pairs(r.classes.iter().map(|(class, n)| ((*class).into(), *n)));
         self.counts(&r.confidence);
         self.counts(&r.entropy);
@@ -246,8 +249,8 @@ impl Writer<'_> {
     }
 
     fn alert(&mut self, r: &AlertRecord) {
-        self.number(r.model.into());
-        self.bytes(r.what.as_bytes());
+        self.number(r.model_slot.0.into());
+        self.bytes(r.code.name().as_bytes());
         self.option(r.feature.as_deref());
         self.numbers([r.severity.into(), r.raised.into()]);
         self.stamp(&r.since);
@@ -259,8 +262,8 @@ impl Writer<'_> {
         self.option(r.action.as_deref());
     }
 
-    fn feedback(&mut self, r: &Feedback) {
-        self.numbers([r.model.into(), r.id, r.predicted.into(), r.truth.into(), r.error.is_some().into()]);
+    fn feedback(&mut self, r: &FeedbackRecord) {
+        self.numbers([r.model_slot.0.into(), r.id, r.predicted.into(), r.truth.into(), r.error.is_some().into()]);
         if let Some(error) = r.error {
             self.out.extend_from_slice(&error.to_le_bytes());
         }
@@ -287,6 +290,10 @@ impl Reader<'_> {
 
     fn narrow<T: TryFrom<u64>>(&mut self) -> Option<T> {
         self.number()?.try_into().ok()
+    }
+
+    fn slot(&mut self) -> Option<ModelSlot> {
+        self.narrow().map(ModelSlot)
     }
 
     fn flag(&mut self) -> Option<bool> {
@@ -376,7 +383,7 @@ impl Reader<'_> {
     fn model(&mut self, stamp: Stamp) -> Option<ModelInfo> {
         Some(ModelInfo {
             stamp,
-            slot: self.narrow()?,
+            slot: self.slot()?,
             name: self.text()?,
             version: self.option()?,
             digest: self.array()?,
@@ -389,13 +396,13 @@ impl Reader<'_> {
     fn window(&mut self, stamp: Stamp) -> Option<Window> {
         Some(Window {
             stamp,
-            model: self.narrow()?,
+            model_slot: self.slot()?,
             index: self.number()?,
             rows: self.number()?,
             opened: self.stamp()?,
             closed: self.stamp()?,
             features: self.list(Self::counts)?,
-            outcomes: self.narrow_pairs()?,
+            outcomes: self.narrow_pairs()?.into_iter().map(|(bits, n)| (Outcome::from_bits(bits), n)).collect(),
             classes: self.narrow_pairs()?,
             confidence: self.counts()?,
             entropy: self.counts()?,
@@ -412,8 +419,8 @@ impl Reader<'_> {
     fn alert(&mut self, stamp: Stamp) -> Option<AlertRecord> {
         Some(AlertRecord {
             stamp,
-            model: self.narrow()?,
-            what: self.text()?,
+            model_slot: self.slot()?,
+            code: AlertCode::from_name(&self.text()?),
             feature: self.option()?,
             severity: self.narrow()?,
             raised: self.flag()?,
@@ -423,10 +430,10 @@ impl Reader<'_> {
         })
     }
 
-    fn feedback(&mut self, stamp: Stamp) -> Option<Feedback> {
-        Some(Feedback {
+    fn feedback(&mut self, stamp: Stamp) -> Option<FeedbackRecord> {
+        Some(FeedbackRecord {
             stamp,
-            model: self.narrow()?,
+            model_slot: self.slot()?,
             id: self.number()?,
             predicted: self.narrow()?,
             truth: self.narrow()?,

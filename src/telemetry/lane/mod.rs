@@ -2,8 +2,14 @@
 //!
 //! The writer never waits: it overwrites the oldest. The reader knows from the numbers of the records what it missed.
 
-use super::Inference;
-use super::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+// The atomics of the lanes are chosen here: those of the model checker in its own build.
+#[cfg(all(loom, test))]
+pub(super) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+#[cfg(not(all(loom, test)))]
+pub(super) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+
+use super::inference::Inference;
+use super::record::ModelSlot;
 use super::slot::{self, Slot};
 
 /// What of a lane lives in memory only.
@@ -162,7 +168,7 @@ pub(super) struct Found {
 
 /// Looks through a ring that nobody writes. `is_wanted` is asked about each whole record, by number and model. `drained` is
 /// the number of the first record that was never handed over: a new number is never below it, even if all slots are gone.
-pub(super) fn recover(ring: Ring, drained: u64, mut is_wanted: impl FnMut(u64, u32) -> bool) -> Found {
+pub(super) fn recover(ring: Ring, drained: u64, mut is_wanted: impl FnMut(u64, ModelSlot) -> bool) -> Found {
     let (mut oldest, mut next): (Option<Place>, Option<(Place, usize)>) = (None, None);
     ring.around(0, &mut [0; Inference::MAX_BINS], |place, first| {
         let is_wanted = is_wanted(place.seq, slot::model_of(first));
