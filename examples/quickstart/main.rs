@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use selvedge::drift::{Block, Change, FalseAlarm, Persistence, Profile};
-use selvedge::layer::Monitor;
+use selvedge::layer::monitor::{Label, Monitor};
 use selvedge::layer::probe::{All, Classes, Columns};
 use selvedge::report::Story;
 use selvedge::sync::Outbox;
@@ -94,7 +94,7 @@ fn live(monitor: &Monitor, days: &[Day], first_id: u64, scores: &mut BTreeMap<(S
             continue; // the last day has no tomorrow
         }
         let rained = tomorrow.weather[0] > RAIN_MM;
-        monitor.feedback(id, rained.into())?;
+        monitor.feedback(id, Label::Class(rained.into()))?;
         scores.entry((today.city.clone(), tomorrow.year().into())).or_default().add(rain, rained);
     }
     Ok(())

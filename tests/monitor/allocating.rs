@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use selvedge::backend::fake::Fake;
-use selvedge::layer::Monitor;
+use selvedge::layer::monitor::Monitor;
 use selvedge::layer::probe::{All, Classes, Columns};
 use selvedge::{Ask, DType, Engine, Tensor, Tensors};
 

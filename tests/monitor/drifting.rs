@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use selvedge::drift::{Action, Change, Feedback, Finding, Slo, What};
-use selvedge::layer::Monitor;
+use selvedge::layer::monitor::{Label, Monitor};
 use selvedge::layer::probe::{Classes, Columns};
 use selvedge::telemetry::{Cursor, Record};
 use selvedge::{Ask, Call, Code};
@@ -99,7 +99,7 @@ fn labels_that_come_later_tell_of_concept_drift() {
         ask(&monitor, [x, 0.9], id);
         let class = u16::from(x > 0.5);
         let truth = if noise.next() < right { class } else { 1 - class };
-        monitor.feedback(id, truth).unwrap()
+        monitor.feedback(id, Label::Class(truth)).unwrap()
     };
     for id in 1..=2000 {
         assert!(matches!(label(id, 0.9), Feedback::Steady { .. } | Feedback::Suspect { .. }), "no drift at {id}");
@@ -112,8 +112,8 @@ fn labels_that_come_later_tell_of_concept_drift() {
     }
     let alerts = monitor.alerts();
     assert!(alerts.iter().any(|a| a.what == What::Concept && a.action == Action::Retrain), "{alerts:#?}");
-    assert_eq!(monitor.feedback(99_999, 1).unwrap(), Feedback::Unknown);
-    assert_eq!(monitor.feedback(0, 1).unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(monitor.feedback(99_999, Label::Class(1)).unwrap(), Feedback::Unknown);
+    assert_eq!(monitor.feedback(0, Label::Class(1)).unwrap_err().code(), Code::InvalidArgument);
     let labels =
         telemetry.read(Cursor::start(), usize::MAX).iter().filter(|(_, r)| matches!(r, Record::Feedback(_))).count();
     assert_eq!(labels, 3000);
@@ -152,9 +152,9 @@ fn a_text_is_right_or_wrong() {
     for id in 1..=10 {
         monitor.run_with(selvedge::Generate::text("is it?"), Call::new().id(id)).unwrap();
         let right = id % 5 > 0;
-        assert_eq!(monitor.feedback_right(id, right).unwrap(), Feedback::Steady { right });
+        assert_eq!(monitor.feedback(id, Label::Correct(right)).unwrap(), Feedback::Steady { right });
     }
-    assert_eq!(monitor.feedback_right(10, true).unwrap(), Feedback::Unknown, "told before");
+    assert_eq!(monitor.feedback(10, Label::Correct(true)).unwrap(), Feedback::Unknown, "told before");
     assert_eq!(monitor.report().accuracy.map(|a| (a.value, a.of)), Some((0.8, 10)));
 }
 
@@ -223,7 +223,8 @@ fn concept_drift_stands_over_a_restart_until_labels_say_otherwise() {
         let [x, _] = noise.row();
         ask(monitor, [x, 0.9], id);
         let class = u16::from(x > 0.5);
-        monitor.feedback(id, if noise.next() < right { class } else { 1 - class }).unwrap();
+        let truth = if noise.next() < right { class } else { 1 - class };
+        monitor.feedback(id, Label::Class(truth)).unwrap();
     };
     let concept = |monitor: &Monitor| monitor.alerts().iter().any(|a| a.what == What::Concept);
     let monitor = build(telemetry);

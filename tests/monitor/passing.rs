@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use selvedge::backend::fake::Fake;
 use selvedge::drift::FalseAlarm;
-use selvedge::layer::Monitor;
+use selvedge::layer::monitor::Monitor;
 use selvedge::layer::probe::{All, Columns, Feature, Probe, Rows, Tokens};
 use selvedge::telemetry::{Cursor, Reason, Record};
 use selvedge::{Answer, Ask, Call, Cancel, Code, Engine, Generate, Request, Step};
@@ -16,7 +16,7 @@ use crate::{COLUMNS, Noise, ask, echo, folder, profile, request};
 fn answers_are_the_same_but_for_the_route() {
     let (_folder, telemetry) = folder();
     let bare = Fake::text("one two three four").prompt_slices(2).build();
-    let monitor = Monitor::new(bare.clone(), telemetry, None, Tokens).unwrap();
+    let monitor = Monitor::builder(bare.clone(), telemetry, Tokens).build().unwrap();
     for ask in
         [Generate::text("a b"), Generate::text("").max_tokens(2).logprobs(true), Generate::text("x").stop(["ee f"])]
     {
@@ -44,7 +44,7 @@ fn answers_are_the_same_but_for_the_route() {
     }
     // A monitor of a monitor tells both.
     let (_folder, telemetry) = crate::folder();
-    let twice = Monitor::new(Arc::new(monitor), telemetry, None, ()).unwrap();
+    let twice = Monitor::builder(Arc::new(monitor), telemetry, ()).build().unwrap();
     assert_eq!(twice.run(Generate::text("")).unwrap().provenance.route, ["monitor", "monitor"]);
 }
 
@@ -188,7 +188,7 @@ fn a_batch_is_many_rows_and_one_answer() {
 #[test]
 fn what_does_not_fit_is_told() {
     let (_folder, telemetry) = folder();
-    let refused = |builder: selvedge::layer::Builder| {
+    let refused = |builder: selvedge::layer::monitor::MonitorBuilder| {
         let error = builder.build().unwrap_err();
         assert_eq!(error.code(), Code::InvalidArgument);
         error.message().to_string()

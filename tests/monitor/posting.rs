@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use prost::Message;
-use selvedge::layer::Monitor;
+use selvedge::layer::monitor::Monitor;
 use selvedge::layer::probe::Columns;
 use selvedge::sync::otlp::{Data, ExportMetricsServiceRequest, Number, Value};
 use selvedge::sync::{Encoding, Options, Outbox, Privacy};

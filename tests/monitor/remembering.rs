@@ -1,8 +1,8 @@
 //! What a batch has carried away is not forgotten at the next start.
 
 use selvedge::drift::Persistence;
+use selvedge::layer::monitor::{Monitor, Reference};
 use selvedge::layer::probe::Columns;
-use selvedge::layer::{Monitor, Reference};
 use selvedge::sync::{Options, Outbox};
 use selvedge::telemetry::{AlertRecord, Cursor, Record, Telemetry};
 use tempfile::TempDir;
@@ -68,12 +68,13 @@ fn a_restart_after_a_sync_goes_on_where_it_was() {
     let telemetry = open(&folder);
     let monitor = monitor(&telemetry);
     let after = monitor.report();
-    let named = |report: &selvedge::layer::Report| -> Vec<_> {
+    let named = |report: &selvedge::layer::monitor::MonitorReport| -> Vec<_> {
         report.alerts.iter().map(|a| (a.what, a.feature.clone(), a.since)).collect()
     };
     assert_eq!((after.totals, named(&after)), (before.totals, named(&before)));
-    let indices =
-        |report: &selvedge::layer::Report| -> Vec<u64> { report.windows.iter().map(|w| w.window.index).collect() };
+    let indices = |report: &selvedge::layer::monitor::MonitorReport| -> Vec<u64> {
+        report.windows.iter().map(|w| w.window.index).collect()
+    };
     assert_eq!(indices(&after), indices(&before));
     // Who the model is, is told again: whoever took it may have lost it.
     let told = telemetry.read(Cursor::start(), usize::MAX);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use selvedge::backend::fake::Fake;
 use selvedge::drift::{Detector, What};
+use selvedge::layer::monitor::{Monitor, MonitoredStream};
 use selvedge::layer::probe::{Classes, Columns};
-use selvedge::layer::{Monitor, Stream};
 use selvedge::{Ask, Code, DType, Dim, Engine, Error, Port, Tensor};
 
 use crate::{COLUMNS, Noise, classifier, echo, folder, profile, request};
@@ -32,7 +32,7 @@ fn a_confidence_that_falls_is_an_alert_by_any_detector_for_numbers() {
     for detector in FOR_NUMBERS {
         let (_folder, telemetry) = folder();
         let monitor = Monitor::builder(classifier(), telemetry, Classes::of("probabilities"))
-            .detector(Stream::Confidence, detector)
+            .detector(MonitoredStream::Confidence, detector)
             .window(WINDOW)
             .learn(0)
             .build()
@@ -59,7 +59,7 @@ fn errors_that_rise_are_an_alert_by_any_detector() {
         let (_folder, telemetry) = folder();
         let fails = Arc::new(AtomicU64::new(0));
         let monitor = Monitor::builder(failing(fails.clone()), telemetry, ())
-            .detector(Stream::Errors, detector)
+            .detector(MonitoredStream::Errors, detector)
             .window(WINDOW)
             .learn(0)
             .build()
@@ -85,7 +85,7 @@ fn answers_that_slow_down_are_an_alert_by_any_detector_for_numbers() {
                 let millis = Arc::new(AtomicU64::new(4));
                 let engine = sleeping(millis.clone());
                 let monitor = Monitor::builder(engine, telemetry, ())
-                    .detector(Stream::Latency, detector)
+                    .detector(MonitoredStream::Latency, detector)
                     .window(WINDOW)
                     .learn(0)
                     .build()
@@ -108,7 +108,7 @@ fn another_detector_begins_anew() {
     let fails = Arc::new(AtomicU64::new(0));
     let build = |detector| {
         let builder = Monitor::builder(failing(fails.clone()), telemetry.clone(), ()).window(WINDOW).learn(0);
-        builder.detector(Stream::Errors, detector).build().unwrap()
+        builder.detector(MonitoredStream::Errors, detector).build().unwrap()
     };
     // ADWIN that hardly ever looks is blind to what DDM sees at once.
     let blind = build(Detector::Adwin { delta: 0.002, clock: 1 << 40 });
@@ -134,21 +134,21 @@ fn a_detector_that_does_not_fit_is_refused() {
         error.message().to_string()
     };
     assert_eq!(
-        refused(Stream::Latency, Detector::Ddm),
+        refused(MonitoredStream::Latency, Detector::Ddm),
         "detector of latency: expected one for numbers, got DDM, for failures"
     );
     assert_eq!(
-        refused(Stream::Errors, Detector::Adwin { delta: 0.0, clock: 32 }),
+        refused(MonitoredStream::Errors, Detector::Adwin { delta: 0.0, clock: 32 }),
         "detector of errors: ADWIN: delta: expected more than 0 and less than 1, got 0"
     );
     assert_eq!(
-        refused(Stream::Confidence, Detector::Kswin { alpha: 0.01, window: 50, latest: 26 }),
+        refused(MonitoredStream::Confidence, Detector::Kswin { alpha: 0.01, window: 50, latest: 26 }),
         "detector of confidence: KSWIN: lengths: expected 1 ≤ latest ≤ window / 2, window ≤ 10000, got window 50, latest 26"
     );
     // A profile does not matter to it.
     let with_profile = Monitor::builder(echo().build(), telemetry.clone(), Columns::of("x", COLUMNS));
     let bad = Detector::PageHinkley { delta: 0.25, threshold: f64::NAN, forgetting: 1.0 };
-    let error = with_profile.profile(profile()).detector(Stream::Latency, bad).build().unwrap_err();
+    let error = with_profile.profile(profile()).detector(MonitoredStream::Latency, bad).build().unwrap_err();
     assert!(
         error.message().starts_with("detector of latency: Page-Hinkley: threshold: expected more than 0"),
         "{error}"

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use selvedge::drift::{Profile, Row};
-use selvedge::layer::Monitor;
+use selvedge::layer::monitor::Monitor;
 use selvedge::layer::probe::{All, Columns, Embeddings, Probe};
 use selvedge::telemetry::{Durability, Limits, Telemetry};
 
@@ -158,8 +158,8 @@ fn embeddings_survive_with_their_rows() {
     let sum = |j: usize| windows.iter().map(|w| w.window.embedding[j]).sum::<u64>();
     assert_eq!((windows.iter().map(|w| w.window.embedded).sum::<u64>(), (0..128).map(sum).collect()), (seen, expected));
     // The next process has them from the log, and judges them alike.
-    let told = |windows: &[selvedge::layer::Summary]| -> Vec<_> {
-        let mmd2 = |w: &selvedge::layer::Summary| w.verdict.as_ref().unwrap().embedding.unwrap().mmd2;
+    let told = |windows: &[selvedge::layer::monitor::Summary]| -> Vec<_> {
+        let mmd2 = |w: &selvedge::layer::monitor::Summary| w.verdict.as_ref().unwrap().embedding.unwrap().mmd2;
         windows.iter().map(|w| (w.window.index, w.window.embedding.clone(), mmd2(w))).collect()
     };
     drop(monitor);

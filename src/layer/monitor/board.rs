@@ -75,7 +75,7 @@ impl Board {
             None => Vec::new(),
         };
         changes.extend(self.alerts.health(&sight.summary.breaches, at));
-        for stream in super::streams::Stream::ALL {
+        for stream in super::streams::MonitoredStream::ALL {
             let worse = sight.worse.iter().find(|shift| shift.stream == stream);
             let signal =
                 worse.map_or(Signal::Calm, |s| Signal::Firing(format!("{} before, {} since", s.before, s.after)));

@@ -12,7 +12,7 @@ use super::model::Model;
 use super::notice::Callback;
 use super::restore;
 use super::sorting::{Sorting, slot};
-use super::streams::Stream;
+use super::streams::MonitoredStream;
 use super::watch::Watch;
 use crate::drift::{Change, Detector, FalseAlarm, Persistence, Profile, Slo};
 use crate::engine::Engine;
@@ -22,7 +22,7 @@ use crate::{Error, Result};
 
 /// A [`Monitor`] in the making.
 #[must_use = "a builder does nothing until it is built"]
-pub struct Builder {
+pub struct MonitorBuilder {
     engine: Arc<dyn Engine>,
     telemetry: Telemetry,
     profile: Option<Arc<Profile>>,
@@ -40,7 +40,7 @@ pub(super) struct Settings {
     pub(super) slo: Slo,
     pub(super) calm: u32,
     pub(super) unlabelled: usize,
-    /// In the order of [`Stream::ALL`].
+    /// In the order of [`MonitoredStream::ALL`].
     pub(super) detectors: [Detector; 3],
     pub(super) callback: Option<Callback>,
 }
@@ -60,7 +60,7 @@ impl Settings {
     }
 }
 
-impl Builder {
+impl MonitorBuilder {
     pub(super) fn new(engine: Arc<dyn Engine>, telemetry: Telemetry, probe: Box<dyn Probe>) -> Self {
         let settings = Settings {
             window: 1024,
@@ -76,7 +76,7 @@ impl Builder {
         Self { engine, telemetry, profile: None, probe, learn: 4, settings }
     }
 
-    /// What the model was made for. Without it, one is learned from the first windows (see [`Builder::learn`]).
+    /// What the model was made for. Without it, one is learned from the first windows (see [`MonitorBuilder::learn`]).
     pub fn profile(self, profile: impl Into<Option<Profile>>) -> Self {
         Self { profile: profile.into().map(Arc::new), ..self }
     }
@@ -136,27 +136,27 @@ impl Builder {
     }
 
     /// What watches a stream for changes; [`Detector::adwin`] on each if not set. [`Detector::Ddm`] is for
-    /// [`Stream::Errors`] alone.
+    /// [`MonitoredStream::Errors`] alone.
     ///
     /// Whatever finds a change, there is an alert only where the mean has become worse by enough to matter: see
-    /// [`Stream`]. A window tells of the others ([`Summary::shifts`](super::Summary::shifts)).
+    /// [`MonitoredStream`]. A window tells of the others ([`Summary::shifts`](super::Summary::shifts)).
     ///
     /// ```
     /// use selvedge::backend::fake::Fake;
     /// use selvedge::drift::Detector;
-    /// use selvedge::layer::{Monitor, Stream};
+    /// use selvedge::layer::monitor::{Monitor, MonitoredStream};
     /// use selvedge::telemetry::{Limits, Telemetry};
     ///
     /// let folder = tempfile::tempdir().unwrap();
     /// let telemetry = Telemetry::open(folder.path(), Limits::default());
     /// let monitor = Monitor::builder(Fake::text("yes").build(), telemetry, ())
-    ///     .detector(Stream::Latency, Detector::page_hinkley())
-    ///     .detector(Stream::Errors, Detector::Ddm)
-    ///     .detector(Stream::Confidence, Detector::Adwin { delta: 1e-4, clock: 32 })
+    ///     .detector(MonitoredStream::Latency, Detector::page_hinkley())
+    ///     .detector(MonitoredStream::Errors, Detector::Ddm)
+    ///     .detector(MonitoredStream::Confidence, Detector::Adwin { delta: 1e-4, clock: 32 })
     ///     .build()?;
     /// # Ok::<(), selvedge::Error>(())
     /// ```
-    pub fn detector(mut self, stream: Stream, detector: Detector) -> Self {
+    pub fn detector(mut self, stream: MonitoredStream, detector: Detector) -> Self {
         self.settings.detectors[stream as usize] = detector;
         self
     }

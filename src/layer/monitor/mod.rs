@@ -22,9 +22,10 @@ mod watch;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-pub use builder::Builder;
-pub use report::{Reference, Report, Summary, Totals};
-pub use streams::{Shift, Stream};
+pub use builder::MonitorBuilder;
+pub use report::{MonitorReport, Reference, Summary, Totals};
+pub use streams::{MonitoredStream, Shift};
+pub use watch::Label;
 
 use self::core::Core;
 use super::probe::Probe;
@@ -33,7 +34,6 @@ use crate::engine::{Call, Engine, Request, Run, Spec, Trim};
 use crate::telemetry::Telemetry;
 use crate::{Error, Result};
 use run::MonitorRun;
-use watch::Truth;
 
 /// An engine that watches another one: each answer is recorded, windows of answers are held against a reference, and
 /// what drifts raises an alert.
@@ -51,7 +51,7 @@ use watch::Truth;
 /// sent or not: [`Limits::history_bytes`](crate::telemetry::Limits::history_bytes) says how far back that is. An alert that
 /// has stood for longer is raised again.
 ///
-/// The confidence, errors and latency of answers are watched by a detector each, which [`Builder::detector`] chooses.
+/// The confidence, errors and latency of answers are watched by a detector each, which [`MonitorBuilder::detector`] chooses.
 ///
 /// Clones are the same monitor. Monitors of several models may share one telemetry folder.
 ///
@@ -59,7 +59,7 @@ use watch::Truth;
 /// use std::sync::Arc;
 /// use selvedge::backend::fake::Fake;
 /// use selvedge::drift::Profile;
-/// use selvedge::layer::{Monitor, probe::Columns};
+/// use selvedge::layer::{monitor::Monitor, probe::Columns};
 /// use selvedge::telemetry::{Limits, Telemetry};
 /// use selvedge::{Ask, DType, Tensor, Tensors};
 ///
@@ -89,21 +89,9 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// A monitor with the default options of its [`Builder`].
-    ///
-    /// Errors: as [`Builder::build`].
-    pub fn new(
-        engine: Arc<dyn Engine>,
-        telemetry: Telemetry,
-        profile: impl Into<Option<Profile>>,
-        probe: impl Probe + 'static,
-    ) -> Result<Self> {
-        Self::builder(engine, telemetry, probe).profile(profile).build()
-    }
-
-    /// A monitor with options.
-    pub fn builder(engine: Arc<dyn Engine>, telemetry: Telemetry, probe: impl Probe + 'static) -> Builder {
-        Builder::new(engine, telemetry, Box::new(probe))
+    /// A builder of a monitor around an engine, with default options.
+    pub fn builder(engine: Arc<dyn Engine>, telemetry: Telemetry, probe: impl Probe + 'static) -> MonitorBuilder {
+        MonitorBuilder::new(engine, telemetry, Box::new(probe))
     }
 
     /// Drains the records so far, and closes and judges the windows that are due. Answers do this by themselves; an app
@@ -124,22 +112,13 @@ impl Monitor {
         watches.watch(self.core.seen.slot()).map(|watch| watch.board.standing().to_vec()).unwrap_or_default()
     }
 
-    /// Tells the truth about an earlier answer: the class that would have been right. `id` is that of the
-    /// [`Call`](crate::Call); the rows of a batch have the numbers from there on. It is sealed into the log.
+    /// Feedback about an earlier answer. `id` is that of the [`Call`](crate::Call); the rows of a batch have the numbers
+    /// from there on. The label is sealed into the log.
     ///
-    /// Errors: `InvalidArgument` for id 0, which stands for none.
-    pub fn feedback(&self, id: u64, truth: u16) -> Result<Feedback> {
-        self.told(id, Truth::Class(truth))
-    }
-
-    /// Tells whether an earlier answer was right, where the truth is no class: a text that its reader liked.
+    /// # Errors
     ///
-    /// Errors: as [`Monitor::feedback`].
-    pub fn feedback_right(&self, id: u64, right: bool) -> Result<Feedback> {
-        self.told(id, Truth::Right(right))
-    }
-
-    fn told(&self, id: u64, truth: Truth) -> Result<Feedback> {
+    /// `InvalidArgument` for id 0, which stands for none.
+    pub fn feedback(&self, id: u64, label: Label) -> Result<Feedback> {
         if id == 0 {
             return Err(Error::invalid("feedback: expected the id that the call was given, got 0"));
         }
@@ -147,9 +126,9 @@ impl Monitor {
         self.tick();
         let mut watches = self.core.hub.lock();
         let watch = watches.watch(self.core.seen.slot());
-        let told = watch.map(|watch| watch.feedback(id, truth, &self.core.telemetry));
+        let result = watch.map(|watch| watch.feedback(id, label, &self.core.telemetry));
         drop(watches);
-        let (feedback, notice) = told.unwrap_or((Feedback::Unknown, None));
+        let (feedback, notice) = result.unwrap_or((Feedback::Unknown, None));
         if let Some(notice) = notice {
             notice.deliver();
         }
@@ -165,7 +144,7 @@ impl Monitor {
 
     /// What the monitor knows, after a [`tick`](Self::tick).
     #[must_use]
-    pub fn report(&self) -> Report {
+    pub fn report(&self) -> MonitorReport {
         self.tick();
         let (core, seen) = (&*self.core, &*self.core.seen);
         let reference = match (seen.sorting.get(), &seen.learning) {
@@ -175,7 +154,7 @@ impl Monitor {
             (None, None) => Reference::None,
         };
         let model = &core.spec.provenance;
-        let mut report = Report {
+        let mut report = MonitorReport {
             model: model.model.clone(),
             version: model.version.clone(),
             reference,

@@ -11,14 +11,14 @@ use crate::telemetry::{Mode, Status, Window};
 /// Displayed, it is a table for people.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Report {
+pub struct MonitorReport {
     /// The model's name.
     pub model: String,
     /// The model's version, if it has one.
     pub version: Option<String>,
     /// What windows are compared with.
     pub reference: Reference,
-    /// The latest closed windows, oldest first; at most [`Report::WINDOWS`].
+    /// The latest closed windows, oldest first; at most [`MonitorReport::WINDOWS`].
     pub windows: Vec<Summary>,
     /// Rows and failures in the window in progress.
     pub in_progress: u64,
@@ -43,7 +43,7 @@ pub struct Report {
     pub unclaimed: u64,
 }
 
-impl Report {
+impl MonitorReport {
     /// How many windows are kept for reports.
     pub const WINDOWS: usize = 32;
 }
@@ -99,7 +99,7 @@ pub struct Totals {
     pub tokens_out: u64,
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for MonitorReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let version = self.version.as_deref().map(|v| format!(" {v}")).unwrap_or_default();
         writeln!(f, "model      {}{version}", self.model)?;
@@ -131,7 +131,7 @@ impl fmt::Display for Report {
     }
 }
 
-impl Report {
+impl MonitorReport {
     /// One line per feature: the last window's numbers, and the PSI over the windows.
     fn features(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let judged: Vec<&Verdict> = self.windows.iter().filter_map(|w| w.verdict.as_ref()).collect();

@@ -13,7 +13,7 @@ pub(super) struct Streams {
 
 #[derive(Debug)]
 struct Watched {
-    stream: Stream,
+    stream: MonitoredStream,
     watcher: Watcher,
     /// The mean before the last change, while it is not known to be of no matter.
     before: Option<f64>,
@@ -25,7 +25,7 @@ struct Watched {
 /// 0.05, 1 % more errors, answers that take half as long again and a millisecond longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Stream {
+pub enum MonitoredStream {
     /// The mean confidence of answers, in 0..=1.
     Confidence,
     /// The share of requests that failed by the engine's own fault.
@@ -34,15 +34,16 @@ pub enum Stream {
     Latency,
 }
 
-impl Stream {
-    pub(super) const ALL: [Stream; 3] = [Stream::Confidence, Stream::Errors, Stream::Latency];
+impl MonitoredStream {
+    pub(super) const ALL: [MonitoredStream; 3] =
+        [MonitoredStream::Confidence, MonitoredStream::Errors, MonitoredStream::Latency];
 
     /// `confidence`, `errors` or `latency`.
     pub fn name(self) -> &'static str {
         match self {
-            Stream::Confidence => "confidence",
-            Stream::Errors => "errors",
-            Stream::Latency => "latency",
+            MonitoredStream::Confidence => "confidence",
+            MonitoredStream::Errors => "errors",
+            MonitoredStream::Latency => "latency",
         }
     }
 
@@ -50,23 +51,23 @@ impl Stream {
     /// twentieth of the latency. What is less matters to nobody.
     fn least_deviation(self) -> f64 {
         match self {
-            Stream::Confidence => 0.01,
-            Stream::Errors => 0.1,
-            Stream::Latency => 0.05,
+            MonitoredStream::Confidence => 0.01,
+            MonitoredStream::Errors => 0.1,
+            MonitoredStream::Latency => 0.05,
         }
     }
 
     /// From the scale that the detector sees to the unit of the stream.
     fn told(self, mean: f64) -> f64 {
-        if self == Stream::Latency { mean.exp() } else { mean }
+        if self == MonitoredStream::Latency { mean.exp() } else { mean }
     }
 
     /// Whether a change is large enough for somebody to care. One for the better is no cause.
     fn matters(self, before: f64, after: f64) -> bool {
         match self {
-            Stream::Confidence => before - after >= 0.05,
-            Stream::Errors => after - before >= 0.01,
-            Stream::Latency => after >= 1.5 * before && after - before >= 1.0,
+            MonitoredStream::Confidence => before - after >= 0.05,
+            MonitoredStream::Errors => after - before >= 0.01,
+            MonitoredStream::Latency => after >= 1.5 * before && after - before >= 1.0,
         }
     }
 }
@@ -76,7 +77,7 @@ impl Stream {
 #[non_exhaustive]
 pub struct Shift {
     /// In which.
-    pub stream: Stream,
+    pub stream: MonitoredStream,
     /// The mean before the change was found.
     pub before: f64,
     /// The mean since.
@@ -88,9 +89,10 @@ const TOLD: u64 = 32;
 const SETTLED: u64 = 128;
 
 impl Streams {
-    /// A detector per stream, in the order of [`Stream::ALL`].
+    /// A detector per stream, in the order of [`MonitoredStream::ALL`].
     pub(super) fn new(detectors: &[Detector; 3]) -> Result<Self> {
-        let [confidence, errors, latency] = Stream::ALL.map(|stream| Watched::new(stream, detectors[stream as usize]));
+        let [confidence, errors, latency] =
+            MonitoredStream::ALL.map(|stream| Watched::new(stream, detectors[stream as usize]));
         Ok(Self { streams: [confidence?, errors?, latency?] })
     }
 
@@ -99,9 +101,11 @@ impl Streams {
         let outcome = Outcome(inference.outcome);
         for watched in &mut self.streams {
             let value = match watched.stream {
-                Stream::Confidence if outcome.is_answer() => Inference::unit(inference.confidence).map(f64::from),
-                Stream::Errors if !outcome.is_further() => Some(f64::from(u8::from(outcome.is_fault()))),
-                Stream::Latency if outcome.is_answer() && !outcome.is_further() => {
+                MonitoredStream::Confidence if outcome.is_answer() => {
+                    Inference::unit(inference.confidence).map(f64::from)
+                }
+                MonitoredStream::Errors if !outcome.is_further() => Some(f64::from(u8::from(outcome.is_fault()))),
+                MonitoredStream::Latency if outcome.is_answer() && !outcome.is_further() => {
                     Some((f64::from(inference.latency_us.max(1)) / 1e3).ln())
                 }
                 _ => None,
@@ -120,9 +124,9 @@ impl Streams {
 }
 
 impl Watched {
-    fn new(stream: Stream, detector: Detector) -> Result<Self> {
+    fn new(stream: MonitoredStream, detector: Detector) -> Result<Self> {
         let name = stream.name();
-        if detector == Detector::Ddm && stream != Stream::Errors {
+        if detector == Detector::Ddm && stream != MonitoredStream::Errors {
             return Err(Error::invalid(format!("detector of {name}: expected one for numbers, got DDM, for failures")));
         }
         let watcher = detector

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::outcome::Outcome;
 use super::sorting::{Sorting, slot};
-use super::streams::{Stream, Streams};
+use super::streams::{MonitoredStream, Streams};
 use crate::Code;
 use crate::drift::{Detector, Fit, MISSING, Profile, Row, Source, Value};
 use crate::engine::Digest;
@@ -96,8 +96,8 @@ fn streams_tell_changes_for_the_worse() {
     assert_eq!(feed(&mut streams, 2000, 0.9, 0, 20_000), 0);
     assert_eq!(streams.worse().count(), 0);
     assert!(feed(&mut streams, 500, 0.6, 4, 50_000) >= 3);
-    let worse: Vec<Stream> = streams.worse().map(|shift| shift.stream).collect();
-    assert_eq!(worse, Stream::ALL);
+    let worse: Vec<MonitoredStream> = streams.worse().map(|shift| shift.stream).collect();
+    assert_eq!(worse, MonitoredStream::ALL);
     let confidence = streams.worse().next().unwrap();
     assert!((confidence.before - 0.92).abs() < 0.01 && (confidence.after - 0.62).abs() < 0.03, "{confidence:?}");
     // Back again: found, and of no more concern.

@@ -12,7 +12,7 @@ use super::model::Model;
 use super::notice::Notice;
 use super::open::Open;
 use super::outcome::Outcome;
-use super::report::{Report, Summary, Totals};
+use super::report::{MonitorReport, Summary, Totals};
 use super::restore::Past;
 use super::sorting::Sorting;
 use super::streams::{Shift, Streams};
@@ -77,7 +77,7 @@ impl Watch {
         let before = concept.and_then(|alert| alert.evidence.iter().find(|(name, _)| name == "before"));
         self.accuracy_before = before.map(|(_, n)| *n);
         // The judge remembers a few windows, a report some more.
-        let told = past.windows.len().saturating_sub(Report::WINDOWS);
+        let told = past.windows.len().saturating_sub(MonitorReport::WINDOWS);
         let mut standing = past.standing.into_iter().peekable();
         for (i, window) in past.windows.into_iter().enumerate() {
             while let Some(alert) = standing.next_if(|alert| alert.after <= i) {
@@ -238,7 +238,10 @@ impl Watch {
     /// confidence may be a season, and is left to the judge.
     fn worse_streams(&self) -> Vec<Shift> {
         let dependent = self.judge.as_ref().is_some_and(|judge| judge.profile().block > 1);
-        self.streams.worse().filter(|shift| !dependent || shift.stream != super::streams::Stream::Confidence).collect()
+        self.streams
+            .worse()
+            .filter(|shift| !dependent || shift.stream != super::streams::MonitoredStream::Confidence)
+            .collect()
     }
 
     /// Drift is told at the label that shows it; a window only says whether it is over, and not by a few labels.
@@ -266,7 +269,7 @@ impl Watch {
         totals.faults += summary.health.errors;
         totals.tokens_in += window.tokens_in;
         totals.tokens_out += window.tokens_out;
-        if self.summaries.len() == Report::WINDOWS {
+        if self.summaries.len() == MonitorReport::WINDOWS {
             self.summaries.pop_front();
         }
         self.summaries.push_back(summary);
@@ -277,14 +280,14 @@ impl Watch {
         self.estimated
     }
 
-    /// The truth about an earlier answer.
-    pub(super) fn feedback(&mut self, id: u64, truth: Truth, telemetry: &Telemetry) -> (Feedback, Option<Notice>) {
+    /// Feedback about an earlier answer.
+    pub(super) fn feedback(&mut self, id: u64, given: Label, telemetry: &Telemetry) -> (Feedback, Option<Notice>) {
         let Some(class) = self.concept.class_of(id) else { return (Feedback::Unknown, None) };
         let before = self.concept.accuracy();
-        let (feedback, predicted, truth) = match truth {
-            Truth::Class(truth) => (self.concept.feedback(id, truth), class, truth),
-            // There is no class to tell: 1 stands for what was right.
-            Truth::Right(right) => (self.concept.feedback_right(id, right), 1, u16::from(right)),
+        let (feedback, predicted, truth) = match given {
+            Label::Class(truth) => (self.concept.feedback(id, truth), class, truth),
+            // There is no class to report: 1 stands for what was right.
+            Label::Correct(right) => (self.concept.feedback_right(id, right), 1, u16::from(right)),
         };
         let model = self.slot();
         seal(telemetry, &Record::Feedback(label(model, id, predicted, truth)));
@@ -295,11 +298,14 @@ impl Watch {
     }
 }
 
-/// What is said of an earlier answer.
-#[derive(Clone, Copy)]
-pub(super) enum Truth {
+/// The ground truth about an earlier answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Label {
+    /// The class that would have been right.
     Class(u16),
-    Right(bool),
+    /// Whether the answer was right, where the truth is no class: a text that its reader liked, say.
+    Correct(bool),
 }
 
 fn label(model: u32, id: u64, predicted: u16, truth: u16) -> telemetry::Feedback {

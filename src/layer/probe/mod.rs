@@ -34,7 +34,7 @@ use crate::engine::{Answer, Request};
 /// Turns a request and its answer into numbers, one row per observation: a batch of eight images is eight rows.
 ///
 /// Both methods run on the caller's thread, on the way of the answer: they should take microseconds and not allocate.
-/// A panic in one is contained and counted (see [`Report::probe_panics`](super::Report::probe_panics)); the answer
+/// A panic in one is contained and counted (see [`Report::probe_panics`](super::monitor::MonitorReport::probe_panics)); the answer
 /// goes its way.
 ///
 /// ```
