@@ -6,3 +6,4 @@
 
 pub mod monitor;
 pub mod probe;
+mod route;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use selvedge::backend::fake::Fake;
 use selvedge::drift::FalseAlarm;
 use selvedge::layer::monitor::Monitor;
-use selvedge::layer::probe::{All, Columns, Feature, Probe, Rows, Tokens};
+use selvedge::layer::probe::{All, Columns, Probe, ProbeFeature, Rows, Tokens};
 use selvedge::telemetry::{Cursor, Reason, Record};
 use selvedge::{Answer, Ask, Call, Cancel, Code, Engine, Generate, Request, Step};
 
@@ -121,8 +121,8 @@ fn eight_threads_lose_nothing_and_wait_for_nobody() {
 struct Clumsy(AtomicU64);
 
 impl Probe for Clumsy {
-    fn features(&self) -> Vec<Feature> {
-        vec![Feature::number("level")]
+    fn features(&self) -> Vec<ProbeFeature> {
+        vec![ProbeFeature::number("level")]
     }
 
     fn request(&self, _: &Request, rows: &mut Rows<'_>) {
@@ -219,14 +219,14 @@ fn what_does_not_fit_is_told() {
 fn an_entropy_without_its_most_is_not_known() {
     struct Entropy(f32);
     impl Probe for Entropy {
-        fn features(&self) -> Vec<Feature> {
+        fn features(&self) -> Vec<ProbeFeature> {
             Vec::new()
         }
         fn request(&self, _: &Request, _: &mut Rows<'_>) {}
         fn answer(&self, _: &Answer, rows: &mut Rows<'_>) {
-            let decision =
-                selvedge::layer::probe::Decision { entropy: 0.7, most_entropy: self.0, ..Default::default() };
-            rows.decided(0, decision);
+            let prediction =
+                selvedge::layer::probe::Prediction { entropy: 0.7, max_entropy: self.0, ..Default::default() };
+            rows.set_prediction(0, prediction);
         }
     }
     for (most, known) in [(0.0, 0), (f32::NAN, 0), (1.4, 1)] {

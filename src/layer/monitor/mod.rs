@@ -1,41 +1,54 @@
-//! The layer that watches.
+//! Monitor, the layer that watches a model: its answers become records, windows, and alerts.
+//!
+//! ```text
+//!   answer ─► run ─► recorder ─► telemetry ─► drain ─► model_watch
+//!                    │ binning                         │ window, streams, accuracy
+//!                    ▼ baseline                        ▼ judge ─► alerts ─► log, callback
+//! ```
+//!
+//! The first line up to telemetry is on the way of every answer; the rest is the work of whoever closes a window.
 
-mod board;
+mod accuracy;
+mod alerts;
+mod announcement;
+mod baseline;
+mod binning;
 mod builder;
-mod core;
-mod hub;
-mod kept;
-mod learning;
-mod model;
-mod notice;
-mod open;
+mod callback;
+mod drain;
+mod feedback;
+mod history;
+mod identity;
+mod model_watch;
 mod outcome;
+mod recorder;
 mod report;
-mod restore;
+mod resume;
 mod run;
-mod sorting;
+mod settings;
+mod shared;
 mod streams;
 #[cfg(test)]
 mod tests;
-mod watch;
+mod window;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 pub use builder::MonitorBuilder;
+pub use feedback::Label;
 pub use report::{MonitorReport, Reference, Summary, Totals};
 pub use streams::{MonitoredStream, Shift};
-pub use watch::Label;
 
-use self::core::Core;
 use super::probe::Probe;
 use crate::drift::{Alert, Feedback, Profile};
 use crate::engine::{Call, Engine, Request, Run, Spec, Trim};
 use crate::telemetry::Telemetry;
 use crate::{Error, Result};
+use recorder::Recorder;
 use run::MonitorRun;
 
-/// An engine that watches another one: each answer is recorded, windows of answers are held against a reference, and
+/// A monitor is an engine that watches another one: each answer is recorded, windows of answers are held against a reference, and
 /// what drifts raises an alert.
 ///
 /// Requests, events and answers pass through unchanged; only [`Provenance::route`](crate::Provenance::route) gains
@@ -85,7 +98,7 @@ use run::MonitorRun;
 /// ```
 #[derive(Clone)]
 pub struct Monitor {
-    core: Arc<Core>,
+    recorder: Arc<Recorder>,
 }
 
 impl Monitor {
@@ -97,19 +110,19 @@ impl Monitor {
     /// Drains the records so far, and closes and judges the windows that are due. Answers do this by themselves; an app
     /// whose model rests for hours may want to call it now and then, on any thread. Waits if another thread is at it.
     pub fn tick(&self) {
-        self.core.hub.tick();
+        self.recorder.drain.tick();
     }
 
     /// Closes the window in progress as it stands, if it is not empty: at the end of a batch job, say.
     pub fn close_window(&self) {
-        self.core.hub.close(self.core.seen.slot());
+        self.recorder.drain.close(self.recorder.shared.slot());
     }
 
     /// The alerts that stand.
     #[must_use]
     pub fn alerts(&self) -> Vec<Alert> {
-        let mut watches = self.core.hub.lock();
-        watches.watch(self.core.seen.slot()).map(|watch| watch.board.standing().to_vec()).unwrap_or_default()
+        let mut models = self.recorder.drain.lock();
+        models.get(self.recorder.shared.slot()).map(|model| model.alerts.standing().to_vec()).unwrap_or_default()
     }
 
     /// Feedback about an earlier answer. `id` is that of the [`Call`](crate::Call); the rows of a batch have the numbers
@@ -124,13 +137,13 @@ impl Monitor {
         }
         // The answer may still be in its lane.
         self.tick();
-        let mut watches = self.core.hub.lock();
-        let watch = watches.watch(self.core.seen.slot());
-        let result = watch.map(|watch| watch.feedback(id, label, &self.core.telemetry));
-        drop(watches);
-        let (feedback, notice) = result.unwrap_or((Feedback::Unknown, None));
-        if let Some(notice) = notice {
-            notice.deliver();
+        let mut models = self.recorder.drain.lock();
+        let model = models.get(self.recorder.shared.slot());
+        let result = model.map(|model| model.feedback(id, label, &self.recorder.telemetry));
+        drop(models);
+        let (feedback, callback) = result.unwrap_or((Feedback::Unknown, None));
+        if let Some(callback) = callback {
+            callback.call();
         }
         Ok(feedback)
     }
@@ -139,21 +152,21 @@ impl Monitor {
     /// (see [`Profile::encode`]) beside the model.
     #[must_use]
     pub fn profile(&self) -> Option<Arc<Profile>> {
-        self.core.seen.sorting.get().map(|sorting| sorting.profile.clone())
+        self.recorder.shared.binning.get().map(|binning| binning.profile.clone())
     }
 
-    /// What the monitor knows, after a [`tick`](Self::tick).
+    /// The report: what the monitor knows, after a [`tick`](Self::tick).
     #[must_use]
     pub fn report(&self) -> MonitorReport {
         self.tick();
-        let (core, seen) = (&*self.core, &*self.core.seen);
-        let reference = match (seen.sorting.get(), &seen.learning) {
-            (Some(sorting), _) if sorting.profile.learned => Reference::Learned,
+        let (recorder, shared) = (&*self.recorder, &*self.recorder.shared);
+        let reference = match (shared.binning.get(), &shared.baseline) {
+            (Some(binning), _) if binning.profile.learned => Reference::Learned,
             (Some(_), _) => Reference::Given,
-            (None, Some(learning)) => Reference::Learning { left: learning.left() },
+            (None, Some(baseline)) => Reference::Learning { left: baseline.remaining() },
             (None, None) => Reference::None,
         };
-        let model = &core.spec.provenance;
+        let model = &recorder.spec.provenance;
         let mut report = MonitorReport {
             model: model.model.clone(),
             version: model.version.clone(),
@@ -164,22 +177,22 @@ impl Monitor {
             totals: Totals::default(),
             accuracy: None,
             estimated_accuracy: None,
-            telemetry: core.telemetry.status(),
-            probe_panics: seen.probe_panics.load(Ordering::Relaxed),
-            other_panics: core.hub.panics(),
-            missed_rows: seen.missed_rows.load(Ordering::Relaxed),
+            telemetry: recorder.telemetry.status(),
+            probe_panics: shared.probe_panics.load(Ordering::Relaxed),
+            other_panics: recorder.drain.panics(),
+            missed_rows: shared.missed_rows.load(Ordering::Relaxed),
             unclaimed: 0,
         };
-        let mut watches = core.hub.lock();
-        report.unclaimed = watches.unclaimed;
-        if let Some(watch) = watches.watch(seen.slot()) {
-            report.windows = watch.summaries.iter().cloned().collect();
-            report.in_progress = watch.in_progress();
-            report.alerts = watch.board.standing().to_vec();
-            report.totals = watch.totals;
-            report.accuracy = watch.concept.accuracy();
-            report.estimated_accuracy = watch.estimated_accuracy();
-            report.other_panics += watch.callback_panics.load(Ordering::Relaxed);
+        let mut models = recorder.drain.lock();
+        report.unclaimed = models.unclaimed;
+        if let Some(model) = models.get(shared.slot()) {
+            report.windows = model.closed.summaries.iter().cloned().collect();
+            report.in_progress = model.in_progress();
+            report.alerts = model.alerts.standing().to_vec();
+            report.totals = model.closed.totals;
+            report.accuracy = model.accuracy.of_labels();
+            report.estimated_accuracy = model.accuracy.estimated();
+            report.other_panics += model.callback_panics.load(Ordering::Relaxed);
         }
         report
     }
@@ -193,20 +206,20 @@ impl Monitor {
 
 impl Engine for Monitor {
     fn spec(&self) -> &Spec {
-        &self.core.spec
+        &self.recorder.spec
     }
 
     fn start(&self, request: Request, call: Call) -> Result<Box<dyn Run>> {
-        Ok(Box::new(MonitorRun::start(&self.core, request, call)?))
+        Ok(Box::new(MonitorRun::start(&self.recorder, request, call)?))
     }
 
     fn trim(&self, level: Trim) -> Result<u64> {
-        self.core.engine.trim(level)
+        self.recorder.engine.trim(level)
     }
 }
 
 impl std::fmt::Debug for Monitor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Monitor").field("model", &self.core.spec.provenance.model).finish_non_exhaustive()
+        f.debug_struct("Monitor").field("model", &self.recorder.spec.provenance.model).finish_non_exhaustive()
     }
 }

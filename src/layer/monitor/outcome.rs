@@ -8,11 +8,11 @@
 //! ```
 //!
 //! `further` marks the second and later rows of one answer: they bring bins and a class, while outcome, latency and
-//! tokens of the answer were told by its first row.
+//! tokens of the answer are in its first row.
 
 use crate::Code;
 use crate::drift::{self, Health};
-use crate::layer::probe::Decision;
+use crate::layer::probe::Prediction;
 use crate::telemetry::Window;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +32,9 @@ impl Outcome {
         Self(u8::try_from(code as i32).unwrap_or(u8::MAX).into())
     }
 
-    pub(super) fn answered(finish: u8, decision: &Decision) -> Self {
-        let refused = if decision.refused { REFUSED } else { 0 };
-        let valid = match decision.valid {
+    pub(super) fn answered(finish: u8, prediction: &Prediction) -> Self {
+        let refused = if prediction.refused { REFUSED } else { 0 };
+        let valid = match prediction.valid {
             None => 0,
             Some(false) => CHECKED,
             Some(true) => CHECKED | VALID,

@@ -1,4 +1,4 @@
-//! What a monitor knows, for people and programs.
+//! Report of a monitor, for people and programs.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::streams::Shift;
 use crate::drift::{Alert, Breach, Health, Share, Verdict};
 use crate::telemetry::{Mode, Status, Window};
 
-/// What a monitor knows: the latest windows, the alerts that stand, and how the telemetry fares.
+/// A monitor's report: the latest windows, the alerts that stand, and how the telemetry fares.
 ///
 /// Displayed, it is a table for people.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ pub struct MonitorReport {
     pub other_panics: u64,
     /// Rows beyond [`Rows::MAX`](crate::layer::probe::Rows::MAX) of one call, and embeddings that could not be added.
     pub missed_rows: u64,
-    /// Records of models that nobody watches.
+    /// Records of models that nobody monitors.
     pub unclaimed: u64,
 }
 
@@ -48,7 +48,7 @@ impl MonitorReport {
     pub const WINDOWS: usize = 32;
 }
 
-/// What windows are compared with.
+/// The reference that windows are compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reference {
@@ -65,7 +65,7 @@ pub enum Reference {
     Given,
 }
 
-/// A closed window and what it says.
+/// The summary of a closed window: its counts, and what follows from them.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Summary {
@@ -81,7 +81,7 @@ pub struct Summary {
     pub shifts: Vec<Shift>,
 }
 
-/// Sums over windows.
+/// Totals over windows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Totals {

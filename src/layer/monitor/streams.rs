@@ -1,4 +1,4 @@
-//! Detectors of change on the scalars of every answer.
+//! Streams of scalars, one value per answer, each with a detector of change.
 
 use super::outcome::Outcome;
 use crate::drift::{Detector, Watcher};
@@ -8,18 +8,18 @@ use crate::{Error, Result};
 /// A detector each on confidence, errors and latency.
 #[derive(Debug)]
 pub(super) struct Streams {
-    streams: [Watched; 3],
+    streams: [StreamDetector; 3],
 }
 
 #[derive(Debug)]
-struct Watched {
+struct StreamDetector {
     stream: MonitoredStream,
     watcher: Watcher,
     /// The mean before the last change, while it is not known to be of no matter.
     before: Option<f64>,
 }
 
-/// A scalar that every answer brings, watched by a [`Detector`](crate::drift::Detector).
+/// A stream of scalars, one of every answer, watched by a [`Detector`](crate::drift::Detector).
 ///
 /// A change raises an alert where it is for the worse and large enough for somebody to care: a confidence that fell by
 /// 0.05, 1 % more errors, answers that take half as long again and a millisecond longer.
@@ -49,7 +49,7 @@ impl MonitoredStream {
 
     /// The least deviation of the values that a detector sees: a point of confidence, one failure in a hundred requests, a
     /// twentieth of the latency. What is less matters to nobody.
-    fn least_deviation(self) -> f64 {
+    fn min_deviation(self) -> f64 {
         match self {
             MonitoredStream::Confidence => 0.01,
             MonitoredStream::Errors => 0.1,
@@ -58,7 +58,7 @@ impl MonitoredStream {
     }
 
     /// From the scale that the detector sees to the unit of the stream.
-    fn told(self, mean: f64) -> f64 {
+    fn scaled(self, mean: f64) -> f64 {
         if self == MonitoredStream::Latency { mean.exp() } else { mean }
     }
 
@@ -72,11 +72,11 @@ impl MonitoredStream {
     }
 }
 
-/// A change that a detector has found in a stream.
+/// A shift: a change that a detector has found in a stream.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Shift {
-    /// In which.
+    /// The stream.
     pub stream: MonitoredStream,
     /// The mean before the change was found.
     pub before: f64,
@@ -84,23 +84,23 @@ pub struct Shift {
     pub after: f64,
 }
 
-/// Values after a change from which its size can be told, and from which it is settled.
-const TOLD: u64 = 32;
-const SETTLED: u64 = 128;
+/// Values after a change from which its size is known, and from which it is settled.
+const MIN_MEASURED: u64 = 32;
+const MIN_SETTLED: u64 = 128;
 
 impl Streams {
     /// A detector per stream, in the order of [`MonitoredStream::ALL`].
     pub(super) fn new(detectors: &[Detector; 3]) -> Result<Self> {
         let [confidence, errors, latency] =
-            MonitoredStream::ALL.map(|stream| Watched::new(stream, detectors[stream as usize]));
+            MonitoredStream::ALL.map(|stream| StreamDetector::new(stream, detectors[stream as usize]));
         Ok(Self { streams: [confidence?, errors?, latency?] })
     }
 
-    /// Takes a record; gives the changes found.
+    /// Adds a record; gives the shifts found.
     pub(super) fn update(&mut self, inference: &Inference, found: &mut Vec<Shift>) {
         let outcome = Outcome(inference.outcome);
-        for watched in &mut self.streams {
-            let value = match watched.stream {
+        for detector in &mut self.streams {
+            let value = match detector.stream {
                 MonitoredStream::Confidence if outcome.is_answer() => {
                     Inference::unit(inference.confidence).map(f64::from)
                 }
@@ -110,27 +110,27 @@ impl Streams {
                 }
                 _ => None,
             };
-            found.extend(value.and_then(|value| watched.update(value)));
+            found.extend(value.and_then(|value| detector.update(value)));
         }
     }
 
     /// The streams that are worse than before their last change, by enough to matter.
     pub(super) fn worse(&self) -> impl Iterator<Item = Shift> {
-        self.streams.iter().filter(|watched| watched.watcher.width() >= TOLD).filter_map(|watched| {
-            let (stream, before, after) = (watched.stream, watched.before?, watched.mean());
+        self.streams.iter().filter(|detector| detector.watcher.width() >= MIN_MEASURED).filter_map(|detector| {
+            let (stream, before, after) = (detector.stream, detector.before?, detector.mean());
             stream.matters(before, after).then_some(Shift { stream, before, after })
         })
     }
 }
 
-impl Watched {
+impl StreamDetector {
     fn new(stream: MonitoredStream, detector: Detector) -> Result<Self> {
         let name = stream.name();
         if detector == Detector::Ddm && stream != MonitoredStream::Errors {
             return Err(Error::invalid(format!("detector of {name}: expected one for numbers, got DDM, for failures")));
         }
         let watcher = detector
-            .watch(stream.least_deviation())
+            .watch(stream.min_deviation())
             .map_err(|e| Error::invalid(format!("detector of {name}: {}", e.message())))?;
         Ok(Self { stream, watcher, before: None })
     }
@@ -145,7 +145,7 @@ impl Watched {
         // At the change itself the mean may still hold values from before it; it begins anew with the next one.
         if let Some(before) = self.before
             && !changed
-            && self.watcher.width() >= SETTLED
+            && self.watcher.width() >= MIN_SETTLED
             && !stream.matters(before, after)
         {
             self.before = None;
@@ -154,6 +154,6 @@ impl Watched {
     }
 
     fn mean(&self) -> f64 {
-        self.stream.told(self.watcher.mean())
+        self.stream.scaled(self.watcher.mean())
     }
 }

@@ -1,6 +1,6 @@
-//! Several probes as one.
+//! Combined probes.
 
-use super::{Feature, Probe, Rows};
+use super::{Probe, ProbeFeature, Rows};
 use crate::engine::{Answer, Request};
 
 /// Several probes as one: their features stand side by side in each row.
@@ -39,7 +39,7 @@ impl All {
 }
 
 impl Probe for All {
-    fn features(&self) -> Vec<Feature> {
+    fn features(&self) -> Vec<ProbeFeature> {
         self.probes.iter().flat_map(|part| part.probe.features()).collect()
     }
 

@@ -1,4 +1,4 @@
-//! The window in progress.
+//! Window in progress.
 
 use std::time::Instant;
 
@@ -11,11 +11,11 @@ use crate::telemetry::{Inference, Stamp, Telemetry, Window};
 pub(super) const PARTS: usize = 20;
 
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct OpenWindow {
     pub(super) window: Window,
     /// `None` without a profile.
     pub(super) counts: Option<Counts>,
-    /// When its first record came; `None` while it is empty.
+    /// When its first record was added; `None` while it is empty.
     pub(super) since: Option<Instant>,
     /// Rows and failures: what fills the window.
     pub(super) records: u64,
@@ -24,7 +24,7 @@ pub(super) struct Open {
     pub(super) shifts: Vec<Shift>,
 }
 
-impl Open {
+impl OpenWindow {
     pub(super) fn new(model: u32, index: u64, profile: Option<&Profile>) -> Self {
         let counts = profile.map(Counts::new);
         Self {
