@@ -25,8 +25,8 @@ fn sealed(telemetry: &selvedge::telemetry::Telemetry) -> Vec<(String, Option<Str
 #[test]
 fn an_alert_comes_after_the_drift_and_not_before() {
     let (_folder, telemetry) = folder();
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let ear = told.clone();
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let ear = reported.clone();
     // The output drifts by itself from call 2,560 on.
     let engine = echo().drift(10 * WINDOW, 0.2).build();
     let monitor = Monitor::builder(engine, telemetry.clone(), Columns::of_output("y", COLUMNS))
@@ -42,7 +42,7 @@ fn an_alert_comes_after_the_drift_and_not_before() {
     }
     let report = monitor.report();
     assert_eq!((report.windows.len(), report.totals.rows), (10, 10 * WINDOW));
-    assert!(report.alerts.is_empty() && told.lock().unwrap().is_empty(), "{report}");
+    assert!(report.alerts.is_empty() && reported.lock().unwrap().is_empty(), "{report}");
 
     for call in 0..4 * WINDOW {
         ask(&monitor, noise.row(), call + 1);
@@ -51,12 +51,13 @@ fn an_alert_comes_after_the_drift_and_not_before() {
     // A shift of 0.2 is large for `level`, which spreads over 1, and fair for `flow`, which spreads over 2.
     let level = alerts.iter().find(|a| a.feature == "level").expect("level has drifted");
     assert!(matches!(level.what, What::Feature(Finding::Shift | Finding::OutOfRange)), "{level:?}");
-    let raised = told.lock().unwrap().iter().filter(|c| matches!(c, Change::Raised(a) if a.feature == "level")).count();
+    let raised =
+        reported.lock().unwrap().iter().filter(|c| matches!(c, Change::Raised(a) if a.feature == "level")).count();
     assert_eq!(raised, 1, "raised once, though two more windows show it");
     let in_log = sealed(&telemetry);
     assert!(in_log.iter().any(|(_, feature, raised)| feature.as_deref() == Some("level") && *raised), "{in_log:?}");
 
-    // Back home it is cleared, and told so.
+    // Back home it is cleared, and reported so.
     let monitor_of_calm = |monitor: &Monitor, noise: &mut Noise| {
         for call in 0..6 * WINDOW {
             let [level, flow] = noise.row();
@@ -65,8 +66,8 @@ fn an_alert_comes_after_the_drift_and_not_before() {
     };
     monitor_of_calm(&monitor, &mut noise);
     assert_eq!(monitor.alerts(), []);
-    let cleared = told.lock().unwrap().iter().filter(|c| matches!(c, Change::Cleared { .. })).count();
-    assert_eq!(cleared, told.lock().unwrap().len() - cleared, "each alert was raised and cleared");
+    let cleared = reported.lock().unwrap().iter().filter(|c| matches!(c, Change::Cleared { .. })).count();
+    assert_eq!(cleared, reported.lock().unwrap().len() - cleared, "each alert was raised and cleared");
 }
 
 #[test]
@@ -154,7 +155,7 @@ fn a_text_is_right_or_wrong() {
         let right = id % 5 > 0;
         assert_eq!(monitor.feedback(id, Label::Correct(right)).unwrap(), Feedback::Steady { right });
     }
-    assert_eq!(monitor.feedback(10, Label::Correct(true)).unwrap(), Feedback::Unknown, "told before");
+    assert_eq!(monitor.feedback(10, Label::Correct(true)).unwrap(), Feedback::Unknown, "labelled before");
     assert_eq!(monitor.report().accuracy.map(|a| (a.value, a.of)), Some((0.8, 10)));
 }
 
@@ -271,15 +272,15 @@ fn slow_rows_bear_no_more_false_alarms_than_were_asked_for() {
     assert!(close(level(0.01), expected(2_592_000.0 / 3700.0)), "{} {}", level(0.01), expected(2_592_000.0 / 3700.0));
 }
 
-/// An alert is told to the app, whoever's call was the one that closed the window.
+/// An alert is reported to the app, whoever's call was the one that closed the window.
 #[test]
 fn every_alert_reaches_the_callback() {
     use selvedge::drift::Persistence;
     use selvedge::telemetry::{Inference, ModelInfo};
     for by_another in [false, true] {
         let (_folder, telemetry) = folder();
-        let told = Arc::new(Mutex::new(0));
-        let ear = told.clone();
+        let reported = Arc::new(Mutex::new(0));
+        let ear = reported.clone();
         let engine = echo().build();
         let digest = engine.spec().provenance.digest.0;
         let monitor = Monitor::builder(engine, telemetry.clone(), Columns::of("x", COLUMNS))
@@ -300,6 +301,6 @@ fn every_alert_reaches_the_callback() {
             monitor.close_window();
         }
         let standing = monitor.alerts().len();
-        assert!(standing > 0 && *told.lock().unwrap() == standing, "{standing} stand, by another: {by_another}");
+        assert!(standing > 0 && *reported.lock().unwrap() == standing, "{standing} stand, by another: {by_another}");
     }
 }

@@ -42,7 +42,7 @@ fn answers_are_the_same_but_for_the_route() {
             }
         }
     }
-    // A monitor of a monitor tells both.
+    // A monitor of a monitor is named twice.
     let (_folder, telemetry) = crate::folder();
     let twice = Monitor::builder(Arc::new(monitor), telemetry, ()).build().unwrap();
     assert_eq!(twice.run(Generate::text("")).unwrap().provenance.route, ["monitor", "monitor"]);
@@ -186,7 +186,7 @@ fn a_batch_is_many_rows_and_one_answer() {
 }
 
 #[test]
-fn what_does_not_fit_is_told() {
+fn what_does_not_fit_is_refused() {
     let (_folder, telemetry) = folder();
     let refused = |builder: selvedge::layer::monitor::MonitorBuilder| {
         let error = builder.build().unwrap_err();
@@ -214,7 +214,7 @@ fn what_does_not_fit_is_told() {
     assert!(message.ends_with("07070707"), "{message}");
 }
 
-/// An entropy whose largest value is not known is not told as the largest.
+/// An entropy whose largest value is not known is not reported as the largest.
 #[test]
 fn an_entropy_without_its_most_is_not_known() {
     struct Entropy(f32);

@@ -17,14 +17,14 @@ const FOR_NUMBERS: [Detector; 3] = [Detector::adwin(), Detector::page_hinkley(),
 
 /// Answers that are steady, then worse: which alerts there were after each of them, and of what.
 fn alerts(monitor: &Monitor, mut steady: impl FnMut(), mut worse: impl FnMut(), calls: [u64; 2]) -> [Vec<String>; 2] {
-    let told = || {
+    let active = || {
         let of_streams = monitor.alerts().into_iter().filter(|a| a.what == What::Stream);
         of_streams.map(|a| a.feature).collect::<Vec<_>>()
     };
     (0..calls[0]).for_each(|_| steady());
-    let before = told();
+    let before = active();
     (0..calls[1]).for_each(|_| worse());
-    [before, told()]
+    [before, active()]
 }
 
 #[test]
@@ -45,8 +45,8 @@ fn a_confidence_that_falls_is_an_alert_by_any_detector_for_numbers() {
             };
             monitor.run(request([x, low + 0.1 * spread])).unwrap();
         };
-        let told = alerts(&monitor, || ask(0.85), || ask(0.6), [40 * WINDOW, 8 * WINDOW]);
-        assert_eq!(told, [vec![], vec!["confidence".to_string()]], "{detector:?}");
+        let raised = alerts(&monitor, || ask(0.85), || ask(0.6), [40 * WINDOW, 8 * WINDOW]);
+        assert_eq!(raised, [vec![], vec!["confidence".to_string()]], "{detector:?}");
         let found: Vec<_> = monitor.windows().iter().flat_map(|w| w.shifts.clone()).collect();
         let fell = found.iter().any(|shift| (shift.before - 0.9).abs() < 0.03 && shift.after < shift.before);
         assert!(fell, "{detector:?}: {found:?}");
@@ -71,8 +71,8 @@ fn errors_that_rise_are_an_alert_by_any_detector() {
         };
         // KSWIN holds 100 values against 100: of zeros and ones it sees a rise by a good third.
         let rise = if matches!(detector, Detector::Kswin { .. }) { 0.6 } else { 0.3 };
-        let told = alerts(&monitor, || ask(0.02), || ask(rise), [40 * WINDOW, 4 * WINDOW]);
-        assert_eq!(told, [vec![], vec!["errors".to_string()]], "{detector:?}");
+        let raised = alerts(&monitor, || ask(0.02), || ask(rise), [40 * WINDOW, 4 * WINDOW]);
+        assert_eq!(raised, [vec![], vec!["errors".to_string()]], "{detector:?}");
     }
 }
 
@@ -94,8 +94,8 @@ fn answers_that_slow_down_are_an_alert_by_any_detector_for_numbers() {
                     millis.store(time, Ordering::Relaxed);
                     monitor.run(request([0.0, 0.0])).unwrap();
                 };
-                let told = alerts(&monitor, || ask(4), || ask(16), [6 * WINDOW, 4 * WINDOW]);
-                assert_eq!(told, [vec![], vec!["latency".to_string()]], "{detector:?}");
+                let raised = alerts(&monitor, || ask(4), || ask(16), [6 * WINDOW, 4 * WINDOW]);
+                assert_eq!(raised, [vec![], vec!["latency".to_string()]], "{detector:?}");
             });
         }
     });
@@ -155,11 +155,11 @@ fn a_detector_that_does_not_fit_is_refused() {
     );
 }
 
-/// Fails where it is told to.
+/// Fails while `fails` is not 0.
 fn failing(fails: Arc<AtomicU64>) -> Arc<dyn Engine> {
     engine(move |inputs| match fails.load(Ordering::Relaxed) {
         0 => Ok(inputs.iter().flatten().cloned().collect()),
-        _ => Err(Error::new(Code::Backend, "as it was told")),
+        _ => Err(Error::new(Code::Backend, "as it was asked")),
     })
 }
 

@@ -1,4 +1,4 @@
-//! Accuracy of a model: by the labels that came back, and as its confidences promise it.
+//! Accuracy of a model: by the labels of its answers, and as estimated from its confidences.
 
 use crate::drift::{Concept, Reliability, Share, Signal};
 use crate::telemetry::Inference;
@@ -19,13 +19,13 @@ impl Accuracy {
     pub(super) fn add(&mut self, inference: &Inference) {
         let confidence = Inference::unit(inference.confidence).unwrap_or(f32::NAN);
         match inference.id {
-            // No label can come for it.
+            // It can have no label.
             0 => self.concept.unlabelled(confidence),
             id => self.concept.predicted(id, inference.class, confidence),
         }
     }
 
-    /// Takes over the labels of an earlier watch of the same model.
+    /// Takes over the labels of an earlier monitor of the same model.
     pub(super) fn take_over(&mut self, earlier: Accuracy) {
         self.concept = earlier.concept;
         self.before_drift = earlier.before_drift;
@@ -47,7 +47,7 @@ impl Accuracy {
         self.estimated
     }
 
-    /// What a window says of drift that a label has shown: whether it is over, and that not by a few labels.
+    /// The signal of a window about drift that a label has shown: whether it is over, and that not by a few labels.
     pub(super) fn signal(&mut self) -> Signal {
         const FEW: u64 = 30;
         match (self.before_drift, self.concept.accuracy()) {

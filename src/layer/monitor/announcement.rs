@@ -1,4 +1,4 @@
-//! Announcement of a model in the log: the record that says whose a slot is.
+//! Announcement of a model in the log: the record that maps its slot to it.
 
 use super::binning::Binning;
 use super::history::seal;
@@ -26,7 +26,7 @@ impl Announcement {
         self.sealed = seal(telemetry, &Record::Model(identity.record(binning, bare_slot)));
     }
 
-    /// Announces the model, unless the log still says whose the slot is or its reader knows. While nothing is read, the
+    /// Announces the model, unless the log still has its record or its reader knows it. While nothing is read, the
     /// limit of the log takes the oldest records, and windows of nobody would be worth nothing.
     pub(super) fn renew(&mut self, identity: &ModelIdentity, shared: &Shared, telemetry: &Telemetry) {
         let status = telemetry.status();

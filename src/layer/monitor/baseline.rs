@@ -41,7 +41,7 @@ impl BaselineLearner {
     }
 
     fn fit(&self, embedding: usize) -> Fit {
-        // Rows come in the order of time, and may well depend on each other.
+        // Rows are in the order of time, and may well depend on each other.
         let mut fit = Profile::fit().model(self.model.0).block(Block::Estimate);
         for feature in &self.features {
             fit = match feature.category {

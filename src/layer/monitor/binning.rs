@@ -110,7 +110,7 @@ impl Binning {
     }
 }
 
-/// The number of a model under a profile: the same after a restart, so that what its records left in the lanes is known.
+/// The slot of a model under a profile: the same after a restart, so that its records in the lanes are known.
 pub(super) fn slot(model: Digest, profile: &[u8]) -> u32 {
     ModelInfo::slot_of(&model.0, profile)
 }

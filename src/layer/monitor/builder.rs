@@ -1,4 +1,4 @@
-//! Builder of a monitor: its options, and how it is put together.
+//! Builder of a monitor: its options and its parts.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -38,7 +38,8 @@ impl MonitorBuilder {
         Self { engine, telemetry, profile: None, probe, learn: 4, settings: Settings::default() }
     }
 
-    /// The profile that windows are held against: what the model was made for. Without it, one is learned from the first windows (see [`MonitorBuilder::learn`]).
+    /// The profile that windows are held against: what the model was made for. Without it, one is learned from the first
+    /// windows (see [`MonitorBuilder::learn`]).
     pub fn profile(self, profile: impl Into<Option<Profile>>) -> Self {
         Self { profile: profile.into().map(Arc::new), ..self }
     }
@@ -64,7 +65,8 @@ impl MonitorBuilder {
         self
     }
 
-    /// The persistence, in how many of the last windows a feature must be rejected before there is an alert; 2 of 3 if not set.
+    /// The persistence, in how many of the last windows a feature must be rejected before there is an alert; 2 of 3 if
+    /// not set.
     pub fn persistence(mut self, persistence: Persistence) -> Self {
         self.settings.persistence = persistence;
         self

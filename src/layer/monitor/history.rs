@@ -13,7 +13,7 @@ pub(super) struct History {
     pub(super) windows: Vec<Window>,
     /// The alerts that were raised and not cleared.
     pub(super) alerts: Vec<ActiveAlert>,
-    /// The record that says whose the slot is, if it is still to be sent. One that was acknowledged does not count: whoever
+    /// The record that maps the slot to the model, if it is still to be sent. One that was acknowledged does not count: whoever
     /// received it may have forgotten it, and it gives way in time.
     pub(super) announced: Option<Position>,
 }

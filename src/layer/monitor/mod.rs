@@ -1,4 +1,4 @@
-//! Monitor, the layer that watches a model: its answers become records, windows, and alerts.
+//! Monitor, the layer that watches a model: its answers become records, windows and alerts.
 //!
 //! ```text
 //!   answer ─► run ─► recorder ─► telemetry ─► drain ─► model_watch
@@ -48,11 +48,11 @@ use crate::{Error, Result};
 use recorder::Recorder;
 use run::MonitorRun;
 
-/// A monitor is an engine that watches another one: each answer is recorded, windows of answers are held against a reference, and
-/// what drifts raises an alert.
+/// A monitor is an engine that watches another one: each answer is recorded, windows of answers are held against a
+/// reference, and what drifts raises an alert.
 ///
 /// Requests, events and answers pass through unchanged; only [`Provenance::route`](crate::Provenance::route) gains
-/// `monitor`. Once warm, a watched call allocates the box of its run and nothing else, and no caller waits for another.
+/// `monitor`. Once warm, a monitored call allocates the box of its run and nothing else, and no caller waits for another.
 /// The answer that fills a window closes it on its way: that takes some microseconds and, under
 /// [`Durability::Power`](crate::telemetry::Durability::Power), one sync of a file.
 ///
@@ -64,7 +64,7 @@ use run::MonitorRun;
 /// sent or not: [`Limits::history_bytes`](crate::telemetry::Limits::history_bytes) says how far back that is. An alert that
 /// has stood for longer is raised again.
 ///
-/// The confidence, errors and latency of answers are watched by a detector each, which [`MonitorBuilder::detector`] chooses.
+/// The confidence, errors and latency of answers have a detector each, which [`MonitorBuilder::detector`] chooses.
 ///
 /// Clones are the same monitor. Monitors of several models may share one telemetry folder.
 ///
@@ -118,7 +118,7 @@ impl Monitor {
         self.recorder.drain.close(self.recorder.shared.slot());
     }
 
-    /// The alerts that stand.
+    /// The active alerts.
     #[must_use]
     pub fn alerts(&self) -> Vec<Alert> {
         let mut models = self.recorder.drain.lock();

@@ -1,4 +1,4 @@
-//! How a request ended, in the sixteen bits that a record has for it.
+//! Outcome of a request: how it ended, in the sixteen bits that a record has for it.
 //!
 //! ```text
 //!   bit  15        14  13       12       11       10..8          7..0
@@ -7,7 +7,7 @@
 //!      └─────────┴────┴────────┴────────┴────────┴──────────────┴─────────────────────────────┘
 //! ```
 //!
-//! `further` marks the second and later rows of one answer: they bring bins and a class, while outcome, latency and
+//! `further` marks the second and later rows of one answer: they have bins and a class, while outcome, latency and
 //! tokens of the answer are in its first row.
 
 use crate::Code;
@@ -75,7 +75,7 @@ impl Outcome {
         }
     }
 
-    /// What the outcomes and latencies of a sealed window say of health.
+    /// The health that follows from the outcomes and latencies of a sealed window.
     pub(super) fn health_of(window: &Window) -> Health {
         let mut health = Health::new();
         for (outcome, count) in window.outcomes.iter().map(|(o, count)| (Self(*o), count)) {

@@ -6,7 +6,7 @@ use super::streams::Shift;
 use crate::drift::{Alert, Breach, Health, Share, Verdict};
 use crate::telemetry::{Mode, Status, Window};
 
-/// A monitor's report: the latest windows, the alerts that stand, and how the telemetry fares.
+/// A monitor's report: the latest windows, the active alerts, and the status of the telemetry.
 ///
 /// Displayed, it is a table for people.
 #[derive(Clone, Debug)]
@@ -16,22 +16,22 @@ pub struct MonitorReport {
     pub model: String,
     /// The model's version, if it has one.
     pub version: Option<String>,
-    /// What windows are compared with.
+    /// The reference that windows are compared with.
     pub reference: Reference,
     /// The latest closed windows, oldest first; at most [`MonitorReport::WINDOWS`].
     pub windows: Vec<Summary>,
     /// Rows and failures in the window in progress.
     pub in_progress: u64,
-    /// The alerts that stand.
+    /// The active alerts.
     pub alerts: Vec<Alert>,
     /// Sums over all windows that the folder still holds, and those of this process.
     pub totals: Totals,
-    /// Accuracy by the labels that came back, since the last drift. `None` without labels.
+    /// Accuracy by labels, since the last drift. `None` without labels.
     pub accuracy: Option<Share>,
     /// Accuracy to expect of the last closed window, by its confidences (CBPE). `None` without a profile whose rows had
     /// labels.
     pub estimated_accuracy: Option<Share>,
-    /// How the telemetry fares.
+    /// The status of the telemetry.
     pub telemetry: Status,
     /// Panics of the probe that were contained.
     pub probe_panics: u64,
@@ -44,7 +44,7 @@ pub struct MonitorReport {
 }
 
 impl MonitorReport {
-    /// How many windows are kept for reports.
+    /// The number of windows that are kept for reports.
     pub const WINDOWS: usize = 32;
 }
 

@@ -1,4 +1,4 @@
-//! Resuming a monitored model where the log ends.
+//! Restart of a monitored model where the log ends.
 
 use super::history::History;
 use super::model_watch::MonitoredModel;
@@ -32,7 +32,7 @@ impl MonitoredModel {
                 fits.then_some(counts)
             });
             let health = Outcome::health_of(&window);
-            // What came of it was reported, and sealed, at the time.
+            // Its alerts were reported, and sealed, at the time.
             let summary = self.summarize(window, counts, health, Vec::new());
             self.alerts.replay(&summary);
             self.closed.push(summary);

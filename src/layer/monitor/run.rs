@@ -1,4 +1,4 @@
-//! Runs that are monitored.
+//! Run of a monitored call.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ impl Run for MonitorRun {
     fn step(&mut self) -> Result<Step> {
         let began = Instant::now();
         let step = self.run.step();
-        // A run that has ended says so, and was recorded.
+        // A run that has ended gives an error, and was recorded.
         let Some(record) = &mut self.record else { return step };
         record.waited += began.elapsed();
         match step {

@@ -35,7 +35,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The mean number of windows to a false alarm. Where rows come slowly, windows close for their age and not for their
+    /// The mean number of windows to a false alarm. Where rows are rare, windows close for their age and not for their
     /// rows, and there are more of them in the time that was asked for.
     pub(super) fn windows_to_false_alarm(&self) -> f64 {
         let windows = self.false_alarm.in_windows(self.window);

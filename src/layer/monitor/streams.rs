@@ -19,7 +19,7 @@ struct StreamDetector {
     before: Option<f64>,
 }
 
-/// A stream of scalars, one of every answer, watched by a [`Detector`](crate::drift::Detector).
+/// A stream of scalars, one of every answer, with a [`Detector`](crate::drift::Detector).
 ///
 /// A change raises an alert where it is for the worse and large enough for somebody to care: a confidence that fell by
 /// 0.05, 1 % more errors, answers that take half as long again and a millisecond longer.

@@ -79,7 +79,7 @@ fn a_slot_is_that_of_model_and_profile() {
 }
 
 #[test]
-fn streams_tell_changes_for_the_worse() {
+fn streams_find_changes_for_the_worse() {
     let mut streams = Streams::new(&[Detector::adwin(); 3]).unwrap();
     let feed = |streams: &mut Streams, n: u32, confidence: f32, fails: u32, latency_us: u32| {
         let mut found = Vec::new();

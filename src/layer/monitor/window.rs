@@ -42,7 +42,7 @@ impl OpenWindow {
         if self.since.is_none() {
             self.since = Some(Instant::now());
             let now = telemetry.now();
-            // A record of an earlier process tells the time by a clock that is gone.
+            // A record of an earlier process has its time from a clock that is gone.
             let at = if inference.epoch == now.epoch { inference.at } else { now.monotonic_ns };
             self.window.opened = Stamp { monotonic_ns: at, ..now };
         }

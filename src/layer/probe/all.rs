@@ -3,7 +3,7 @@
 use super::{Probe, ProbeFeature, Rows};
 use crate::engine::{Answer, Request};
 
-/// Several probes as one: their features stand side by side in each row.
+/// Combined probes, several as one: their features stand side by side in each row.
 ///
 /// ```
 /// use selvedge::layer::probe::{All, Classes, Columns, Probe};
@@ -23,7 +23,7 @@ struct Part {
 }
 
 impl All {
-    /// No probe yet.
+    /// A probe of no probes yet.
     pub fn new() -> Self {
         Self::default()
     }

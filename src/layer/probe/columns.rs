@@ -7,8 +7,8 @@ use crate::engine::{Answer, Request};
 
 /// The columns of a tensor of shape `[rows, columns]`, or `[columns]` for one row: one row each.
 ///
-/// Any numeric dtype; the elements of a string tensor are categories (see [`category_code`](super::category_code)). A tensor with another
-/// number of columns is not observed. For a model with one input per column, put one of these per input into
+/// Any numeric dtype; the elements of a string tensor are categories (see [`category_code`](super::category_code)). A
+/// tensor with another number of columns is not observed. For a model with one input per column, put one of these per input into
 /// [`All`](super::All).
 ///
 /// ```
@@ -45,7 +45,7 @@ impl Columns {
     fn observe(&self, tensor: &Tensor, rows: &mut Rows<'_>) {
         let columns = self.features.len();
         let shape = tensor.shape();
-        // A column of its own may come without a second dimension.
+        // A column of its own may have no second dimension.
         let fits = shape.last() == Some(&columns) || columns == 1 && shape.rank() <= 1;
         let Some(numbers) = Numbers::of(tensor).filter(|_| fits && columns > 0) else { return };
         for row in 0..shape.elements() / columns {

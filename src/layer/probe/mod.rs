@@ -1,4 +1,4 @@
-//! Probes: what a monitor looks at. They turn a request and its answer into a few numbers per row.
+//! Probes: each turns a request and its answer into a few numbers per row, which a monitor records.
 //!
 //! A probe writes numbers into [`Rows`] that the monitor owns, and nothing else leaves it: no text, no pixel, no
 //! tensor is kept. The numbers become bins of the reference profile before they are recorded.
@@ -34,8 +34,8 @@ use crate::engine::{Answer, Request};
 /// A probe turns a request and its answer into numbers, one row per observation: a batch of eight images is eight rows.
 ///
 /// Both methods run on the caller's thread, on the way of the answer: they should take microseconds and not allocate.
-/// A panic in one is contained and counted (see [`Report::probe_panics`](super::monitor::MonitorReport::probe_panics)); the answer
-/// goes its way.
+/// A panic in one is contained and counted, and the answer goes its way: see
+/// [`MonitorReport::probe_panics`](super::monitor::MonitorReport::probe_panics).
 ///
 /// ```
 /// use selvedge::layer::probe::{ProbeFeature, Probe, Rows};
@@ -70,7 +70,7 @@ pub trait Probe: Send + Sync {
     fn answer(&self, answer: &Answer, rows: &mut Rows<'_>);
 }
 
-/// A probe that sees nothing: outcomes, latency and tokens are recorded all the same.
+/// A probe without features: outcomes, latency and tokens are recorded all the same.
 impl Probe for () {
     fn features(&self) -> Vec<ProbeFeature> {
         Vec::new()
@@ -121,9 +121,9 @@ pub fn rows(probe: &dyn Probe, request: &Request, answer: &Answer) -> Vec<Vec<f3
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProbeFeature {
-    /// The name.
+    /// The name, unique among the features of a monitor.
     pub name: String,
-    /// Where its values come from.
+    /// The source of its values.
     pub source: Source,
     /// The values are categories: numbers that stand for names (see [`category_code`]).
     pub category: bool,

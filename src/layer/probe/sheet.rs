@@ -1,7 +1,6 @@
 //! Rows of numbers: what the probes of a monitor make of one call.
 
-/// Rows of numbers, where a probe writes what it sees: one number per feature of the probe. What is not written is
-/// missing.
+/// Rows of numbers, which a probe writes: one number per feature of the probe. What is not written is missing.
 ///
 /// A row exists from the moment that something is written to it, and all rows before it. Rows from
 /// [`Rows::MAX`] on are not taken.
@@ -13,7 +12,7 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// The most rows that are taken of one call.
+    /// The maximum of rows of one call.
     pub const MAX: usize = 1 << 16;
 
     /// All features of a sheet.

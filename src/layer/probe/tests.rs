@@ -90,7 +90,7 @@ fn classes_come_from_probabilities_and_logits() {
 }
 
 #[test]
-fn tokens_tell_lengths_and_certainty() {
+fn tokens_give_lengths_and_certainty() {
     let mut text = answer(vec![]);
     text.finish = Finish::Length;
     (text.usage.input_tokens, text.usage.output_tokens) = (7, 2);
