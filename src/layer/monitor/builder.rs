@@ -38,8 +38,8 @@ impl MonitorBuilder {
         Self { engine, telemetry, profile: None, probe, learn: 4, settings: Settings::default() }
     }
 
-    /// The profile that windows are held against: what the model was made for. Without it, one is learned from the first
-    /// windows (see [`MonitorBuilder::learn`]).
+    /// The profile that windows are held against: what the model was made for. Without it, one is learned from the
+    /// first windows (see [`MonitorBuilder::learn`]).
     pub fn profile(self, profile: impl Into<Option<Profile>>) -> Self {
         Self { profile: profile.into().map(Arc::new), ..self }
     }
@@ -86,9 +86,9 @@ impl MonitorBuilder {
 
     /// The number of windows to learn a profile from where none is given; 4 if not set, 0 learns none.
     ///
-    /// A profile that an earlier process has learned of the same model is used again, if the log still holds it. The last
-    /// row that is learned from also pays for the fit, on the thread of its answer and once: 1 ms for ten numbers a row, and a
-    /// quarter of a second where there are embeddings, of 384 numbers.
+    /// A profile that an earlier process has learned of the same model is used again, if the log still holds it. The
+    /// last row that is learned from also pays for the fit, on the thread of its answer and once: 1 ms for ten numbers
+    /// a row, and a quarter of a second where there are embeddings, of 384 numbers.
     pub fn learn(self, windows: u64) -> Self {
         Self { learn: windows, ..self }
     }
@@ -125,8 +125,8 @@ impl MonitorBuilder {
         self
     }
 
-    /// The callback for every alert that is raised or cleared, on the thread that closed the window, with no lock held. A panic in
-    /// it is contained and counted.
+    /// The callback for every alert that is raised or cleared, on the thread that closed the window, with no lock held.
+    /// A panic in it is contained and counted.
     pub fn on_alert(mut self, callback: impl Fn(&Change) + Send + Sync + 'static) -> Self {
         self.settings.callback = Some(Arc::new(callback));
         self

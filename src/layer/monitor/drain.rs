@@ -1,8 +1,8 @@
 //! Drain of a telemetry folder, one for all monitors of it.
 //!
 //! A folder hands each record over once, so the monitors that share it share a drain, which gives every record to the
-//! model it is of. The thread whose answer is due takes the drain's lock if it is free and does the work of all; if it is
-//! not free, somebody is at it, and the answer goes its way.
+//! model it is of. The thread whose answer is due takes the drain's lock if it is free and does the work of all; if it
+//! is not free, somebody is at it, and the answer goes its way.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -13,8 +13,8 @@ pub(super) struct History {
     pub(super) windows: Vec<Window>,
     /// The alerts that were raised and not cleared.
     pub(super) alerts: Vec<ActiveAlert>,
-    /// The record that maps the slot to the model, if it is still to be sent. One that was acknowledged does not count: whoever
-    /// received it may have forgotten it, and it gives way in time.
+    /// The record that maps the slot to the model, if it is still to be sent. One that was acknowledged does not count:
+    /// whoever received it may have forgotten it, and it gives way in time.
     pub(super) announced: Option<Position>,
 }
 

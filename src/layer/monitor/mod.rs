@@ -56,13 +56,13 @@ use run::MonitorRun;
 /// The answer that fills a window closes it on its way: that takes some microseconds and, under
 /// [`Durability::Power`](crate::telemetry::Durability::Power), one sync of a file.
 ///
-/// Embeddings are compared as a whole: of each, 128 signs lie beside the bins in the row's record, 16 bytes, and so they
-/// survive a kill as the bins do. A window has the exact counts of the rows whose signs are positive, in
+/// Embeddings are compared as a whole: of each, 128 signs lie beside the bins in the row's record, 16 bytes, and so
+/// they survive a kill as the bins do. A window has the exact counts of the rows whose signs are positive, in
 /// [`Window::embedding`](crate::telemetry::Window::embedding).
 ///
 /// After a restart it goes on with the windows, the alerts that stand and the learned profile that the log still holds,
-/// sent or not: [`Limits::history_bytes`](crate::telemetry::Limits::history_bytes) says how far back that is. An alert that
-/// has stood for longer is raised again.
+/// sent or not: [`Limits::history_bytes`](crate::telemetry::Limits::history_bytes) says how far back that is. An alert
+/// that has stood for longer is raised again.
 ///
 /// The confidence, errors and latency of answers have a detector each, which [`MonitorBuilder::detector`] chooses.
 ///
@@ -125,8 +125,8 @@ impl Monitor {
         models.get(self.recorder.shared.slot()).map(|model| model.alerts.standing().to_vec()).unwrap_or_default()
     }
 
-    /// Feedback about an earlier answer. `id` is that of the [`Call`](crate::Call); the rows of a batch have the numbers
-    /// from there on. The label is sealed into the log.
+    /// Feedback about an earlier answer. `id` is that of the [`Call`]; the rows of a batch have the
+    /// numbers from there on. The label is sealed into the log.
     ///
     /// # Errors
     ///

@@ -189,8 +189,8 @@ impl MonitoredModel {
         Summary { window, verdict, health, breaches, shifts }
     }
 
-    /// The detectors take values to be independent. Where the profile says that rows depend on those before them, a fall in
-    /// confidence may be a season, and is left to the judge.
+    /// The detectors take values to be independent. Where the profile says that rows depend on those before them, a
+    /// fall in confidence may be a season, and is left to the judge.
     fn worse_streams(&self) -> Vec<Shift> {
         let dependent = self.judge.as_ref().is_some_and(|judge| judge.profile().block > 1);
         self.streams.worse().filter(|shift| !dependent || shift.stream != MonitoredStream::Confidence).collect()

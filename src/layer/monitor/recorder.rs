@@ -46,8 +46,8 @@ impl Recorder {
         }
     }
 
-    /// Observes a request or an answer by the probe, whose panics are contained. A sheet that it left half written counts
-    /// for nothing.
+    /// Observes a request or an answer by the probe, whose panics are contained. A sheet that it left half written
+    /// counts for nothing.
     pub(super) fn observe(&self, sheet: &mut Sheet, observe: impl FnOnce(&dyn Probe, &mut Rows<'_>)) {
         let observed = catch_unwind(AssertUnwindSafe(|| observe(&*self.probe, &mut Rows::new(sheet))));
         if observed.is_err() {

@@ -5,7 +5,8 @@ use super::{Prediction, Probe, ProbeFeature, Rows};
 use crate::drift::Source;
 use crate::engine::{Answer, Request};
 
-/// Class probabilities: the class that a classifier has chosen, how sure it is, and the entropy of its distribution in nats.
+/// Class probabilities: the class that a classifier has chosen, how sure it is, and the entropy of its distribution in
+/// nats.
 ///
 /// Reads an output of shape `[rows, classes]`, or `[classes]` for one row. One column is the probability of class 1 of
 /// a binary classifier. Features: `class` (a category), `confidence` and `entropy`.
@@ -98,8 +99,8 @@ impl Classes {
             weighted += if share > 0.0 { share * log } else { 0.0 };
             negative |= share < 0.0;
         }
-        // A NaN anywhere is in the sum. Probabilities that do not sum to one, by rounding or because only the largest are
-        // given, are scaled.
+        // A NaN anywhere is in the sum. Probabilities that do not sum to one, by rounding or because only the largest
+        // are given, are scaled.
         if !sum.is_finite() || sum <= 0.0 || negative {
             return Prediction::default();
         }

@@ -8,8 +8,8 @@ use crate::engine::{Answer, Request};
 /// The columns of a tensor of shape `[rows, columns]`, or `[columns]` for one row: one row each.
 ///
 /// Any numeric dtype; the elements of a string tensor are categories (see [`category_code`](super::category_code)). A
-/// tensor with another number of columns is not observed. For a model with one input per column, put one of these per input into
-/// [`All`](super::All).
+/// tensor with another number of columns is not observed. For a model with one input per column, put one of these per
+/// input into [`All`](super::All).
 ///
 /// ```
 /// use selvedge::layer::probe::{Columns, Probe};

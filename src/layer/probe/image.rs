@@ -6,9 +6,9 @@ use crate::engine::{Answer, Request};
 
 /// Brightness, contrast, sharpness and saturation of each image of an input, in the units of its pixels.
 ///
-/// Takes `[n, channels, height, width]`, `[n, height, width, channels]`, or either without `n`, with 1, 3 or 4 channels;
-/// the order is inferred from the shape unless [`Image::layout`] gives it. An alpha channel is left out. Of a large image at
-/// most 1,024 pixels on a regular grid are read.
+/// Takes `[n, channels, height, width]`, `[n, height, width, channels]`, or either without `n`, with 1, 3 or 4
+/// channels; the order is inferred from the shape unless [`Image::layout`] gives it. An alpha channel is left out. Of a
+/// large image at most 1,024 pixels on a regular grid are read.
 ///
 /// | feature | what |
 /// |---|---|

@@ -48,8 +48,8 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Adds the embedding of a row; a second one replaces the first. All of one monitor have the same width; another one
-    /// is ignored.
+    /// Adds the embedding of a row; a second one replaces the first. All of one monitor have the same width; another
+    /// one is ignored.
     pub fn embedding(&mut self, row: usize, numbers: impl ExactSizeIterator<Item = f32>) {
         if self.sheet.grow(row).is_none() || numbers.len() == 0 {
             return;
