@@ -18,7 +18,7 @@ use std::time::Duration;
 use rounds::alternate;
 use selvedge::backend::fake::Fake;
 use selvedge::drift::Profile;
-use selvedge::layer::Monitor;
+use selvedge::layer::monitor::Monitor;
 use selvedge::layer::probe::{All, Classes, Columns, Image, Probe};
 use selvedge::telemetry::{Limits, Telemetry};
 use selvedge::{Ask, DType, Engine, Options, Tensor, Tensors, open};

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use selvedge::drift::{CellValue, FeatureSource, Fit, Row, RowDependence};
-use selvedge::layer::probe::{All, Classes, Columns, Probe, look};
+use selvedge::layer::probe::{self, All, Classes, Columns, Probe};
 use selvedge::{Ask, Code, Digest, Options, Request, Tensor, Tensors, drift, open};
 use sha2::{Digest as _, Sha256};
 
@@ -128,7 +128,7 @@ impl Profile {
             let tensor = Tensor::new(&[batch.len(), chosen.len()], cells)?;
             let request: Request = Tensors::from([(&*input, tensor)]).only([output]).into();
             let answer = engine.run(request.clone())?;
-            let seen = look(&probe, &request, &answer);
+            let seen = probe::rows(&probe, &request, &answer);
             if seen.len() != batch.len() {
                 return Err(format!("output '{output}': expected {} rows, got {}", batch.len(), seen.len()).into());
             }

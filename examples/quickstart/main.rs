@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use selvedge::drift::{AlertEvent, FalseAlarm, Persistence, Profile, RowDependence};
-use selvedge::layer::Monitor;
+use selvedge::layer::monitor::{Label, Monitor};
 use selvedge::layer::probe::{All, Classes, Columns};
 use selvedge::report::Story;
 use selvedge::sync::{Outbox, OutboxOptions};
@@ -60,7 +60,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// What the model was made for. Days are in the order of time, and a day is like the day before: the thresholds know.
+/// AlertKind the model was made for. Days are in the order of time, and a day is like the day before: the thresholds know.
 fn profile(engine: &dyn Engine, days: &[Day]) -> Result<Profile> {
     let home = days.iter().filter(|d| d.city == "Seattle" && d.year() < "2015");
     let rows: Vec<[f32; 4]> = home.map(|d| d.weather).collect();
@@ -94,7 +94,7 @@ fn live(monitor: &Monitor, days: &[Day], first_id: u64, scores: &mut BTreeMap<(S
             continue; // the last day has no tomorrow
         }
         let rained = tomorrow.weather[0] > RAIN_MM;
-        monitor.feedback(id, rained.into())?;
+        monitor.feedback(id, Label::Class(rained.into()))?;
         scores.entry((today.city.clone(), tomorrow.year().into())).or_default().add(rain, rained);
     }
     Ok(())

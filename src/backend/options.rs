@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::digest::Digest;
 use crate::engine::{Call, Cancel};
 use crate::source::{Access, Map};
+use crate::{Digest, Error, Result};
 
 /// How to open a model. The default suits a phone and a server alike.
 ///

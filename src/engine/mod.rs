@@ -22,7 +22,7 @@ pub use call::{Call, Cancel, OnCancel, Priority};
 pub use check::Admitted;
 pub use generate::{Generate, Message, Prompt, Role, Sampling};
 #[cfg_attr(
-    not(any(feature = "onnx", feature = "tract")),
+    not(any(feature = "ort", feature = "tract")),
     allow(unused_imports, reason = "the runtimes of ONNX run in one step")
 )]
 pub(crate) use once::{Computed, once};

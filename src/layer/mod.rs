@@ -1,10 +1,9 @@
-//! Engines made of engines: each wraps others and is itself an [`Engine`](crate::Engine), so that an app stacks what it
-//! needs.
+//! Layers, engines made of engines: each wraps others and is itself an [`Engine`](crate::Engine), so that an app stacks
+//! what it needs.
 //!
 //! Enters: an engine, and a request to it. Leaves: the engine's own answer, and what the layer knows about it.
 //! May import: digest, engine, tensor, telemetry, drift, store.
 
-mod monitor;
+pub mod monitor;
 pub mod probe;
-
-pub use monitor::{Builder, Monitor, Reference, Report, Shift, Stream, Summary, Totals};
+mod route;

@@ -6,7 +6,6 @@ use super::keys::{LAYOUT, SCHEME, SHA256, VERSION, WEIGHTS};
 use super::model::Model;
 use super::options::{PackedTensor, Scheme};
 use super::select::{Plan, Stays};
-use crate::digest::Digest;
 use crate::kernel::BlockFormat;
 use crate::onnx::{BLOCKS_ENTRY, Edit, FLOAT, FLOAT16, NewNode, external_tensor, inline_tensor, unique};
 use crate::weights::WeightFile;

@@ -17,7 +17,7 @@ pub struct Limits {
     /// Default 2 MiB, at least 16 KiB.
     pub bytes: u64,
     /// Of `bytes`, how much may hold records that were acknowledged: whole segments, which are never read again for
-    /// sending and give way before anything else does. A [`Monitor`](crate::layer::Monitor) remembers through a restart,
+    /// sending and give way before anything else does. A [`Monitor`](crate::layer::monitor::Monitor) remembers through a restart,
     /// and a [`Story`](crate::report::Story) tells, what is not older than that. Default 1 MiB, at most `bytes`; 0 deletes
     /// a segment as soon as all of it is acknowledged.
     pub history_bytes: u64,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use selvedge::drift::Profile;
-use selvedge::layer::Monitor;
+use selvedge::layer::monitor::Monitor;
 use selvedge::layer::probe::{All, Columns, Embeddings, Tokens};
 use selvedge::telemetry::{Limits, Telemetry};
 use selvedge::{Engine, Request};

@@ -1,4 +1,4 @@
-//! What being watched allocates.
+//! AlertKind being watched allocates.
 #![expect(unsafe_code, reason = "an allocator that counts")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use selvedge::backend::fake::Fake;
-use selvedge::layer::Monitor;
+use selvedge::layer::monitor::Monitor;
 use selvedge::layer::probe::{All, Classes, Columns};
 use selvedge::{Ask, DType, Engine, Tensor, Tensors};
 
@@ -41,7 +41,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// What a call allocates, after some to warm up: the median, as some calls drain the records of those before.
+/// AlertKind a call allocates, after some to warm up: the median, as some calls drain the records of those before.
 fn allocations(engine: &Arc<dyn Engine>) -> u64 {
     let mut noise = Noise(12);
     let mut one = || {

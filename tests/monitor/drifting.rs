@@ -1,9 +1,9 @@
-//! What drifts raises an alert, once, and what does not, none.
+//! AlertKind drifts raises an alert, once, and what does not, none.
 
 use std::sync::{Arc, Mutex};
 
 use selvedge::drift::{Action, AlertEvent, AlertKind, Finding, LabelVerdict, Slo};
-use selvedge::layer::Monitor;
+use selvedge::layer::monitor::{Label, Monitor};
 use selvedge::layer::probe::{Classes, Columns};
 use selvedge::telemetry::{Cursor, Record};
 use selvedge::{Ask, Call, Code};
@@ -25,8 +25,8 @@ fn sealed(telemetry: &selvedge::telemetry::Telemetry) -> Vec<(String, Option<Str
 #[test]
 fn an_alert_comes_after_the_drift_and_not_before() {
     let (_folder, telemetry) = folder();
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let ear = told.clone();
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let ear = reported.clone();
     // The output drifts by itself from call 2,560 on.
     let engine = echo().drift(10 * WINDOW, 0.2).build();
     let monitor = Monitor::builder(engine, telemetry.clone(), Columns::of_output("y", COLUMNS))
@@ -42,7 +42,7 @@ fn an_alert_comes_after_the_drift_and_not_before() {
     }
     let report = monitor.report();
     assert_eq!((report.windows.len(), report.totals.rows), (10, 10 * WINDOW));
-    assert!(report.alerts.is_empty() && told.lock().unwrap().is_empty(), "{report}");
+    assert!(report.alerts.is_empty() && reported.lock().unwrap().is_empty(), "{report}");
 
     for call in 0..4 * WINDOW {
         ask(&monitor, noise.row(), call + 1);
@@ -50,14 +50,14 @@ fn an_alert_comes_after_the_drift_and_not_before() {
     let alerts = monitor.alerts();
     // A shift of 0.2 is large for `level`, which spreads over 1, and fair for `flow`, which spreads over 2.
     let level = alerts.iter().find(|a| a.feature == "level").expect("level has drifted");
-    assert!(matches!(level.kind, AlertKind::Feature(Finding::Shift | Finding::OutOfRange)), "{level:?}");
+    assert!(matches!(level.what, AlertKind::Feature(Finding::Shift | Finding::OutOfRange)), "{level:?}");
     let raised =
-        told.lock().unwrap().iter().filter(|c| matches!(c, AlertEvent::Raised(a) if a.feature == "level")).count();
+        reported.lock().unwrap().iter().filter(|c| matches!(c, AlertEvent::Raised(a) if a.feature == "level")).count();
     assert_eq!(raised, 1, "raised once, though two more windows show it");
     let in_log = sealed(&telemetry);
     assert!(in_log.iter().any(|(_, feature, raised)| feature.as_deref() == Some("level") && *raised), "{in_log:?}");
 
-    // Back home it is cleared, and told so.
+    // Back home it is cleared, and reported so.
     let monitor_of_calm = |monitor: &Monitor, noise: &mut Noise| {
         for call in 0..6 * WINDOW {
             let [level, flow] = noise.row();
@@ -66,8 +66,8 @@ fn an_alert_comes_after_the_drift_and_not_before() {
     };
     monitor_of_calm(&monitor, &mut noise);
     assert_eq!(monitor.alerts(), []);
-    let cleared = told.lock().unwrap().iter().filter(|c| matches!(c, AlertEvent::Cleared { .. })).count();
-    assert_eq!(cleared, told.lock().unwrap().len() - cleared, "each alert was raised and cleared");
+    let cleared = reported.lock().unwrap().iter().filter(|c| matches!(c, AlertEvent::Cleared { .. })).count();
+    assert_eq!(cleared, reported.lock().unwrap().len() - cleared, "each alert was raised and cleared");
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn labels_that_come_later_tell_of_concept_drift() {
         ask(&monitor, [x, 0.9], id);
         let class = u16::from(x > 0.5);
         let truth = if noise.next() < right { class } else { 1 - class };
-        monitor.feedback(id, truth).unwrap()
+        monitor.feedback(id, Label::Class(truth)).unwrap()
     };
     for id in 1..=2000 {
         assert!(
@@ -115,9 +115,9 @@ fn labels_that_come_later_tell_of_concept_drift() {
         label(id, 0.5);
     }
     let alerts = monitor.alerts();
-    assert!(alerts.iter().any(|a| a.kind == AlertKind::Concept && a.action == Action::Retrain), "{alerts:#?}");
-    assert_eq!(monitor.feedback(99_999, 1).unwrap(), LabelVerdict::Unknown);
-    assert_eq!(monitor.feedback(0, 1).unwrap_err().code(), Code::InvalidArgument);
+    assert!(alerts.iter().any(|a| a.what == AlertKind::Concept && a.action == Action::Retrain), "{alerts:#?}");
+    assert_eq!(monitor.feedback(99_999, Label::Class(1)).unwrap(), Feedback::Unknown);
+    assert_eq!(monitor.feedback(0, Label::Class(1)).unwrap_err().code(), Code::InvalidArgument);
     let labels =
         telemetry.read(Cursor::start(), usize::MAX).iter().filter(|(_, r)| matches!(r, Record::Feedback(_))).count();
     assert_eq!(labels, 3000);
@@ -137,7 +137,7 @@ fn a_broken_promise_is_an_alert() {
     assert!(alerts.iter().any(|a| a.kind == AlertKind::Health && a.feature == "errors"), "{alerts:#?}");
     assert_eq!(monitor.report().totals.faults, 128);
 
-    // What the caller breaks is not the engine's fault.
+    // AlertKind the caller breaks is not the engine's fault.
     let (_folder, telemetry) = crate::folder();
     let monitor = Monitor::builder(echo().build(), telemetry, ()).window(64).slo(slo).build().unwrap();
     for _ in 0..128 {
@@ -156,9 +156,9 @@ fn a_text_is_right_or_wrong() {
     for id in 1..=10 {
         monitor.run_with(selvedge::Generate::text("is it?"), Call::new().id(id)).unwrap();
         let right = id % 5 > 0;
-        assert_eq!(monitor.feedback_right(id, right).unwrap(), LabelVerdict::Steady { right });
+        assert_eq!(monitor.feedback(id, Label::Correct(right)).unwrap(), Feedback::Steady { right });
     }
-    assert_eq!(monitor.feedback_right(10, true).unwrap(), LabelVerdict::Unknown, "told before");
+    assert_eq!(monitor.feedback(10, Label::Correct(true)).unwrap(), Feedback::Unknown, "labelled before");
     assert_eq!(monitor.report().accuracy.map(|a| (a.value, a.of)), Some((0.8, 10)));
 }
 
@@ -231,7 +231,8 @@ fn concept_drift_stands_over_a_restart_until_labels_say_otherwise() {
         let [x, _] = noise.row();
         ask(monitor, [x, 0.9], id);
         let class = u16::from(x > 0.5);
-        monitor.feedback(id, if noise.next() < right { class } else { 1 - class }).unwrap();
+        let truth = if noise.next() < right { class } else { 1 - class };
+        monitor.feedback(id, Label::Class(truth)).unwrap();
     };
     let concept = |monitor: &Monitor| monitor.alerts().iter().any(|a| a.kind == AlertKind::Concept);
     let monitor = build(telemetry);
@@ -278,15 +279,15 @@ fn slow_rows_bear_no_more_false_alarms_than_were_asked_for() {
     assert!(close(level(0.01), expected(2_592_000.0 / 3700.0)), "{} {}", level(0.01), expected(2_592_000.0 / 3700.0));
 }
 
-/// An alert is told to the app, whoever's call was the one that closed the window.
+/// An alert is reported to the app, whoever's call was the one that closed the window.
 #[test]
 fn every_alert_reaches_the_callback() {
     use selvedge::drift::Persistence;
     use selvedge::telemetry::{Inference, ModelInfo};
     for by_another in [false, true] {
         let (_folder, telemetry) = folder();
-        let told = Arc::new(Mutex::new(0));
-        let ear = told.clone();
+        let reported = Arc::new(Mutex::new(0));
+        let ear = reported.clone();
         let engine = echo().build();
         let digest = engine.spec().provenance.digest.0;
         let monitor = Monitor::builder(engine, telemetry.clone(), Columns::of("x", COLUMNS))
@@ -307,6 +308,6 @@ fn every_alert_reaches_the_callback() {
             monitor.close_window();
         }
         let standing = monitor.alerts().len();
-        assert!(standing > 0 && *told.lock().unwrap() == standing, "{standing} stand, by another: {by_another}");
+        assert!(standing > 0 && *reported.lock().unwrap() == standing, "{standing} stand, by another: {by_another}");
     }
 }

@@ -2,8 +2,8 @@
 
 use selvedge::backend::fake::Fake;
 use selvedge::drift::AlertKind;
+use selvedge::layer::monitor::{Monitor, Reference};
 use selvedge::layer::probe::{All, Columns, Embeddings};
-use selvedge::layer::{Monitor, Reference};
 use selvedge::telemetry::{Cursor, Record};
 use selvedge::{Ask, Embed};
 

@@ -54,7 +54,7 @@ fn echo() -> Fake {
     Fake::tensors(vec![port("x")], vec![port("y")], |inputs| Ok(inputs.iter().flatten().cloned().collect()))
 }
 
-/// What the columns look like at home.
+/// AlertKind the columns look like at home.
 fn profile() -> Profile {
     let mut noise = Noise(7);
     let rows: Vec<[f32; 2]> = (0..20_000).map(|_| noise.row()).collect();

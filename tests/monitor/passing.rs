@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use selvedge::backend::fake::Fake;
 use selvedge::drift::FalseAlarm;
-use selvedge::layer::Monitor;
-use selvedge::layer::probe::{All, Columns, Feature, Probe, Rows, Tokens};
+use selvedge::layer::monitor::Monitor;
+use selvedge::layer::probe::{All, Columns, Probe, ProbeFeature, Rows, Tokens};
 use selvedge::telemetry::{Cursor, Reason, Record};
 use selvedge::{Answer, Ask, Call, Cancel, Code, Engine, Generate, Request, Step};
 
@@ -16,7 +16,7 @@ use crate::{COLUMNS, Noise, ask, echo, folder, profile, request};
 fn answers_are_the_same_but_for_the_route() {
     let (_folder, telemetry) = folder();
     let bare = Fake::text("one two three four").prompt_slices(2).build();
-    let monitor = Monitor::new(bare.clone(), telemetry, None, Tokens).unwrap();
+    let monitor = Monitor::builder(bare.clone(), telemetry, Tokens).build().unwrap();
     for ask in
         [Generate::text("a b"), Generate::text("").max_tokens(2).logprobs(true), Generate::text("x").stop(["ee f"])]
     {
@@ -42,9 +42,9 @@ fn answers_are_the_same_but_for_the_route() {
             }
         }
     }
-    // A monitor of a monitor tells both.
+    // A monitor of a monitor is named twice.
     let (_folder, telemetry) = crate::folder();
-    let twice = Monitor::new(Arc::new(monitor), telemetry, None, ()).unwrap();
+    let twice = Monitor::builder(Arc::new(monitor), telemetry, ()).build().unwrap();
     assert_eq!(twice.run(Generate::text("")).unwrap().provenance.route, ["monitor", "monitor"]);
 }
 
@@ -122,8 +122,8 @@ fn eight_threads_lose_nothing_and_wait_for_nobody() {
 struct Clumsy(AtomicU64);
 
 impl Probe for Clumsy {
-    fn features(&self) -> Vec<Feature> {
-        vec![Feature::number("level")]
+    fn features(&self) -> Vec<ProbeFeature> {
+        vec![ProbeFeature::number("level")]
     }
 
     fn request(&self, _: &Request, rows: &mut Rows<'_>) {
@@ -187,9 +187,9 @@ fn a_batch_is_many_rows_and_one_answer() {
 }
 
 #[test]
-fn what_does_not_fit_is_told() {
+fn what_does_not_fit_is_refused() {
     let (_folder, telemetry) = folder();
-    let refused = |builder: selvedge::layer::Builder| {
+    let refused = |builder: selvedge::layer::monitor::MonitorBuilder| {
         let error = builder.build().unwrap_err();
         assert_eq!(error.code(), Code::InvalidArgument);
         error.message().to_string()
@@ -215,19 +215,19 @@ fn what_does_not_fit_is_told() {
     assert!(message.ends_with("07070707"), "{message}");
 }
 
-/// An entropy whose largest value is not known is not told as the largest.
+/// An entropy whose largest value is not known is not reported as the largest.
 #[test]
 fn an_entropy_without_its_most_is_not_known() {
     struct Entropy(f32);
     impl Probe for Entropy {
-        fn features(&self) -> Vec<Feature> {
+        fn features(&self) -> Vec<ProbeFeature> {
             Vec::new()
         }
         fn request(&self, _: &Request, _: &mut Rows<'_>) {}
         fn answer(&self, _: &Answer, rows: &mut Rows<'_>) {
-            let decision =
-                selvedge::layer::probe::Decision { entropy: 0.7, most_entropy: self.0, ..Default::default() };
-            rows.decided(0, decision);
+            let prediction =
+                selvedge::layer::probe::Prediction { entropy: 0.7, max_entropy: self.0, ..Default::default() };
+            rows.set_prediction(0, prediction);
         }
     }
     for (most, known) in [(0.0, 0), (f32::NAN, 0), (1.4, 1)] {

@@ -1,9 +1,9 @@
-//! What a batch has carried away is not forgotten at the next start.
+//! AlertKind a batch has carried away is not forgotten at the next start.
 
 use selvedge::drift::Persistence;
+use selvedge::layer::monitor::{Monitor, Reference};
 use selvedge::layer::probe::Columns;
-use selvedge::layer::{Monitor, Reference};
-use selvedge::sync::{Outbox, OutboxOptions};
+use selvedge::sync::{Options, Outbox};
 use selvedge::telemetry::{AlertRecord, Cursor, Record, Telemetry};
 use tempfile::TempDir;
 
@@ -68,25 +68,26 @@ fn a_restart_after_a_sync_goes_on_where_it_was() {
     let telemetry = open(&folder);
     let monitor = monitor(&telemetry);
     let after = monitor.report();
-    let named = |report: &selvedge::layer::Report| -> Vec<_> {
-        report.alerts.iter().map(|a| (a.kind, a.feature.clone(), a.since)).collect()
+    let named = |report: &selvedge::layer::monitor::MonitorReport| -> Vec<_> {
+        report.alerts.iter().map(|a| (a.what, a.feature.clone(), a.since)).collect()
     };
     assert_eq!((after.totals, named(&after)), (before.totals, named(&before)));
-    let indices =
-        |report: &selvedge::layer::Report| -> Vec<u64> { report.windows.iter().map(|w| w.window.index).collect() };
+    let indices = |report: &selvedge::layer::monitor::MonitorReport| -> Vec<u64> {
+        report.windows.iter().map(|w| w.window.index).collect()
+    };
     assert_eq!(indices(&after), indices(&before));
-    // Who the model is, is told again: whoever took it may have lost it.
-    let told = telemetry.read(Cursor::start(), usize::MAX);
-    assert!(told.iter().any(|(_, r)| matches!(r, Record::Model(_))), "{told:?}");
+    // The model is announced again: whoever received it may have lost it.
+    let unsent = telemetry.read(Cursor::start(), usize::MAX);
+    assert!(unsent.iter().any(|(_, r)| matches!(r, Record::Model(_))), "{unsent:?}");
 
-    // It stands, so it is not raised again; and when it is over, that is told.
+    // It stands, so it is not raised again; and when it is over, that is reported.
     answer(&monitor, &mut noise, true);
     (0..3).for_each(|_| answer(&monitor, &mut noise, false));
     assert!(monitor.alerts().is_empty());
     assert_eq!(monitor.report().windows.last().map(|w| w.window.index), Some(8));
-    let told = sync(&telemetry, &folder);
-    let told: Vec<_> = told.iter().map(|a| (a.raised, a.feature.as_deref())).collect();
-    assert_eq!(told, [(false, Some("flow"))]);
+    let posted = sync(&telemetry, &folder);
+    let posted: Vec<_> = posted.iter().map(|a| (a.raised, a.feature.as_deref())).collect();
+    assert_eq!(posted, [(false, Some("flow"))]);
 }
 
 /// A window per life, and a sync after each.
@@ -100,8 +101,8 @@ fn short_lives_raise_one_alert_and_clear_it() {
         let monitor = monitor(&telemetry);
         let found: Vec<String> = monitor.alerts().into_iter().map(|a| a.feature).collect();
         answer(&monitor, &mut noise, is_dead);
-        let told: Vec<bool> = sync(&telemetry, &folder).iter().map(|a| a.raised).collect();
-        (found, told)
+        let posted: Vec<bool> = sync(&telemetry, &folder).iter().map(|a| a.raised).collect();
+        (found, posted)
     };
     let (none, flow) = (Vec::new(), vec!["flow".to_owned()]);
     assert_eq!(life(true), (none.clone(), vec![]));
@@ -118,7 +119,7 @@ fn short_lives_raise_one_alert_and_clear_it() {
 
 /// A process that was killed between a window and what it says of an alert: the next calm windows say it.
 #[test]
-fn a_clear_that_a_kill_prevented_is_told_later() {
+fn a_clear_that_a_kill_prevented_is_reported_later() {
     let (folder, telemetry) = folder();
     let mut noise = Noise(13);
     {
@@ -164,7 +165,7 @@ fn a_learned_profile_is_found_again_after_a_sync() {
     drop(monitor);
     sync(&telemetry, &folder);
     drop(telemetry);
-    // It is told anew at each start, and so outlives what gives way.
+    // It is announced anew at each start, and so outlives what gives way.
     for _ in 0..3 {
         let telemetry = open(&folder);
         let again = learner(&telemetry);

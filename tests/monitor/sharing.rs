@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use selvedge::layer::Monitor;
+use selvedge::layer::monitor::Monitor;
 use selvedge::layer::probe::Columns;
 use selvedge::telemetry::{Cursor, Durability, Limits, Record, Telemetry};
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use selvedge::backend::fake::Fake;
 use selvedge::drift::{AlertKind, Detector};
+use selvedge::layer::monitor::{Monitor, MonitoredStream};
 use selvedge::layer::probe::{Classes, Columns};
-use selvedge::layer::{Monitor, Stream};
 use selvedge::{Ask, Code, DType, Dim, Engine, Error, Port, Tensor};
 
 use crate::{COLUMNS, Noise, classifier, echo, folder, profile, request};
@@ -17,14 +17,14 @@ const FOR_NUMBERS: [Detector; 3] = [Detector::adwin(), Detector::page_hinkley(),
 
 /// Answers that are steady, then worse: which alerts there were after each of them, and of what.
 fn alerts(monitor: &Monitor, mut steady: impl FnMut(), mut worse: impl FnMut(), calls: [u64; 2]) -> [Vec<String>; 2] {
-    let told = || {
-        let of_streams = monitor.alerts().into_iter().filter(|a| a.kind == AlertKind::Stream);
+    let active = || {
+        let of_streams = monitor.alerts().into_iter().filter(|a| a.what == AlertKind::Stream);
         of_streams.map(|a| a.feature).collect::<Vec<_>>()
     };
     (0..calls[0]).for_each(|_| steady());
-    let before = told();
+    let before = active();
     (0..calls[1]).for_each(|_| worse());
-    [before, told()]
+    [before, active()]
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn a_confidence_that_falls_is_an_alert_by_any_detector_for_numbers() {
     for detector in FOR_NUMBERS {
         let (_folder, telemetry) = folder();
         let monitor = Monitor::builder(classifier(), telemetry, Classes::of("probabilities"))
-            .detector(Stream::Confidence, detector)
+            .detector(MonitoredStream::Confidence, detector)
             .window(WINDOW)
             .learn(0)
             .build()
@@ -45,8 +45,8 @@ fn a_confidence_that_falls_is_an_alert_by_any_detector_for_numbers() {
             };
             monitor.run(request([x, low + 0.1 * spread])).unwrap();
         };
-        let told = alerts(&monitor, || ask(0.85), || ask(0.6), [40 * WINDOW, 8 * WINDOW]);
-        assert_eq!(told, [vec![], vec!["confidence".to_string()]], "{detector:?}");
+        let raised = alerts(&monitor, || ask(0.85), || ask(0.6), [40 * WINDOW, 8 * WINDOW]);
+        assert_eq!(raised, [vec![], vec!["confidence".to_string()]], "{detector:?}");
         let found: Vec<_> = monitor.windows().iter().flat_map(|w| w.shifts.clone()).collect();
         let fell = found.iter().any(|shift| (shift.before - 0.9).abs() < 0.03 && shift.after < shift.before);
         assert!(fell, "{detector:?}: {found:?}");
@@ -59,7 +59,7 @@ fn errors_that_rise_are_an_alert_by_any_detector() {
         let (_folder, telemetry) = folder();
         let fails = Arc::new(AtomicU64::new(0));
         let monitor = Monitor::builder(failing(fails.clone()), telemetry, ())
-            .detector(Stream::Errors, detector)
+            .detector(MonitoredStream::Errors, detector)
             .window(WINDOW)
             .learn(0)
             .build()
@@ -71,8 +71,8 @@ fn errors_that_rise_are_an_alert_by_any_detector() {
         };
         // KSWIN holds 100 values against 100: of zeros and ones it sees a rise by a good third.
         let rise = if matches!(detector, Detector::Kswin { .. }) { 0.6 } else { 0.3 };
-        let told = alerts(&monitor, || ask(0.02), || ask(rise), [40 * WINDOW, 4 * WINDOW]);
-        assert_eq!(told, [vec![], vec!["errors".to_string()]], "{detector:?}");
+        let raised = alerts(&monitor, || ask(0.02), || ask(rise), [40 * WINDOW, 4 * WINDOW]);
+        assert_eq!(raised, [vec![], vec!["errors".to_string()]], "{detector:?}");
     }
 }
 
@@ -85,7 +85,7 @@ fn answers_that_slow_down_are_an_alert_by_any_detector_for_numbers() {
                 let millis = Arc::new(AtomicU64::new(4));
                 let engine = sleeping(millis.clone());
                 let monitor = Monitor::builder(engine, telemetry, ())
-                    .detector(Stream::Latency, detector)
+                    .detector(MonitoredStream::Latency, detector)
                     .window(WINDOW)
                     .learn(0)
                     .build()
@@ -94,8 +94,8 @@ fn answers_that_slow_down_are_an_alert_by_any_detector_for_numbers() {
                     millis.store(time, Ordering::Relaxed);
                     monitor.run(request([0.0, 0.0])).unwrap();
                 };
-                let told = alerts(&monitor, || ask(4), || ask(16), [6 * WINDOW, 4 * WINDOW]);
-                assert_eq!(told, [vec![], vec!["latency".to_string()]], "{detector:?}");
+                let raised = alerts(&monitor, || ask(4), || ask(16), [6 * WINDOW, 4 * WINDOW]);
+                assert_eq!(raised, [vec![], vec!["latency".to_string()]], "{detector:?}");
             });
         }
     });
@@ -108,7 +108,7 @@ fn another_detector_begins_anew() {
     let fails = Arc::new(AtomicU64::new(0));
     let build = |detector| {
         let builder = Monitor::builder(failing(fails.clone()), telemetry.clone(), ()).window(WINDOW).learn(0);
-        builder.detector(Stream::Errors, detector).build().unwrap()
+        builder.detector(MonitoredStream::Errors, detector).build().unwrap()
     };
     // ADWIN that hardly ever looks is blind to what DDM sees at once.
     let blind = build(Detector::Adwin { delta: 0.002, clock: 1 << 40 });
@@ -134,32 +134,32 @@ fn a_detector_that_does_not_fit_is_refused() {
         error.message().to_string()
     };
     assert_eq!(
-        refused(Stream::Latency, Detector::Ddm),
+        refused(MonitoredStream::Latency, Detector::Ddm),
         "detector of latency: expected one for numbers, got DDM, for failures"
     );
     assert_eq!(
-        refused(Stream::Errors, Detector::Adwin { delta: 0.0, clock: 32 }),
+        refused(MonitoredStream::Errors, Detector::Adwin { delta: 0.0, clock: 32 }),
         "detector of errors: ADWIN: delta: expected more than 0 and less than 1, got 0"
     );
     assert_eq!(
-        refused(Stream::Confidence, Detector::Kswin { alpha: 0.01, window: 50, latest: 26 }),
+        refused(MonitoredStream::Confidence, Detector::Kswin { alpha: 0.01, window: 50, latest: 26 }),
         "detector of confidence: KSWIN: lengths: expected 1 ≤ latest ≤ window / 2, window ≤ 10000, got window 50, latest 26"
     );
     // A profile does not matter to it.
     let with_profile = Monitor::builder(echo().build(), telemetry.clone(), Columns::of("x", COLUMNS));
     let bad = Detector::PageHinkley { delta: 0.25, threshold: f64::NAN, forgetting: 1.0 };
-    let error = with_profile.profile(profile()).detector(Stream::Latency, bad).build().unwrap_err();
+    let error = with_profile.profile(profile()).detector(MonitoredStream::Latency, bad).build().unwrap_err();
     assert!(
         error.message().starts_with("detector of latency: Page-Hinkley: threshold: expected more than 0"),
         "{error}"
     );
 }
 
-/// Fails where it is told to.
+/// Fails while `fails` is not 0.
 fn failing(fails: Arc<AtomicU64>) -> Arc<dyn Engine> {
     engine(move |inputs| match fails.load(Ordering::Relaxed) {
         0 => Ok(inputs.iter().flatten().cloned().collect()),
-        _ => Err(Error::new(Code::Backend, "as it was told")),
+        _ => Err(Error::new(Code::Backend, "as it was asked")),
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use selvedge::drift::{Profile, Row};
-use selvedge::layer::Monitor;
+use selvedge::layer::monitor::Monitor;
 use selvedge::layer::probe::{All, Columns, Embeddings, Probe};
 use selvedge::telemetry::{Durability, Limits, Telemetry};
 
@@ -86,10 +86,10 @@ fn life(child: &str, dir: &Path, calls: u64, dead_from: u64) -> u64 {
 #[test]
 fn a_killed_process_goes_on_where_it_was() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut told, mut lives) = (0, 0);
+    let (mut confirmed, mut lives) = (0, 0);
     // The kill falls anywhere in a window.
     for calls in [50, 333, 420, 777, 130, 1] {
-        told += life("child", dir.path(), calls, u64::MAX);
+        confirmed += life("child", dir.path(), calls, u64::MAX);
         lives += 1;
         let seen = {
             let monitor = monitor(dir.path());
@@ -102,12 +102,12 @@ fn a_killed_process_goes_on_where_it_was() {
             assert_eq!(indices, (first..report.totals.windows).collect::<Vec<_>>());
             report.totals.rows + report.in_progress
         };
-        // Recorded before it was told; the answer of which it could not tell any more may count or not.
+        // Recorded before it was confirmed; the answer that it could not confirm any more may count or not.
         assert!(
-            seen >= told && seen <= told + lives,
-            "after {lives} kills: {told} answers were told, {seen} are there"
+            seen >= confirmed && seen <= confirmed + lives,
+            "after {lives} kills: {confirmed} answers were confirmed, {seen} are there"
         );
-        told = seen.min(told + lives);
+        confirmed = seen.min(confirmed + lives);
         lives = 0;
     }
 }
@@ -135,11 +135,15 @@ fn embeddings_survive_with_their_rows() {
     let dir = tempfile::tempdir().unwrap();
     let (mut seen, mut expected) = (0, vec![0; 128]);
     for calls in [50, 333, 130] {
-        let told = life("embedding_child", dir.path(), calls, u64::MAX);
+        let confirmed = life("embedding_child", dir.path(), calls, u64::MAX);
         let monitor = embedder(dir.path());
         let report = monitor.report();
         let now = report.totals.rows + report.in_progress;
-        assert!(now - seen >= told && now - seen <= told + 1, "{told} were told, {} are there", now - seen);
+        assert!(
+            now - seen >= confirmed && now - seen <= confirmed + 1,
+            "{confirmed} were confirmed, {} are there",
+            now - seen
+        );
         let profile = monitor.profile().unwrap();
         let fourier = &profile.embedding.as_ref().unwrap().fourier;
         let mut noise = Noise(6);
@@ -158,10 +162,10 @@ fn embeddings_survive_with_their_rows() {
     let sum = |j: usize| windows.iter().map(|w| w.window.embedding[j]).sum::<u64>();
     assert_eq!((windows.iter().map(|w| w.window.embedded).sum::<u64>(), (0..128).map(sum).collect()), (seen, expected));
     // The next process has them from the log, and judges them alike.
-    let told = |windows: &[selvedge::layer::Summary]| -> Vec<_> {
-        let mmd2 = |w: &selvedge::layer::Summary| w.verdict.as_ref().unwrap().embedding.unwrap().mmd2;
+    let judged = |windows: &[selvedge::layer::monitor::Summary]| -> Vec<_> {
+        let mmd2 = |w: &selvedge::layer::monitor::Summary| w.verdict.as_ref().unwrap().embedding.unwrap().mmd2;
         windows.iter().map(|w| (w.window.index, w.window.embedding.clone(), mmd2(w))).collect()
     };
     drop(monitor);
-    assert_eq!(told(&embedder(dir.path()).windows()), told(&windows));
+    assert_eq!(judged(&embedder(dir.path()).windows()), judged(&windows));
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use selvedge::drift::{FalseAlarm, Persistence, Profile, RowDependence};
+use selvedge::layer::monitor::{Monitor, MonitorReport};
 use selvedge::layer::probe::{All, Classes, Columns};
-use selvedge::layer::{Monitor, Report};
 use selvedge::{Ask, Engine, Tensor, Tensors};
 
 use crate::folder;
@@ -57,7 +57,7 @@ fn profile(engine: &dyn Engine, block: RowDependence) -> Profile {
 }
 
 /// A life of one day per call, in windows of a year.
-fn lived(block: RowDependence, days: &[[f32; 4]]) -> Report {
+fn lived(block: Block, days: &[[f32; 4]]) -> MonitorReport {
     let (_folder, telemetry) = folder();
     let engine = engine();
     let profile = profile(&*engine, block);
@@ -76,7 +76,7 @@ fn lived(block: RowDependence, days: &[[f32; 4]]) -> Report {
     monitor.report()
 }
 
-fn features(report: &Report) -> Vec<&str> {
+fn features(report: &MonitorReport) -> Vec<&str> {
     report.alerts.iter().map(|a| &*a.feature).collect()
 }
 

@@ -1,57 +1,70 @@
-//! The layer that watches.
+//! Monitor, the layer that watches a model: its answers become records, windows and alerts.
+//!
+//! ```text
+//!   answer ─► run ─► recorder ─► telemetry ─► drain ─► model_watch
+//!                    │ binning                         │ window, streams, accuracy
+//!                    ▼ baseline                        ▼ judge ─► alerts ─► log, callback
+//! ```
+//!
+//! The first line up to telemetry is on the way of every answer; the rest is the work of whoever closes a window.
 
-mod board;
+mod accuracy;
+mod alerts;
+mod announcement;
+mod baseline;
+mod binning;
 mod builder;
-mod core;
-mod hub;
-mod kept;
-mod learning;
-mod model;
-mod notice;
-mod open;
+mod callback;
+mod drain;
+mod feedback;
+mod history;
+mod identity;
+mod model_watch;
 mod outcome;
+mod recorder;
 mod report;
-mod restore;
+mod resume;
 mod run;
-mod sorting;
+mod settings;
+mod shared;
 mod streams;
 #[cfg(test)]
 mod tests;
-mod watch;
+mod window;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-pub use builder::Builder;
-pub use report::{Reference, Report, Summary, Totals};
-pub use streams::{Shift, Stream};
+pub use builder::MonitorBuilder;
+pub use feedback::Label;
+pub use report::{MonitorReport, Reference, Summary, Totals};
+pub use streams::{MonitoredStream, Shift};
 
-use self::core::Core;
 use super::probe::Probe;
 use crate::drift::{Alert, LabelVerdict, Profile};
 use crate::engine::{Call, Engine, Request, Run, Spec, Trim};
 use crate::telemetry::Telemetry;
 use crate::{Error, Result};
+use recorder::Recorder;
 use run::MonitorRun;
-use watch::Truth;
 
-/// An engine that watches another one: each answer is recorded, windows of answers are held against a reference, and
-/// what drifts raises an alert.
+/// A monitor is an engine that watches another one: each answer is recorded, windows of answers are held against a
+/// reference, and what drifts raises an alert.
 ///
 /// Requests, events and answers pass through unchanged; only [`Provenance::route`](crate::Provenance::route) gains
-/// `monitor`. Once warm, a watched call allocates the box of its run and nothing else, and no caller waits for another.
+/// `monitor`. Once warm, a monitored call allocates the box of its run and nothing else, and no caller waits for another.
 /// The answer that fills a window closes it on its way: that takes some microseconds and, under
 /// [`Durability::Power`](crate::telemetry::Durability::Power), one sync of a file.
 ///
-/// Embeddings are compared as a whole: of each, 128 signs lie beside the bins in the row's record, 16 bytes, and so they
-/// survive a kill as the bins do. A window has the exact counts of the rows whose signs are positive, in
+/// Embeddings are compared as a whole: of each, 128 signs lie beside the bins in the row's record, 16 bytes, and so
+/// they survive a kill as the bins do. A window has the exact counts of the rows whose signs are positive, in
 /// [`Window::embedding`](crate::telemetry::Window::embedding).
 ///
 /// After a restart it goes on with the windows, the alerts that stand and the learned profile that the log still holds,
-/// sent or not: [`Limits::history_bytes`](crate::telemetry::Limits::history_bytes) says how far back that is. An alert that
-/// has stood for longer is raised again.
+/// sent or not: [`Limits::history_bytes`](crate::telemetry::Limits::history_bytes) says how far back that is. An alert
+/// that has stood for longer is raised again.
 ///
-/// The confidence, errors and latency of answers are watched by a detector each, which [`Builder::detector`] chooses.
+/// The confidence, errors and latency of answers have a detector each, which [`MonitorBuilder::detector`] chooses.
 ///
 /// Clones are the same monitor. Monitors of several models may share one telemetry folder.
 ///
@@ -59,7 +72,7 @@ use watch::Truth;
 /// use std::sync::Arc;
 /// use selvedge::backend::fake::Fake;
 /// use selvedge::drift::Profile;
-/// use selvedge::layer::{Monitor, probe::Columns};
+/// use selvedge::layer::{monitor::Monitor, probe::Columns};
 /// use selvedge::telemetry::{Limits, Telemetry};
 /// use selvedge::{Ask, DType, Tensor, Tensors};
 ///
@@ -85,73 +98,52 @@ use watch::Truth;
 /// ```
 #[derive(Clone)]
 pub struct Monitor {
-    core: Arc<Core>,
+    recorder: Arc<Recorder>,
 }
 
 impl Monitor {
-    /// A monitor with the default options of its [`Builder`].
-    ///
-    /// Errors: as [`Builder::build`].
-    pub fn new(
-        engine: Arc<dyn Engine>,
-        telemetry: Telemetry,
-        profile: impl Into<Option<Profile>>,
-        probe: impl Probe + 'static,
-    ) -> Result<Self> {
-        Self::builder(engine, telemetry, probe).profile(profile).build()
-    }
-
-    /// A monitor with options.
-    pub fn builder(engine: Arc<dyn Engine>, telemetry: Telemetry, probe: impl Probe + 'static) -> Builder {
-        Builder::new(engine, telemetry, Box::new(probe))
+    /// A builder of a monitor around an engine, with default options.
+    pub fn builder(engine: Arc<dyn Engine>, telemetry: Telemetry, probe: impl Probe + 'static) -> MonitorBuilder {
+        MonitorBuilder::new(engine, telemetry, Box::new(probe))
     }
 
     /// Drains the records so far, and closes and judges the windows that are due. Answers do this by themselves; an app
     /// whose model rests for hours may want to call it now and then, on any thread. Waits if another thread is at it.
     pub fn tick(&self) {
-        self.core.hub.tick();
+        self.recorder.drain.tick();
     }
 
     /// Closes the window in progress as it stands, if it is not empty: at the end of a batch job, say.
     pub fn close_window(&self) {
-        self.core.hub.close(self.core.seen.slot());
+        self.recorder.drain.close(self.recorder.shared.slot());
     }
 
-    /// The alerts that stand.
+    /// The active alerts.
     #[must_use]
     pub fn alerts(&self) -> Vec<Alert> {
-        let mut watches = self.core.hub.lock();
-        watches.watch(self.core.seen.slot()).map(|watch| watch.board.standing().to_vec()).unwrap_or_default()
+        let mut models = self.recorder.drain.lock();
+        models.get(self.recorder.shared.slot()).map(|model| model.alerts.standing().to_vec()).unwrap_or_default()
     }
 
-    /// Tells the truth about an earlier answer: the class that would have been right. `id` is that of the
-    /// [`Call`](crate::Call); the rows of a batch have the numbers from there on. It is sealed into the log.
+    /// Feedback about an earlier answer. `id` is that of the [`Call`]; the rows of a batch have the
+    /// numbers from there on. The label is sealed into the log.
     ///
-    /// Errors: `InvalidArgument` for id 0, which stands for none.
-    pub fn feedback(&self, id: u64, truth: u16) -> Result<LabelVerdict> {
-        self.told(id, Truth::Class(truth))
-    }
-
-    /// Tells whether an earlier answer was right, where the truth is no class: a text that its reader liked.
+    /// # Errors
     ///
-    /// Errors: as [`Monitor::feedback`].
-    pub fn feedback_right(&self, id: u64, right: bool) -> Result<LabelVerdict> {
-        self.told(id, Truth::Right(right))
-    }
-
-    fn told(&self, id: u64, truth: Truth) -> Result<LabelVerdict> {
+    /// `InvalidArgument` for id 0, which stands for none.
+    pub fn feedback(&self, id: u64, label: Label) -> Result<LabelVerdict> {
         if id == 0 {
             return Err(Error::invalid("feedback: expected the id that the call was given, got 0"));
         }
         // The answer may still be in its lane.
         self.tick();
-        let mut watches = self.core.hub.lock();
-        let watch = watches.watch(self.core.seen.slot());
-        let told = watch.map(|watch| watch.feedback(id, truth, &self.core.telemetry));
-        drop(watches);
-        let (feedback, notice) = told.unwrap_or((LabelVerdict::Unknown, None));
-        if let Some(notice) = notice {
-            notice.deliver();
+        let mut models = self.recorder.drain.lock();
+        let model = models.get(self.recorder.shared.slot());
+        let result = model.map(|model| model.feedback(id, label, &self.recorder.telemetry));
+        drop(models);
+        let (feedback, callback) = result.unwrap_or((LabelVerdict::Unknown, None));
+        if let Some(callback) = callback {
+            callback.call();
         }
         Ok(feedback)
     }
@@ -160,22 +152,22 @@ impl Monitor {
     /// (see [`Profile::encode`]) beside the model.
     #[must_use]
     pub fn profile(&self) -> Option<Arc<Profile>> {
-        self.core.seen.sorting.get().map(|sorting| sorting.profile.clone())
+        self.recorder.shared.binning.get().map(|binning| binning.profile.clone())
     }
 
-    /// What the monitor knows, after a [`tick`](Self::tick).
+    /// The report: what the monitor knows, after a [`tick`](Self::tick).
     #[must_use]
-    pub fn report(&self) -> Report {
+    pub fn report(&self) -> MonitorReport {
         self.tick();
-        let (core, seen) = (&*self.core, &*self.core.seen);
-        let reference = match (seen.sorting.get(), &seen.learning) {
-            (Some(sorting), _) if sorting.profile.learned => Reference::Learned,
+        let (recorder, shared) = (&*self.recorder, &*self.recorder.shared);
+        let reference = match (shared.binning.get(), &shared.baseline) {
+            (Some(binning), _) if binning.profile.learned => Reference::Learned,
             (Some(_), _) => Reference::Given,
-            (None, Some(learning)) => Reference::Learning { left: learning.left() },
+            (None, Some(baseline)) => Reference::Learning { left: baseline.remaining() },
             (None, None) => Reference::None,
         };
-        let model = &core.spec.provenance;
-        let mut report = Report {
+        let model = &recorder.spec.provenance;
+        let mut report = MonitorReport {
             model: model.model.clone(),
             version: model.version.clone(),
             reference,
@@ -185,22 +177,22 @@ impl Monitor {
             totals: Totals::default(),
             accuracy: None,
             estimated_accuracy: None,
-            telemetry: core.telemetry.status(),
-            probe_panics: seen.probe_panics.load(Ordering::Relaxed),
-            other_panics: core.hub.panics(),
-            missed_rows: seen.missed_rows.load(Ordering::Relaxed),
+            telemetry: recorder.telemetry.status(),
+            probe_panics: shared.probe_panics.load(Ordering::Relaxed),
+            other_panics: recorder.drain.panics(),
+            missed_rows: shared.missed_rows.load(Ordering::Relaxed),
             unclaimed: 0,
         };
-        let mut watches = core.hub.lock();
-        report.unclaimed = watches.unclaimed;
-        if let Some(watch) = watches.watch(seen.slot()) {
-            report.windows = watch.summaries.iter().cloned().collect();
-            report.in_progress = watch.in_progress();
-            report.alerts = watch.board.standing().to_vec();
-            report.totals = watch.totals;
-            report.accuracy = watch.concept.accuracy();
-            report.estimated_accuracy = watch.estimated_accuracy();
-            report.other_panics += watch.callback_panics.load(Ordering::Relaxed);
+        let mut models = recorder.drain.lock();
+        report.unclaimed = models.unclaimed;
+        if let Some(model) = models.get(shared.slot()) {
+            report.windows = model.closed.summaries.iter().cloned().collect();
+            report.in_progress = model.in_progress();
+            report.alerts = model.alerts.standing().to_vec();
+            report.totals = model.closed.totals;
+            report.accuracy = model.accuracy.of_labels();
+            report.estimated_accuracy = model.accuracy.estimated();
+            report.other_panics += model.callback_panics.load(Ordering::Relaxed);
         }
         report
     }
@@ -214,20 +206,20 @@ impl Monitor {
 
 impl Engine for Monitor {
     fn spec(&self) -> &Spec {
-        &self.core.spec
+        &self.recorder.spec
     }
 
     fn start(&self, request: Request, call: Call) -> Result<Box<dyn Run>> {
-        Ok(Box::new(MonitorRun::start(&self.core, request, call)?))
+        Ok(Box::new(MonitorRun::start(&self.recorder, request, call)?))
     }
 
     fn trim(&self, level: Trim) -> Result<u64> {
-        self.core.engine.trim(level)
+        self.recorder.engine.trim(level)
     }
 }
 
 impl std::fmt::Debug for Monitor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Monitor").field("model", &self.core.spec.provenance.model).finish_non_exhaustive()
+        f.debug_struct("Monitor").field("model", &self.recorder.spec.provenance.model).finish_non_exhaustive()
     }
 }

@@ -1,11 +1,11 @@
 //! Outcomes of requests: how an answer fills one, and what they say of health.
 
 use crate::drift::{self, Health};
-use crate::layer::probe::Decision;
+use crate::layer::probe::Prediction;
 use crate::telemetry::{Outcome, Window};
 
 /// The outcome of an answer, with the number of its finish reason and what the probe said of a row.
-pub(super) fn answered(finish: u8, decision: &Decision) -> Outcome {
+pub(super) fn answered(finish: u8, decision: &Prediction) -> Outcome {
     let outcome = Outcome::answered(finish);
     let outcome = if decision.refused { outcome.refused() } else { outcome };
     decision.valid.map_or(outcome, |valid| outcome.checked(valid))

@@ -1,4 +1,4 @@
-//! What a monitor knows, for people and programs.
+//! Report of a monitor, for people and programs.
 
 use std::fmt;
 
@@ -6,32 +6,32 @@ use super::streams::Shift;
 use crate::drift::{Alert, Breach, Health, Proportion, Verdict};
 use crate::telemetry::{Mode, Status, Window};
 
-/// What a monitor knows: the latest windows, the alerts that stand, and how the telemetry fares.
+/// A monitor's report: the latest windows, the active alerts, and the status of the telemetry.
 ///
 /// Displayed, it is a table for people.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Report {
+pub struct MonitorReport {
     /// The model's name.
     pub model: String,
     /// The model's version, if it has one.
     pub version: Option<String>,
-    /// What windows are compared with.
+    /// The reference that windows are compared with.
     pub reference: Reference,
-    /// The latest closed windows, oldest first; at most [`Report::WINDOWS`].
+    /// The latest closed windows, oldest first; at most [`MonitorReport::WINDOWS`].
     pub windows: Vec<Summary>,
     /// Rows and failures in the window in progress.
     pub in_progress: u64,
-    /// The alerts that stand.
+    /// The active alerts.
     pub alerts: Vec<Alert>,
     /// Sums over all windows that the folder still holds, and those of this process.
     pub totals: Totals,
-    /// Accuracy by the labels that came back, since the last drift. `None` without labels.
+    /// Accuracy by labels, since the last drift. `None` without labels.
     pub accuracy: Option<Proportion>,
     /// Accuracy to expect of the last closed window, by its confidences (CBPE). `None` without a profile whose rows had
     /// labels.
     pub estimated_accuracy: Option<Proportion>,
-    /// How the telemetry fares.
+    /// The status of the telemetry.
     pub telemetry: Status,
     /// Panics of the probe that were contained.
     pub probe_panics: u64,
@@ -39,16 +39,16 @@ pub struct Report {
     pub other_panics: u64,
     /// Rows beyond [`Rows::MAX`](crate::layer::probe::Rows::MAX) of one call, and embeddings that could not be added.
     pub missed_rows: u64,
-    /// Records of models that nobody watches.
+    /// Records of models that nobody monitors.
     pub unclaimed: u64,
 }
 
-impl Report {
-    /// How many windows are kept for reports.
+impl MonitorReport {
+    /// The number of windows that are kept for reports.
     pub const WINDOWS: usize = 32;
 }
 
-/// What windows are compared with.
+/// The reference that windows are compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reference {
@@ -65,7 +65,7 @@ pub enum Reference {
     Given,
 }
 
-/// A closed window and what it says.
+/// The summary of a closed window: its counts, and what follows from them.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Summary {
@@ -81,7 +81,7 @@ pub struct Summary {
     pub shifts: Vec<Shift>,
 }
 
-/// Sums over windows.
+/// Totals over windows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Totals {
@@ -99,7 +99,7 @@ pub struct Totals {
     pub tokens_out: u64,
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for MonitorReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let version = self.version.as_deref().map(|v| format!(" {v}")).unwrap_or_default();
         writeln!(f, "model      {}{version}", self.model)?;
@@ -131,7 +131,7 @@ impl fmt::Display for Report {
     }
 }
 
-impl Report {
+impl MonitorReport {
     /// One line per feature: the last window's numbers, and the PSI over the windows.
     fn features(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let judged: Vec<&Verdict> = self.windows.iter().filter_map(|w| w.verdict.as_ref()).collect();

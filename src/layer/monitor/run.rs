@@ -1,9 +1,9 @@
-//! A run that is watched.
+//! Run of a monitored call.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::core::Core;
+use super::recorder::Recorder;
 use crate::engine::{Answer, Call, Request, Run, Step};
 use crate::layer::probe::Sheet;
 use crate::telemetry::Outcome;
@@ -11,31 +11,31 @@ use crate::{Code, Result};
 
 /// Steps the run below, and records how it ended.
 pub(super) struct MonitorRun {
-    core: Arc<Core>,
+    recorder: Arc<Recorder>,
     run: Box<dyn Run>,
-    watched: Option<Watched>,
+    record: Option<CallRecord>,
 }
 
-/// What is known of a call while it runs; `None` once it was recorded.
-struct Watched {
+/// AlertKind is known of a call while it runs, until it is recorded.
+struct CallRecord {
     id: u64,
     sheet: Sheet,
-    /// The time that the caller has waited in `start` and `step`. What passes between steps is the caller's.
+    /// The time that the caller has waited in `start` and `step`. AlertKind passes between steps is the caller's.
     waited: Duration,
     first_token: Option<Duration>,
 }
 
 impl MonitorRun {
-    pub(super) fn start(core: &Arc<Core>, request: Request, call: Call) -> Result<Self> {
-        let mut sheet = core.sheet();
-        core.look(&mut sheet, |probe, rows| probe.request(&request, rows));
+    pub(super) fn start(recorder: &Arc<Recorder>, request: Request, call: Call) -> Result<Self> {
+        let mut sheet = recorder.sheet();
+        recorder.observe(&mut sheet, |probe, rows| probe.request(&request, rows));
         let (id, began) = (call.id, Instant::now());
-        let started = core.engine.start(request, call);
-        let watched = Watched { id, sheet, waited: began.elapsed(), first_token: None };
+        let started = recorder.engine.start(request, call);
+        let record = CallRecord { id, sheet, waited: began.elapsed(), first_token: None };
         match started {
-            Ok(run) => Ok(Self { core: core.clone(), run, watched: Some(watched) }),
+            Ok(run) => Ok(Self { recorder: recorder.clone(), run, record: Some(record) }),
             Err(error) => {
-                watched.failed(core, error.code());
+                record.failed(recorder, error.code());
                 Err(error)
             }
         }
@@ -46,25 +46,25 @@ impl Run for MonitorRun {
     fn step(&mut self) -> Result<Step> {
         let began = Instant::now();
         let step = self.run.step();
-        // A run that has ended says so, and was recorded.
-        let Some(watched) = &mut self.watched else { return step };
-        watched.waited += began.elapsed();
+        // A run that has ended gives an error, and was recorded.
+        let Some(record) = &mut self.record else { return step };
+        record.waited += began.elapsed();
         match step {
             Ok(Step::Done(mut answer)) => {
-                if let Some(watched) = self.watched.take() {
-                    watched.answered(&self.core, &answer);
+                if let Some(record) = self.record.take() {
+                    record.answered(&self.recorder, &answer);
                 }
-                answer.provenance = self.core.route(answer.provenance);
+                answer.provenance = self.recorder.route(answer.provenance);
                 Ok(Step::Done(answer))
             }
             Ok(Step::Event(event)) => {
-                watched.first_token.get_or_insert(watched.waited);
+                record.first_token.get_or_insert(record.waited);
                 Ok(Step::Event(event))
             }
             Ok(step) => Ok(step),
             Err(error) => {
-                if let Some(watched) = self.watched.take() {
-                    watched.failed(&self.core, error.code());
+                if let Some(record) = self.record.take() {
+                    record.failed(&self.recorder, error.code());
                 }
                 Err(error)
             }
@@ -76,21 +76,21 @@ impl Drop for MonitorRun {
     fn drop(&mut self) {
         // Dropping a run cancels it; one that unwinds through a step has panicked.
         let code = if std::thread::panicking() { Code::Panic } else { Code::Cancelled };
-        if let Some(watched) = self.watched.take() {
-            watched.failed(&self.core, code);
+        if let Some(record) = self.record.take() {
+            record.failed(&self.recorder, code);
         }
     }
 }
 
-impl Watched {
-    fn answered(mut self, core: &Arc<Core>, answer: &Answer) {
-        core.look(&mut self.sheet, |probe, rows| probe.answer(answer, rows));
-        core.record_answer(self.id, answer, &self.sheet, self.waited, self.first_token);
-        core.put_back(self.sheet);
+impl CallRecord {
+    fn answered(mut self, recorder: &Arc<Recorder>, answer: &Answer) {
+        recorder.observe(&mut self.sheet, |probe, rows| probe.answer(answer, rows));
+        recorder.record_answer(self.id, answer, &self.sheet, self.waited, self.first_token);
+        recorder.put_back(self.sheet);
     }
 
-    fn failed(self, core: &Arc<Core>, code: Code) {
-        core.record_failure(self.id, Outcome::failed(code), self.waited);
-        core.put_back(self.sheet);
+    fn failed(self, recorder: &Arc<Recorder>, code: Code) {
+        recorder.record_failure(self.id, Outcome::failed(code), self.waited);
+        recorder.put_back(self.sheet);
     }
 }

@@ -1,20 +1,21 @@
 use std::sync::Arc;
 
-use super::outcome::{answered, health_of, in_health};
-use super::sorting::{Sorting, slot};
-use super::streams::{Stream, Streams};
+use super::binning::{Binning, slot};
+use super::outcome::Outcome;
+use super::streams::{MonitoredStream, Streams};
+use crate::Code;
 use crate::Digest;
 use crate::drift::{CellValue, Detector, FeatureSource, Fit, MISSING, Profile, Row};
-use crate::layer::probe::{Decision, Feature, code};
-use crate::telemetry::{AlertCode, Inference, ModelSlot, Outcome, Window};
+use crate::layer::probe::{Prediction, ProbeFeature, category_code};
+use crate::telemetry::{Inference, Window};
 
 #[test]
 fn an_outcome_keeps_code_finish_and_marks() {
-    assert_eq!(answered(0, &Decision::default()).bits(), 0);
-    let decision = Decision { refused: true, valid: Some(true), ..Decision::default() };
-    let outcome = answered(4, &decision);
-    assert_eq!(outcome.bits(), 0b0011_1100_0000_0000);
-    let health = in_health(outcome, 5);
+    assert_eq!(Outcome::answered(0, &Prediction::default()).0, 0);
+    let prediction = Prediction { refused: true, valid: Some(true), ..Prediction::default() };
+    let outcome = Outcome::answered(3, &prediction);
+    assert_eq!(outcome.0, 0b0011_1011_0000_0000);
+    let health = outcome.in_health(5);
     assert!(health.refusal && health.length_stop && !health.error && health.schema_valid == Some(true));
     assert!(outcome.further().is_further() && !outcome.is_further() && outcome.is_answer());
     for (code, fault) in [
@@ -52,25 +53,25 @@ fn values_are_sorted_as_the_profile_sorts_them() {
     let rows: Vec<[CellValue<'_>; 3]> = rows.iter().map(|[a, b]| [*a, *b, CellValue::Number(0.5)]).collect();
     let profile = Arc::new(fit.stream(|sink| rows.iter().try_for_each(|row| sink(&Row::new(row)))).unwrap());
     // The probe gives them in another order, and one more.
-    let probe = [Feature::category("sky"), Feature::number("unused"), Feature::number("wind")];
-    let sorting = Sorting::new(profile.clone(), Digest([3; 32]), &probe).unwrap();
-    let decision = Decision { confidence: 0.5, ..Decision::default() };
+    let probe = [ProbeFeature::category("sky"), ProbeFeature::number("unused"), ProbeFeature::number("wind")];
+    let binning = Binning::new(profile.clone(), Digest([3; 32]), &probe).unwrap();
+    let prediction = Prediction { confidence: 0.5, ..Prediction::default() };
     let mut bins = [0; Inference::MAX_BINS];
     for (wind, sky) in [(-1.0, "rain"), (150.0, "sun"), (1e9, "7"), (f32::NAN, "fog")] {
-        let sorted = sorting.sort(&[code(sky), 0.0, wind], &decision, 1.0, &mut bins);
+        let sorted = binning.bin(&[category_code(sky), 0.0, wind], &prediction, 1.0, &mut bins);
         let sorted = bins[..sorted].to_vec();
         let [a, b, c] = &profile.features[..] else { panic!() };
         assert_eq!(sorted, [a.bins.of(wind), b.bins.of_category(sky), c.bins.of(0.5)], "{wind} {sky}");
     }
-    let blank = sorting.sort(&[f32::NAN; 3], &Decision::default(), 1.0, &mut bins);
+    let blank = binning.bin(&[f32::NAN; 3], &Prediction::default(), 1.0, &mut bins);
     assert_eq!((blank, &bins[..3]), (3, &[MISSING; 3][..]));
 }
 
 #[test]
 fn a_slot_is_that_of_model_and_profile() {
     let profile = |n: usize| fitted(Profile::fit().number("a").number("b"), &vec![[CellValue::Number(1.0); 2]; n]);
-    let probe = [Feature::number("a"), Feature::number("b")];
-    let of = |model: u8, n| Sorting::new(profile(n), Digest([model; 32]), &probe).unwrap().slot;
+    let probe = [ProbeFeature::number("a"), ProbeFeature::number("b")];
+    let of = |model: u8, n| Binning::new(profile(n), Digest([model; 32]), &probe).unwrap().slot;
     assert_eq!(of(1, 50), of(1, 50));
     assert_ne!(of(1, 50), of(2, 50));
     assert_ne!(of(1, 50), of(1, 60));
@@ -78,7 +79,7 @@ fn a_slot_is_that_of_model_and_profile() {
 }
 
 #[test]
-fn streams_tell_changes_for_the_worse() {
+fn streams_find_changes_for_the_worse() {
     let mut streams = Streams::new(&[Detector::adwin(); 3]).unwrap();
     let feed = |streams: &mut Streams, n: u32, confidence: f32, fails: u32, latency_us: u32| {
         let mut found = Vec::new();
@@ -95,8 +96,8 @@ fn streams_tell_changes_for_the_worse() {
     assert_eq!(feed(&mut streams, 2000, 0.9, 0, 20_000), 0);
     assert_eq!(streams.worse().count(), 0);
     assert!(feed(&mut streams, 500, 0.6, 4, 50_000) >= 3);
-    let worse: Vec<Stream> = streams.worse().map(|shift| shift.stream).collect();
-    assert_eq!(worse, Stream::ALL);
+    let worse: Vec<MonitoredStream> = streams.worse().map(|shift| shift.stream).collect();
+    assert_eq!(worse, MonitoredStream::ALL);
     let confidence = streams.worse().next().unwrap();
     assert!((confidence.before - 0.92).abs() < 0.01 && (confidence.after - 0.62).abs() < 0.03, "{confidence:?}");
     // Back again: found, and of no more concern.
@@ -112,22 +113,22 @@ fn streams_tell_changes_for_the_worse() {
 
 #[test]
 fn an_alert_of_an_earlier_process_keeps_its_time() {
-    use super::board::{Board, Sight};
+    use super::alerts::{ActiveAlerts, WindowFindings};
+    use super::history::ActiveAlert;
     use super::report::Summary;
-    use super::restore::Standing;
     use crate::drift::{AlertKind, Health, Observation};
     use crate::telemetry::Stamp;
-    let mut board = Board::new(1);
+    let mut alerts = ActiveAlerts::new(1);
     let stamp = |seconds: u64| Stamp { epoch: 1, monotonic_ns: seconds, ..Stamp::default() };
     for (feature, second) in [("errors", 10), ("p99_ms", 20)] {
-        let standing = Standing {
+        let alert = ActiveAlert {
             what: AlertKind::Health,
             feature: feature.into(),
             since: stamp(second),
             evidence: Vec::new(),
             after: 0,
         };
-        board.restore(standing, 7);
+        alerts.restore(alert, 7);
     }
     let summary = Summary {
         window: Window { index: 7, closed: stamp(30), ..Window::default() },
@@ -136,10 +137,10 @@ fn an_alert_of_an_earlier_process_keeps_its_time() {
         breaches: Vec::new(),
         shifts: Vec::new(),
     };
-    let news = board.see(&Sight { summary: &summary, worse: Vec::new(), concept: Observation::Calm });
-    let told: Vec<_> =
-        news.iter().map(|n| (n.record.feature.as_deref(), n.record.raised, n.record.since.monotonic_ns)).collect();
-    assert_eq!(told, [(Some("errors"), false, 10), (Some("p99_ms"), false, 20)]);
+    let changes = alerts.update(&WindowFindings { summary: &summary, worse: Vec::new(), concept: Observation::Calm });
+    let sealed: Vec<_> =
+        changes.iter().map(|n| (n.record.feature.as_deref(), n.record.raised, n.record.since.monotonic_ns)).collect();
+    assert_eq!(sealed, [(Some("errors"), false, 10), (Some("p99_ms"), false, 20)]);
 }
 
 /// The names in the log are those of the kinds, and lead back to them.
@@ -156,7 +157,7 @@ fn codes_of_alerts_are_named_as_their_kinds() {
 fn a_part_includes_its_upper_end() {
     let folder = tempfile::tempdir().unwrap();
     let telemetry = crate::telemetry::Telemetry::open(folder.path(), crate::telemetry::Limits::default());
-    let mut open = super::open::Open::new(ModelSlot(1), 0, None);
+    let mut open = super::window::OpenWindow::new(1, 0, None);
     for unit in [0.0, 0.04, 0.06, 0.5, 0.51, 1.0] {
         let inference = Inference { confidence: Inference::quantize(unit), ..Inference::default() };
         open.add(&inference, &telemetry);

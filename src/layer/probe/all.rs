@@ -1,9 +1,9 @@
-//! Several probes as one.
+//! Combined probes.
 
-use super::{Feature, Probe, Rows};
+use super::{Probe, ProbeFeature, Rows};
 use crate::engine::{Answer, Request};
 
-/// Several probes as one: their features stand side by side in each row.
+/// Combined probes, several as one: their features stand side by side in each row.
 ///
 /// ```
 /// use selvedge::layer::probe::{All, Classes, Columns, Probe};
@@ -23,7 +23,7 @@ struct Part {
 }
 
 impl All {
-    /// No probe yet.
+    /// A probe of no probes yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -39,7 +39,7 @@ impl All {
 }
 
 impl Probe for All {
-    fn features(&self) -> Vec<Feature> {
+    fn features(&self) -> Vec<ProbeFeature> {
         self.probes.iter().flat_map(|part| part.probe.features()).collect()
     }
 

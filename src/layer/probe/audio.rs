@@ -1,8 +1,8 @@
-//! Summaries of sound.
+//! Audio summaries.
 
 use super::numbers::{Numbers, input};
 use super::spectrum::{FRAME, add_power};
-use super::{Feature, Probe, Rows};
+use super::{Probe, ProbeFeature, Rows};
 use crate::engine::{Answer, Request};
 
 /// Loudness, zero crossings, spectral centroid and clipping of each sound of an input of samples in −1..=1.
@@ -27,7 +27,7 @@ pub struct Audio {
     sample_rate: u32,
 }
 
-const MOST_FRAMES: usize = 16;
+const MAX_FRAMES: usize = 16;
 const SILENCE_DB: f32 = -120.0;
 /// Of a 16-bit sound, the last step.
 const FULL_SCALE: f32 = 0.9999;
@@ -57,7 +57,7 @@ impl Audio {
     /// NaN for less than one frame, and for silence.
     fn centroid(&self, samples: usize, sample: impl Fn(usize) -> f32) -> f32 {
         let mut power = [0.0f32; FRAME / 2 + 1];
-        let frames = (samples / FRAME).min(MOST_FRAMES);
+        let frames = (samples / FRAME).min(MAX_FRAMES);
         for frame in 0..frames {
             let begin = frame * (samples - FRAME) / frames.saturating_sub(1).max(1);
             add_power(|i| sample(begin + i), &mut power);
@@ -69,8 +69,8 @@ impl Audio {
 }
 
 impl Probe for Audio {
-    fn features(&self) -> Vec<Feature> {
-        ["loudness", "zero_crossings", "centroid", "clipping"].map(Feature::number).into()
+    fn features(&self) -> Vec<ProbeFeature> {
+        ["loudness", "zero_crossings", "centroid", "clipping"].map(ProbeFeature::number).into()
     }
 
     fn request(&self, request: &Request, rows: &mut Rows<'_>) {

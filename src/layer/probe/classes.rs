@@ -1,11 +1,12 @@
 //! Class probabilities.
 
 use super::numbers::{Numbers, output};
-use super::{Decision, Feature, Probe, Rows};
+use super::{Prediction, Probe, ProbeFeature, Rows};
 use crate::drift::FeatureSource;
 use crate::engine::{Answer, Request};
 
-/// The class that a classifier has chosen, how sure it is, and the entropy of its distribution in nats.
+/// Class probabilities: the class that a classifier has chosen, how sure it is, and the entropy of its distribution in
+/// nats.
 ///
 /// Reads an output of shape `[rows, classes]`, or `[classes]` for one row. One column is the probability of class 1 of
 /// a binary classifier. Features: `class` (a category), `confidence` and `entropy`.
@@ -43,11 +44,11 @@ impl Classes {
 }
 
 impl Probe for Classes {
-    fn features(&self) -> Vec<Feature> {
+    fn features(&self) -> Vec<ProbeFeature> {
         vec![
-            Feature::of("class", FeatureSource::Class),
-            Feature::of("confidence", FeatureSource::Confidence),
-            Feature::of("entropy", FeatureSource::Entropy),
+            ProbeFeature::of("class", FeatureSource::Class),
+            ProbeFeature::of("confidence", FeatureSource::Confidence),
+            ProbeFeature::of("entropy", FeatureSource::Entropy),
         ]
     }
 
@@ -59,30 +60,30 @@ impl Probe for Classes {
         let classes = if self.binary { 1 } else { shape.last().copied().unwrap_or(1) };
         let Some(numbers) = Numbers::of(tensor).filter(|_| classes > 0) else { return };
         for row in 0..shape.elements() / classes {
-            let decision = match classes {
-                1 => self.binary_decision(numbers.get(row)),
-                _ => self.decision(classes, |class| numbers.get(row * classes + class)),
+            let prediction = match classes {
+                1 => self.binary_prediction(numbers.get(row)),
+                _ => self.prediction(classes, |class| numbers.get(row * classes + class)),
             };
             let Some(values) = rows.row(row) else { return };
-            let class = decision.class.map_or(f32::NAN, f32::from);
+            let class = prediction.class.map_or(f32::NAN, f32::from);
             if let [a, b, c] = values {
-                (*a, *b, *c) = (class, decision.confidence, decision.entropy);
+                (*a, *b, *c) = (class, prediction.confidence, prediction.entropy);
             }
-            rows.decided(row, decision);
+            rows.set_prediction(row, prediction);
         }
     }
 }
 
 impl Classes {
-    fn binary_decision(&self, value: f32) -> Decision {
+    fn binary_prediction(&self, value: f32) -> Prediction {
         let p = if self.softmax { 1.0 / (1.0 + (-value).exp()) } else { value };
         if !(0.0..=1.0).contains(&p) {
-            return Decision::default();
+            return Prediction::default();
         }
-        decided(usize::from(p > 0.5), p.max(1.0 - p), surprise(p) + surprise(1.0 - p), 2)
+        prediction_of(usize::from(p > 0.5), p.max(1.0 - p), surprise(p) + surprise(1.0 - p), 2)
     }
 
-    fn decision(&self, classes: usize, value: impl Fn(usize) -> f32) -> Decision {
+    fn prediction(&self, classes: usize, value: impl Fn(usize) -> f32) -> Prediction {
         let (mut best, mut most) = (0, f32::NEG_INFINITY);
         for class in 0..classes {
             if value(class) > most {
@@ -98,23 +99,23 @@ impl Classes {
             weighted += if share > 0.0 { share * log } else { 0.0 };
             negative |= share < 0.0;
         }
-        // A NaN anywhere is in the sum. Probabilities that do not sum to one, by rounding or because only the largest are
-        // given, are scaled.
+        // A NaN anywhere is in the sum. Probabilities that do not sum to one, by rounding or because only the largest
+        // are given, are scaled.
         if !sum.is_finite() || sum <= 0.0 || negative {
-            return Decision::default();
+            return Prediction::default();
         }
         let best_share = if self.softmax { 1.0 } else { most };
-        decided(best, best_share / sum, (sum.ln() - weighted / sum).max(0.0), classes)
+        prediction_of(best, best_share / sum, (sum.ln() - weighted / sum).max(0.0), classes)
     }
 }
 
-fn decided(class: usize, confidence: f32, entropy: f32, classes: usize) -> Decision {
-    Decision {
+fn prediction_of(class: usize, confidence: f32, entropy: f32, classes: usize) -> Prediction {
+    Prediction {
         class: u16::try_from(class).ok().filter(|c| *c != u16::MAX),
         confidence,
         entropy,
-        most_entropy: (classes as f32).ln(),
-        ..Decision::default()
+        max_entropy: (classes as f32).ln(),
+        ..Prediction::default()
     }
 }
 

@@ -1,15 +1,15 @@
 //! Tabular columns.
 
 use super::numbers::{Numbers, input, output};
-use super::{Feature, Probe, Rows};
+use super::{Probe, ProbeFeature, Rows};
 use crate::Tensor;
 use crate::engine::{Answer, Request};
 
 /// The columns of a tensor of shape `[rows, columns]`, or `[columns]` for one row: one row each.
 ///
-/// Any numeric dtype; the elements of a string tensor are categories (see [`code`](super::code)). A tensor with another
-/// number of columns is not observed. For a model with one input per column, put one of these per input into
-/// [`All`](super::All).
+/// Any numeric dtype; the elements of a string tensor are categories (see [`category_code`](super::category_code)). A
+/// tensor with another number of columns is not observed. For a model with one input per column, put one of these per
+/// input into [`All`](super::All).
 ///
 /// ```
 /// use selvedge::layer::probe::{Columns, Probe};
@@ -19,14 +19,14 @@ use crate::engine::{Answer, Request};
 #[derive(Clone, Debug)]
 pub struct Columns {
     tensor: String,
-    features: Vec<Feature>,
+    features: Vec<ProbeFeature>,
     of_answer: bool,
 }
 
 impl Columns {
     /// The columns of an input.
     pub fn of<N: Into<String>>(input: impl Into<String>, columns: impl IntoIterator<Item = N>) -> Self {
-        let features = columns.into_iter().map(Feature::number).collect();
+        let features = columns.into_iter().map(ProbeFeature::number).collect();
         Self { tensor: input.into(), features, of_answer: false }
     }
 
@@ -35,7 +35,7 @@ impl Columns {
         Self { of_answer: true, ..Self::of(output, columns) }
     }
 
-    /// Says that this column holds categories. A name that is no column is ignored.
+    /// Makes this column one of categories. A name that is no column is ignored.
     #[must_use]
     pub fn category(mut self, column: &str) -> Self {
         self.features.iter_mut().filter(|f| f.name == column).for_each(|f| f.category = true);
@@ -45,7 +45,7 @@ impl Columns {
     fn observe(&self, tensor: &Tensor, rows: &mut Rows<'_>) {
         let columns = self.features.len();
         let shape = tensor.shape();
-        // A column of its own may come without a second dimension.
+        // A column of its own may have no second dimension.
         let fits = shape.last() == Some(&columns) || columns == 1 && shape.rank() <= 1;
         let Some(numbers) = Numbers::of(tensor).filter(|_| fits && columns > 0) else { return };
         for row in 0..shape.elements() / columns {
@@ -56,7 +56,7 @@ impl Columns {
 }
 
 impl Probe for Columns {
-    fn features(&self) -> Vec<Feature> {
+    fn features(&self) -> Vec<ProbeFeature> {
         self.features.clone()
     }
 

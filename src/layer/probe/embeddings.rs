@@ -1,7 +1,7 @@
 //! Embeddings.
 
 use super::numbers::{Numbers, output};
-use super::{Feature, Probe, Rows};
+use super::{Probe, ProbeFeature, Rows};
 use crate::engine::{Answer, Embed, Request};
 
 /// The vectors of an output of shape `[rows, numbers]`, for the comparison of embeddings as a whole (MMD²).
@@ -34,7 +34,7 @@ impl Default for Embeddings {
 }
 
 impl Probe for Embeddings {
-    fn features(&self) -> Vec<Feature> {
+    fn features(&self) -> Vec<ProbeFeature> {
         Vec::new()
     }
 

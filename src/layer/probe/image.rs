@@ -1,14 +1,14 @@
-//! Summaries of images.
+//! Image summaries.
 
 use super::numbers::{Numbers, input};
-use super::{Feature, Probe, Rows};
+use super::{Probe, ProbeFeature, Rows};
 use crate::engine::{Answer, Request};
 
 /// Brightness, contrast, sharpness and saturation of each image of an input, in the units of its pixels.
 ///
-/// Takes `[n, channels, height, width]`, `[n, height, width, channels]`, or either without `n`, with 1, 3 or 4 channels;
-/// the order is seen from the shape unless [`Image::layout`] says it. An alpha channel is left out. Of a large image at
-/// most 1,024 pixels on a regular grid are read.
+/// Takes `[n, channels, height, width]`, `[n, height, width, channels]`, or either without `n`, with 1, 3 or 4
+/// channels; the order is inferred from the shape unless [`Image::layout`] gives it. An alpha channel is left out. Of a
+/// large image at most 1,024 pixels on a regular grid are read.
 ///
 /// | feature | what |
 /// |---|---|
@@ -38,7 +38,7 @@ pub enum Layout {
 }
 
 /// Enough to know the mean to 1/32 of the deviation, and few enough to take some tens of microseconds.
-const MOST_PIXELS: usize = 1 << 10;
+const MAX_PIXELS: usize = 1 << 10;
 
 impl Image {
     /// The images of this input; an empty name stands for the first one.
@@ -46,7 +46,7 @@ impl Image {
         Self { input: input.into(), layout: None }
     }
 
-    /// Says the order of the dimensions.
+    /// Sets the order of the dimensions.
     #[must_use]
     pub fn layout(self, layout: Layout) -> Self {
         Self { layout: Some(layout), ..self }
@@ -85,8 +85,8 @@ struct Geometry {
 }
 
 impl Probe for Image {
-    fn features(&self) -> Vec<Feature> {
-        ["brightness", "contrast", "sharpness", "saturation"].map(Feature::number).into()
+    fn features(&self) -> Vec<ProbeFeature> {
+        ["brightness", "contrast", "sharpness", "saturation"].map(ProbeFeature::number).into()
     }
 
     fn request(&self, request: &Request, rows: &mut Rows<'_>) {
@@ -122,7 +122,7 @@ fn summarize(g: Geometry, pixel: impl Fn(usize) -> f32) -> [f32; 4] {
             r.max(g).max(b) - r.min(g).min(b)
         }
     };
-    let stride = ((g.h * g.w) as f64 / MOST_PIXELS as f64).sqrt().ceil().max(1.0) as usize;
+    let stride = ((g.h * g.w) as f64 / MAX_PIXELS as f64).sqrt().ceil().max(1.0) as usize;
     let (mut lumas, mut laplacians, mut saturation) = (Spread::default(), Spread::default(), Spread::default());
     for y in (0..g.h).step_by(stride) {
         for x in (0..g.w).step_by(stride) {

@@ -1,4 +1,4 @@
-//! What a monitor looks at: probes turn a request and its answer into a few numbers per row.
+//! Probes: each turns a request and its answer into a few numbers per row, which a monitor records.
 //!
 //! A probe writes numbers into [`Rows`] that the monitor owns, and nothing else leaves it: no text, no pixel, no
 //! tensor is kept. The numbers become bins of the reference profile before they are recorded.
@@ -10,7 +10,7 @@ mod columns;
 mod embeddings;
 mod image;
 mod numbers;
-mod rows;
+mod sheet;
 mod spectrum;
 #[cfg(test)]
 mod tests;
@@ -22,30 +22,30 @@ pub use classes::Classes;
 pub use columns::Columns;
 pub use embeddings::Embeddings;
 pub use image::{Image, Layout};
-pub use rows::{Decision, Rows};
+pub use sheet::{Prediction, Rows};
 pub use tokens::Tokens;
 
-pub(super) use rows::Sheet;
+pub(super) use sheet::Sheet;
 
 use crate::drift::FeatureSource;
 use crate::engine::{Answer, Request};
 
-/// Turns a request and its answer into numbers, one row per observation: a batch of eight images is eight rows.
+/// A probe turns a request and its answer into numbers, one row per observation: a batch of eight images is eight rows.
 ///
 /// Both methods run on the caller's thread, on the way of the answer: they should take microseconds and not allocate.
-/// A panic in one is contained and counted (see [`Report::probe_panics`](super::Report::probe_panics)); the answer
-/// goes its way.
+/// A panic in one is contained and counted, and the answer goes its way: see
+/// [`MonitorReport::probe_panics`](super::monitor::MonitorReport::probe_panics).
 ///
 /// ```
-/// use selvedge::layer::probe::{Feature, Probe, Rows};
+/// use selvedge::layer::probe::{ProbeFeature, Probe, Rows};
 /// use selvedge::{Answer, Request};
 ///
 /// /// How long the prompt is, in characters.
 /// struct Characters;
 ///
 /// impl Probe for Characters {
-///     fn features(&self) -> Vec<Feature> {
-///         vec![Feature::number("characters")]
+///     fn features(&self) -> Vec<ProbeFeature> {
+///         vec![ProbeFeature::number("characters")]
 ///     }
 ///
 ///     fn request(&self, request: &Request, rows: &mut Rows<'_>) {
@@ -60,18 +60,18 @@ use crate::engine::{Answer, Request};
 /// ```
 pub trait Probe: Send + Sync {
     /// The features, in the order of their values in a row. Asked once.
-    fn features(&self) -> Vec<Feature>;
+    fn features(&self) -> Vec<ProbeFeature>;
 
-    /// Looks at a request, just before the engine gets it. Nothing of it may be kept.
+    /// Reads a request, just before the engine gets it. Nothing of it may be kept.
     fn request(&self, request: &Request, rows: &mut Rows<'_>);
 
-    /// Looks at the answer. `rows` holds what [`Probe::request`] has written; a failed request has no answer.
+    /// Reads the answer. `rows` holds what [`Probe::request`] has written; a failed request has no answer.
     fn answer(&self, answer: &Answer, rows: &mut Rows<'_>);
 }
 
-/// A probe that sees nothing: outcomes, latency and tokens are recorded all the same.
+/// A probe without features: outcomes, latency and tokens are recorded all the same.
 impl Probe for () {
-    fn features(&self) -> Vec<Feature> {
+    fn features(&self) -> Vec<ProbeFeature> {
         Vec::new()
     }
 
@@ -81,7 +81,7 @@ impl Probe for () {
 }
 
 impl<P: Probe + ?Sized> Probe for Box<P> {
-    fn features(&self) -> Vec<Feature> {
+    fn features(&self) -> Vec<ProbeFeature> {
         (**self).features()
     }
 
@@ -94,22 +94,22 @@ impl<P: Probe + ?Sized> Probe for Box<P> {
     }
 }
 
-/// The numbers that a probe makes of one call, row by row: what a monitor would sort into bins. With them a profile is
+/// The rows of numbers that a probe makes of one call: what a monitor would put into bins. With them a profile is
 /// fitted from the very numbers that it will be held against.
 ///
 /// ```
 /// use selvedge::backend::fake::Fake;
-/// use selvedge::layer::probe::{All, Classes, Columns, look};
+/// use selvedge::layer::probe::{All, Classes, Columns, rows};
 /// use selvedge::{Ask, DType, Request, Tensor, Tensors};
 /// let probe = All::new().and(Columns::of("x", ["wind", "rain"])).and(Classes::of("y"));
 /// let request: Request = Tensors::from([("x", Tensor::new(&[1, 2], vec![0.25f32, 0.75])?)]).into();
 /// let answer = Fake::echo(DType::F32).build().run(request.clone())?;
-/// let rows = look(&probe, &request, &answer);
+/// let rows = rows(&probe, &request, &answer);
 /// assert_eq!(rows[0][..4], [0.25, 0.75, 1.0, 0.75]); // wind, rain, class, confidence
 /// # Ok::<(), selvedge::Error>(())
 /// ```
 #[must_use]
-pub fn look(probe: &dyn Probe, request: &Request, answer: &Answer) -> Vec<Vec<f32>> {
+pub fn rows(probe: &dyn Probe, request: &Request, answer: &Answer) -> Vec<Vec<f32>> {
     let mut sheet = Sheet::new(probe.features().len());
     probe.request(request, &mut Rows::new(&mut sheet));
     probe.answer(answer, &mut Rows::new(&mut sheet));
@@ -119,22 +119,22 @@ pub fn look(probe: &dyn Probe, request: &Request, answer: &Answer) -> Vec<Vec<f3
 /// A feature that a probe gives: the profile's feature of the same name is its reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Feature {
-    /// The name.
+pub struct ProbeFeature {
+    /// The name, unique among the features of a monitor.
     pub name: String,
-    /// Where its values come from.
+    /// The source of its values.
     pub source: FeatureSource,
-    /// The values are categories: numbers that stand for names (see [`code`]).
+    /// The values are categories: numbers that stand for names (see [`category_code`]).
     pub category: bool,
 }
 
-impl Feature {
+impl ProbeFeature {
     /// A number that a probe makes of the input.
     pub fn number(name: impl Into<String>) -> Self {
         Self { name: name.into(), source: FeatureSource::Input, category: false }
     }
 
-    /// A category of the input: a whole number, or the [`code`] of a text.
+    /// A category of the input: a whole number, or the [`category_code`] of a text.
     pub fn category(name: impl Into<String>) -> Self {
         Self { category: true, ..Self::number(name) }
     }
@@ -152,12 +152,12 @@ impl Feature {
 /// `"7"`, stands for itself.
 ///
 /// ```
-/// use selvedge::layer::probe::code;
-/// assert_eq!(code("7"), 7.0);
-/// assert!(code("rain") < -8e6 && code("rain") != code("snow"));
+/// use selvedge::layer::probe::category_code;
+/// assert_eq!(category_code("7"), 7.0);
+/// assert!(category_code("rain") < -8e6 && category_code("rain") != category_code("snow"));
 /// ```
 #[must_use]
-pub fn code(name: &str) -> f32 {
+pub fn category_code(name: &str) -> f32 {
     if let Ok(number) = name.parse::<f32>()
         && number.is_finite()
     {

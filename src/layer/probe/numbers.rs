@@ -1,11 +1,11 @@
-//! The elements of any tensor as f32, without a copy.
+//! Tensor elements as f32, without a copy.
 
 use half::{bf16, f16};
 
 use crate::engine::{Answer, Request};
 use crate::{DType, Tensor};
 
-/// Reads the elements of a tensor, wherever its bytes lie.
+/// The elements of a tensor, wherever its bytes lie.
 #[derive(Clone, Copy)]
 pub(super) enum Numbers<'a> {
     Floats(&'a [f32]),
@@ -29,7 +29,7 @@ impl<'a> Numbers<'a> {
     pub(super) fn get(self, i: usize) -> f32 {
         match self {
             Self::Floats(floats) => floats.get(i).copied().unwrap_or(f32::NAN),
-            Self::Texts(texts) => texts.get(i).map_or(f32::NAN, |text| super::code(text)),
+            Self::Texts(texts) => texts.get(i).map_or(f32::NAN, |text| super::category_code(text)),
             Self::Bytes(dtype, bytes) => element(dtype, bytes, i).unwrap_or(f32::NAN),
         }
     }

@@ -1,4 +1,4 @@
-//! A small Fourier transform, for one number: where the middle of a sound's spectrum lies.
+//! Power spectrum: a small Fourier transform, for one number, the centre of a sound's spectrum.
 
 use std::f32::consts::PI;
 

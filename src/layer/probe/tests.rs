@@ -4,13 +4,13 @@ use super::*;
 use crate::engine::{Embed, Finish, Provenance, Tensors, TokenInfo, Usage};
 use crate::{DType, Digest, Shape, Tensor};
 
-/// What a probe makes of a request and an answer: the rows, and the decisions.
-fn seen(probe: &dyn Probe, request: impl Into<Request>, answer: &Answer) -> (Vec<Vec<f32>>, Vec<Decision>) {
+/// AlertKind a probe makes of a request and an answer: the rows, and the predictions.
+fn seen(probe: &dyn Probe, request: impl Into<Request>, answer: &Answer) -> (Vec<Vec<f32>>, Vec<Prediction>) {
     let mut sheet = Sheet::new(probe.features().len());
     probe.request(&request.into(), &mut Rows::new(&mut sheet));
     probe.answer(answer, &mut Rows::new(&mut sheet));
     let rows = (0..sheet.rows()).map(|i| sheet.row(i));
-    rows.map(|(values, decision)| (values.to_vec(), *decision)).unzip()
+    rows.map(|(values, prediction)| (values.to_vec(), *prediction)).unzip()
 }
 
 fn answer(outputs: Vec<(&str, Tensor)>) -> Answer {
@@ -38,7 +38,7 @@ fn columns_are_rows_of_any_dtype() {
     assert_eq!(rows(Tensor::new(&[1, 2], vec![true, false]).unwrap()), [[1., 0.]]);
     assert_eq!(rows(Tensor::new(&[1, 2], vec![0.5f64, 1e300]).unwrap()), [[0.5, f32::INFINITY]]);
     let words = Tensor::strings(&[1, 2], vec!["rain".into(), "12.5".into()]).unwrap();
-    assert_eq!(rows(words), [[code("rain"), 12.5]]);
+    assert_eq!(rows(words), [[category_code("rain"), 12.5]]);
     // Bytes that are not aligned are read all the same.
     let bytes: Vec<u8> = [0].into_iter().chain([1.5f32, 2.5].iter().flat_map(|v| v.to_le_bytes())).collect();
     let shifted: &'static [u8] = Box::leak(bytes.into_boxed_slice());
@@ -58,11 +58,11 @@ fn columns_are_rows_of_any_dtype() {
 fn several_probes_share_a_row() {
     let probe = All::new().and(Columns::of("x", ["a"])).and(Classes::of("p")).and(Columns::of("w", ["b"]));
     let request = Tensors::from([("x", tensor(&[2, 1], &[1., 2.])), ("w", tensor(&[1, 1], &[9.]))]);
-    let (rows, decisions) = seen(&probe, request, &answer(vec![("p", tensor(&[2, 2], &[0.25, 0.75, 1., 0.]))]));
+    let (rows, predictions) = seen(&probe, request, &answer(vec![("p", tensor(&[2, 2], &[0.25, 0.75, 1., 0.]))]));
     assert_eq!((rows[0][0], rows[0][1], rows[0][2], rows[0][4]), (1., 1., 0.75, 9.));
     assert_eq!((rows[1][0], rows[1][1], rows[1][2], rows[1][3]), (2., 0., 1., 0.));
     assert!(rows[1][4].is_nan(), "the second row has no such column");
-    assert_eq!(decisions[0].class, Some(1));
+    assert_eq!(predictions[0].class, Some(1));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn classes_come_from_probabilities_and_logits() {
     let soft = decide(classes().softmax(), &[1, 3], &[1., 2., 3.])[0];
     // exp(3) / (e + e² + e³), and the entropy by hand.
     assert!(soft.class == Some(2) && close(soft.confidence, 0.665_241) && close(soft.entropy, 0.832_396), "{soft:?}");
-    assert!(close(soft.most_entropy, 3f32.ln()));
+    assert!(close(soft.max_entropy, 3f32.ln()));
     let large = decide(classes().softmax(), &[2], &[1000., 0.])[0];
     assert!(large.class == Some(0) && large.confidence == 1.0 && large.entropy == 0.0);
     let binary = decide(classes(), &[2, 1], &[0.2, 0.9]);
@@ -83,25 +83,25 @@ fn classes_come_from_probabilities_and_logits() {
     assert_eq!(decide(classes().binary(), &[3], &[0.2, 0.9, 0.5]).len(), 3);
     assert!(close(decide(classes().softmax(), &[1, 1], &[0.0])[0].confidence, 0.5));
     for broken in [[f32::NAN, 1.0], [f32::INFINITY, 1.0], [-0.5, 1.0], [0.0, 0.0]] {
-        let decision = decide(classes(), &[1, 2], &broken)[0];
-        assert!(decision.class.is_none() && decision.confidence.is_nan(), "{broken:?} {decision:?}");
+        let prediction = decide(classes(), &[1, 2], &broken)[0];
+        assert!(prediction.class.is_none() && prediction.confidence.is_nan(), "{broken:?} {prediction:?}");
     }
     assert!(decide(classes(), &[1, 1], &[1.5])[0].class.is_none());
 }
 
 #[test]
-fn tokens_tell_lengths_and_certainty() {
+fn tokens_give_lengths_and_certainty() {
     let mut text = answer(vec![]);
     text.finish = Finish::Length;
     (text.usage.input_tokens, text.usage.output_tokens) = (7, 2);
     text.tokens = vec![TokenInfo::new(1, Some(-0.5)), TokenInfo::new(2, Some(-1.5))];
-    let (rows, decisions) = seen(&Tokens, Embed::new(["a"]), &text);
-    assert_eq!(rows, [[7., 2., -1.0, -1.5, 4.]]);
-    assert!(close(decisions[0].confidence, (-1f32).exp()));
+    let (rows, predictions) = seen(&Tokens, Embed::new(["a"]), &text);
+    assert_eq!(rows, [[7., 2., -1.0, -1.5, 3.]]);
+    assert!(close(predictions[0].confidence, (-1f32).exp()));
     text.tokens[0].logprob = None;
     text.tokens[1].logprob = None;
-    let (rows, decisions) = seen(&Tokens, Embed::new(["a"]), &text);
-    assert!(rows[0][2].is_nan() && rows[0][3].is_nan() && decisions[0].confidence.is_nan());
+    let (rows, predictions) = seen(&Tokens, Embed::new(["a"]), &text);
+    assert!(rows[0][2].is_nan() && rows[0][3].is_nan() && predictions[0].confidence.is_nan());
 }
 
 #[test]
@@ -178,21 +178,24 @@ fn rows_end_somewhere() {
 
 #[test]
 fn a_name_has_a_number() {
-    assert_eq!((code("7"), code("-0.5"), code("1e3")), (7.0, -0.5, 1000.0));
+    assert_eq!((category_code("7"), category_code("-0.5"), category_code("1e3")), (7.0, -0.5, 1000.0));
     for name in ["", "rain", "NaN", "inf", "ä"] {
-        assert!((-16_777_216.0..=-8_388_608.0).contains(&code(name)) && code(name).fract() == 0.0, "{name}");
+        assert!(
+            (-16_777_216.0..=-8_388_608.0).contains(&category_code(name)) && category_code(name).fract() == 0.0,
+            "{name}"
+        );
     }
-    assert_ne!(code("drizzle"), code("snow"));
+    assert_ne!(category_code("drizzle"), category_code("snow"));
 }
 
 #[test]
 fn a_decision_leaves_what_it_does_not_know() {
     let mut sheet = Sheet::new(0);
     let mut rows = Rows::new(&mut sheet);
-    rows.decided(0, Decision { class: Some(3), confidence: 0.7, entropy: 0.1, ..Decision::default() });
-    rows.decided(0, Decision { refused: true, confidence: 0.6, ..Decision::default() });
-    rows.decided(0, Decision { valid: Some(false), most_entropy: 2.0, ..Decision::default() });
-    let told = sheet.row(0).1;
-    assert_eq!((told.class, told.confidence, told.entropy, told.most_entropy), (Some(3), 0.6, 0.1, 2.0));
-    assert_eq!((told.refused, told.valid), (true, Some(false)));
+    rows.set_prediction(0, Prediction { class: Some(3), confidence: 0.7, entropy: 0.1, ..Prediction::default() });
+    rows.set_prediction(0, Prediction { refused: true, confidence: 0.6, ..Prediction::default() });
+    rows.set_prediction(0, Prediction { valid: Some(false), max_entropy: 2.0, ..Prediction::default() });
+    let kept = sheet.row(0).1;
+    assert_eq!((kept.class, kept.confidence, kept.entropy, kept.max_entropy), (Some(3), 0.6, 0.1, 2.0));
+    assert_eq!((kept.refused, kept.valid), (true, Some(false)));
 }

@@ -1,8 +1,8 @@
 //! Token statistics.
 
-use super::{Decision, Feature, Probe, Rows};
+use super::{Prediction, Probe, ProbeFeature, Rows};
 use crate::drift::FeatureSource;
-use crate::engine::{Answer, Finish, Request};
+use crate::engine::{Answer, Request};
 
 /// Lengths, log-probabilities and stop reason of a generated text; one row per answer.
 ///
@@ -22,13 +22,13 @@ use crate::engine::{Answer, Finish, Request};
 pub struct Tokens;
 
 impl Probe for Tokens {
-    fn features(&self) -> Vec<Feature> {
+    fn features(&self) -> Vec<ProbeFeature> {
         vec![
-            Feature::of("prompt_tokens", FeatureSource::Length),
-            Feature::of("answer_tokens", FeatureSource::Length),
-            Feature::number("mean_logprob"),
-            Feature::number("least_logprob"),
-            Feature::category("finish"),
+            ProbeFeature::of("prompt_tokens", FeatureSource::Length),
+            ProbeFeature::of("answer_tokens", FeatureSource::Length),
+            ProbeFeature::number("mean_logprob"),
+            ProbeFeature::number("least_logprob"),
+            ProbeFeature::category("finish"),
         ]
     }
 
@@ -47,7 +47,7 @@ impl Probe for Tokens {
             (*a, *b, *c, *d, *e) = (lengths[0], lengths[1], mean, least, finish);
         }
         if known > 0 {
-            rows.decided(0, Decision { confidence: mean.exp(), ..Decision::default() });
+            rows.set_prediction(0, Prediction { confidence: mean.exp(), ..Prediction::default() });
         }
     }
 }

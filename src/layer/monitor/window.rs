@@ -1,4 +1,4 @@
-//! The window in progress.
+//! Window in progress.
 
 use std::time::Instant;
 
@@ -11,11 +11,11 @@ use crate::telemetry::{Inference, ModelSlot, Outcome, Stamp, Telemetry, Window};
 pub(super) const PARTS: usize = 20;
 
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct OpenWindow {
     pub(super) window: Window,
     /// `None` without a profile.
     pub(super) counts: Option<WindowCounts>,
-    /// When its first record came; `None` while it is empty.
+    /// When its first record was added; `None` while it is empty.
     pub(super) since: Option<Instant>,
     /// Rows and failures: what fills the window.
     pub(super) records: u64,
@@ -24,7 +24,7 @@ pub(super) struct Open {
     pub(super) shifts: Vec<Shift>,
 }
 
-impl Open {
+impl OpenWindow {
     pub(super) fn new(model_slot: ModelSlot, index: u64, profile: Option<&Profile>) -> Self {
         let counts = profile.map(WindowCounts::new);
         Self {
@@ -42,7 +42,7 @@ impl Open {
         if self.since.is_none() {
             self.since = Some(Instant::now());
             let now = telemetry.now();
-            // A record of an earlier process tells the time by a clock that is gone.
+            // A record of an earlier process has its time from a clock that is gone.
             let at = if inference.epoch == now.epoch { inference.at } else { now.monotonic_ns };
             self.window.opened = Stamp { monotonic_ns: at, ..now };
         }

@@ -1,16 +1,16 @@
-//! From the numbers of a row to the bins of a profile.
+//! Binning of rows: from the numbers of a row to the bins of a profile.
 
 use std::sync::Arc;
 
 use crate::Digest;
 use crate::drift::{Bins, FeatureSource, Fourier, MISSING, Profile};
-use crate::layer::probe::{Decision, Feature, code};
+use crate::layer::probe::{Prediction, ProbeFeature, category_code};
 use crate::telemetry::{Inference, ModelInfo, ModelSlot};
 use crate::{Error, Result};
 
-/// A profile, tied to the features of a probe.
+/// A binning is a profile, tied to the features of a probe.
 #[derive(Debug)]
-pub(super) struct Sorting {
+pub(super) struct Binning {
     /// AlertKind records of this model under this profile carry.
     pub(super) slot: ModelSlot,
     pub(super) profile: Arc<Profile>,
@@ -19,13 +19,13 @@ pub(super) struct Sorting {
 
 #[derive(Debug)]
 struct Column {
-    from: From,
-    sorter: Sorter,
+    from: ValueSource,
+    kind: Kind,
 }
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Clone, Copy, Debug)]
-enum From {
+enum ValueSource {
     Probe(usize),
     Class,
     Confidence,
@@ -34,14 +34,14 @@ enum From {
 }
 
 #[derive(Debug)]
-enum Sorter {
+enum Kind {
     Numeric,
     /// The numbers that stand for the names, in the order of the names.
     Categories(Vec<f32>),
 }
 
-impl Sorting {
-    pub(super) fn new(profile: Arc<Profile>, model: Digest, probe: &[Feature]) -> Result<Self> {
+impl Binning {
+    pub(super) fn new(profile: Arc<Profile>, model: Digest, probe: &[ProbeFeature]) -> Result<Self> {
         if profile.model != [0; 32] && profile.model != model.0 {
             let got = Digest(profile.model);
             return Err(Error::invalid(format!("profile: expected one of the model {model}, got one of {got}")));
@@ -52,49 +52,49 @@ impl Sorting {
             return Err(Error::invalid(format!("profile: expected at most {most} features, got {got}")));
         }
         let columns = profile.features.iter().map(|feature| {
-            let named = probe.iter().position(|p| p.name == feature.name).map(From::Probe);
+            let named = probe.iter().position(|p| p.name == feature.name).map(ValueSource::Probe);
             let from = named.or(match feature.source {
-                FeatureSource::Class => Some(From::Class),
-                FeatureSource::Confidence => Some(From::Confidence),
-                FeatureSource::Entropy => Some(From::Entropy),
-                FeatureSource::Latency => Some(From::Latency),
+                FeatureSource::Class => Some(ValueSource::Class),
+                FeatureSource::Confidence => Some(ValueSource::Confidence),
+                FeatureSource::Entropy => Some(ValueSource::Entropy),
+                FeatureSource::Latency => Some(ValueSource::Latency),
                 _ => None,
             });
             let from = from.ok_or_else(|| {
                 let (names, name) = (probe.iter().map(|p| &p.name).collect::<Vec<_>>(), &feature.name);
                 Error::invalid(format!("profile: feature '{name}': expected one that the probe gives, of {names:?}"))
             })?;
-            let sorter = match &feature.bins {
-                Bins::Categories(c) => Sorter::Categories(c.names().iter().map(|name| code(name)).collect()),
-                _ => Sorter::Numeric,
+            let kind = match &feature.bins {
+                Bins::Categories(c) => Kind::Categories(c.names().iter().map(|name| category_code(name)).collect()),
+                _ => Kind::Numeric,
             };
-            Ok(Column { from, sorter })
+            Ok(Column { from, kind })
         });
         let columns = columns.collect::<Result<_>>()?;
         Ok(Self { slot: slot(model, &profile.encode()), profile, columns })
     }
 
     /// Writes the bin of each feature; gives back how many.
-    pub(super) fn sort(
+    pub(super) fn bin(
         &self,
         values: &[f32],
-        decision: &Decision,
+        prediction: &Prediction,
         latency_ms: f32,
         into: &mut [u8; Inference::MAX_BINS],
     ) -> usize {
         for ((column, feature), bin) in self.columns.iter().zip(&self.profile.features).zip(into.iter_mut()) {
             let value = match column.from {
-                From::Probe(i) => values.get(i).copied().unwrap_or(f32::NAN),
-                From::Class => decision.class.map_or(f32::NAN, f32::from),
-                From::Confidence => decision.confidence,
-                From::Entropy => decision.entropy,
-                From::Latency => latency_ms,
+                ValueSource::Probe(i) => values.get(i).copied().unwrap_or(f32::NAN),
+                ValueSource::Class => prediction.class.map_or(f32::NAN, f32::from),
+                ValueSource::Confidence => prediction.confidence,
+                ValueSource::Entropy => prediction.entropy,
+                ValueSource::Latency => latency_ms,
             };
-            *bin = match &column.sorter {
-                Sorter::Numeric => feature.bin(value),
-                Sorter::Categories(_) if value.is_nan() => MISSING,
+            *bin = match &column.kind {
+                Kind::Numeric => feature.bin(value),
+                Kind::Categories(_) if value.is_nan() => MISSING,
                 // A name that is no number is known by its code.
-                Sorter::Categories(codes) => codes.iter().position(|c| *c == value).unwrap_or(codes.len()) as u8,
+                Kind::Categories(codes) => codes.iter().position(|c| *c == value).unwrap_or(codes.len()) as u8,
             };
         }
         self.columns.len()
@@ -110,7 +110,7 @@ impl Sorting {
     }
 }
 
-/// The number of a model under a profile: the same after a restart, so that what its records left in the lanes is known.
+/// The slot of a model under a profile: the same after a restart, so that its records in the lanes are known.
 pub(super) fn slot(model: Digest, profile: &[u8]) -> ModelSlot {
     ModelInfo::slot_of(&model.0, profile)
 }

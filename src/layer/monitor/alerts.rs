@@ -1,32 +1,32 @@
-//! The alerts that stand, and what the log is told of them.
+//! Active alerts, and what the log has of them.
 
+use super::history::ActiveAlert;
 use super::report::Summary;
-use super::restore::Standing;
-use super::streams::Shift;
+use super::streams::{MonitoredStream, Shift};
 use crate::drift::{Action, Alert, AlertEvent, AlertKind, Alerts, Breach, Finding, Observation, Proportion, Severity};
 use crate::telemetry::{AlertCode, AlertRecord, ModelSlot, Stamp};
 
-pub(super) struct Board {
+pub(super) struct ActiveAlerts {
     alerts: Alerts,
     /// Since when each alert stands.
     since: Vec<(AlertKind, String, Stamp)>,
 }
 
-/// AlertKind there is to see when a window closes.
-pub(super) struct Sight<'a> {
+/// The findings of a window when it closes.
+pub(super) struct WindowFindings<'a> {
     pub(super) summary: &'a Summary,
     /// The streams that are worse than before.
     pub(super) worse: Vec<Shift>,
     pub(super) concept: Observation,
 }
 
-/// A change, for the app and for the log.
-pub(super) struct News {
+/// A change of the alerts, for the app and for the log.
+pub(super) struct AlertChange {
     pub(super) change: AlertEvent,
     pub(super) record: AlertRecord,
 }
 
-impl Board {
+impl ActiveAlerts {
     pub(super) fn new(calm: u32) -> Self {
         Self { alerts: Alerts::new(calm), since: Vec::new() }
     }
@@ -36,18 +36,18 @@ impl Board {
     }
 
     /// An alert that stood when an earlier process ended, raised at the window `at`.
-    pub(super) fn restore(&mut self, standing: Standing, at: u64) {
-        let evidence: Vec<String> = standing.evidence.iter().map(|(name, n)| format!("{name} {n}")).collect();
+    pub(super) fn restore(&mut self, alert: ActiveAlert, at: u64) {
+        let evidence: Vec<String> = alert.evidence.iter().map(|(name, n)| format!("{name} {n}")).collect();
         let signal = Observation::Firing(evidence.join(", "));
-        if self.alerts.observe(standing.what, &standing.feature, signal, at).is_some() {
-            self.since.push((standing.what, standing.feature.clone(), standing.since));
+        if self.alerts.observe(alert.kind, &alert.feature, signal, at).is_some() {
+            self.since.push((alert.kind, alert.feature.clone(), alert.since));
         }
     }
 
-    /// Looks again at a window that an earlier process closed, so that its calm counts towards the end of an alert:
-    /// otherwise none would end where each process lives for less than [`Alerts`] asks for. Says nothing and ends nothing,
-    /// as that was said then; if the process was killed before it could, the next calm windows say it.
-    pub(super) fn see_again(&mut self, summary: &Summary) {
+    /// Replays a window that an earlier process closed, so that its calm counts towards the end of an alert: otherwise
+    /// none would end where each process lives for less than [`Alerts`] asks for. Reports nothing and ends nothing, as
+    /// that was reported then; if the process was killed before it could, the next calm windows report it.
+    pub(super) fn replay(&mut self, summary: &Summary) {
         let mut alerts = self.alerts.clone();
         let stands =
             |what: AlertKind, name: &str| self.standing().iter().any(|a| a.kind.same(what) && a.feature == name);
@@ -68,49 +68,49 @@ impl Board {
         self.alerts = alerts;
     }
 
-    /// Looks at a closed window.
-    pub(super) fn see(&mut self, sight: &Sight<'_>) -> Vec<News> {
-        let window = &sight.summary.window;
+    /// Updates the alerts by a closed window.
+    pub(super) fn update(&mut self, findings: &WindowFindings<'_>) -> Vec<AlertChange> {
+        let window = &findings.summary.window;
         let at = window.index;
-        let mut changes = match &sight.summary.verdict {
+        let mut changes = match &findings.summary.verdict {
             Some(verdict) => self.alerts.observe_verdict(verdict, at),
             None => Vec::new(),
         };
-        changes.extend(self.alerts.observe_health(&sight.summary.breaches, at));
-        for stream in super::streams::Stream::ALL {
-            let worse = sight.worse.iter().find(|shift| shift.stream == stream);
+        changes.extend(self.alerts.observe_health(&findings.summary.breaches, at));
+        for stream in MonitoredStream::ALL {
+            let worse = findings.worse.iter().find(|shift| shift.stream == stream);
             let signal = worse
                 .map_or(Observation::Calm, |s| Observation::Firing(format!("{} before, {} since", s.before, s.after)));
             changes.extend(self.alerts.observe(AlertKind::Stream, stream.name(), signal, at));
         }
-        changes.extend(self.alerts.observe(AlertKind::Concept, LABEL, sight.concept.clone(), at));
-        let evidence = |alert: &Alert| numbers(alert, sight);
-        changes.into_iter().map(|change| self.news(change, window.model_slot, window.closed, evidence)).collect()
+        changes.extend(self.alerts.observe(AlertKind::Concept, LABEL, findings.concept.clone(), at));
+        let evidence = |alert: &Alert| numbers(alert, findings);
+        changes.into_iter().map(|change| self.change(change, window.model_slot, window.closed, evidence)).collect()
     }
 
-    /// The labels say that the model has become worse.
-    pub(super) fn worse(
+    /// Raises an alert, as the labels say that the model has become worse.
+    pub(super) fn accuracy_fell(
         &mut self,
         accuracy: Option<Proportion>,
         before: f64,
         model_slot: ModelSlot,
         index: u64,
         now: Stamp,
-    ) -> Option<News> {
+    ) -> Option<AlertChange> {
         let share = accuracy?;
         let words = format!("accuracy {:.3} of {} labels, {before:.3} before", share.value, share.of);
         let change = self.alerts.observe(AlertKind::Concept, LABEL, Observation::Firing(words), index)?;
         let evidence = |_: &Alert| named([("accuracy", share.value), ("before", before), ("labels", share.of as f64)]);
-        Some(self.news(change, model_slot, now, evidence))
+        Some(self.change(change, model_slot, now, evidence))
     }
 
-    fn news(
+    fn change(
         &mut self,
         change: AlertEvent,
         model_slot: ModelSlot,
         now: Stamp,
         evidence: impl Fn(&Alert) -> Vec<(String, f64)>,
-    ) -> News {
+    ) -> AlertChange {
         let (alert, raised) = match &change {
             AlertEvent::Cleared { alert, .. } => (alert, false),
             AlertEvent::Raised(alert) => (alert, true),
@@ -132,7 +132,7 @@ impl Board {
             action: Some(action_name(alert.action).into()),
             ..AlertRecord::default()
         };
-        News { change, record }
+        AlertChange { change, record }
     }
 }
 
@@ -150,7 +150,7 @@ pub(super) fn code_of(kind: AlertKind) -> AlertCode {
         AlertKind::Feature(Finding::OutOfRange) => AlertCode::OutOfRange,
         AlertKind::Feature(Finding::Shift) => AlertCode::Shift,
         AlertKind::Embedding => AlertCode::EmbeddingDrift,
-        AlertKind::Stream => AlertCode::AlertEvent,
+        AlertKind::Stream => AlertCode::Change,
         AlertKind::Concept => AlertCode::ConceptDrift,
         AlertKind::Health => AlertCode::BrokenPromise,
     }
@@ -165,7 +165,7 @@ pub(super) fn kind_of(code: &AlertCode) -> Option<AlertKind> {
         AlertCode::OutOfRange => AlertKind::Feature(Finding::OutOfRange),
         AlertCode::Shift => AlertKind::Feature(Finding::Shift),
         AlertCode::EmbeddingDrift => AlertKind::Embedding,
-        AlertCode::AlertEvent => AlertKind::Stream,
+        AlertCode::Change => AlertKind::Stream,
         AlertCode::ConceptDrift => AlertKind::Concept,
         AlertCode::BrokenPromise => AlertKind::Health,
         AlertCode::Other(_) => return None,
@@ -173,14 +173,14 @@ pub(super) fn kind_of(code: &AlertCode) -> Option<AlertKind> {
 }
 
 /// The numbers behind an alert.
-fn numbers(alert: &Alert, sight: &Sight<'_>) -> Vec<(String, f64)> {
-    let verdict = sight.summary.verdict.as_ref();
+fn numbers(alert: &Alert, findings: &WindowFindings<'_>) -> Vec<(String, f64)> {
+    let verdict = findings.summary.verdict.as_ref();
     match alert.kind {
         AlertKind::Feature(_) => {
             let drift = verdict.and_then(|v| v.features.iter().find(|f| f.name == alert.feature));
             drift.map_or_else(Vec::new, |f| {
                 named([
-                    ("rows", sight.summary.window.rows as f64),
+                    ("rows", findings.summary.window.rows as f64),
                     ("p", f.p),
                     ("chi2", f.chi2),
                     ("df", f64::from(f.df)),
@@ -197,11 +197,11 @@ fn numbers(alert: &Alert, sight: &Sight<'_>) -> Vec<(String, f64)> {
             verdict.and_then(|v| v.embedding).map_or_else(Vec::new, |e| named([("mmd2", e.mmd2), ("p", e.p)]))
         }
         AlertKind::Health => {
-            let breach = sight.summary.breaches.iter().find(|b| b.slo == alert.feature);
+            let breach = findings.summary.breaches.iter().find(|b| b.slo == alert.feature);
             breach.map_or_else(Vec::new, |b| named([("value", b.value), ("bound", b.bound), ("cases", b.of as f64)]))
         }
         AlertKind::Stream => {
-            let shift = sight.worse.iter().find(|s| s.stream.name() == alert.feature);
+            let shift = findings.worse.iter().find(|s| s.stream.name() == alert.feature);
             shift.map_or_else(Vec::new, |s| named([("before", s.before), ("after", s.after)]))
         }
         _ => Vec::new(),

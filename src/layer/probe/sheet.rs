@@ -1,7 +1,6 @@
-//! The numbers of one call, row by row.
+//! Rows of numbers: what the probes of a monitor make of one call.
 
-/// Where a probe writes what it sees: rows of numbers, one number per feature of the probe. What is not written is
-/// missing.
+/// Rows of numbers, which a probe writes: one number per feature of the probe. AlertKind is not written is missing.
 ///
 /// A row exists from the moment that something is written to it, and all rows before it. Rows from
 /// [`Rows::MAX`] on are not taken.
@@ -13,7 +12,7 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// The most rows that are taken of one call.
+    /// The maximum of rows of one call.
     pub const MAX: usize = 1 << 16;
 
     /// All features of a sheet.
@@ -25,7 +24,7 @@ impl<'a> Rows<'a> {
     /// How many rows there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.sheet.marks.len()
+        self.sheet.predictions.len()
     }
 
     /// The values of a row: one per feature, NaN where none was written. `None` from [`Rows::MAX`] on.
@@ -42,15 +41,15 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Writes what the model has decided about a row. What another probe has told of it stays where this one does not know.
-    pub fn decided(&mut self, row: usize, decision: Decision) {
+    /// Writes the prediction of a row. AlertKind another probe has written of it stays where this one does not know.
+    pub fn set_prediction(&mut self, row: usize, prediction: Prediction) {
         if self.sheet.grow(row).is_some() {
-            self.sheet.marks[row].update(decision);
+            self.sheet.predictions[row].update(prediction);
         }
     }
 
-    /// Adds the embedding of a row; a second one replaces the first. All of one monitor have the same width; another one
-    /// is ignored.
+    /// Adds the embedding of a row; a second one replaces the first. All of one monitor have the same width; another
+    /// one is ignored.
     pub fn embedding(&mut self, row: usize, numbers: impl ExactSizeIterator<Item = f32>) {
         if self.sheet.grow(row).is_none() || numbers.len() == 0 {
             return;
@@ -76,15 +75,15 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// What the model has decided about a row.
+/// A prediction: what the model has decided about a row.
 ///
 /// ```
-/// use selvedge::layer::probe::Decision;
-/// let rain = Decision { class: Some(1), confidence: 0.9, ..Decision::default() };
+/// use selvedge::layer::probe::Prediction;
+/// let rain = Prediction { class: Some(1), confidence: 0.9, ..Prediction::default() };
 /// assert!(rain.entropy.is_nan());
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Decision {
+pub struct Prediction {
     /// The class; `None` where there is none.
     pub class: Option<u16>,
     /// Its probability, in 0..=1; NaN where there is none.
@@ -93,41 +92,41 @@ pub struct Decision {
     pub entropy: f32,
     /// The largest value that the entropy can have in nats, the logarithm of the number of classes; NaN or 0 where it
     /// is not known.
-    pub most_entropy: f32,
+    pub max_entropy: f32,
     /// The model declined to answer.
     pub refused: bool,
     /// Whether the answer is valid under the schema that was asked for, where one was.
     pub valid: Option<bool>,
 }
 
-impl Decision {
-    fn update(&mut self, newer: Decision) {
+impl Prediction {
+    fn update(&mut self, newer: Prediction) {
         let known = |newer: f32, older: f32| if newer.is_nan() { older } else { newer };
         *self = Self {
             class: newer.class.or(self.class),
             confidence: known(newer.confidence, self.confidence),
             entropy: known(newer.entropy, self.entropy),
-            most_entropy: known(newer.most_entropy, self.most_entropy),
+            max_entropy: known(newer.max_entropy, self.max_entropy),
             refused: newer.refused || self.refused,
             valid: newer.valid.or(self.valid),
         };
     }
 }
 
-impl Default for Decision {
+impl Default for Prediction {
     /// Nothing is known.
     fn default() -> Self {
         let unknown = f32::NAN;
-        Self { class: None, confidence: unknown, entropy: unknown, most_entropy: unknown, refused: false, valid: None }
+        Self { class: None, confidence: unknown, entropy: unknown, max_entropy: unknown, refused: false, valid: None }
     }
 }
 
-/// The memory behind [`Rows`]: used again and again.
+/// The sheet is the memory behind [`Rows`], used again and again.
 #[derive(Debug, Default)]
 pub(in crate::layer) struct Sheet {
     width: usize,
     values: Vec<f32>,
-    marks: Vec<Decision>,
+    predictions: Vec<Prediction>,
     embedding_width: usize,
     /// Per row, the number of its embedding, from 1; 0 where it has none.
     embedded: Vec<u32>,
@@ -143,7 +142,7 @@ impl Sheet {
 
     pub(in crate::layer) fn clear(&mut self) {
         self.values.clear();
-        self.marks.clear();
+        self.predictions.clear();
         self.embedded.clear();
         self.embeddings.clear();
         self.missed = 0;
@@ -154,8 +153,8 @@ impl Sheet {
             self.missed += 1;
             return None;
         }
-        if row >= self.marks.len() {
-            self.marks.resize(row + 1, Decision::default());
+        if row >= self.predictions.len() {
+            self.predictions.resize(row + 1, Prediction::default());
             self.embedded.resize(row + 1, 0);
             self.values.resize((row + 1) * self.width, f32::NAN);
         }
@@ -163,11 +162,11 @@ impl Sheet {
     }
 
     pub(in crate::layer) fn rows(&self) -> usize {
-        self.marks.len()
+        self.predictions.len()
     }
 
-    pub(in crate::layer) fn row(&self, row: usize) -> (&[f32], &Decision) {
-        (&self.values[row * self.width..(row + 1) * self.width], &self.marks[row])
+    pub(in crate::layer) fn row(&self, row: usize) -> (&[f32], &Prediction) {
+        (&self.values[row * self.width..(row + 1) * self.width], &self.predictions[row])
     }
 
     /// The embedding of a row; empty where it has none.
@@ -183,6 +182,6 @@ impl Sheet {
     /// Bytes that the sheet holds on to.
     pub(in crate::layer) fn bytes(&self) -> usize {
         let numbers = self.values.capacity() + self.embedded.capacity() + self.embeddings.capacity();
-        4 * numbers + self.marks.capacity() * size_of::<Decision>()
+        4 * numbers + self.predictions.capacity() * size_of::<Prediction>()
     }
 }

@@ -1,27 +1,27 @@
-//! Making a profile of a model that came without one, from its first rows.
+//! Baseline of a model that has no profile: one is learned from its first rows.
 
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::Digest;
 use crate::drift::{CellValue, Fit, Learner, Profile, Row, RowDependence};
-use crate::layer::probe::Feature;
+use crate::layer::probe::ProbeFeature;
 
-/// Collects rows until there are enough.
+/// A learner that collects rows until there are enough.
 #[derive(Debug)]
-pub(super) struct Learning {
+pub(super) struct BaselineLearner {
     model: Digest,
-    features: Vec<Feature>,
+    features: Vec<ProbeFeature>,
     rows: u64,
     learner: Mutex<Option<Learner>>,
     learned: OnceLock<Arc<Profile>>,
 }
 
-impl Learning {
-    pub(super) fn new(model: Digest, features: &[Feature], rows: u64) -> Self {
+impl BaselineLearner {
+    pub(super) fn new(model: Digest, features: &[ProbeFeature], rows: u64) -> Self {
         Self { model, features: features.into(), rows, learner: Mutex::new(None), learned: OnceLock::new() }
     }
 
-    /// Learns a row. One that comes while another thread is at it is left out: nobody waits.
+    /// Learns a row. A row given while another thread is at it is left out: nobody waits.
     pub(super) fn push(&self, values: &[f32], embedding: &[f32]) {
         let nothing = values.is_empty() && embedding.is_empty();
         let Ok(mut learner) = self.learner.try_lock() else { return };
@@ -41,7 +41,7 @@ impl Learning {
     }
 
     fn fit(&self, embedding: usize) -> Fit {
-        // Rows come in the order of time, and may well depend on each other.
+        // Rows are in the order of time, and may well depend on each other.
         let mut fit = Profile::fit().model(self.model.0).block(RowDependence::Estimate);
         for feature in &self.features {
             fit = match feature.category {
@@ -57,7 +57,7 @@ impl Learning {
     }
 
     /// Rows still to come.
-    pub(super) fn left(&self) -> u64 {
+    pub(super) fn remaining(&self) -> u64 {
         match self.learner.lock() {
             Ok(learner) => learner.as_ref().map_or(self.rows, Learner::left),
             Err(_) => 0,

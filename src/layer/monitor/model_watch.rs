@@ -1,0 +1,225 @@
+//! Monitored model: its window in progress, its judge, its accuracy and its alerts.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use super::accuracy::Accuracy;
+use super::alerts::{ActiveAlerts, AlertChange, WindowFindings};
+use super::announcement::Announcement;
+use super::binning::Binning;
+use super::callback::PendingCallback;
+use super::history::seal;
+use super::identity::ModelIdentity;
+use super::report::{MonitorReport, Summary, Totals};
+use super::settings::Settings;
+use super::shared::Shared;
+use super::streams::{MonitoredStream, Shift, Streams};
+use super::window::OpenWindow;
+use crate::Result;
+use crate::drift::{FalseAlarm, Health, Judge, Policy, WindowCounts};
+use crate::telemetry::{Inference, ModelSlot, Record, Telemetry, Window};
+
+pub(super) struct MonitoredModel {
+    identity: Arc<ModelIdentity>,
+    shared: Arc<Shared>,
+    settings: Arc<Settings>,
+    pub(super) judge: Option<Judge>,
+    /// The profile that was learned cannot be judged by.
+    is_baseline_useless: bool,
+    pub(super) announcement: Announcement,
+    pub(super) window: OpenWindow,
+    streams: Streams,
+    pub(super) accuracy: Accuracy,
+    pub(super) alerts: ActiveAlerts,
+    pub(super) closed: ClosedWindows,
+    pub(super) callback_panics: Arc<AtomicU64>,
+}
+
+/// The latest closed windows, and the sums of all.
+#[derive(Default)]
+pub(super) struct ClosedWindows {
+    pub(super) summaries: VecDeque<Summary>,
+    pub(super) totals: Totals,
+}
+
+impl MonitoredModel {
+    /// The model, with the profile that it was given, if any.
+    pub(super) fn new(identity: Arc<ModelIdentity>, shared: Arc<Shared>, settings: Arc<Settings>) -> Result<Self> {
+        let judge = shared.binning.get().map(|binning| judge(binning, &settings)).transpose()?;
+        let window = OpenWindow::new(shared.slot(), 0, shared.binning.get().map(|b| &*b.profile));
+        Ok(Self {
+            identity,
+            judge,
+            is_baseline_useless: false,
+            announcement: Announcement::default(),
+            window,
+            streams: Streams::new(&settings.detectors)?,
+            accuracy: Accuracy::new(settings.unlabelled),
+            alerts: ActiveAlerts::new(settings.calm),
+            closed: ClosedWindows::default(),
+            callback_panics: Arc::default(),
+            shared,
+            settings,
+        })
+    }
+
+    /// Takes over what an earlier monitor of the same slot has under way.
+    pub(super) fn take_over(&mut self, earlier: MonitoredModel) {
+        self.window = earlier.window;
+        if self.settings.detectors == earlier.settings.detectors {
+            self.streams = earlier.streams;
+        }
+        self.accuracy.take_over(earlier.accuracy);
+        self.alerts = earlier.alerts;
+        self.closed = earlier.closed;
+    }
+
+    pub(super) fn slot(&self) -> ModelSlot {
+        self.window.window.model_slot
+    }
+
+    /// The number of the window in progress.
+    pub(super) fn index(&self) -> u64 {
+        self.window.window.index
+    }
+
+    /// Rows and failures in the window in progress.
+    pub(super) fn in_progress(&self) -> u64 {
+        self.window.records
+    }
+
+    /// Records until the window closes.
+    pub(super) fn remaining(&self) -> u64 {
+        self.settings.window.saturating_sub(self.window.records)
+    }
+
+    /// When the window closes for its age.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.window.since?.checked_add(self.settings.time_cap)
+    }
+
+    /// Adds one record, and closes the window that it fills.
+    pub(super) fn add(&mut self, inference: &Inference, telemetry: &Telemetry) -> Vec<PendingCallback> {
+        self.window.add(inference, telemetry);
+        self.streams.update(inference, &mut self.window.shifts);
+        if inference.outcome.is_answer() {
+            self.accuracy.add(inference);
+        }
+        if self.remaining() == 0 { self.close(telemetry) } else { Vec::new() }
+    }
+
+    /// Closes a window that is too old, and begins to judge once a profile was learned.
+    pub(super) fn upkeep(&mut self, telemetry: &Telemetry) -> Vec<PendingCallback> {
+        let mut callbacks = match self.due() {
+            Some(due) if Instant::now() >= due => self.close(telemetry),
+            _ => Vec::new(),
+        };
+        let learned = self.shared.baseline.as_ref().and_then(|baseline| baseline.learned()).cloned();
+        if let Some(profile) = learned.filter(|_| self.judge.is_none() && !self.is_baseline_useless) {
+            // The window in progress has no bins: it ends here.
+            callbacks.extend(self.close(telemetry));
+            let fitted = Binning::new(profile, self.identity.digest, &self.shared.features)
+                .and_then(|binning| Ok((judge(&binning, &self.settings)?, binning)));
+            match fitted {
+                Ok((judge, binning)) => self.install_profile(judge, binning, telemetry),
+                Err(e) => {
+                    self.is_baseline_useless = true;
+                    tracing::warn!("model '{}': the learned profile is of no use: {e}", self.identity.name);
+                }
+            }
+        }
+        callbacks
+    }
+
+    fn install_profile(&mut self, judge: Judge, binning: Binning, telemetry: &Telemetry) {
+        self.window = OpenWindow::new(binning.slot, self.index(), Some(&binning.profile));
+        self.judge = Some(judge);
+        self.announcement.announce(&self.identity, Some(&binning), self.shared.bare_slot, telemetry);
+        // From here on, answers are put into bins and carry the new slot.
+        let _ = self.shared.binning.set(binning);
+    }
+
+    /// Announces the model in the log, unless it is known there.
+    pub(super) fn announce(&mut self, telemetry: &Telemetry) {
+        self.announcement.renew(&self.identity, &self.shared, telemetry);
+    }
+
+    /// Closes the window as it stands; an empty one stays open.
+    pub(super) fn close(&mut self, telemetry: &Telemetry) -> Vec<PendingCallback> {
+        if self.window.records == 0 {
+            return Vec::new();
+        }
+        let (slot, profile) = (self.slot(), self.judge.as_ref().map(|judge| judge.profile().clone()));
+        let next = OpenWindow::new(slot, self.index() + 1, profile.as_deref());
+        let closed = std::mem::replace(&mut self.window, next);
+        let (mut window, mut counts) = (closed.window, closed.counts);
+        window.closed = telemetry.now();
+        if let Some(counts) = &mut counts {
+            window.features.clone_from(&counts.features);
+            counts.rows = window.rows;
+            if counts.embedded > 0 {
+                (window.embedded, window.embedding) = (counts.embedded, counts.embedding.clone());
+            }
+        }
+        self.announce(telemetry);
+        seal(telemetry, &Record::Window(window.clone()));
+        let summary = self.summarize(window, counts, closed.health, closed.shifts);
+        let (worse, concept) = (self.worse_streams(), self.accuracy.signal());
+        let changes = self.alerts.update(&WindowFindings { summary: &summary, worse, concept });
+        self.closed.push(summary);
+        let reliability = self.judge.as_ref().and_then(|judge| judge.profile().reliability.as_ref());
+        self.accuracy.close_window(reliability);
+        changes.into_iter().map(|change| self.publish(change, telemetry)).collect()
+    }
+
+    pub(super) fn summarize(
+        &mut self,
+        window: Window,
+        counts: Option<WindowCounts>,
+        health: Health,
+        shifts: Vec<Shift>,
+    ) -> Summary {
+        let verdict = self.judge.as_mut().zip(counts).and_then(|(judge, counts)| {
+            judge.judge(&counts).inspect_err(|e| tracing::warn!("a window could not be judged: {e}")).ok()
+        });
+        let breaches = health.breaches(&self.settings.slo);
+        Summary { window, verdict, health, breaches, shifts }
+    }
+
+    /// The detectors take values to be independent. Where the profile says that rows depend on those before them, a
+    /// fall in confidence may be a season, and is left to the judge.
+    fn worse_streams(&self) -> Vec<Shift> {
+        let dependent = self.judge.as_ref().is_some_and(|judge| judge.profile().block > 1);
+        self.streams.worse().filter(|shift| !dependent || shift.stream != MonitoredStream::Confidence).collect()
+    }
+
+    /// Seals a change of the alerts; gives the call of the app's callback that it asks for.
+    pub(super) fn publish(&self, change: AlertChange, telemetry: &Telemetry) -> PendingCallback {
+        seal(telemetry, &Record::Alert(change.record));
+        PendingCallback::new(change.change, self.settings.callback.clone(), self.callback_panics.clone())
+    }
+}
+
+impl ClosedWindows {
+    pub(super) fn push(&mut self, summary: Summary) {
+        let (window, totals) = (&summary.window, &mut self.totals);
+        totals.windows += 1;
+        totals.rows += window.rows;
+        totals.requests += window.outcomes.iter().map(|(_, count)| count).sum::<u64>();
+        totals.faults += summary.health.errors;
+        totals.tokens_in += window.tokens_in;
+        totals.tokens_out += window.tokens_out;
+        if self.summaries.len() == MonitorReport::WINDOWS {
+            self.summaries.pop_front();
+        }
+        self.summaries.push_back(summary);
+    }
+}
+
+fn judge(binning: &Binning, settings: &Settings) -> Result<Judge> {
+    let false_alarm = FalseAlarm::windows(settings.windows_to_false_alarm());
+    let policy = Policy::new(settings.window, false_alarm).persistence(settings.persistence);
+    Judge::new(binning.profile.clone(), policy)
+}
