@@ -10,6 +10,9 @@ mod device;
 #[path = "../../../tests/sync/http.rs"]
 #[allow(dead_code, reason = "the library's tests need the rest of it")]
 mod http;
+#[path = "../../../src/sync/otlp.rs"]
+#[allow(dead_code, reason = "a test reads a part of the messages")]
+mod otlp;
 #[path = "../../../tests/sync/received.rs"]
 #[allow(dead_code, reason = "the library's tests need the rest of it")]
 mod received;

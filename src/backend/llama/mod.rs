@@ -114,22 +114,6 @@ pub(super) fn foresee(file: &WeightFile, options: &Options) -> Result<MemoryEsti
     Ok(plan::estimate(&header, &plan_of(&header, options)?))
 }
 
-/// llama.cpp asserts what it needs of a model's tensors, and an assertion that fails ends the process. Of these
-/// architectures all of it is checked here; another one takes an app that knows which file it means. Comes before the
-/// keys are judged, which another one may spell in another way.
-fn admit(file: &WeightFile, options: &Options) -> Result<()> {
-    match file.metadata().text("general.architecture")? {
-        Some(architecture) if !tensors::is_usual(architecture) && options.digest.is_none() => {
-            Err(Error::unsupported(format!(
-                "architecture '{architecture}': expected one of {}; a file of another one opens if its digest is given",
-                tensors::USUAL.join(", ")
-            )))
-        }
-        // Its absence is for `Facts` to tell.
-        _ => Ok(()),
-    }
-}
-
 /// How the model will be served.
 fn plan_of(header: &Header, options: &Options) -> Result<Plan> {
     let within = |name: &str, value: Option<u32>, min: u32, max: u32| match value {

@@ -14,7 +14,7 @@ use super::super::plan::{Division, Plan, SLICE};
 use super::kv_cache::KvCache;
 use super::mailbox::Mailbox;
 use super::sequence::Sequence;
-use super::tuner::ThreadTuner;
+use super::threads::ThreadTuner;
 use crate::engine::{Call, Step, Trim};
 use crate::{Error, Result};
 
@@ -185,7 +185,7 @@ impl Batcher {
             let Some(cache) = &mut self.cache else { return Ok(()) };
             let busy = queue < self.sequences.len();
             let division = Division::for_tokens(needs, &self.plan);
-            let crowded = queue > cache.seq_ids() && division.seq_ids as usize > cache.seq_ids();
+            let crowded = queue > cache.sequences() && division.sequences as usize > cache.sequences();
             if needs > cache.length() || crowded && !busy {
                 if busy {
                     return Ok(());

@@ -29,7 +29,7 @@ pub(super) fn register(operators: &mut OnnxOpRegister) {
 }
 
 /// `OutOfMemory` if a value of the graph has more than `most` bytes.
-pub(super) fn check(model: &TypedModel, most: u64) -> Result<()> {
+pub(in crate::backend::tract) fn check(model: &TypedModel, most: u64) -> Result<()> {
     for node in model.nodes() {
         for output in &node.outputs {
             let fact = &output.fact;
