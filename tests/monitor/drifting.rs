@@ -50,7 +50,7 @@ fn an_alert_comes_after_the_drift_and_not_before() {
     let alerts = monitor.alerts();
     // A shift of 0.2 is large for `level`, which spreads over 1, and fair for `flow`, which spreads over 2.
     let level = alerts.iter().find(|a| a.feature == "level").expect("level has drifted");
-    assert!(matches!(level.what, AlertKind::Feature(Finding::Shift | Finding::OutOfRange)), "{level:?}");
+    assert!(matches!(level.kind, AlertKind::Feature(Finding::Shift | Finding::OutOfRange)), "{level:?}");
     let raised =
         reported.lock().unwrap().iter().filter(|c| matches!(c, AlertEvent::Raised(a) if a.feature == "level")).count();
     assert_eq!(raised, 1, "raised once, though two more windows show it");
@@ -115,8 +115,8 @@ fn labels_that_come_later_tell_of_concept_drift() {
         label(id, 0.5);
     }
     let alerts = monitor.alerts();
-    assert!(alerts.iter().any(|a| a.what == AlertKind::Concept && a.action == Action::Retrain), "{alerts:#?}");
-    assert_eq!(monitor.feedback(99_999, Label::Class(1)).unwrap(), Feedback::Unknown);
+    assert!(alerts.iter().any(|a| a.kind == AlertKind::Concept && a.action == Action::Retrain), "{alerts:#?}");
+    assert_eq!(monitor.feedback(99_999, Label::Class(1)).unwrap(), LabelVerdict::Unknown);
     assert_eq!(monitor.feedback(0, Label::Class(1)).unwrap_err().code(), Code::InvalidArgument);
     let labels =
         telemetry.read(Cursor::start(), usize::MAX).iter().filter(|(_, r)| matches!(r, Record::Feedback(_))).count();
@@ -156,9 +156,9 @@ fn a_text_is_right_or_wrong() {
     for id in 1..=10 {
         monitor.run_with(selvedge::Generate::text("is it?"), Call::new().id(id)).unwrap();
         let right = id % 5 > 0;
-        assert_eq!(monitor.feedback(id, Label::Correct(right)).unwrap(), Feedback::Steady { right });
+        assert_eq!(monitor.feedback(id, Label::Correct(right)).unwrap(), LabelVerdict::Steady { right });
     }
-    assert_eq!(monitor.feedback(10, Label::Correct(true)).unwrap(), Feedback::Unknown, "labelled before");
+    assert_eq!(monitor.feedback(10, Label::Correct(true)).unwrap(), LabelVerdict::Unknown, "labelled before");
     assert_eq!(monitor.report().accuracy.map(|a| (a.value, a.of)), Some((0.8, 10)));
 }
 

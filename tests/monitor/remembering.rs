@@ -3,7 +3,7 @@
 use selvedge::drift::Persistence;
 use selvedge::layer::monitor::{Monitor, Reference};
 use selvedge::layer::probe::Columns;
-use selvedge::sync::{Options, Outbox};
+use selvedge::sync::{Outbox, OutboxOptions};
 use selvedge::telemetry::{AlertRecord, Cursor, Record, Telemetry};
 use tempfile::TempDir;
 
@@ -69,7 +69,7 @@ fn a_restart_after_a_sync_goes_on_where_it_was() {
     let monitor = monitor(&telemetry);
     let after = monitor.report();
     let named = |report: &selvedge::layer::monitor::MonitorReport| -> Vec<_> {
-        report.alerts.iter().map(|a| (a.what, a.feature.clone(), a.since)).collect()
+        report.alerts.iter().map(|a| (a.kind, a.feature.clone(), a.since)).collect()
     };
     assert_eq!((after.totals, named(&after)), (before.totals, named(&before)));
     let indices = |report: &selvedge::layer::monitor::MonitorReport| -> Vec<u64> {

@@ -18,7 +18,7 @@ const FOR_NUMBERS: [Detector; 3] = [Detector::adwin(), Detector::page_hinkley(),
 /// Answers that are steady, then worse: which alerts there were after each of them, and of what.
 fn alerts(monitor: &Monitor, mut steady: impl FnMut(), mut worse: impl FnMut(), calls: [u64; 2]) -> [Vec<String>; 2] {
     let active = || {
-        let of_streams = monitor.alerts().into_iter().filter(|a| a.what == AlertKind::Stream);
+        let of_streams = monitor.alerts().into_iter().filter(|a| a.kind == AlertKind::Stream);
         of_streams.map(|a| a.feature).collect::<Vec<_>>()
     };
     (0..calls[0]).for_each(|_| steady());

@@ -57,7 +57,7 @@ fn profile(engine: &dyn Engine, block: RowDependence) -> Profile {
 }
 
 /// A life of one day per call, in windows of a year.
-fn lived(block: Block, days: &[[f32; 4]]) -> MonitorReport {
+fn lived(block: RowDependence, days: &[[f32; 4]]) -> MonitorReport {
     let (_folder, telemetry) = folder();
     let engine = engine();
     let profile = profile(&*engine, block);

@@ -13,6 +13,7 @@ use selvedge::sync::Encoding;
 
 use crate::device::{DAY, Device, HOUR, now};
 use crate::exact;
+use crate::otlp::Data;
 use samples::{decode, of_batches, of_request};
 use server::{KEEP, Server};
 use stored::{Labels, Samples, check_features, parts};

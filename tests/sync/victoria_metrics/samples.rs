@@ -6,6 +6,7 @@ use prost::Message;
 use selvedge::sync::{Batch, Encoding};
 
 use super::stored::{Labels, Samples, sorted};
+use crate::otlp::{Data, ExportMetricsServiceRequest, KeyValue, Number, Value};
 
 /// What it has to make of these batches.
 pub(crate) fn of_batches<'a>(batches: impl IntoIterator<Item = &'a Batch>) -> Samples {
