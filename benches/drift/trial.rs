@@ -1,7 +1,11 @@
 //! Streams whose truth is known, and what the judge says of them.
 
+#[path = "../../tests/support/random.rs"]
+mod random;
+
 use std::sync::Arc;
 
+use random::splitmix64;
 use selvedge::drift::{
     AlertEvent, Alerts, Column, Detector, DetectorState, FalseAlarm, FeatureProfile, Judge, Policy, Profile,
     RowDependence, WindowCounts, compare,
@@ -161,15 +165,12 @@ impl Stream {
     }
 }
 
-/// SplitMix64 (Steele, Lea and Flood 2014).
+/// Numbers from a SplitMix64 sequence.
 pub(crate) struct Random(pub u64);
 
 impl Random {
     fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        splitmix64(&mut self.0)
     }
 
     /// Uniform in (0, 1).

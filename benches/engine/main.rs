@@ -5,7 +5,7 @@
 //! and prints the medians and one line per figure: `RATIO name value <=bar`.
 
 mod contract;
-#[path = "../../tests/corpus/mod.rs"]
+#[path = "../../tests/support/corpus.rs"]
 mod corpus;
 mod open;
 mod rounds;

@@ -6,7 +6,7 @@
 //! `cargo bench -p selvedge-benches --features tract --bench monitor`, with the corpus of `tests/run --setup`. Both sides are asserted to
 //! give one answer, then timed in alternating rounds; one line per figure: `RATIO name value <=bar`.
 
-#[path = "../../tests/corpus/mod.rs"]
+#[path = "../../tests/support/corpus.rs"]
 mod corpus;
 #[path = "../engine/rounds.rs"]
 mod rounds;

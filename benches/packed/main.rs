@@ -2,7 +2,7 @@
 //! real models on both backends, and the time of a large product. Answers are asserted before anything is told; each
 //! figure takes a line `RATIO name value bar`.
 
-#[path = "../../tests/corpus/mod.rs"]
+#[path = "../../tests/support/corpus.rs"]
 mod corpus;
 #[path = "../../tests/packed/craft.rs"]
 #[allow(dead_code, reason = "the tests craft more")]

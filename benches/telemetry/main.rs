@@ -3,7 +3,7 @@
 //! `cargo bench -p selvedge-benches --features peers --bench telemetry`. Each part first asserts that what it timed is there, then prints
 //! medians of alternating rounds and one line per figure: `RATIO name value <=bar`.
 
-#[path = "../../tests/telemetry_alloc/counting.rs"]
+#[path = "../../tests/support/counting.rs"]
 mod counting;
 #[path = "../engine/rounds.rs"]
 #[allow(dead_code, reason = "the rounds of the other bench, of which this one needs less")]
@@ -12,14 +12,11 @@ mod rounds;
 use std::sync::Barrier;
 use std::time::Instant;
 
-use counting::{Counting, allocations};
+use counting::allocations;
 use selvedge::telemetry::{
     Cursor, Durability, Exponential, Inference, Limits, Mode, ModelSlot, Outcome, Position, Reason, Record, Stamp,
     Telemetry, Window,
 };
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const BINS: [u8; 8] = [0, 3, 15, 7, 7, 255, 1, 2];
 

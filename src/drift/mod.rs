@@ -76,7 +76,7 @@
 //! hundred is plenty.
 //!
 //! Closing a window of 100 features takes about 0.1 ms (x86-64, one core). The statistics agree with scipy's to 10⁻⁹,
-//! and the detectors alarm at the same index as river's on 50 streams each: `tests/drift_oracles`.
+//! and the detectors alarm at the same index as river's on 50 streams each: `tests/drift/oracles`.
 
 mod adwin;
 mod alert;

@@ -37,7 +37,7 @@
 //!
 //! | fault | how | seen |
 //! |---|---|---|
-//! | SIGKILL at any moment, four threads that record | `SELVEDGE_LONG=1 cargo test --test telemetry_kill` | 2,000 kills, 6.3 million records: none lost, no more than those in flight beside those that were reported, no bad one believed |
+//! | SIGKILL at any moment, four threads that record | `SELVEDGE_LONG=1 cargo test --test telemetry kill::` | 2,000 kills, 6.3 million records: none lost, no more than those in flight beside those that were reported, no bad one believed |
 //! | loss of power at every call: writes dropped, reordered, torn at 512 and 4096 bytes | `cargo test --lib telemetry::log::tests::crash` | 29,115 different disks: all open, no promise broken |
 //! | every call of the disk fails, once or for good: full, read-only, broken | `cargo test --lib telemetry::log::tests::errors` | the host goes on, all that was sealed is there |
 //! | every bit of a record in a lane flipped | `cargo test --lib a_damaged_slot` | 1,024 files: never believed, always counted |

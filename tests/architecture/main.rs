@@ -152,9 +152,7 @@ const UNSAFE: &[&str] = &[
     "src/tensor/tests.rs",
     "src/source/opened.rs",
     "src/source/resident.rs",
-    "tests/monitor/allocating.rs",
-    "tests/telemetry_alloc/counting.rs",
-    "tests/weights_hostile/counting.rs",
+    "tests/support/counting.rs",
 ];
 
 const SEARCHED: &[&str] = &["src", "ffi/src", "ffi/tests", "cli/src", "cli/tests", "tests", "examples", "benches"];

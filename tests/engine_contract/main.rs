@@ -5,7 +5,7 @@
 //! What cannot be tested for lack of a model or a runtime is told on stderr; `tests/run` brings both.
 
 mod cases;
-#[path = "../corpus/mod.rs"]
+#[path = "../support/corpus.rs"]
 mod corpus;
 mod ending;
 mod fixtures;

@@ -7,7 +7,7 @@
 
 mod agreement;
 mod audio;
-#[path = "../corpus/mod.rs"]
+#[path = "../support/corpus.rs"]
 mod corpus;
 #[cfg(feature = "llama")]
 mod language;

@@ -53,7 +53,7 @@ fn magika_knows_this_repositorys_files() {
         ("src/error.rs", "rust"),
         ("Cargo.toml", "toml"),
         ("README.md", "markdown"),
-        ("tests/corpus.py", "python"),
+        ("tests/tools/corpus.py", "python"),
         ("tests/run", "shell"),
         ("tests/data/linear.onnx", "onnx"),
         ("tests/data/expected.json", "json"),

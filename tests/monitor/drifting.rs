@@ -1,4 +1,4 @@
-//! AlertKind drifts raises an alert, once, and what does not, none.
+//! What drifts raises an alert, once, and what does not, none.
 
 use std::sync::{Arc, Mutex};
 
@@ -137,7 +137,7 @@ fn a_broken_promise_is_an_alert() {
     assert!(alerts.iter().any(|a| a.kind == AlertKind::Health && a.feature == "errors"), "{alerts:#?}");
     assert_eq!(monitor.report().totals.faults, 128);
 
-    // AlertKind the caller breaks is not the engine's fault.
+    // What the caller breaks is not the engine's fault.
     let (_folder, telemetry) = crate::folder();
     let monitor = Monitor::builder(echo().build(), telemetry, ()).window(64).slo(slo).build().unwrap();
     for _ in 0..128 {

@@ -1,10 +1,14 @@
 //! A monitor from outside: what it sees, what it says, what it survives, and that answers do not know of it.
 
 mod allocating;
+#[path = "../support/counting.rs"]
+mod counting;
 mod drifting;
 mod learning;
 mod passing;
 mod posting;
+#[path = "../support/random.rs"]
+mod random;
 mod remembering;
 mod sharing;
 mod streams;
@@ -13,6 +17,7 @@ mod weather;
 
 use std::sync::Arc;
 
+use random::splitmix64;
 use selvedge::backend::fake::Fake;
 use selvedge::drift::Profile;
 use selvedge::telemetry::{Durability, Limits, Telemetry};
@@ -34,11 +39,7 @@ struct Noise(u64);
 
 impl Noise {
     fn next(&mut self) -> f32 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z >> 40) as f32 / (1u32 << 24) as f32
+        (splitmix64(&mut self.0) >> 40) as f32 / (1u32 << 24) as f32
     }
 
     fn row(&mut self) -> [f32; 2] {
@@ -54,7 +55,7 @@ fn echo() -> Fake {
     Fake::tensors(vec![port("x")], vec![port("y")], |inputs| Ok(inputs.iter().flatten().cloned().collect()))
 }
 
-/// AlertKind the columns look like at home.
+/// What the columns look like at home.
 fn profile() -> Profile {
     let mut noise = Noise(7);
     let rows: Vec<[f32; 2]> = (0..20_000).map(|_| noise.row()).collect();

@@ -1,4 +1,4 @@
-//! AlertKind a monitor sealed goes out whole, however often its process began and however long there was no network.
+//! What a monitor sealed goes out whole, however often its process began and however long there was no network.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -77,6 +77,6 @@ fn a_log_that_overflowed_still_says_whose_windows_it_holds() {
     assert!(gave_way > 50, "{status:?}");
     let (windows, lost) = posted(&telemetry, folder.path());
     assert_eq!(lost, BTreeMap::from([("limit".to_string(), gave_way)]));
-    // AlertKind gave way are windows, and the few records that go with them.
+    // What gave way are windows, and the few records that go with them.
     assert!(windows > 20 && windows >= 300 - gave_way, "{windows} windows arrived, {gave_way} records gave way");
 }

@@ -1,4 +1,4 @@
-//! AlertKind a batch has carried away is not forgotten at the next start.
+//! What a batch has carried away is not forgotten at the next start.
 
 use selvedge::drift::Persistence;
 use selvedge::layer::monitor::{Monitor, Reference};

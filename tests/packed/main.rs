@@ -2,7 +2,7 @@
 
 #![cfg(any(feature = "ort", feature = "tract"))]
 
-#[path = "../corpus/mod.rs"]
+#[path = "../support/corpus.rs"]
 mod corpus;
 mod craft;
 mod models;

@@ -1,6 +1,6 @@
 //! Batches against a real receiver: an OpenTelemetry Collector that writes what it got into files.
 //!
-//! `tests/run` builds the Collector (tests/collector) and names it in `SELVEDGE_COLLECTOR`. Without that variable, and
+//! `tests/run` builds the Collector (tests/tools/collector) and names it in `SELVEDGE_COLLECTOR`. Without that variable, and
 //! without a binary at target/collector, the tests say so and pass. The same batches against VictoriaMetrics: see there.
 
 mod collector;

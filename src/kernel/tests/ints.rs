@@ -1,5 +1,5 @@
 //! Integers of ONNX: against the operators' formulas, index by index. ONNX Runtime itself is the oracle in
-//! `tests/kernel_oracle`.
+//! `tests/onnx/kernels.rs`.
 
 use half::f16;
 

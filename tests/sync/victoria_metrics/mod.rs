@@ -1,6 +1,6 @@
 //! Batches against a real VictoriaMetrics, whose own protocol is another one: what it makes of ours, to the last count.
 //!
-//! `tests/run --long` builds it (tests/victoria-metrics) and names it in `SELVEDGE_VICTORIA_METRICS`. Without that
+//! `tests/run --long` builds it (tests/tools/victoria-metrics) and names it in `SELVEDGE_VICTORIA_METRICS`. Without that
 //! variable, and without a binary at target/victoria-metrics, the tests say so and pass.
 
 mod samples;
@@ -13,6 +13,7 @@ use selvedge::sync::Encoding;
 
 use crate::device::{DAY, Device, HOUR, now};
 use crate::exact;
+use crate::otlp::Data;
 use samples::{decode, of_batches, of_request};
 use server::{KEEP, Server};
 use stored::{Labels, Samples, check_features, parts};

@@ -13,7 +13,6 @@ use super::stored::{Samples, read};
 use crate::collector::wait;
 use crate::device::{DAY, now};
 use crate::http;
-use crate::otlp::ExportMetricsServiceRequest;
 
 /// The default, a month, is less than the 30 days of a late device and the time it takes to come.
 pub(crate) const KEEP: &str = "-retentionPeriod=100d";

@@ -1,0 +1,140 @@
+//! What `inspect` tells of a file, and what it makes of a broken one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use selvedge::backend::{Format, inspect};
+use selvedge::weights::{GgufWriter, TensorType};
+use selvedge::{Code, Map, Options, Source};
+
+use crate::corpus;
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+}
+
+fn gguf(path: &Path, set: impl FnOnce(&mut GgufWriter)) {
+    let mut writer = GgufWriter::new();
+    writer.set("general.architecture", "none").unwrap();
+    set(&mut writer);
+    writer.tensor("w", &[3, 32], TensorType::Q4_0).unwrap();
+    let mut out = writer.create(path).unwrap();
+    out.write(&[0; 3 * 18]).unwrap();
+    out.finish().unwrap();
+}
+
+#[test]
+fn every_source_is_told_alike() {
+    let path = data("linear.onnx");
+    let bytes = fs::read(&path).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let archive = folder.path().join("app.apk");
+    fs::write(&archive, [&[7; 100][..], &bytes, &[7; 50]].concat()).unwrap();
+    let part = Source::file(fs::File::open(&archive).unwrap(), 100..100 + bytes.len() as u64);
+    for source in [Source::from(&path), bytes.clone().into(), part] {
+        for map in [Map::Mapped, Map::Read] {
+            let again = match &source {
+                Source::Path(path) => Source::from(path),
+                Source::File { file, range } => Source::File { file: file.try_clone().unwrap(), range: range.clone() },
+                Source::Bytes(bytes) => Source::from(bytes.clone()),
+                other => panic!("{other:?} is new"),
+            };
+            let told = inspect(again, &Options::new().map(map)).unwrap();
+            assert_eq!((told.format, told.bytes, told.parameters()), (Format::Onnx, bytes.len() as u64, 15));
+            let ports: Vec<String> = told.inputs.iter().chain(&told.outputs).map(|p| p.to_string()).collect();
+            assert_eq!(ports, ["x: f32[n, 4]", "y: f32[n, 3]"]);
+            assert!(told.flaw.is_none());
+        }
+    }
+}
+
+#[test]
+fn files_beside_a_model_count_and_are_missed() {
+    let told = inspect(data("external/ok/model.onnx"), &Options::new()).unwrap();
+    let beside = fs::metadata(data("external/ok/weights.bin")).unwrap().len();
+    assert_eq!(told.bytes, fs::metadata(data("external/ok/model.onnx")).unwrap().len() + beside);
+    assert_eq!(told.tensors[0].location.as_deref(), Some("weights.bin"));
+    assert!(told.flaw.is_none() && told.warnings.iter().any(|w| w.contains("weights.bin")), "{:?}", told.warnings);
+
+    let told = inspect(data("external/missing/model.onnx"), &Options::new()).unwrap();
+    assert_eq!(told.flaw.map(|e| e.code()), Some(Code::NotFound));
+    // From memory nobody can tell.
+    let told = inspect(fs::read(data("external/missing/model.onnx")).unwrap(), &Options::new()).unwrap();
+    assert!(told.flaw.is_none() && told.warnings.iter().any(|w| w.contains("path")), "{:?}", told.warnings);
+}
+
+#[test]
+fn a_part_of_a_split_model_is_told_and_its_rest_is_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m-00001-of-00002.gguf");
+    gguf(&path, |writer| {
+        writer.set("split.no", 0u16).unwrap().set("split.count", 2u16).unwrap();
+        writer.set("split.tensors.count", 2i32).unwrap();
+    });
+    let told = inspect(&path, &Options::new()).unwrap();
+    assert_eq!((told.tensors.len(), told.flaw.map(|e| e.code())), (1, Some(Code::NotFound)));
+    assert_eq!((told.tensors[0].shape.as_slice(), told.tensors[0].bytes), (&[3, 32][..], 54));
+    assert_eq!(
+        told.metadata.iter().find(|(key, _)| key == "split.count").map(|(_, v)| v.to_string()).as_deref(),
+        Some("2")
+    );
+}
+
+#[test]
+fn types_that_are_not_read_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.gguf");
+    let mut writer = GgufWriter::new();
+    writer.set("general.architecture", "none").unwrap();
+    writer.tensor("w", &[1, 256], TensorType::Iq1S).unwrap();
+    let mut out = writer.create(&path).unwrap();
+    out.write(&[0; 50]).unwrap();
+    out.finish().unwrap();
+    let told = inspect(&path, &Options::new()).unwrap();
+    assert!(told.warnings.iter().any(|w| w.contains("IQ1_S")), "{:?}", told.warnings);
+}
+
+#[test]
+fn what_cannot_be_listed_is_an_error() {
+    for (bytes, code) in [
+        (&b""[..], Code::Corrupt),
+        (b"GGUF\x03\0\0\0", Code::Corrupt),
+        (b"\xff\0\0\0\0\0\0\0{}", Code::Corrupt),
+        (b"PK\x03\x04", Code::Unsupported),
+        (b"no model at all", Code::Unsupported),
+    ] {
+        let error = inspect(bytes.to_vec(), &Options::new()).map(|told| told.format).unwrap_err();
+        assert_eq!(error.code(), code, "{bytes:?}: {error}");
+        assert!(error.to_string().contains("inspecting 'model'"), "{error}");
+    }
+    let error = inspect("no such file", &Options::new()).map(|told| told.format).unwrap_err();
+    assert_eq!(error.code(), Code::NotFound);
+}
+
+#[test]
+fn weights_that_are_constants_have_the_names_of_what_they_give() {
+    let Some(path) = corpus::path("silero/silero_vad.onnx") else { return };
+    let told = inspect(&path, &Options::new()).unwrap();
+    assert!(told.parameters() > 400_000, "{}", told.parameters());
+    assert!(told.tensors.iter().all(|t| !t.name.is_empty()));
+    let listed: u64 = told.tensors.iter().map(|t| t.bytes).sum();
+    assert!(listed < told.bytes && listed > told.bytes / 2, "{listed} of {}", told.bytes);
+}
+
+/// Where safetensors has the brace of its header, a graph of 123 bytes has its length.
+#[test]
+fn an_onnx_file_is_one_whatever_its_ninth_byte_is() {
+    let graph = [&[0x12, 121][..], &[b'g'; 121]].concat();
+    let bytes = [b"\x08\x08\x12\x03abc\x3a\x7b", &graph[..], b"\x42\x02\x10\x11"].concat();
+    assert_eq!(bytes[8], b'{');
+    assert_eq!(inspect(bytes, &Options::new()).unwrap().format, Format::Onnx);
+}
+
+/// Fields may come in any order, and some are of a later version.
+#[test]
+fn an_onnx_file_may_begin_with_any_field() {
+    let model = fs::read(data("linear.onnx")).unwrap();
+    for field in [&b"\xea\x04\x05later"[..], b"\x72\x06\x0a\x01k\x12\x01v", b"\x42\x02\x10\x11"] {
+        assert_eq!(inspect([field, &model].concat(), &Options::new()).unwrap().parameters(), 15, "{field:?}");
+    }
+}

@@ -1,0 +1,30 @@
+//! GGUF models through llama.cpp: how they are opened, what they write, and the memory that they take.
+#![cfg(all(feature = "llama", unix))]
+
+#[path = "../support/corpus.rs"]
+mod corpus;
+mod generate;
+#[cfg(target_os = "linux")]
+mod memory;
+mod open;
+mod split;
+
+use std::path::PathBuf;
+
+use selvedge::Code;
+
+fn smollm() -> Option<PathBuf> {
+    corpus::path("smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
+}
+
+fn minilm() -> Option<PathBuf> {
+    corpus::path("minilm-gguf/all-MiniLM-L6-v2-f16.gguf")
+}
+
+#[track_caller]
+fn code<T>(result: selvedge::Result<T>) -> Code {
+    match result {
+        Ok(_) => panic!("expected an error"),
+        Err(error) => error.code(),
+    }
+}
