@@ -109,12 +109,12 @@ impl Sequence {
     }
 
     /// The key of what it computes.
-    pub(in crate::backend::llama) fn prefix(&self) -> &Prefix {
+    pub(super) fn prefix(&self) -> &Prefix {
         &self.prefix
     }
 
     /// Takes out what is computed, to be kept.
-    pub(in crate::backend::llama) fn take_computed(&mut self) -> Prefix {
+    pub(super) fn take_computed(&mut self) -> Prefix {
         let mut prefix = std::mem::take(&mut self.prefix);
         prefix.tokens.truncate(self.computed);
         prefix

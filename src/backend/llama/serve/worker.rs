@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel, sync_channel};
 use super::super::native::model::Model;
 use super::super::plan::Plan;
 use super::batcher::Batcher;
-use super::embedder::{EmbedJob, Embedder};
+use super::embedder::Embedder;
 use super::queue::{Command, Queue};
 use crate::{Code, Error, Result};
 
