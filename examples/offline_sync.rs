@@ -119,7 +119,7 @@ fn post(endpoint: &str, batch: &Batch, retry: &Retry) -> Result<Option<u64>, Box
     Ok(Some(refused))
 }
 
-/// AlertKind the policy asks about; a status of 0 stands for no answer.
+/// What the policy asks about; a status of 0 stands for no answer.
 #[derive(Default)]
 struct Answer {
     status: u16,

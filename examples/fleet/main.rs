@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// AlertKind the model was trained on.
+/// What the model was trained on.
 fn reference() -> selvedge::Result<Profile> {
     let fit = Profile::fit().model([7; 32]).number("wind").number("temperature").number("humidity").category("sky");
     fit.stream(|sink| {
@@ -77,7 +77,7 @@ fn reference() -> selvedge::Result<Profile> {
     })
 }
 
-/// AlertKind all devices together saw, counted from their raw rows.
+/// What all devices together saw, counted from their raw rows.
 struct Truth {
     counts: BTreeMap<(&'static str, u64), Vec<Vec<u64>>>,
     start: u64,

@@ -60,7 +60,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// AlertKind the model was made for. Days are in the order of time, and a day is like the day before: the thresholds know.
+/// What the model was made for. Days are in the order of time, and a day is like the day before: the thresholds know.
 fn profile(engine: &dyn Engine, days: &[Day]) -> Result<Profile> {
     let home = days.iter().filter(|d| d.city == "Seattle" && d.year() < "2015");
     let rows: Vec<[f32; 4]> = home.map(|d| d.weather).collect();

@@ -17,7 +17,7 @@ pub struct Story {
     pub models: Vec<Model>,
     /// Raised and cleared, in the order of time.
     pub alerts: Vec<AlertRecord>,
-    /// AlertKind was lost over the life of the folder.
+    /// What was lost over the life of the folder.
     pub losses: Vec<(Reason, u64)>,
     /// Records in the folder.
     pub records: usize,
@@ -57,7 +57,7 @@ impl Story {
     /// acknowledged stay in it up to [`Limits::history_bytes`](crate::telemetry::Limits::history_bytes), so the story
     /// begins with the oldest that is kept.
     ///
-    /// AlertKind is damaged is passed over.
+    /// What is damaged is passed over.
     ///
     /// # Errors
     ///

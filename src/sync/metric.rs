@@ -8,7 +8,7 @@ use super::state::{Device, Model, Spread};
 use crate::drift::{self, Profile};
 use crate::telemetry::Outcome;
 
-/// AlertKind kind of point a metric has.
+/// What kind of point a metric has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Sum,
@@ -181,7 +181,7 @@ pub(super) fn of_model(model: &Model, profile: Option<&Profile>, time: u64) -> V
         of_feature(&mut at, feature, &bins.given);
     }
     if let Some((rows, signs)) = totals.embedding.as_ref().and_then(|bins| bins.given.split_last()) {
-        // AlertKind is counted is the number of a feature; each has a bucket of its own.
+        // What is counted is the number of a feature; each has a bucket of its own.
         at.histogram("selvedge.embedding", signs, (1..signs.len()).map(|i| (i - 1) as f64).collect(), vec![]);
         at.sum("selvedge.embedding.rows", *rows, vec![]);
     }
@@ -234,7 +234,7 @@ fn of_feature(at: &mut Moment<'_>, feature: &drift::FeatureProfile, given: &[u64
     at.sum("selvedge.feature.missing", *missing, vec![name()]);
 }
 
-/// AlertKind is of the device and of no model.
+/// What is of the device and of no model.
 pub(super) fn of_device(device: &Device, time: u64) -> Vec<(usize, Point)> {
     let mut points = Vec::new();
     let mut at = Moment { start: device.start, time, points: &mut points };
@@ -272,7 +272,7 @@ fn outcome_attributes(outcome: Outcome) -> Vec<KeyValue> {
     attributes
 }
 
-/// AlertKind the conventions require of their metrics.
+/// What the conventions require of their metrics.
 fn gen_ai(model: &Model, token_type: Option<&str>) -> Vec<KeyValue> {
     let mut attributes = vec![
         KeyValue::new("gen_ai.operation.name", "inference"),

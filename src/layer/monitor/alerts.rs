@@ -136,9 +136,9 @@ impl ActiveAlerts {
     }
 }
 
-/// AlertKind concept drift is about.
+/// What concept drift is about.
 const LABEL: &str = "label";
-/// AlertKind drift of the embeddings is about.
+/// What drift of the embeddings is about.
 const EMBEDDING: &str = "embedding";
 
 /// The code of a kind of alert in the log.

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// A binning is a profile, tied to the features of a probe.
 #[derive(Debug)]
 pub(super) struct Binning {
-    /// AlertKind records of this model under this profile carry.
+    /// What records of this model under this profile carry.
     pub(super) slot: ModelSlot,
     pub(super) profile: Arc<Profile>,
     columns: Vec<Column>,

@@ -7,7 +7,7 @@ use crate::Digest;
 use crate::drift::{AlertKind, Profile};
 use crate::telemetry::{AlertRecord, Cursor, ModelSlot, Position, Record, Stamp, Telemetry, Window};
 
-/// AlertKind earlier processes have sealed, as far as the log remembers it.
+/// What earlier processes have sealed, as far as the log remembers it.
 #[derive(Default)]
 pub(super) struct History {
     /// The windows of a slot, oldest first.
@@ -84,7 +84,7 @@ fn each(telemetry: &Telemetry, mut visit: impl FnMut(Position, Record)) {
     }
 }
 
-/// Seals a record. AlertKind cannot be sealed is counted by the telemetry itself.
+/// Seals a record. What cannot be sealed is counted by the telemetry itself.
 pub(super) fn seal(telemetry: &Telemetry, record: &Record) -> Option<Position> {
     telemetry.seal(record).inspect_err(|e| tracing::debug!("a record was not sealed: {e}")).ok()
 }

@@ -16,11 +16,11 @@ pub(super) struct MonitorRun {
     record: Option<CallRecord>,
 }
 
-/// AlertKind is known of a call while it runs, until it is recorded.
+/// What is known of a call while it runs, until it is recorded.
 struct CallRecord {
     id: u64,
     sheet: Sheet,
-    /// The time that the caller has waited in `start` and `step`. AlertKind passes between steps is the caller's.
+    /// The time that the caller has waited in `start` and `step`. What passes between steps is the caller's.
     waited: Duration,
     first_token: Option<Duration>,
 }

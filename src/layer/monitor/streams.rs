@@ -47,7 +47,7 @@ impl MonitoredStream {
     }
 
     /// The least deviation of the values that a detector sees: a point of confidence, one failure in a hundred
-    /// requests, a twentieth of the latency. AlertKind is less matters to nobody.
+    /// requests, a twentieth of the latency. What is less matters to nobody.
     fn min_deviation(self) -> f64 {
         match self {
             MonitoredStream::Confidence => 0.01,

@@ -1,21 +1,21 @@
 use std::sync::Arc;
 
 use super::binning::{Binning, slot};
-use super::outcome::Outcome;
+use super::outcome::{answered, health_of, in_health};
 use super::streams::{MonitoredStream, Streams};
 use crate::Code;
 use crate::Digest;
 use crate::drift::{CellValue, Detector, FeatureSource, Fit, MISSING, Profile, Row};
 use crate::layer::probe::{Prediction, ProbeFeature, category_code};
-use crate::telemetry::{Inference, Window};
+use crate::telemetry::{AlertCode, Inference, ModelSlot, Outcome, Window};
 
 #[test]
 fn an_outcome_keeps_code_finish_and_marks() {
-    assert_eq!(Outcome::answered(0, &Prediction::default()).0, 0);
+    assert_eq!(answered(0, &Prediction::default()).bits(), 0);
     let prediction = Prediction { refused: true, valid: Some(true), ..Prediction::default() };
-    let outcome = Outcome::answered(3, &prediction);
-    assert_eq!(outcome.0, 0b0011_1011_0000_0000);
-    let health = outcome.in_health(5);
+    let outcome = answered(4, &prediction);
+    assert_eq!(outcome.bits(), 0b0011_1100_0000_0000);
+    let health = in_health(outcome, 5);
     assert!(health.refusal && health.length_stop && !health.error && health.schema_valid == Some(true));
     assert!(outcome.further().is_further() && !outcome.is_further() && outcome.is_answer());
     for (code, fault) in [
@@ -122,7 +122,7 @@ fn an_alert_of_an_earlier_process_keeps_its_time() {
     let stamp = |seconds: u64| Stamp { epoch: 1, monotonic_ns: seconds, ..Stamp::default() };
     for (feature, second) in [("errors", 10), ("p99_ms", 20)] {
         let alert = ActiveAlert {
-            what: AlertKind::Health,
+            kind: AlertKind::Health,
             feature: feature.into(),
             since: stamp(second),
             evidence: Vec::new(),
@@ -147,17 +147,17 @@ fn an_alert_of_an_earlier_process_keeps_its_time() {
 #[test]
 fn codes_of_alerts_are_named_as_their_kinds() {
     for code in AlertCode::ALL {
-        let kind = super::board::kind_of(&code).unwrap();
-        assert_eq!((code.name(), &super::board::code_of(kind)), (&*kind.name().replace(' ', "_"), &code));
+        let kind = super::alerts::kind_of(&code).unwrap();
+        assert_eq!((code.name(), &super::alerts::code_of(kind)), (&*kind.name().replace(' ', "_"), &code));
     }
-    assert_eq!(super::board::kind_of(&AlertCode::from_name("drift")), None);
+    assert_eq!(super::alerts::kind_of(&AlertCode::from_name("drift")), None);
 }
 
 #[test]
 fn a_part_includes_its_upper_end() {
     let folder = tempfile::tempdir().unwrap();
     let telemetry = crate::telemetry::Telemetry::open(folder.path(), crate::telemetry::Limits::default());
-    let mut open = super::window::OpenWindow::new(1, 0, None);
+    let mut open = super::window::OpenWindow::new(ModelSlot(1), 0, None);
     for unit in [0.0, 0.04, 0.06, 0.5, 0.51, 1.0] {
         let inference = Inference { confidence: Inference::quantize(unit), ..Inference::default() };
         open.add(&inference, &telemetry);

@@ -19,7 +19,7 @@ pub(super) struct OpenWindow {
     pub(super) since: Option<Instant>,
     /// Rows and failures: what fills the window.
     pub(super) records: u64,
-    /// AlertKind of the answers counts for health: what the caller broke or ended does not.
+    /// What of the answers counts for health: what the caller broke or ended does not.
     pub(super) health: Health,
     pub(super) shifts: Vec<Shift>,
 }

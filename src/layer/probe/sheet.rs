@@ -1,6 +1,6 @@
 //! Rows of numbers: what the probes of a monitor make of one call.
 
-/// Rows of numbers, which a probe writes: one number per feature of the probe. AlertKind is not written is missing.
+/// Rows of numbers, which a probe writes: one number per feature of the probe. What is not written is missing.
 ///
 /// A row exists from the moment that something is written to it, and all rows before it. Rows from
 /// [`Rows::MAX`] on are not taken.
@@ -41,7 +41,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Writes the prediction of a row. AlertKind another probe has written of it stays where this one does not know.
+    /// Writes the prediction of a row. What another probe has written of it stays where this one does not know.
     pub fn set_prediction(&mut self, row: usize, prediction: Prediction) {
         if self.sheet.grow(row).is_some() {
             self.sheet.predictions[row].update(prediction);

@@ -4,7 +4,7 @@ use super::*;
 use crate::engine::{Embed, Finish, Provenance, Tensors, TokenInfo, Usage};
 use crate::{DType, Digest, Shape, Tensor};
 
-/// AlertKind a probe makes of a request and an answer: the rows, and the predictions.
+/// What a probe makes of a request and an answer: the rows, and the predictions.
 fn seen(probe: &dyn Probe, request: impl Into<Request>, answer: &Answer) -> (Vec<Vec<f32>>, Vec<Prediction>) {
     let mut sheet = Sheet::new(probe.features().len());
     probe.request(&request.into(), &mut Rows::new(&mut sheet));
