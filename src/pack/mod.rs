@@ -14,6 +14,16 @@
 //!   weights.gguf  the blocks: Q4_0, Q8_0 or F16, aligned to 64 bytes
 //! ```
 //!
+//! ```rust,no_run
+//! use selvedge::pack::{Packing, Scheme, pack};
+//! use selvedge::{Options, open};
+//!
+//! let report = pack("model.onnx", "packed", &Packing::new(Scheme::Int4).keep("*lm_head*"), |_| {})?;
+//! println!("{} bytes became {}", report.before, report.after);
+//! let engine = open("packed", Options::new())?;
+//! # Ok::<(), selvedge::Error>(())
+//! ```
+//!
 //! [`open`](crate::open) takes the folder, or its `model.onnx`. The SHA-256 of `weights.gguf` stands in the metadata of
 //! `model.onnx` and is checked at opening, so the digest of the graph stands for both.
 //!

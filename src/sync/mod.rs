@@ -41,6 +41,12 @@
 //! than an hour), the start time moves with them, as the OpenTelemetry data model has it. A batch that is on its way when
 //! the app is updated is sent as it was made.
 //!
+//! # What stays on the device
+//!
+//! What arrived is acknowledged and never sent again. Of what was acknowledged, the latest stays, up to
+//! [`Limits::history_bytes`](crate::telemetry::Limits::history_bytes) (1 MiB if not set), so that alerts and learned
+//! profiles outlive a restart; the rest is deleted.
+//!
 //! # Who takes it
 //!
 //! Any OpenTelemetry Collector takes all of it. VictoriaMetrics takes the metrics, at `/opentelemetry/v1/metrics`, in
