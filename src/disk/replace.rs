@@ -1,0 +1,88 @@
+//! A file that is written beside its place and moved there once it is durable.
+
+use std::io::{self, Write};
+
+use super::{Disk, Entry};
+
+/// Bytes that are gathered before they are written: few in tests, so that there is much that a crash can tear.
+const BUFFER: usize = if cfg!(test) { 2 << 10 } else { 1 << 20 };
+
+/// Replaces a file, or makes it; durable once this returns. After a crash the file is as it was, or new, and whole. `part`
+/// is the name beside it, of a file that nobody else wants.
+pub(crate) fn replace(disk: &mut dyn Disk, name: &str, part: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut file = NewFile::over(disk, name, part)?;
+    file.write_all(bytes)?;
+    file.publish()
+}
+
+/// A new file under another name, until it is complete. Removed if it never is.
+#[derive(Debug)]
+pub(crate) struct NewFile<D: Disk> {
+    disk: D,
+    name: String,
+    part: String,
+    buffer: Vec<u8>,
+    is_published: bool,
+}
+
+impl<D: Disk> NewFile<D> {
+    /// Begins a file that is to have this name, and has the name `part` meanwhile. `AlreadyExists` if something has that.
+    pub(crate) fn create(mut disk: D, name: &str, part: &str) -> io::Result<Self> {
+        disk.append(part, &[], true)?;
+        Ok(Self { disk, name: name.into(), part: part.into(), buffer: Vec::new(), is_published: false })
+    }
+
+    /// The same in place of the file that a crash may have left under the name `part`.
+    pub(crate) fn over(mut disk: D, name: &str, part: &str) -> io::Result<Self> {
+        if disk.find(part)? == Some(Entry::File) {
+            disk.remove(part)?;
+            // Or else the next crash might leave the old one, and move it.
+            disk.sync_names(folder_of(part))?;
+        }
+        Self::create(disk, name, part)
+    }
+
+    /// Makes the file durable and gives it its name, in the place of an earlier file.
+    pub(crate) fn publish(mut self) -> io::Result<()> {
+        self.flush()?;
+        self.disk.sync(&self.part)?;
+        self.disk.rename(&self.part, &self.name)?;
+        self.is_published = true;
+        self.disk.sync_names(folder_of(&self.name))
+    }
+}
+
+impl<D: Disk> Write for NewFile<D> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.buffer.len() + bytes.len() > BUFFER {
+            self.flush()?;
+        }
+        if bytes.len() < BUFFER {
+            self.buffer.extend_from_slice(bytes);
+        } else {
+            self.disk.append(&self.part, bytes, false)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if !self.buffer.is_empty() {
+            self.disk.append(&self.part, &self.buffer, false)?;
+            self.buffer.clear();
+        }
+        Ok(())
+    }
+}
+
+impl<D: Disk> Drop for NewFile<D> {
+    fn drop(&mut self) {
+        if !self.is_published {
+            // Nothing can be done about one that stays.
+            let _ = self.disk.remove(&self.part);
+        }
+    }
+}
+
+fn folder_of(name: &str) -> &str {
+    name.split_once('/').map_or("", |(folder, _)| folder)
+}
