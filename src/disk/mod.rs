@@ -18,7 +18,7 @@ use std::io;
 
 pub(crate) use folder::Folder;
 pub(crate) use lock::lock;
-pub(crate) use replace::{NewFile, replace};
+pub(crate) use replace::{NewFile, NewFolder, replace};
 
 /// A folder of files, and of folders of files: `NAME`, or `FOLDER/NAME`. The folder itself is `""`.
 pub(crate) trait Disk: Send {

@@ -83,6 +83,51 @@ impl<D: Disk> Drop for NewFile<D> {
     }
 }
 
+/// A new folder under another name, until it is complete. Removed if it never is; a process that is killed leaves it there.
+pub(crate) struct NewFolder<'d> {
+    pub(crate) disk: &'d mut dyn Disk,
+    name: String,
+    part: String,
+}
+
+impl<'d> NewFolder<'d> {
+    /// Begins a folder that is to have this name, and has the name `part` meanwhile; it is there with its first file.
+    pub(crate) fn new(disk: &'d mut dyn Disk, name: &str, part: &str) -> Self {
+        Self { disk, name: name.into(), part: part.into() }
+    }
+
+    /// The name of a file in it.
+    pub(crate) fn inside(&self, file: &str) -> String {
+        format!("{}/{file}", self.part)
+    }
+
+    /// Gives it its name, with files that are durable already. What had the name gets the name `old`, and is removed once
+    /// the new folder is durable.
+    pub(crate) fn publish(self, old: Option<&str>) -> io::Result<()> {
+        // Whoever sees the folder under its new name finds all files in it.
+        self.disk.sync_names(&self.part)?;
+        if let Some(old) = old {
+            self.disk.rename(&self.name, old)?;
+        }
+        if let Err(e) = self.disk.rename(&self.part, &self.name) {
+            if let Some(old) = old {
+                // The error that counts is the first.
+                let _ = self.disk.rename(old, &self.name);
+            }
+            return Err(e);
+        }
+        self.disk.sync_names("")?;
+        old.map_or(Ok(()), |old| self.disk.remove(old))
+    }
+}
+
+impl Drop for NewFolder<'_> {
+    fn drop(&mut self) {
+        // After the move there is nothing of this name.
+        let _ = self.disk.remove(&self.part);
+    }
+}
+
 fn folder_of(name: &str) -> &str {
     name.split_once('/').map_or("", |(folder, _)| folder)
 }

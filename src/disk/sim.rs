@@ -108,11 +108,6 @@ impl SimDisk {
         Self(Arc::new(Mutex::new(Sim { tree, durable, ..Sim::default() })))
     }
 
-    /// What is on it now.
-    pub(crate) fn image(&self) -> Image {
-        self.sim().tree.image()
-    }
-
     pub(crate) fn sim(&self) -> MutexGuard<'_, Sim> {
         self.0.lock().unwrap()
     }

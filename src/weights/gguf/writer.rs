@@ -260,7 +260,7 @@ pub(crate) struct Content<W> {
 impl<D: Disk> Content<NewFile<D>> {
     fn publish(self) -> Result<()> {
         let path = self.path.clone();
-        self.end()?.publish().map_err(|e| Error::io(path.display(), e))
+        self.end()?.0.publish().map_err(|e| Error::io(path.display(), e))
     }
 }
 
@@ -287,13 +287,13 @@ impl<W: Write> Content<W> {
         self.written
     }
 
-    /// Pads what is complete, and gives back what took it.
-    pub(crate) fn end(mut self) -> Result<W> {
+    /// Pads what is complete, and gives back what took it, with how many bytes it took.
+    pub(crate) fn end(mut self) -> Result<(W, u64)> {
         if let Some((name, left)) = self.expects() {
             return Err(Error::invalid(format!("tensor '{name}': expected {left} more bytes")));
         }
         self.pad()?;
-        Ok(self.out)
+        Ok((self.out, self.written))
     }
 
     fn next_tensor(&mut self) -> Result<()> {
