@@ -77,13 +77,11 @@ impl Disk for Folder {
     }
 
     fn append(&mut self, name: &str, bytes: &[u8], is_new: bool) -> io::Result<()> {
-        if is_new && let Some((folder, _)) = name.split_once('/') {
-            match fs::create_dir(self.at(folder)) {
-                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-                _ => {}
-            }
-        }
         self.file(name, is_new)?.write_all(bytes)
+    }
+
+    fn create_folder(&mut self, name: &str) -> io::Result<()> {
+        fs::create_dir(self.at(name))
     }
 
     fn sync(&mut self, name: &str) -> io::Result<()> {

@@ -28,9 +28,10 @@ pub(crate) trait Disk: Send {
     fn find(&mut self, name: &str) -> io::Result<Option<Entry>>;
     /// The whole of a file. `InvalidData` for one that is larger than `most`.
     fn read(&mut self, name: &str, most: u64) -> io::Result<Vec<u8>>;
-    /// Puts bytes at the end of a file; of a new one, which must not be there yet, or of one that is there. With a new one
-    /// comes the folder that it lies in.
+    /// Puts bytes at the end of a file; of a new one, which must not be there yet, or of one that is there.
     fn append(&mut self, name: &str, bytes: &[u8], is_new: bool) -> io::Result<()>;
+    /// Makes a folder, which must not be there yet.
+    fn create_folder(&mut self, name: &str) -> io::Result<()>;
     /// Makes the bytes of a file survive a loss of power.
     fn sync(&mut self, name: &str) -> io::Result<()>;
     /// Makes the names in a folder survive a loss of power.
@@ -64,6 +65,10 @@ impl<D: Disk + ?Sized> Disk for &mut D {
 
     fn append(&mut self, name: &str, bytes: &[u8], is_new: bool) -> io::Result<()> {
         (**self).append(name, bytes, is_new)
+    }
+
+    fn create_folder(&mut self, name: &str) -> io::Result<()> {
+        (**self).create_folder(name)
     }
 
     fn sync(&mut self, name: &str) -> io::Result<()> {

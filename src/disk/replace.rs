@@ -91,9 +91,10 @@ pub(crate) struct NewFolder<'d> {
 }
 
 impl<'d> NewFolder<'d> {
-    /// Begins a folder that is to have this name, and has the name `part` meanwhile; it is there with its first file.
-    pub(crate) fn new(disk: &'d mut dyn Disk, name: &str, part: &str) -> Self {
-        Self { disk, name: name.into(), part: part.into() }
+    /// Begins a folder that is to have this name, and has the name `part` meanwhile. `AlreadyExists` if something has that.
+    pub(crate) fn create(disk: &'d mut dyn Disk, name: &str, part: &str) -> io::Result<Self> {
+        disk.create_folder(part)?;
+        Ok(Self { disk, name: name.into(), part: part.into() })
     }
 
     /// The name of a file in it.

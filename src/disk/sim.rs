@@ -361,12 +361,6 @@ impl Disk for SimDisk {
             return Ok(());
         }
         if is_new {
-            if let Some((folder, _)) = name.split_once('/')
-                && sim.tree.node(folder).is_err()
-            {
-                let node = Node::Folder(sim.tree.folder_or_new(folder));
-                sim.push(Pending::Link { folder: 0, name: folder.into(), node });
-            }
             let (folder, name) = sim.tree.place(name)?;
             if sim.tree.get(folder, &name).is_some() {
                 return Err(io::ErrorKind::AlreadyExists.into());
@@ -385,6 +379,18 @@ impl Disk for SimDisk {
         sim.most_room = sim.most_room.max(room);
         sim.push(Pending::Data { inode, offset, bytes: bytes.into() });
         called.map(drop)
+    }
+
+    fn create_folder(&mut self, name: &str) -> io::Result<()> {
+        if self.call()? {
+            let mut sim = self.sim();
+            if sim.tree.node(name).is_ok() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            let node = Node::Folder(sim.tree.folder_or_new(name));
+            sim.push(Pending::Link { folder: 0, name: name.into(), node });
+        }
+        Ok(())
     }
 
     fn sync(&mut self, name: &str) -> io::Result<()> {

@@ -61,6 +61,8 @@ fn a_folder_is_made_moved_and_removed_with_its_files() {
     let root = tempfile::tempdir().unwrap();
     let disks: [&mut dyn Disk; 2] = [&mut Folder::new(root.path().into()), &mut SimDisk::default()];
     for disk in disks {
+        disk.create_folder("a").unwrap();
+        assert_eq!(disk.create_folder("a").unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
         disk.append("a/one", b"1", true).unwrap();
         disk.append("a/two", b"2", true).unwrap();
         disk.append("a/one", b"1", false).unwrap();

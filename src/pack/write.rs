@@ -121,8 +121,8 @@ impl<'a> Model<'a> {
         let (plans, stays) = self.plan(packing)?;
         let to_path = to.path;
         let part = to.part()?;
-        let mut folder = NewFolder::new(to.disk, &to.name, &part);
         let beside = to.path.with_file_name(&part);
+        let mut folder = NewFolder::create(to.disk, &to.name, &part).map_err(|e| Error::io(beside.display(), e))?;
         let call = Call { cancel: packing.cancel.clone(), ..Call::default() };
         let written = self.write_blocks(&plans, &mut folder, &beside.join(WEIGHTS), packing, &call, progress)?;
         let Written { packed, begins, bytes, digest } = written;

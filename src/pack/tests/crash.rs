@@ -76,8 +76,8 @@ fn on_a_disk_is_what_is_in_a_folder() {
     let root = tempfile::tempdir().unwrap();
     let to = root.path().join(NAME);
     let packing = Packing::new(Scheme::Int8);
-    let mut place = crate::disk::Folder::around(&to).map(|(disk, name)| (disk, name)).unwrap();
-    let mut place = Place { disk: &mut place.0, name: place.1, path: &to };
+    let (mut real, name) = crate::disk::Folder::around(&to).unwrap();
+    let mut place = Place { disk: &mut real, name, path: &to };
     pack_model(&small(), &mut place, &packing, &mut |_| {}).unwrap();
     for (name, bytes) in folder(&last(&disk), |name| name == NAME) {
         assert!(fs::read(to.join(&name)).unwrap() == bytes, "{name}");
