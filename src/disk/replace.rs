@@ -103,22 +103,26 @@ impl<'d> NewFolder<'d> {
     }
 
     /// Gives it its name, with files that are durable already. What had the name gets the name `old`, and is removed once
-    /// the new folder is durable.
-    pub(crate) fn publish(self, old: Option<&str>) -> io::Result<()> {
+    /// the new folder is durable. An error comes with the name of the folder that it is about.
+    pub(crate) fn publish(self, old: Option<&str>) -> Result<(), (String, io::Error)> {
+        let about = |name: &str| {
+            let name = name.to_string();
+            move |e| (name, e)
+        };
         // Whoever sees the folder under its new name finds all files in it.
-        self.disk.sync_names(&self.part)?;
+        self.disk.sync_names(&self.part).map_err(about(&self.part))?;
         if let Some(old) = old {
-            self.disk.rename(&self.name, old)?;
+            self.disk.rename(&self.name, old).map_err(about(&self.name))?;
         }
         if let Err(e) = self.disk.rename(&self.part, &self.name) {
             if let Some(old) = old {
                 // The error that counts is the first.
                 let _ = self.disk.rename(old, &self.name);
             }
-            return Err(e);
+            return Err(about(&self.name)(e));
         }
-        self.disk.sync_names("")?;
-        old.map_or(Ok(()), |old| self.disk.remove(old))
+        self.disk.sync_names("").map_err(about(&self.name))?;
+        old.map_or(Ok(()), |old| self.disk.remove(old).map_err(about(old)))
     }
 }
 

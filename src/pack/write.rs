@@ -134,7 +134,10 @@ impl<'a> Model<'a> {
         let after = graph.len() as u64 + bytes;
         call.check()?;
         let old = Place { disk: &mut *folder.disk, name: to.name.clone(), path: to_path }.old(packing.overwrite)?;
-        folder.publish(old.as_deref()).map_err(|e| Error::io(to_path.display(), e))?;
+        folder.publish(old.as_deref()).map_err(|(name, e)| {
+            let path = if name == to.name { to_path.into() } else { to_path.with_file_name(name) };
+            Error::io(path.display(), e)
+        })?;
         let kept = stays.into_iter().map(|Stays { tensor, why }| KeptTensor {
             name: tensor.name.into(),
             bytes: tensor.check().unwrap_or(0),
