@@ -8,6 +8,7 @@
 
 pub mod backend;
 mod digest;
+mod disk;
 pub mod drift;
 mod engine;
 mod error;

@@ -8,7 +8,6 @@ use super::options::{PackedTensor, Scheme};
 use super::select::{Plan, Stays};
 use crate::kernel::BlockFormat;
 use crate::onnx::{BLOCKS_ENTRY, Edit, FLOAT, FLOAT16, NewNode, external_tensor, inline_tensor, unique};
-use crate::weights::WeightFile;
 use crate::{Digest, Error, Result};
 
 /// Since this operator set `Cast` names its type by number.
@@ -23,7 +22,8 @@ pub(super) struct Slim<'m, 'a> {
     /// In the same order.
     pub packed: &'m [PackedTensor],
     pub stays: &'m [Stays<'a>],
-    pub file: &'m WeightFile,
+    /// Where each begins in the weight file.
+    pub begins: &'m [u64],
 }
 
 impl<'a> Slim<'_, 'a> {
@@ -39,13 +39,12 @@ impl<'a> Slim<'_, 'a> {
             edit.without_inputs = graph.initializers.iter().map(|tensor| tensor.name).collect();
         }
         let mut names = graph.names();
-        for (plan, packed) in self.plans.iter().zip(self.packed) {
+        for ((plan, packed), begin) in self.plans.iter().zip(self.packed).zip(self.begins) {
             match plan.constant {
                 Some(node) => drop(edit.nodes.insert(node, Vec::new())),
                 None => drop(edit.without.insert(plan.tensor.name)),
             }
-            let place = self.file.tensor(&packed.stored)?.place();
-            let (offset, length) = (place.start.to_string(), (place.end - place.start).to_string());
+            let (offset, length) = (begin.to_string(), packed.after.to_string());
             let mut entries = vec![("location", WEIGHTS), ("offset", &*offset), ("length", &*length)];
             if plan.format == BlockFormat::F16 {
                 if graph.opset < NUMBERED_CAST {

@@ -1,7 +1,7 @@
 //! Packed ONNX: the large weights of a model as blocks in a weight file that is mapped, beside a slim graph.
 //!
 //! Enters: an ONNX model. Leaves: a folder with less of it; and of such a folder, what a runtime reads. May import: engine,
-//! tensor, onnx, weights, kernel, digest, source.
+//! tensor, onnx, weights, kernel, digest, source, disk.
 //!
 //! `select` chooses tensors, `mixture` their bits, `encode` makes blocks, `graph` the graph around them, `write` the
 //! folder. `read` opens it: `rewrite` makes a graph for one runtime, with `arena` for its tensors.

@@ -1,10 +1,8 @@
 //! The folder of a packed model: weight file and slim graph, written aside and published at once.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::Path;
 
 use super::graph::Slim;
 use super::keys::{VERSION, WEIGHTS};
@@ -12,13 +10,13 @@ use super::model::Model;
 use super::options::{KeptTensor, PackProgress, PackReport, PackedTensor, Packing, Scheme};
 use super::select::{Plan, Stays, survey, unmatched};
 use super::{encode, mixture};
-use crate::digest::Digest;
+use crate::digest::{Digest, Hasher};
+use crate::disk::{Disk, Entry, Folder, NewFile, NewFolder};
 use crate::engine::Call;
 use crate::kernel::BlockFormat;
 use crate::onnx::{self, External, Graph, unique};
-use crate::source::{Access, GRAPH, Map, OpenedFile, Source, model_of};
-use crate::tensor::Bytes;
-use crate::weights::{Beginning, GgufWriter, TensorType, WeightFile};
+use crate::source::{Access, GRAPH, OpenedFile, Source, model_of};
+use crate::weights::{Beginning, GgufWriter, TensorType};
 use crate::{Code, Error, Result};
 
 /// Of every tensor in the weight file: what kernels, and runtimes that use it in place, like best.
@@ -63,13 +61,24 @@ pub fn pack(
     let model = model_of(source.into(), Access::new())?;
     let name = model.name.clone();
     let to = to.as_ref();
-    pack_model(&model, to, packing, &mut progress)
+    // A path that ends without a name is refused, as the folder that it is or as one that cannot be made.
+    let (mut disk, folder) = Folder::around(to).unwrap_or_else(|| (Folder::new(to.into()), String::new()));
+    let mut place = Place { disk: &mut disk, name: folder, path: to };
+    pack_model(&model, &mut place, packing, &mut progress)
         .map_err(|e| e.during(format!("packing '{name}' into {}", to.display())))
 }
 
-fn pack_model(
+/// Where the folder is to be.
+pub(super) struct Place<'d> {
+    pub(super) disk: &'d mut dyn Disk,
+    pub(super) name: String,
+    /// For errors.
+    pub(super) path: &'d Path,
+}
+
+pub(super) fn pack_model(
     model: &OpenedFile,
-    to: &Path,
+    to: &mut Place<'_>,
     packing: &Packing,
     progress: &mut dyn FnMut(PackProgress<'_>),
 ) -> Result<PackReport> {
@@ -79,7 +88,7 @@ fn pack_model(
     if graph.metadata.iter().any(|(key, _)| *key == VERSION) {
         return Err(Error::invalid("expected a model that is not packed yet"));
     }
-    refuse(to, packing.overwrite)?;
+    to.refuse(packing.overwrite)?;
     let declared = onnx::read(bytes)?;
     declared.refuse_blocks()?;
     let external = External::open_all(&declared.external, model, Default::default())?;
@@ -103,26 +112,32 @@ fn expect_onnx(bytes: &[u8]) -> Result<()> {
 
 impl<'a> Model<'a> {
     /// Packs it into the folder `to`.
-    pub(super) fn pack(
+    fn pack(
         &self,
-        to: &Path,
+        to: &mut Place<'_>,
         packing: &Packing,
         progress: &mut dyn FnMut(PackProgress<'_>),
     ) -> Result<PackReport> {
         let (plans, stays) = self.plan(packing)?;
-        let folder = Folder::beside(to)?;
+        let to_path = to.path;
+        let part = to.part()?;
+        let beside = to.path.with_file_name(&part);
+        let mut folder = NewFolder::create(to.disk, &to.name, &part).map_err(|e| Error::io(beside.display(), e))?;
         let call = Call { cancel: packing.cancel.clone(), ..Call::default() };
-        let packed = self.write_blocks(&plans, &folder.path.join(WEIGHTS), packing, &call, progress)?;
-        let file = WeightFile::open(folder.path.join(WEIGHTS), Map::Mapped)?;
-        let digest = Digest::of_parts(file.files().iter().map(Bytes::as_slice), || call.check(), |_, _| {})?;
-        let graph = Slim { model: self, plans: &plans, packed: &packed, stays: &stays, file: &file }
+        let written = self.write_blocks(&plans, &mut folder, &beside.join(WEIGHTS), packing, &call, progress)?;
+        let Written { packed, begins, bytes, digest } = written;
+        let graph = Slim { model: self, plans: &plans, packed: &packed, stays: &stays, begins: &begins }
             .write(packing.scheme, digest)?;
-        let graph_path = folder.path.join(GRAPH);
-        put(&graph_path, &graph).map_err(|e| Error::io(graph_path.display(), e))?;
-        let after = graph.len() as u64 + file.files().iter().map(|bytes| bytes.as_slice().len() as u64).sum::<u64>();
-        drop(file);
+        let name = folder.inside(GRAPH);
+        let put = folder.disk.append(&name, &graph, true).and_then(|()| folder.disk.sync(&name));
+        put.map_err(|e| Error::io(beside.join(GRAPH).display(), e))?;
+        let after = graph.len() as u64 + bytes;
         call.check()?;
-        folder.publish(to, packing.overwrite)?;
+        let old = Place { disk: &mut *folder.disk, name: to.name.clone(), path: to_path }.old(packing.overwrite)?;
+        folder.publish(old.as_deref()).map_err(|(name, e)| {
+            let path = if name == to.name { to_path.into() } else { to_path.with_file_name(name) };
+            Error::io(path.display(), e)
+        })?;
         let kept = stays.into_iter().map(|Stays { tensor, why }| KeptTensor {
             name: tensor.name.into(),
             bytes: tensor.check().unwrap_or(0),
@@ -170,11 +185,12 @@ impl<'a> Model<'a> {
     fn write_blocks(
         &self,
         plans: &[Plan<'a>],
-        to: &Path,
+        folder: &mut NewFolder<'_>,
+        path: &Path,
         packing: &Packing,
         call: &Call,
         progress: &mut dyn FnMut(PackProgress<'_>),
-    ) -> Result<Vec<PackedTensor>> {
+    ) -> Result<Written> {
         let mut writer = GgufWriter::new();
         writer.set("general.architecture", "onnx")?.set("general.name", self.name)?;
         writer.set("general.alignment", ALIGNMENT)?.set("selvedge.packed.scheme", packing.scheme.name())?;
@@ -187,9 +203,12 @@ impl<'a> Model<'a> {
             };
             writer.tensor(name, &plan.stored_dims(), tensor_type)?;
         }
-        let mut data = writer.create(to)?;
+        let io = |e| Error::io(path.display(), e);
+        let (name, part) = (folder.inside(WEIGHTS), folder.inside(&format!(".{WEIGHTS}.part")));
+        let file = NewFile::create(&mut *folder.disk, &name, &part).map_err(io)?;
+        let mut data = writer.write_into(Hashing { out: file, hash: Hasher::default() }, path)?;
         let total = plans.iter().map(|plan| plan.tensor.check()).sum::<Result<u64>>()?;
-        let (mut done, mut packed) = (0, Vec::with_capacity(plans.len()));
+        let (mut done, mut packed, mut begins) = (0, Vec::with_capacity(plans.len()), Vec::with_capacity(plans.len()));
         for (plan, stored) in plans.iter().zip(names) {
             call.check()?;
             let name = plan.tensor.name;
@@ -197,6 +216,7 @@ impl<'a> Model<'a> {
             let weights = self.data(&plan.tensor)?;
             let (blocks, loss) =
                 encode::encode(plan, &weights).map_err(|e| e.during(format!("packing tensor '{name}'")))?;
+            begins.push(data.written());
             data.write(&blocks)?;
             done += weights.len() as u64;
             let operators: BTreeSet<&str> = plan.uses.iter().map(|(i, _)| self.graph.nodes[*i].op).collect();
@@ -212,9 +232,38 @@ impl<'a> Model<'a> {
                 relative_error: loss.relative(),
             });
         }
-        data.finish()?;
+        // Between the tensors and the end of the file is padding.
+        let (Hashing { out, hash }, bytes) = data.end()?;
+        out.publish().map_err(io)?;
         progress(PackProgress { tensor: None, done, total });
-        Ok(packed)
+        Ok(Written { packed, begins, bytes, digest: hash.digest() })
+    }
+}
+
+/// The weight file, once it is written.
+struct Written {
+    packed: Vec<PackedTensor>,
+    /// Where each of them begins.
+    begins: Vec<u64>,
+    bytes: u64,
+    digest: Digest,
+}
+
+/// Hashes what it writes.
+struct Hashing<W> {
+    out: W,
+    hash: Hasher,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 
@@ -240,121 +289,62 @@ fn stored_names(plans: &[Plan<'_>]) -> Vec<String> {
     plans.iter().enumerate().map(name).collect()
 }
 
-fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = fs::File::create_new(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// Fails if a packed model cannot become `to`.
-pub(super) fn refuse(to: &Path, overwrite: bool) -> Result<()> {
-    let io = |e| Error::io(to.display(), e);
-    match to.symlink_metadata() {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(io(e)),
-        Ok(meta) if !overwrite || !meta.is_dir() => {
-            return Err(Error::invalid(format!("{}: expected no such file or folder, got one", to.display())));
+impl Place<'_> {
+    /// Fails if a packed model cannot take this place.
+    fn refuse(&mut self, overwrite: bool) -> Result<()> {
+        let path = self.path.display();
+        let io = |e| Error::io(path.to_string(), e);
+        match self.disk.find(&self.name).map_err(io)? {
+            None => return Ok(()),
+            Some(Entry::Folder) if overwrite => {}
+            Some(_) => return Err(Error::invalid(format!("{path}: expected no such file or folder, got one"))),
         }
-        Ok(_) => {}
-    }
-    for entry in fs::read_dir(to).map_err(io)? {
-        let name = entry.map_err(io)?.file_name();
-        if name != GRAPH && name != WEIGHTS {
-            return Err(Error::invalid(format!(
-                "{}: expected nothing but {GRAPH} and {WEIGHTS} in a folder that is to be replaced, got '{}'",
-                to.display(),
-                name.to_string_lossy()
-            )));
+        let names = self.disk.list(&self.name).map_err(io)?;
+        match names.iter().find(|name| *name != GRAPH && *name != WEIGHTS) {
+            None => Ok(()),
+            Some(name) => Err(Error::invalid(format!(
+                "{path}: expected nothing but {GRAPH} and {WEIGHTS} in a folder that is to be replaced, got '{name}'"
+            ))),
         }
     }
-    Ok(())
-}
 
-/// A folder under another name, until it is complete. Removed if it never is; a process that is killed leaves it there,
-/// and the next one takes another name.
-struct Folder {
-    path: PathBuf,
-}
-
-impl Folder {
-    fn beside(to: &Path) -> Result<Self> {
-        let parent = parent(to);
-        if !parent.is_dir() {
-            let (parent, name) = (parent.display(), to.file_name().unwrap_or_default().to_string_lossy());
+    /// The name that the folder has until it is complete.
+    fn part(&mut self) -> Result<String> {
+        if self.disk.find("").ok().flatten() != Some(Entry::Folder) {
+            let (parent, name) = (parent(self.path).display(), &self.name);
             return Err(Error::new(
                 Code::NotFound,
                 format!("{parent}: expected a folder to make '{name}' in, got none"),
             ));
         }
-        let path = unused(to, "part")?;
-        fs::create_dir(&path).map_err(|e| Error::io(path.display(), e))?;
-        Ok(Self { path })
+        self.unused("part")
     }
 
-    fn publish(self, to: &Path, overwrite: bool) -> Result<()> {
-        let io = |e| Error::io(to.display(), e);
-        // Whoever sees the folder under its new name finds both files in it.
-        sync(&self.path).map_err(|e| Error::io(self.path.display(), e))?;
-        refuse(to, overwrite)?;
-        let old = unused(to, "old")?;
-        let replaces = to.exists();
-        if replaces {
-            fs::rename(to, &old).map_err(io)?;
+    /// The name for what is replaced, if anything is.
+    fn old(&mut self, overwrite: bool) -> Result<Option<String>> {
+        self.refuse(overwrite)?;
+        let old = self.unused("old")?;
+        let there = self.disk.find(&self.name).map_err(|e| Error::io(self.path.display(), e))?;
+        Ok(there.map(|_| old))
+    }
+
+    /// A hidden name beside it that nothing has: of this process, and not of what processes of the same number have left.
+    fn unused(&mut self, what: &str) -> Result<String> {
+        let (path, name) = (self.path.display(), &self.name);
+        if name.is_empty() {
+            return Err(Error::invalid(format!("{path}: expected the path of a new folder")));
         }
-        if let Err(e) = fs::rename(&self.path, to) {
-            if replaces {
-                // The error that counts is the first.
-                let _ = fs::rename(&old, to);
+        for attempt in 0..=MOST_LEFT {
+            let again = if attempt == 0 { String::new() } else { format!("-{attempt}") };
+            let hidden = format!(".{name}.{}{again}.{what}", std::process::id());
+            if !matches!(self.disk.find(&hidden), Ok(Some(_))) {
+                return Ok(hidden);
             }
-            return Err(io(e));
         }
-        sync(parent(to)).map_err(io)?;
-        if replaces {
-            fs::remove_dir_all(&old).map_err(|e| Error::io(old.display(), e))?;
-        }
-        Ok(())
-    }
-}
-
-/// Makes the names in a folder durable. Windows has no such thing to sync.
-fn sync(folder: &Path) -> std::io::Result<()> {
-    #[cfg(unix)]
-    fs::File::open(folder)?.sync_all()?;
-    #[cfg(not(unix))]
-    let _ = folder;
-    Ok(())
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // After the move there is nothing of this name.
-        let _ = fs::remove_dir_all(&self.path);
+        Err(Error::new(Code::Busy, format!("{path}: expected a name beside it that is free")))
     }
 }
 
 fn parent(to: &Path) -> &Path {
     to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// A hidden name beside `to` that nothing has.
-fn unused(to: &Path, what: &str) -> Result<PathBuf> {
-    for attempt in 0..=MOST_LEFT {
-        let path = hidden(to, what, attempt)?;
-        if path.symlink_metadata().is_err() {
-            return Ok(path);
-        }
-    }
-    Err(Error::new(Code::Busy, format!("{}: expected a name beside it that is free", to.display())))
-}
-
-/// A name beside `to` for this process, and for what processes of the same number have left.
-fn hidden(to: &Path, what: &str, attempt: u32) -> Result<PathBuf> {
-    let Some(name) = to.file_name() else {
-        return Err(Error::invalid(format!("{}: expected the path of a new folder", to.display())));
-    };
-    let mut hidden = OsString::from(".");
-    hidden.push(name);
-    let again = if attempt == 0 { String::new() } else { format!("-{attempt}") };
-    hidden.push(format!(".{}{again}.{what}", std::process::id()));
-    Ok(to.with_file_name(hidden))
 }

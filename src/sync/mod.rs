@@ -1,7 +1,7 @@
 //! Sealed records into batches that any OpenTelemetry Collector takes. Opens no socket.
 //!
 //! Enters: what [`Telemetry`](crate::telemetry::Telemetry) sealed. Leaves: [`Batch`]es, and what to do after an attempt
-//! to post one ([`Retry`]). May import: telemetry, drift.
+//! to post one ([`Retry`]). May import: telemetry, drift, disk, digest.
 //!
 //! # What is in a batch
 //!

@@ -1,6 +1,6 @@
 //! The outbox of a telemetry folder: makes batches, and keeps each until it is acknowledged.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,6 +14,7 @@ use super::options::OutboxOptions;
 use super::privacy::{Noise, fill};
 use super::request::{self, hex, uuid};
 use super::state::{Pending, State};
+use crate::disk;
 use crate::telemetry::{Anchor, Cursor, Position, Record, Telemetry};
 use crate::{Code, Error, Result};
 
@@ -71,7 +72,8 @@ impl Outbox {
     pub fn open(telemetry: &Telemetry, folder: impl AsRef<Path>, options: OutboxOptions) -> Result<Self> {
         options.privacy.check()?;
         let folder = folder.as_ref();
-        let lock = lock(&folder.join("sync.lock"))?;
+        let lock = folder.join("sync.lock");
+        let lock = disk::lock(&lock, || format!("{}: another outbox is open on the folder", lock.display()))?;
         let file = folder.join("sync.state");
         let (state, damage) = match State::load(&file) {
             Ok(Some(state)) => (state, None),
@@ -303,18 +305,5 @@ fn announce(telemetry: &Telemetry, ledger: &mut Ledger<'_>, from: Cursor, record
         {
             ledger.announce(info);
         }
-    }
-}
-
-/// The lock goes with the file handle, also when the process dies.
-fn lock(path: &Path) -> Result<File> {
-    let io = |e| Error::io(path.display(), e);
-    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::new(Code::Busy, format!("{}: another outbox is open on the folder", path.display())))
-        }
-        Err(TryLockError::Error(e)) => Err(io(e)),
     }
 }

@@ -11,19 +11,23 @@
 //!     16      n  the message, protobuf: `State` below
 //! ```
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::fmt::Display;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use prost::Message;
 
 use super::privacy::fill;
+use crate::disk::{Disk, Folder, replace};
 use crate::telemetry::{Exponential, Position};
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 7] = b"SLVSYNC";
 const VERSION: u8 = b'1';
 const HEAD: usize = 16;
+/// Where the next state is written.
+const PART: &str = "sync.part";
 
 /// The message of the file. Tags are never reused.
 #[derive(Clone, PartialEq, Message)]
@@ -271,12 +275,15 @@ impl State {
     /// `Corrupt` for a file that fails its checksum or is no message, `Unsupported` for one of a later
     /// version, `Io`.
     pub(super) fn load(path: &Path) -> Result<Option<Self>> {
-        let bytes = match fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(Error::io(path.display(), e)),
-        };
-        let bad = |what: &str| Error::corrupt(format!("{}: {what}", path.display()));
+        match fs::read(path) {
+            Ok(bytes) => Self::read(&bytes, path.display()).map(Some),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io(path.display(), e)),
+        }
+    }
+
+    pub(super) fn read(bytes: &[u8], path: impl Display) -> Result<Self> {
+        let bad = |what: &str| Error::corrupt(format!("{path}: {what}"));
         let Some((head, message)) = bytes.split_first_chunk::<HEAD>() else {
             return Err(bad(&format!("expected at least {HEAD} bytes, got {}", bytes.len())));
         };
@@ -285,17 +292,24 @@ impl State {
         }
         if head[7] != VERSION {
             let (expected, got) = (VERSION as char, head[7] as char);
-            return Err(Error::unsupported(format!("{}: expected version {expected}, got {got}", path.display())));
+            return Err(Error::unsupported(format!("{path}: expected version {expected}, got {got}")));
         }
         let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         if message.len() != number(12) as usize || crc32c::crc32c(message) != number(8) {
             return Err(bad("it fails its checksum"));
         }
-        Self::decode(message).map(Some).map_err(|e| bad(&e.to_string()))
+        Self::decode(message).map_err(|e| bad(&e.to_string()))
     }
 
     /// Replaces the file; durable once it returns.
     pub(super) fn store(&self, path: &Path) -> Result<()> {
+        let (mut disk, name) = Folder::around(path)
+            .ok_or_else(|| Error::invalid(format!("{}: expected the path of a file", path.display())))?;
+        self.store_on(&mut disk, &name, path)
+    }
+
+    /// The same by a name on a disk; `path` is for errors.
+    pub(super) fn store_on(&self, disk: &mut dyn Disk, name: &str, path: &Path) -> Result<()> {
         let message = self.encode_to_vec();
         let length = u32::try_from(message.len())
             .map_err(|_| Error::invalid(format!("{}: {} bytes are too many", path.display(), message.len())))?;
@@ -305,23 +319,8 @@ impl State {
         bytes.extend(crc32c::crc32c(&message).to_le_bytes());
         bytes.extend(length.to_le_bytes());
         bytes.extend(message);
-        replace(path, &bytes).map_err(|e| Error::io(path.display(), e))
+        replace(disk, name, PART, &bytes).map_err(|e| Error::io(path.display(), e))
     }
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let part = path.with_extension("part");
-    let mut file = File::create(&part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&part, path)?;
-    // Only a synced folder keeps the new name over a loss of power; Windows has no such call and needs none.
-    #[cfg(unix)]
-    if let Some(folder) = path.parent() {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
 }
 
 impl Spread {

@@ -35,6 +35,7 @@ use super::map::Memory;
 use super::record::ModelSlot;
 use super::slot;
 use super::status::Limits;
+use crate::disk::{Folder, NewFile};
 
 pub(super) const NAME: &str = "telemetry.live";
 pub(super) const VERSION: u8 = 1;
@@ -440,24 +441,16 @@ fn read_header(path: &Path) -> io::Result<Header> {
 
 /// Makes the file, whole or not at all.
 fn create(dir: &Path, header: &Header) -> io::Result<()> {
-    let part = dir.join(format!("{NAME}.part"));
-    let write = || {
-        let mut file = File::create(&part)?;
-        let mut page = vec![0; 4096];
-        page[HEADERS[(header.epoch & 1) as usize]..][..HEADER_BYTES].copy_from_slice(&header.encode());
-        file.write_all(&page)?;
-        let zeros = vec![0; 64 << 10];
-        let mut left = header.geometry.bytes() as usize - page.len();
-        while left > 0 {
-            let step = left.min(zeros.len());
-            file.write_all(&zeros[..step])?;
-            left -= step;
-        }
-        file.sync_all()?;
-        fs::rename(&part, dir.join(NAME))
-    };
-    write().inspect_err(|_| {
-        // It takes room on a disk that may be full.
-        let _ = fs::remove_file(&part);
-    })
+    let mut file = NewFile::over(Folder::new(dir.into()), NAME, &format!("{NAME}.part"))?;
+    let mut page = vec![0; 4096];
+    page[HEADERS[(header.epoch & 1) as usize]..][..HEADER_BYTES].copy_from_slice(&header.encode());
+    file.write_all(&page)?;
+    let zeros = vec![0; 64 << 10];
+    let mut left = header.geometry.bytes() as usize - page.len();
+    while left > 0 {
+        let step = left.min(zeros.len());
+        file.write_all(&zeros[..step])?;
+        left -= step;
+    }
+    file.publish()
 }

@@ -1,7 +1,7 @@
 //! Telemetry: what happened, kept through crashes in bounded bytes.
 //!
 //! Enters: [`Inference`]s from any thread, [`Record`]s to seal. Leaves: drained inferences, sealed records by
-//! [`Position`], [`Status`]. May import: nothing of the crate.
+//! [`Position`], [`Status`]. May import: disk, digest.
 //!
 //! ```text
 //!   threads ── record ──► telemetry.live        one lane per thread, 64-byte slots, the oldest is overwritten
@@ -109,6 +109,7 @@ pub use record::{
 };
 pub use status::{Durability, Limits, Mode, Status};
 
+use crate::disk::Folder;
 use crate::{Error, Result};
 use lane::Missed;
 use log::{Log, Moment};
@@ -296,7 +297,7 @@ impl Telemetry {
 /// `NotFound`, `Io`.
 pub fn peek(dir: impl AsRef<Path>) -> Result<Vec<(Position, Record)>> {
     let dir = dir.as_ref();
-    log::peek(&mut log::disk::Folder::new(dir.into())).map_err(|e| Error::io(dir.display(), e))
+    log::peek(&mut Folder::new(dir.into())).map_err(|e| Error::io(dir.display(), e))
 }
 
 impl Lane {

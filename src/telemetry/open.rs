@@ -1,6 +1,6 @@
 //! Opening a folder: each part that fails is done without.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
@@ -8,12 +8,12 @@ use std::sync::atomic::AtomicU64;
 use super::inference::Inference;
 use super::lane::Reader;
 use super::live::{Live, Opened, Sealed};
-use super::log::disk::Folder;
 use super::log::{Found, Log};
 use super::record::Boot;
 use super::shared::{Readers, Shared};
 use super::status::Limits;
-use crate::{Code, Error, Result};
+use crate::disk::{self, Folder};
+use crate::{Error, Result};
 
 const LOCK: &str = "telemetry.lock";
 
@@ -71,17 +71,10 @@ fn shared(opened: Opened, found: Boot, log: Option<Log>, why: Option<Error>, loc
 }
 
 fn lock(dir: &Path) -> Result<File> {
-    let path = dir.join(LOCK);
-    let open = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-    let file = open.map_err(|e| Error::io(path.display(), e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            let who = "this process or another process";
-            Err(Error::new(Code::Busy, format!("{}: expected a folder that nobody has open, {who} has", dir.display())))
-        }
-        Err(TryLockError::Error(e)) => Err(Error::io(path.display(), e)),
-    }
+    disk::lock(&dir.join(LOCK), || {
+        let who = "this process or another process";
+        format!("{}: expected a folder that nobody has open, {who} has", dir.display())
+    })
 }
 
 /// Random where there is a source; a device without one still tells its boots apart by their epochs.

@@ -1,7 +1,8 @@
 //! Weight files: mapped, checked before anything is believed, and read where they lie.
 //!
 //! Enters: a [`Source`](crate::Source) of GGUF or safetensors. Leaves: a [`WeightFile`] of typed views that borrow the
-//! map. May import: kernel, source, tensor.
+//! map. May import: kernel, source, tensor,
+//! disk.
 //!
 //! `gguf` and `safetensors` read headers, in the words of `tensor_type`; `file` joins them; `metadata`, `value` and `tensors` are
 //! what is seen of it. `table` reads and searches the rows of one tensor.

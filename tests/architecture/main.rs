@@ -30,7 +30,7 @@ const ROOMS: Table = &[
     ("kernel", &[]),
     ("weights", &["kernel", "tensor", "source"]),
     ("onnx", &["engine", "tensor", "source"]),
-    ("pack", &["engine", "tensor", "onnx", "weights", "kernel", "digest", "source"]),
+    ("pack", &["engine", "tensor", "onnx", "weights", "kernel", "digest", "source", "disk"]),
     ("text", &["engine"]),
     ("backend", &["engine", "tensor", "kernel", "weights", "onnx", "pack", "text", "source", "digest"]),
     ("telemetry", &[]),

@@ -1,4 +1,5 @@
 mod craft;
+mod crash;
 mod mixture;
 
 use std::fs;

@@ -1,6 +1,7 @@
 use std::fs;
 
 use crate::Code;
+use crate::disk::sim::{Image, SimDisk};
 use crate::sync::state::{Bins, Model, Spread, State};
 use crate::telemetry::Exponential;
 
@@ -74,4 +75,29 @@ fn an_empty_spread_takes_the_scale_of_what_comes() {
     spread.merge(&Exponential::default());
     spread.merge(&window);
     assert_eq!((spread.exponential().count(), spread.sum), (8, 2 * 915));
+}
+
+/// What crashes leave that is neither the state before nor the one after.
+fn broken(ignores_sync: bool) -> usize {
+    let mut before = some();
+    before.models[0].name = "rain".repeat(2000);
+    let after = State { acked: vec![1; 32], ..before.clone() };
+    let path = std::path::Path::new("sync.state");
+    let disk = SimDisk::default();
+    before.store_on(&mut disk.clone(), "sync.state", path).unwrap();
+    disk.sim().moments.clear();
+    disk.sim().ignores_sync = ignores_sync;
+    after.store_on(&mut disk.clone(), "sync.state", path).unwrap();
+    let moments = std::mem::take(&mut disk.sim().moments);
+    let is_whole = |image: &Image| {
+        let read = image.get("sync.state").map(|bytes| State::read(bytes, "sync.state"));
+        matches!(read, Some(Ok(state)) if state == before || state == after)
+    };
+    moments.iter().flat_map(|moment| moment.crashes()).filter(|image| !is_whole(image)).count()
+}
+
+#[test]
+fn a_crash_leaves_the_state_before_or_after() {
+    assert_eq!(broken(false), 0);
+    assert!(broken(true) > 0, "syncs that do nothing are not noticed");
 }

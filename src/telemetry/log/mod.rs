@@ -6,7 +6,6 @@
 //! below it are history: once it is durable, the oldest of them are deleted where there are more than is kept, and where a
 //! new file needs the room. A file that is already gone is no error.
 
-pub(super) mod disk;
 mod open;
 mod peek;
 mod segment;
@@ -17,12 +16,12 @@ use std::io;
 pub(super) use self::open::Found;
 pub(super) use self::peek::peek;
 
-use self::disk::Disk;
 use self::segment::{FRAME_BYTES, HEADER_BYTES, Header};
 use super::codec;
 use super::loss::{Losses, Reason};
 use super::record::{Anchor, Boot, Cursor, Drops, Position, Record, Stamp};
 use super::status::{Durability, Limits};
+use crate::disk::Disk;
 use crate::{Code, Error, Result};
 
 /// What the file system gives a file at least.
@@ -382,7 +381,7 @@ impl Log {
         let bytes = [&header.encode()[..], &batch.bytes].concat();
         let written = self.disk.append(&name, &bytes, true).and_then(|()| {
             self.disk.sync(&name)?;
-            self.disk.sync_names()
+            self.disk.sync_names("")
         });
         let mut file = Segment { name, bytes: bytes.len() as u64, epoch: self.epoch, seqs: Vec::new() };
         if written.is_ok() {

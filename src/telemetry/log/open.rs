@@ -7,9 +7,9 @@ use super::super::codec;
 use super::super::loss::{Losses, Reason};
 use super::super::record::{Boot, ModelSlot, Position, Record};
 use super::super::status::Limits;
-use super::disk::Disk;
 use super::segment::{self, HEADER_BYTES, Header};
 use super::{FLOOR, Log, Rules, Segment};
+use crate::disk::Disk;
 
 /// The most files that are kept after they were found unreadable.
 const MAX_BAD: usize = 2;
@@ -46,7 +46,7 @@ impl Found {
     }
 
     pub(super) fn look_by(mut disk: Box<dyn Disk>, limits: Limits, rules: Rules) -> io::Result<Self> {
-        let mut names = disk.list()?;
+        let mut names = disk.list("")?;
         names.sort_unstable();
         let log = Log {
             disk,
@@ -155,7 +155,7 @@ impl Found {
         if self.quarantined == 0 && names.iter().filter(|n| n.ends_with(BAD)).count() <= MAX_BAD {
             return;
         }
-        let names = self.log.disk.list().unwrap_or(names);
+        let names = self.log.disk.list("").unwrap_or(names);
         let mut bad: Vec<String> = names.into_iter().filter(|n| n.ends_with(BAD)).collect();
         bad.sort_unstable();
         for name in bad.iter().rev().skip(MAX_BAD) {

@@ -6,14 +6,14 @@ use std::io;
 use super::super::codec;
 use super::super::record::{Position, Record};
 use super::MAX_FILE_BYTES;
-use super::disk::Disk;
 use super::open::epoch_of;
 use super::segment::{self, Header};
+use crate::disk::Disk;
 
 /// All whole records, oldest first. Nothing is made, locked, moved or deleted.
 pub(in crate::telemetry) fn peek(disk: &mut dyn Disk) -> io::Result<Vec<(Position, Record)>> {
     let mut records = BTreeMap::new();
-    for name in disk.list()?.iter().filter(|name| epoch_of(name).is_some()) {
+    for name in disk.list("")?.iter().filter(|name| epoch_of(name).is_some()) {
         let file = match disk.read(name, MAX_FILE_BYTES) {
             Ok(file) => file,
             // Whoever has the folder open may delete it meanwhile, and sets aside what is no segment.

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::super::log::disk::{Disk, Folder};
 use super::super::*;
 use super::sealable;
+use crate::disk::{Disk, Folder};
 
 fn pinned() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/telemetry-v1")

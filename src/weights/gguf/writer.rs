@@ -1,9 +1,7 @@
 //! Writer of GGUF files, version 3.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,6 +10,7 @@ use super::super::tensor_type::TensorType;
 use super::super::tensors::MAX_TENSORS;
 use super::super::value::{ValueRef, ValueType};
 use super::header::{DEFAULT_ALIGNMENT, MAX_ALIGNMENT, MAX_KEY, MAX_RANK, MAX_TENSOR_NAME};
+use crate::disk::{Disk, Folder, NewFile};
 use crate::tensor::Shape;
 use crate::{Code, Error, Result};
 
@@ -138,16 +137,28 @@ impl GgufWriter {
     /// `NotFound` for a folder that is not there; `Busy` if a file has the name that it would have beside `path`, as a
     /// process of the same number may have left it; `Io`.
     pub fn create(self, path: impl AsRef<Path>) -> Result<GgufData> {
-        let path = path.as_ref().to_path_buf();
-        let temporary = Temporary::beside(&path)?;
+        let path = path.as_ref();
+        let Some((folder, name)) = Folder::around(path) else {
+            return Err(Error::invalid(format!("{}: expected the path of a file", path.display())));
+        };
+        let part = hidden(&name);
+        let hidden = path.with_file_name(&part);
+        let file = NewFile::create(folder, &name, &part).map_err(|e| {
+            let exists = e.kind() == std::io::ErrorKind::AlreadyExists;
+            let error = Error::io(hidden.display(), e);
+            if exists { error.with_code(Code::Busy) } else { error }
+        })?;
+        Ok(GgufData(self.write_into(file, path)?))
+    }
+
+    /// Writes the header; `path` is for errors.
+    pub(crate) fn write_into<W: Write>(self, out: W, path: &Path) -> Result<Content<W>> {
         let header = self.header()?;
         let lengths = self.tensors.iter().map(|tensor| tensor.bytes).collect::<Vec<_>>().into_iter();
         let names = self.tensors.into_iter().map(|tensor| tensor.name).collect::<Vec<_>>().into_iter();
-        let file = temporary.file.try_clone().map_err(|e| Error::io(path.display(), e))?;
-        let mut data = GgufData {
-            out: BufWriter::with_capacity(1 << 20, file),
-            temporary,
-            path,
+        let mut content = Content {
+            out,
+            path: path.into(),
             written: 0,
             alignment: self.alignment,
             lengths,
@@ -155,9 +166,9 @@ impl GgufWriter {
             current: String::new(),
             left: 0,
         };
-        data.put(&header)?;
-        data.next_tensor()?;
-        Ok(data)
+        content.put(&header)?;
+        content.next_tensor()?;
+        Ok(content)
     }
 
     fn header(&self) -> Result<Vec<u8>> {
@@ -195,11 +206,47 @@ fn alignment(encoded: &[u8]) -> Result<u64> {
     })
 }
 
+/// A name beside the file, of this process alone.
+fn hidden(name: &str) -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!(".{name}.{}-{}.part", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
 /// A GGUF file that is being written. Dropped before [`GgufData::finish`] it leaves nothing behind.
 #[derive(Debug)]
-pub struct GgufData {
-    out: BufWriter<File>,
-    temporary: Temporary,
+pub struct GgufData(Content<NewFile<Folder>>);
+
+impl GgufData {
+    /// Appends bytes of the tensors, which come in the order in which they were added, in pieces of any length that do
+    /// not reach from one into the next.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for more bytes than the tensor has left; `Io`.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.write(bytes)
+    }
+
+    /// The tensor whose bytes come next, and how many of them; `None` once all are there.
+    pub fn expects(&self) -> Option<(&str, u64)> {
+        self.0.expects()
+    }
+
+    /// Makes the file durable and gives it its name, in the place of an earlier file: after a crash the one or the
+    /// other is there, whole.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` while bytes are missing; `Io`.
+    pub fn finish(self) -> Result<()> {
+        self.0.publish()
+    }
+}
+
+/// What follows the header, into whatever takes it.
+#[derive(Debug)]
+pub(crate) struct Content<W> {
+    out: W,
     path: PathBuf,
     written: u64,
     alignment: u64,
@@ -210,14 +257,15 @@ pub struct GgufData {
     left: u64,
 }
 
-impl GgufData {
-    /// Appends bytes of the tensors, which come in the order in which they were added, in pieces of any length that do
-    /// not reach from one into the next.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidArgument` for more bytes than the tensor has left; `Io`.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+impl<D: Disk> Content<NewFile<D>> {
+    fn publish(self) -> Result<()> {
+        let path = self.path.clone();
+        self.end()?.0.publish().map_err(|e| Error::io(path.display(), e))
+    }
+}
+
+impl<W: Write> Content<W> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         if bytes.len() as u64 > self.left {
             let (left, got) = (self.left, bytes.len());
             return Err(match &*self.current {
@@ -230,26 +278,22 @@ impl GgufData {
         if self.left == 0 { self.next_tensor() } else { Ok(()) }
     }
 
-    /// The tensor whose bytes come next, and how many of them; `None` once all are there.
-    pub fn expects(&self) -> Option<(&str, u64)> {
+    fn expects(&self) -> Option<(&str, u64)> {
         (self.left > 0).then_some((&*self.current, self.left))
     }
 
-    /// Makes the file durable and gives it its name, in the place of an earlier file: after a crash the one or the
-    /// other is there, whole.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidArgument` while bytes are missing; `Io`.
-    pub fn finish(mut self) -> Result<()> {
+    /// How many bytes of the file there are: between two tensors, where the next one begins.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Pads what is complete, and gives back what took it, with how many bytes it took.
+    pub(crate) fn end(mut self) -> Result<(W, u64)> {
         if let Some((name, left)) = self.expects() {
             return Err(Error::invalid(format!("tensor '{name}': expected {left} more bytes")));
         }
         self.pad()?;
-        let io = |e| Error::io(self.path.display(), e);
-        self.out.flush().map_err(io)?;
-        self.out.get_ref().sync_all().map_err(io)?;
-        self.temporary.rename(&self.path).map_err(io)
+        Ok((self.out, self.written))
     }
 
     fn next_tensor(&mut self) -> Result<()> {
@@ -268,54 +312,6 @@ impl GgufData {
         self.out.write_all(bytes).map_err(|e| Error::io(self.path.display(), e))?;
         self.written += bytes.len() as u64;
         Ok(())
-    }
-}
-
-/// A file beside the one that it will become; removed unless it does.
-#[derive(Debug)]
-struct Temporary {
-    file: File,
-    path: PathBuf,
-    renamed: bool,
-}
-
-impl Temporary {
-    fn beside(path: &Path) -> Result<Self> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let Some(name) = path.file_name() else {
-            return Err(Error::invalid(format!("{}: expected the path of a file", path.display())));
-        };
-        let mut hidden = OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{}-{}.part", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
-        let path = path.with_file_name(hidden);
-        let file = File::options().write(true).create_new(true).open(&path).map_err(|e| {
-            let exists = e.kind() == std::io::ErrorKind::AlreadyExists;
-            let error = Error::io(path.display(), e);
-            if exists { error.with_code(Code::Busy) } else { error }
-        })?;
-        Ok(Self { file, path, renamed: false })
-    }
-
-    fn rename(&mut self, to: &Path) -> std::io::Result<()> {
-        std::fs::rename(&self.path, to)?;
-        self.renamed = true;
-        // The name is durable once its folder is; Windows has no such thing to sync.
-        #[cfg(unix)]
-        {
-            let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if !self.renamed {
-            // Nothing can be done about one that stays.
-            let _ = std::fs::remove_file(&self.path);
-        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use super::read;
 use crate::Code;
+use crate::disk::NewFile;
+use crate::disk::sim::{Image, SimDisk};
 use crate::source::Map;
 use crate::weights::{GgufWriter, TensorType, ValueRef, WeightFile};
 
@@ -147,4 +149,47 @@ fn what_breaks_a_rule_is_not_written() {
     let mut writer = GgufWriter::new();
     writer.tensor("t", &[1], TensorType::F32).unwrap();
     assert_eq!(writer.tensor("t", &[1], TensorType::F32).unwrap_err().code(), Code::InvalidArgument);
+}
+
+/// What crashes leave of a file that is written over an old one: how often nothing, and how often neither whole.
+fn crashes(before: &Image, ignores_sync: bool) -> (usize, usize) {
+    let disk = SimDisk::holding(before.clone());
+    disk.sim().ignores_sync = ignores_sync;
+    let written = || {
+        let mut writer = GgufWriter::new();
+        writer.set("general.architecture", "llama").unwrap();
+        writer.tensor("a", &[700], TensorType::F32).unwrap().tensor("b", &[500], TensorType::F32).unwrap();
+        writer
+    };
+    let write = |data: &mut dyn FnMut(&[u8])| (0..1200u32).for_each(|i| data(&(i + 1).to_le_bytes()));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.gguf");
+    let mut data = written().create(&path).unwrap();
+    write(&mut |bytes| data.write(bytes).unwrap());
+    data.finish().unwrap();
+    let whole = std::fs::read(&path).unwrap();
+
+    let file = NewFile::create(disk.clone(), "m.gguf", ".m.gguf.part").unwrap();
+    let mut data = written().write_into(file, &path).unwrap();
+    write(&mut |bytes| data.write(bytes).unwrap());
+    data.end().unwrap().0.publish().unwrap();
+    let moments = std::mem::take(&mut disk.sim().moments);
+    let old = before.get("m.gguf");
+    let (mut nothing, mut broken) = (0, 0);
+    for image in moments.iter().flat_map(|moment| moment.crashes()) {
+        match image.get("m.gguf") {
+            None => nothing += 1,
+            found => broken += usize::from(found != old && found != Some(&whole)),
+        }
+    }
+    (nothing, broken)
+}
+
+#[test]
+fn a_crash_leaves_the_old_file_or_the_whole_new_one() {
+    let before = Image::from([("m.gguf".into(), b"before".to_vec())]);
+    assert_eq!(crashes(&before, false), (0, 0));
+    let (nothing, broken) = crashes(&Image::new(), false);
+    assert!(nothing > 0 && broken == 0, "{broken}");
+    assert!(crashes(&before, true).1 > 0, "syncs that do nothing are not noticed");
 }

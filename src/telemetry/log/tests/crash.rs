@@ -9,8 +9,8 @@ use super::super::super::record::*;
 use super::super::super::status::{Durability, Limits};
 use super::super::open::Found;
 use super::super::{Moment, Rules, Segment};
-use super::sim::SimDisk;
 use super::{Driver, History, Known, limits, record};
+use crate::disk::sim::SimDisk;
 
 /// Runs the workload, crashes it everywhere, and returns how many different disks there were and what was broken.
 fn crash_everywhere(limits: Limits, rules: Rules, ignores_sync: bool, steps: u64) -> (usize, Vec<String>) {

@@ -6,8 +6,8 @@ use std::io::ErrorKind;
 use super::super::super::record::*;
 use super::super::super::status::Durability;
 use super::super::Rules;
-use super::sim::{Fault, SimDisk};
 use super::{Driver, limits};
+use crate::disk::sim::{Fault, SimDisk};
 
 const STEPS: u64 = 60;
 

@@ -4,8 +4,8 @@ use super::super::super::loss::Reason;
 use super::super::super::record::*;
 use super::super::super::status::{Durability, Limits};
 use super::super::{BLOCK, Rules, Segment};
-use super::sim::{Fault, SimDisk};
 use super::{Driver, limits, record};
+use crate::disk::sim::{Fault, SimDisk};
 
 fn driver(limits: Limits) -> Driver {
     Driver::new(SimDisk::default(), limits, Rules::ALL)
@@ -157,7 +157,7 @@ fn damage_in_it_is_passed_over() {
     // A file of it that is gone.
     let name = driver.log.as_ref().unwrap().files[0].name.clone();
     assert!(driver.room() > 0);
-    super::super::disk::Disk::remove(&mut driver.disk.clone(), &name).unwrap();
+    crate::disk::Disk::remove(&mut driver.disk.clone(), &name).unwrap();
     assert!(!driver.recalled().is_empty());
     assert_eq!((driver.read(), driver.lost()), (waiting, vec![]));
 }

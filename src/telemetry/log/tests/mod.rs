@@ -3,16 +3,15 @@
 mod crash;
 mod errors;
 mod history;
-mod sim;
 
 use std::collections::BTreeMap;
 
-use self::sim::SimDisk;
 use super::super::loss::Losses;
 use super::super::record::*;
 use super::super::status::{Durability, Limits};
 use super::open::Found;
 use super::{Log, Moment, Rules};
+use crate::disk::sim::SimDisk;
 
 /// What holds after a step of the workload.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,0 +1,110 @@
+//! A folder of the file system.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::{Disk, Entry};
+
+/// A folder of the file system.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    /// The one name that is no text, and the text that stands for it.
+    alias: Option<(String, OsString)>,
+    /// The file that was appended to last.
+    open: Option<(String, File)>,
+}
+
+impl Folder {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, alias: None, open: None }
+    }
+
+    /// The folder that a file lies in or will, and the file's name there; `None` for a path without a name.
+    pub(crate) fn around(path: &Path) -> Option<(Self, String)> {
+        let name = path.file_name()?;
+        let text = name.to_string_lossy().into_owned();
+        let alias = name.to_str().is_none().then(|| (text.clone(), name.to_owned()));
+        Some((Self { path: path.parent()?.into(), alias, open: None }, text))
+    }
+
+    /// Where a file lies.
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
+        if name.is_empty() {
+            return if self.path.as_os_str().is_empty() { PathBuf::from(".") } else { self.path.clone() };
+        }
+        let real = |part| match &self.alias {
+            Some((text, name)) if text == part => name,
+            _ => OsStr::new(part),
+        };
+        name.split('/').fold(self.path.clone(), |path, part| path.join(real(part)))
+    }
+
+    fn file(&mut self, name: &str, is_new: bool) -> io::Result<&mut File> {
+        let file = match self.open.take() {
+            Some((open, file)) if open == name && !is_new => file,
+            _ => OpenOptions::new().append(true).create_new(is_new).open(self.at(name))?,
+        };
+        Ok(&mut self.open.insert((name.into(), file)).1)
+    }
+
+    /// Closes the file of this name, or the one in the folder of this name.
+    fn close(&mut self, name: &str) {
+        self.open.take_if(|(open, _)| open == name || open.split_once('/').is_some_and(|(folder, _)| folder == name));
+    }
+}
+
+impl Disk for Folder {
+    fn list(&mut self, folder: &str) -> io::Result<Vec<String>> {
+        fs::read_dir(self.at(folder))?.map(|e| e.map(|e| e.file_name().to_string_lossy().into_owned())).collect()
+    }
+
+    fn find(&mut self, name: &str) -> io::Result<Option<Entry>> {
+        let path = self.at(name);
+        match if name.is_empty() { path.metadata() } else { path.symlink_metadata() } {
+            Ok(meta) => Ok(Some(if meta.is_dir() { Entry::Folder } else { Entry::File })),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn read(&mut self, name: &str, most: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(self.at(name))?.take(most + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > most { Err(io::ErrorKind::InvalidData.into()) } else { Ok(bytes) }
+    }
+
+    fn append(&mut self, name: &str, bytes: &[u8], is_new: bool) -> io::Result<()> {
+        self.file(name, is_new)?.write_all(bytes)
+    }
+
+    fn create_folder(&mut self, name: &str) -> io::Result<()> {
+        fs::create_dir(self.at(name))
+    }
+
+    fn sync(&mut self, name: &str) -> io::Result<()> {
+        // On Apple systems this is F_FULLFSYNC, which the drive's own cache honours.
+        self.file(name, false)?.sync_all()
+    }
+
+    fn sync_names(&mut self, folder: &str) -> io::Result<()> {
+        // Elsewhere a folder cannot be opened as a file, and its entries are logged by the file system.
+        if cfg!(unix) { File::open(self.at(folder))?.sync_all() } else { Ok(()) }
+    }
+
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        self.close(name);
+        let path = self.at(name);
+        match fs::remove_file(&path) {
+            Err(_) if path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) => fs::remove_dir_all(&path),
+            done => done,
+        }
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.close(from);
+        fs::rename(self.at(from), self.at(to))
+    }
+}

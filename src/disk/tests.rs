@@ -1,0 +1,94 @@
+//! Replacing a file: by a simulated loss of power at every call, and in a folder of the file system.
+
+use std::fs;
+use std::io::Write;
+
+use super::sim::{Image, SimDisk};
+use super::{Disk, Entry, Folder, NewFile, replace};
+
+const NAME: &str = "state";
+const PART: &str = "state.part";
+
+fn content(of: u8) -> Vec<u8> {
+    (0..9000u32).map(|i| (i % 251) as u8 ^ of).collect()
+}
+
+/// What crashes leave of a file that was replaced, that is none of `allowed`.
+fn broken(files: Image, ignores_sync: bool, allowed: &[Option<Vec<u8>>]) -> usize {
+    let disk = SimDisk::holding(files);
+    disk.sim().ignores_sync = ignores_sync;
+    replace(&mut disk.clone(), NAME, PART, &content(2)).unwrap();
+    let moments = std::mem::take(&mut disk.sim().moments);
+    let images = moments.iter().flat_map(|moment| moment.crashes());
+    images.filter(|image| !allowed.contains(&image.get(NAME).cloned())).count()
+}
+
+#[test]
+fn a_crash_leaves_the_old_file_or_the_new_one() {
+    let (old, new) = (Some(content(1)), Some(content(2)));
+    let held = Image::from([(NAME.into(), content(1))]);
+    assert_eq!(broken(held.clone(), false, &[old.clone(), new.clone()]), 0);
+    assert_eq!(broken(Image::new(), false, &[None, new.clone()]), 0);
+    // What an earlier crash left does not become the file.
+    let mut left = held.clone();
+    left.insert(PART.into(), content(3));
+    assert_eq!(broken(left, false, &[old.clone(), new.clone()]), 0);
+    assert!(broken(held, true, &[old, new]) > 0, "syncs that do nothing are not noticed");
+}
+
+#[test]
+fn what_was_replaced_is_durable() {
+    let disk = SimDisk::default();
+    replace(&mut disk.clone(), NAME, PART, &content(2)).unwrap();
+    disk.sim().keep_moment();
+    let last = disk.sim().moments.pop().unwrap();
+    assert!(last.pending.is_empty() && last.crashes() == [Image::from([(NAME.into(), content(2))])]);
+}
+
+#[test]
+fn a_new_file_that_is_not_published_is_removed() {
+    let root = tempfile::tempdir().unwrap();
+    let (folder, name) = Folder::around(&root.path().join("new")).unwrap();
+    let mut file = NewFile::create(folder, &name, ".new.part").unwrap();
+    file.write_all(&content(1)).unwrap();
+    assert!(root.path().join(".new.part").exists());
+    drop(file);
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_folder_is_made_moved_and_removed_with_its_files() {
+    let root = tempfile::tempdir().unwrap();
+    let disks: [&mut dyn Disk; 2] = [&mut Folder::new(root.path().into()), &mut SimDisk::default()];
+    for disk in disks {
+        disk.create_folder("a").unwrap();
+        assert_eq!(disk.create_folder("a").unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
+        disk.append("a/one", b"1", true).unwrap();
+        disk.append("a/two", b"2", true).unwrap();
+        disk.append("a/one", b"1", false).unwrap();
+        disk.sync("a/one").unwrap();
+        disk.sync_names("a").unwrap();
+        assert_eq!(disk.find("a").unwrap(), Some(Entry::Folder));
+        disk.rename("a", "b").unwrap();
+        disk.sync_names("").unwrap();
+        assert_eq!((disk.find("a").unwrap(), disk.find("b/one").unwrap()), (None, Some(Entry::File)));
+        let mut names = disk.list("b").unwrap();
+        names.sort_unstable();
+        assert_eq!(names, ["one", "two"]);
+        assert_eq!(disk.read("b/one", 10).unwrap(), b"11");
+        disk.remove("b").unwrap();
+        assert_eq!(disk.list("").unwrap(), [""; 0]);
+    }
+}
+
+/// A name that is no text is one all the same.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_may_have_a_name_of_any_bytes() {
+    use std::os::unix::ffi::OsStrExt;
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join(std::ffi::OsStr::from_bytes(b"n\xff"));
+    let (mut folder, name) = Folder::around(&path).unwrap();
+    replace(&mut folder, &name, "part", b"new").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+}
