@@ -28,17 +28,17 @@ const ROOMS: Table = &[
     ("engine", &["tensor", "digest"]),
     ("source", &["tensor"]),
     ("kernel", &[]),
-    ("weights", &["kernel", "tensor", "source"]),
+    ("weights", &["kernel", "tensor", "source", "disk"]),
     ("onnx", &["engine", "tensor", "source"]),
     ("pack", &["engine", "tensor", "onnx", "weights", "kernel", "digest", "source", "disk"]),
     ("text", &["engine"]),
     ("backend", &["engine", "tensor", "kernel", "weights", "onnx", "pack", "text", "source", "digest"]),
-    ("telemetry", &[]),
+    ("telemetry", &["disk", "digest"]),
     ("drift", &[]),
     ("store", &["disk", "digest", "source"]),
     ("layer", &["engine", "tensor", "digest", "telemetry", "drift", "store"]),
-    ("sync", &["telemetry", "drift"]),
-    ("report", &["telemetry", "drift", "sync"]),
+    ("sync", &["telemetry", "drift", "disk", "digest"]),
+    ("report", &["telemetry", "drift"]),
 ];
 
 /// The inside of rooms: a parent, and of each child, a file or a folder, the children it may import. `mod` is the
@@ -103,12 +103,12 @@ const ONLY_DECLARE: &[&str] = &["src/lib.rs", "src/backend/mod.rs", "src/layer/m
 /// The circles between files that are borne, and why.
 const BORNE: &[(&[&str], &str)] = &[
     (
-        &["src/weights/gguf/reader.rs", "src/weights/value.rs"],
-        "a value of GGUF's metadata is read where it lies, by the reader that found it",
+        &["src/backend/tract/file.rs", "src/backend/tract/weights.rs"],
+        "one noun in two files: a model file as tract reads it, and the rewriting of its tensors",
     ),
     (
-        &["src/telemetry/record.rs", "src/telemetry/status.rs"],
-        "one noun in two files: a record is known by its position, a status tells the reason in a record",
+        &["benches/packed/memory.rs", "benches/packed/product.rs"],
+        "one benchmark in two files, which compare with the same bars",
     ),
 ];
 

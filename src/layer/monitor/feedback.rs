@@ -17,7 +17,7 @@ pub enum Label {
 }
 
 impl MonitoredModel {
-    /// WindowCounts the label of an earlier answer and seals it. An alert is raised at the label that shows the drift.
+    /// Counts the label of an earlier answer and seals it. An alert is raised at the label that shows the drift.
     pub(super) fn feedback(
         &mut self,
         id: u64,

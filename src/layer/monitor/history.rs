@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::alerts::kind_of;
+use super::alert_code::kind_of;
 use crate::Digest;
 use crate::drift::{AlertKind, Profile};
 use crate::telemetry::{AlertRecord, Cursor, ModelSlot, Position, Record, Stamp, Telemetry, Window};

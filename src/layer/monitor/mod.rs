@@ -9,6 +9,7 @@
 //! The first line up to telemetry is on the way of every answer; the rest is the work of whoever closes a window.
 
 mod accuracy;
+mod alert_code;
 mod alerts;
 mod announcement;
 mod baseline;

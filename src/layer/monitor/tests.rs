@@ -113,7 +113,7 @@ fn streams_find_changes_for_the_worse() {
 
 #[test]
 fn an_alert_of_an_earlier_process_keeps_its_time() {
-    use super::alerts::{ActiveAlerts, WindowFindings};
+    use super::alert_code::{ActiveAlerts, WindowFindings};
     use super::history::ActiveAlert;
     use super::report::Summary;
     use crate::drift::{AlertKind, Health, Observation};
@@ -147,10 +147,10 @@ fn an_alert_of_an_earlier_process_keeps_its_time() {
 #[test]
 fn codes_of_alerts_are_named_as_their_kinds() {
     for code in AlertCode::ALL {
-        let kind = super::alerts::kind_of(&code).unwrap();
-        assert_eq!((code.name(), &super::alerts::code_of(kind)), (&*kind.name().replace(' ', "_"), &code));
+        let kind = super::alert_code::kind_of(&code).unwrap();
+        assert_eq!((code.name(), &super::alert_code::code_of(kind)), (&*kind.name().replace(' ', "_"), &code));
     }
-    assert_eq!(super::alerts::kind_of(&AlertCode::from_name("drift")), None);
+    assert_eq!(super::alert_code::kind_of(&AlertCode::from_name("drift")), None);
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn tokens_give_lengths_and_certainty() {
     (text.usage.input_tokens, text.usage.output_tokens) = (7, 2);
     text.tokens = vec![TokenInfo::new(1, Some(-0.5)), TokenInfo::new(2, Some(-1.5))];
     let (rows, predictions) = seen(&Tokens, Embed::new(["a"]), &text);
-    assert_eq!(rows, [[7., 2., -1.0, -1.5, 3.]]);
+    assert_eq!(rows, [[7., 2., -1.0, -1.5, 4.]]);
     assert!(close(predictions[0].confidence, (-1f32).exp()));
     text.tokens[0].logprob = None;
     text.tokens[1].logprob = None;

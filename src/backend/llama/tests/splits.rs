@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use sha2::{Digest as _, Sha256};
 
 use crate::backend::inspect;
-use crate::engine::{Ask, Cancel, Digest, Engine, Generate};
+use crate::engine::{Ask, Cancel, Engine, Generate};
 use crate::source::Map;
 use crate::weights::WeightFile;
 use crate::weights::tests::craft::File;
-use crate::{Bytes, Code, Result, Source};
+use crate::{Bytes, Code, Digest, Result, Source};
 use crate::{OpenProgress, Options, open};
 
 fn small(i: usize) -> f32 {

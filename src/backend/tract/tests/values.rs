@@ -10,6 +10,7 @@ use super::super::file::OnnxFile;
 use super::super::{Tract, load, weights};
 use super::craft::{self, graph, int, model, node, tensor};
 use super::{ask, data, f32s, open, options};
+use crate::backend::model::OnnxModel;
 use crate::source::OpenedFile;
 use crate::tensor::Bytes;
 use crate::{Code, DType, Map, Shape, Source, Tensor};
@@ -25,7 +26,7 @@ fn half_precision_is_right_in_either_precision() {
         Tensor::new(&dims, data).unwrap()
     };
     for native_half in [false, true] {
-        let opened = Opened::open(Source::from(data("scale_f16.onnx")), Map::Mapped).unwrap();
+        let opened = OpenedFile::open(Source::from(data("scale_f16.onnx")), Map::Mapped).unwrap();
         let engine = Tract(load(opened, &options(), native_half).unwrap().into());
         let y = ask(&engine, [("x", halves(&case["inputs"]["x"]))]).unwrap();
         assert_eq!(y, halves(&case["outputs"]["y"]), "native: {native_half}");
