@@ -23,7 +23,7 @@ use std::time::Instant;
 use super::budget::check_memory;
 use super::metadata::{metadata_of, name_and_version};
 use super::model;
-use super::options::{OpenProgress, Options};
+use super::options::{Backend, OpenProgress, Options};
 use crate::engine::{
     Abilities, Answer, Call, Embed, Engine, Finish, Generate, MemoryEstimate, Progress, Provenance, Request, Run, Spec,
     Trim, Usage,
@@ -89,7 +89,7 @@ pub(super) fn open(source: OpenedFile, options: &Options) -> Result<Arc<dyn Engi
         None => Err(Error::unsupported("chat: the model has no chat template")),
     };
     let (name, version) = name_and_version(&metadata);
-    let mut provenance = Provenance::new(name.unwrap_or(file_name), digest, "gguf", native::model::version());
+    let mut provenance = Provenance::new(name.unwrap_or(file_name), digest, Backend::Llama.name(), native::model::version());
     provenance.version = version;
     let mut spec = Spec::new(provenance);
     spec.abilities = Abilities {

@@ -113,7 +113,7 @@ fn streams_find_changes_for_the_worse() {
 
 #[test]
 fn an_alert_of_an_earlier_process_keeps_its_time() {
-    use super::alert_code::{ActiveAlerts, WindowFindings};
+    use super::alerts::{ActiveAlerts, WindowFindings};
     use super::history::ActiveAlert;
     use super::report::Summary;
     use crate::drift::{AlertKind, Health, Observation};

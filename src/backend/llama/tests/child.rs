@@ -30,7 +30,7 @@ pub(super) fn ends(list: List) -> Vec<(String, End)> {
     let mut ends: Vec<(String, End)> = Vec::new();
     loop {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["backend::gguf::tests::child::a_child_does_its_job", "--exact", "--nocapture"])
+            .args(["backend::llama::tests::child::a_child_does_its_job", "--exact", "--nocapture"])
             .env(LIST, list.name())
             .env(FIRST, ends.len().to_string())
             // An abort of ggml would look for a debugger.

@@ -22,7 +22,7 @@ pub(super) fn child(role: &str) -> Option<PathBuf> {
 /// Runs a test of this module's parent again, in a process of its own; gives what it wrote to stderr.
 pub(super) fn run_child(test: &str, role: &str, variables: &[(&str, Option<OsString>)], folder: &Path) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "--nocapture", &format!("backend::onnx::tests::{test}")]);
+    command.args(["--exact", "--nocapture", &format!("backend::ort::tests::{test}")]);
     command.env(ROLE, role).current_dir(folder).stdin(Stdio::null());
     if let Some(library) = library() {
         command.env(VARIABLE, library.canonicalize().unwrap());

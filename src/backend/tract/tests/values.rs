@@ -27,7 +27,8 @@ fn half_precision_is_right_in_either_precision() {
     };
     for native_half in [false, true] {
         let opened = OpenedFile::open(Source::from(data("scale_f16.onnx")), Map::Mapped).unwrap();
-        let engine = Tract(load(opened, &options(), native_half).unwrap().into());
+        let engine =
+            Tract(load(&OnnxModel::open(opened, &options()).unwrap(), &options(), native_half).unwrap().into());
         let y = ask(&engine, [("x", halves(&case["inputs"]["x"]))]).unwrap();
         assert_eq!(y, halves(&case["outputs"]["y"]), "native: {native_half}");
     }
