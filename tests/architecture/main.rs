@@ -5,6 +5,7 @@
 
 mod circles;
 mod controls;
+mod face;
 mod inside;
 mod items;
 mod manifest;
@@ -16,6 +17,7 @@ mod unsafe_code;
 
 use std::path::Path;
 
+use face::Face;
 use modules::Crate;
 use rust::{blank_strings_and_comments, words};
 
@@ -111,6 +113,20 @@ const BORNE: &[(&[&str], &str)] = &[
         "one noun in two files: a record is known by its position, a status tells the reason in a record",
     ),
 ];
+
+/// The crates whose types public signatures may name, and below which path.
+const FACE_CRATES: &[(&str, &str)] = &[
+    ("std", ""),
+    ("half", "selvedge::"),
+    ("ndarray", "selvedge::Tensor"),
+    ("futures_core", "selvedge::StepStream"),
+    // Bounds of a sealed trait.
+    ("bytemuck", "selvedge::Element"),
+];
+/// The public items as they were checked in.
+const FACE: &str = "tests/architecture/public-api.txt";
+/// Set to write [`FACE`] anew.
+const RENEW: &str = "SELVEDGE_RENEW";
 
 /// The names that several public types share, and why.
 const SAME_NAMES: &[(&str, &str)] = &[];
@@ -219,6 +235,30 @@ fn the_house_is_as_planned() {
     }
     let mut found = violations(&files, &PLAN);
     found.extend(rooms::too_large(&rooms::sizes(&files), MAX_SHARE, LARGER));
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+#[test]
+fn the_face_is_as_checked_in() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(FACE);
+    let face = Face::read(&Crate::read(&files(), "src/lib.rs")).text();
+    for known in ["selvedge::open: fn(", "selvedge::Tensor: struct", "selvedge::Code::NotFound: variant"] {
+        assert!(face.contains(&format!("\n{known}")), "the checker is blind: no {known}");
+    }
+    if std::env::var_os(RENEW).is_some() {
+        std::fs::write(&path, &face).unwrap();
+    }
+    let changes = face::changes(&std::fs::read_to_string(&path).unwrap_or_default(), &face);
+    assert!(
+        changes.is_empty(),
+        "\n{}\n\nThe public face differs from {FACE}. If it is meant to: {RENEW}=1 cargo test --test architecture\n",
+        changes.join("\n")
+    );
+}
+
+#[test]
+fn the_face_names_few_foreign_crates() {
+    let found = Face::read(&Crate::read(&files(), "src/lib.rs")).foreign(FACE_CRATES);
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
 }
 
