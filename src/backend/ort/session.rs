@@ -169,7 +169,7 @@ impl Session {
         self.runtime.ok(status)?;
         let mut tensors = Vec::with_capacity(given.len());
         for (name, value) in wanted.into_iter().zip(given) {
-            tensors.push(value::output(self, name, value, &bound)?);
+            tensors.push(value::output(self.runtime, self.clone(), name, value, &bound)?);
         }
         Ok(Ran { outputs: tensors, prepare: prepared - begun, compute: computed - prepared })
     }
