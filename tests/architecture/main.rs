@@ -56,12 +56,14 @@ const INSIDE: &[(&str, Table)] = &[
             // The runtimes.
             ("llama", CELLAR),
             ("ort", CELLAR),
+            ("ort_interop", CELLAR),
             ("tract", CELLAR),
             ("table", CELLAR),
             ("fake", CELLAR),
             // The cellar.
             ("format", &["options"]),
             ("budget", &["options"]),
+            ("interrupt", &[]),
             ("model", &["options"]),
             ("metadata", &[]),
             ("options", &[]),
@@ -91,7 +93,7 @@ const INSIDE: &[(&str, Table)] = &[
         ],
     ),
 ];
-const CELLAR: &[&str] = &["options", "format", "budget", "model", "metadata"];
+const CELLAR: &[&str] = &["options", "format", "budget", "interrupt", "model", "metadata"];
 const ROUTE_AND_PROBE: &[&str] = &["route", "probe"];
 
 /// Of the library without its tests, in percent.
@@ -120,6 +122,7 @@ const FACE_CRATES: &[(&str, &str)] = &[
     ("half", "selvedge::"),
     ("ndarray", "selvedge::Tensor"),
     ("futures_core", "selvedge::StepStream"),
+    ("ort", "selvedge::backend::OrtEngine"),
     // Bounds of a sealed trait.
     ("bytemuck", "selvedge::Element"),
 ];
