@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let rain = answer.output("rain_tomorrow")?.as_slice::<f32>()?[0];
         println!("{weather:?}: rain tomorrow {:.0} %, by {}", rain * 100.0, answer.provenance.runtime);
     }
+    monitor.close_window();
     println!("{:?}", monitor.report().totals);
     Ok(())
 }
