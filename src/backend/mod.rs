@@ -3,14 +3,16 @@
 //! Enters: a [`Source`](crate::Source) and [`Options`](crate::Options). Leaves: an [`Engine`](crate::Engine). May import:
 //! engine, tensor, weights, onnx, pack, text, source, digest, kernel.
 //!
-//! `open` and `inspect` are the doors above the runtimes `llama`, `ort`, `tract`, `table` and `fake`, which never import
-//! each other; `options`, `format`, `model` and `budget` are what all of them stand on.
+//! `open` and `inspect` are the doors above the runtimes `llama`, `ort`, `ort_interop`, `tract`, `table` and `fake`, which
+//! never import each other; `options`, `format`, `model`, `budget` and `interrupt` are what all of them stand on.
 
 #[cfg(any(feature = "llama", feature = "ort", feature = "tract", feature = "table"))]
 mod budget;
 pub mod fake;
 mod format;
 mod inspect;
+#[cfg(feature = "ort")]
+mod interrupt;
 #[cfg(feature = "llama")]
 mod llama;
 mod metadata;
@@ -23,6 +25,8 @@ pub(crate) mod open;
 pub(crate) mod options;
 #[cfg(feature = "ort")]
 mod ort;
+#[cfg(feature = "ort-interop")]
+mod ort_interop;
 #[cfg(feature = "table")]
 mod table;
 #[cfg(feature = "tract")]
@@ -30,3 +34,5 @@ mod tract;
 
 pub use format::Format;
 pub use inspect::{Inspection, MetadataValue, TensorInfo, inspect};
+#[cfg(feature = "ort-interop")]
+pub use ort_interop::OrtEngine;

@@ -122,9 +122,10 @@ pub struct Provenance {
     /// SHA-256 of the model file. Of a split GGUF model, of all its parts one after the other, the first part first,
     /// whichever it was opened by; of several safetensors files, of their index and them, in the order of their names.
     /// With a tokenizer in a file beside it, of that as well, at the end; of a packed model, of its graph, which holds the
-    /// weight file's. External data of an ONNX model is not covered.
+    /// weight file's. External data of an ONNX model is not covered. All zero where it was not given: of a session that
+    /// the app opened itself.
     pub digest: Digest,
-    /// `llama`, `ort`, `tract`, `table` or `fake`.
+    /// `llama`, `ort`, `ort_interop`, `tract`, `table` or `fake`.
     pub backend: &'static str,
     /// The runtime below, with its version.
     pub runtime: String,

@@ -126,9 +126,16 @@ pub(crate) fn without_uses(code: &str) -> String {
     let mut rest = code.to_string();
     let modules = words(code, "mod").map(|i| (i, item_end(code, i)));
     for (start, end) in use_statements(code).into_iter().chain(modules) {
-        blank(&mut rest, start, end);
+        blank(&mut rest, start - visibility_len(&code[..start]), end);
     }
     rest
+}
+
+/// The bytes of the `pub` or `pub(crate)` that `before` ends with, and of the space behind it.
+fn visibility_len(before: &str) -> usize {
+    let shown = before.trim_end();
+    let shown = shown.strip_suffix(')').and_then(|scope| scope.rsplit_once('(')).map_or(shown, |(shown, _)| shown);
+    shown.strip_suffix("pub").filter(|rest| !rest.ends_with(is_word)).map_or(0, |rest| before.len() - rest.len())
 }
 
 /// From `use` up to and with the semicolon; `use<'a>` of a return type is none.

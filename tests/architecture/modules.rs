@@ -18,7 +18,7 @@ pub(crate) struct Module {
     pub(crate) items: Vec<Item>,
     pub(crate) uses: Vec<Use>,
     /// The code without its `use` statements and without its inline modules, which are modules of their own.
-    rest: String,
+    pub(crate) rest: String,
 }
 
 /// What a path leads to.

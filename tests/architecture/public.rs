@@ -8,7 +8,7 @@ use crate::modules::{Crate, Found, joined};
 const LIBRARY: &str = "selvedge";
 
 /// What is public, as the module that defines it and the name it has there, and its public paths.
-type Names = BTreeMap<(String, String), BTreeSet<String>>;
+pub(crate) type Names = BTreeMap<(String, String), BTreeSet<String>>;
 
 pub(crate) fn several_paths(library: &Crate) -> Vec<String> {
     let several = names(library).into_values().filter(|paths| paths.len() > 1);
@@ -49,7 +49,7 @@ fn list(paths: &BTreeSet<String>) -> String {
     paths.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn names(library: &Crate) -> Names {
+pub(crate) fn names(library: &Crate) -> Names {
     let mut names = Names::new();
     walk(library, "", LIBRARY, &mut BTreeSet::new(), &mut names);
     names

@@ -7,7 +7,6 @@
 //! session serves any number of threads at the same time. Inputs and outputs cross without a copy.
 
 mod failure;
-mod interrupt;
 mod locate;
 mod runtime;
 mod session;
@@ -20,6 +19,7 @@ use std::ffi::CString;
 use std::sync::Arc;
 
 use super::budget::check_memory;
+use super::interrupt::Interrupt;
 use super::model::OnnxModel;
 use super::options::{Backend, OpenProgress, Options};
 use crate::engine::{
@@ -30,9 +30,8 @@ use crate::pack;
 use crate::source::trim_heap;
 use crate::tensor::Bytes;
 use crate::{Error, Result};
-use interrupt::Interrupt;
 use runtime::Runtime;
-use session::{LoadOptions, Session};
+use session::{LoadOptions, Session, Terms};
 
 /// Opens an ONNX file. See [`open`](crate::open) for the errors.
 pub(super) fn open(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engine>> {
@@ -98,7 +97,7 @@ impl Engine for Onnx {
         let names: Vec<String> = outputs.iter().map(|i| self.spec.outputs[*i].name.clone()).collect();
         let session = self.session.clone();
         let work = move |call: &Call| {
-            let interrupt = Interrupt::watch(session.runtime(), call)?;
+            let interrupt = Interrupt::watch(call, || Terms::new(session.runtime()))?;
             let terms = interrupt.as_ref().map(Interrupt::terms);
             let ran = session.run(inputs, &outputs, terms).map_err(|e| match &interrupt {
                 Some(interrupt) => interrupt.cause(e),

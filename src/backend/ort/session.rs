@@ -19,6 +19,7 @@ use ort_sys::{
 
 use super::runtime::{Runtime, severity, some, text};
 use super::value::{self, Input, Value};
+use crate::backend::interrupt::Terminate;
 use crate::engine::Cancel;
 use crate::source::release_pages;
 use crate::tensor::Bytes;
@@ -204,9 +205,11 @@ impl Terms {
         runtime.ok(unsafe { (runtime.api.CreateRunOptions)(&mut ptr) })?;
         Ok(Self { ptr: some(ptr, "run options")?, runtime })
     }
+}
 
+impl Terminate for Terms {
     /// Ends the run that uses these terms, at the next node of the graph.
-    pub(super) fn terminate(&self) {
+    fn terminate(&self) {
         // SAFETY: the options are live.
         let status = unsafe { (self.runtime.api.RunOptionsSetTerminate)(self.ptr.as_ptr()) };
         if let Err(failure) = self.runtime.check(status) {

@@ -1,6 +1,7 @@
 //! Each rule is shown bad code and must see it, and code that only looks so and is not to blame.
 
 mod between_files;
+mod face;
 mod inside_rooms;
 mod manifests;
 mod public_names;

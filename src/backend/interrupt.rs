@@ -5,38 +5,42 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::runtime::Runtime;
-use super::session::Terms;
 use crate::engine::{Call, OnCancel};
 use crate::{Code, Error, Result};
 
+/// What a runtime takes the end of a run by.
+pub(super) trait Terminate: Send + Sync + 'static {
+    /// Ends the run as soon as the runtime can. Called once, from any thread.
+    fn terminate(&self);
+}
+
 /// What can end one run. Dropping it takes the hooks away.
-pub(super) struct Interrupt {
-    switch: Arc<Switch>,
+pub(super) struct Interrupt<T> {
+    switch: Arc<Switch<T>>,
     _cancel: Option<OnCancel>,
     _deadline: Option<Watched>,
 }
 
-struct Switch {
-    terms: Terms,
+struct Switch<T: ?Sized> {
     /// 0, or the code of what ended the run first.
     cause: AtomicU8,
+    terms: T,
 }
 
-impl Interrupt {
+impl<T: Terminate> Interrupt<T> {
     /// Watches the cancel switch and the deadline of `call`; `None` if it has neither.
-    pub(super) fn watch(runtime: &'static Runtime, call: &Call) -> Result<Option<Self>> {
+    pub(super) fn watch(call: &Call, terms: impl FnOnce() -> Result<T>) -> Result<Option<Self>> {
         if call.cancel.is_none() && call.deadline.is_none() {
             return Ok(None);
         }
-        let switch = Arc::new(Switch { terms: Terms::new(runtime)?, cause: AtomicU8::new(0) });
+        let switch = Arc::new(Switch { cause: AtomicU8::new(0), terms: terms()? });
         let hook = Arc::clone(&switch);
         let _cancel = call.cancel.as_ref().map(|c| c.on_cancel(move || hook.end(Code::Cancelled)));
-        let _deadline = call.deadline.map(|d| Watched::until(d, Arc::clone(&switch))).transpose()?;
+        let _deadline = call.deadline.map(|d| Watched::until(d, switch.clone())).transpose()?;
         Ok(Some(Self { switch, _cancel, _deadline }))
     }
 
-    pub(super) fn terms(&self) -> &Terms {
+    pub(super) fn terms(&self) -> &T {
         &self.switch.terms
     }
 
@@ -54,7 +58,7 @@ impl Interrupt {
 const CANCELLED: u8 = Code::Cancelled as u8;
 const LATE: u8 = Code::DeadlineExceeded as u8;
 
-impl Switch {
+impl<T: Terminate + ?Sized> Switch<T> {
     fn end(&self, cause: Code) {
         let first = self.cause.compare_exchange(0, cause as u8, Ordering::AcqRel, Ordering::Relaxed);
         if first.is_ok() {
@@ -76,7 +80,7 @@ struct Watchdog {
 
 struct Watch {
     /// Deadlines, earliest first; the number tells equal ones apart.
-    due: BTreeMap<(Instant, u64), Arc<Switch>>,
+    due: BTreeMap<(Instant, u64), Arc<Switch<dyn Terminate>>>,
     /// When the thread looks again by itself; `None` if it has not yet looked for the first time.
     wakes: Option<Instant>,
     running: bool,
@@ -86,7 +90,7 @@ struct Watch {
 struct Watched((Instant, u64));
 
 impl Watched {
-    fn until(deadline: Instant, switch: Arc<Switch>) -> Result<Self> {
+    fn until(deadline: Instant, switch: Arc<Switch<dyn Terminate>>) -> Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let key = (deadline, NEXT.fetch_add(1, Ordering::Relaxed));
         let mut watch = WATCHDOG.lock();
