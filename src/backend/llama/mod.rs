@@ -89,7 +89,8 @@ pub(super) fn open(source: OpenedFile, options: &Options) -> Result<Arc<dyn Engi
         None => Err(Error::unsupported("chat: the model has no chat template")),
     };
     let (name, version) = name_and_version(&metadata);
-    let mut provenance = Provenance::new(name.unwrap_or(file_name), digest, Backend::Llama.name(), native::model::version());
+    let mut provenance =
+        Provenance::new(name.unwrap_or(file_name), digest, Backend::Llama.name(), native::model::version());
     provenance.version = version;
     let mut spec = Spec::new(provenance);
     spec.abilities = Abilities {
