@@ -120,8 +120,8 @@ impl Code {
 ///
 /// ```
 /// let e = selvedge::open("no.onnx", selvedge::Options::new()).err().unwrap();
-/// assert_eq!(e.to_string(), "no.onnx: not found");
-/// assert!(format!("{e:#}").starts_with("no.onnx: not found: "));
+/// assert_eq!(e.to_string(), "no.onnx: not found (while opening no.onnx)");
+/// assert!(format!("{e:#}").starts_with("no.onnx: not found (while opening no.onnx): "));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Error {

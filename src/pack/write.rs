@@ -16,7 +16,7 @@ use crate::engine::Call;
 use crate::kernel::BlockFormat;
 use crate::onnx::{self, External, Graph, unique};
 use crate::source::{Access, GRAPH, OpenedFile, Source, model_of};
-use crate::weights::{Beginning, GgufWriter, TensorType};
+use crate::weights::{Beginning, GgufWriter, TensorType, foreign_format};
 use crate::{Code, Error, Result};
 
 /// Of every tensor in the weight file: what kernels, and runtimes that use it in place, like best.
@@ -100,6 +100,9 @@ pub(super) fn pack_model(
 fn expect_onnx(bytes: &[u8]) -> Result<()> {
     if onnx::looks_like_onnx(bytes) {
         return Ok(());
+    }
+    if let Some(got) = foreign_format(bytes) {
+        return Err(Error::unsupported(format!("expected an ONNX model, got {got}")));
     }
     let got = match Beginning::of(bytes) {
         Beginning::Empty => return Err(Error::corrupt("expected an ONNX model, got an empty file")),

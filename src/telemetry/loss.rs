@@ -19,7 +19,7 @@ pub enum Reason {
     DiskFull = 5,
     /// A record could not be sealed: the disk failed.
     Io = 6,
-    /// A record could not be sealed: nothing can be kept, as [`Mode::Counting`] says.
+    /// A record could not be sealed: nothing can be kept, as [`Mode::Counting`](crate::telemetry::Mode::Counting) says.
     Counting = 7,
 }
 

@@ -47,7 +47,7 @@ impl fmt::Display for FileFormat {
 /// bytes, arrays nested 4 deep, alignment up to 4096; safetensors: a header of 16 MiB, texts of 2 MiB, 8
 /// dimensions, names of 256 printable ASCII characters; 1,024 files that are opened as one.
 ///
-/// A file that is truncated while it is mapped ends the process when a page that is gone is touched ([`Map`](super::Map)):
+/// A file that is truncated while it is mapped ends the process when a page that is gone is touched ([`Map`](crate::Map)):
 /// open with `Map::Read` what others may write to. A file that is changed in place gives changed numbers, and no worse.
 ///
 /// # Examples
@@ -353,5 +353,18 @@ fn format(file: &[u8]) -> Result<FileFormat> {
         Beginning::Index | Beginning::Other => {
             Err(Error::unsupported("expected a GGUF or safetensors file, got neither"))
         }
+    }
+}
+
+/// The name of a format that is neither GGUF, ONNX nor safetensors, by a file's first bytes.
+pub(crate) fn foreign_format(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [b'l', b'm', b'g', b'g', ..] | [b't', b'j', b'g', b'g', ..] | [b'f', b'm', b'g', b'g', ..] => {
+            Some("a GGML file from before GGUF")
+        }
+        [b'P', b'K', 3, 4, ..] => Some("a ZIP archive"),
+        [_, _, _, _, b'O', b'R', b'T', b'M', ..] => Some("an ORT FlatBuffer file"),
+        [_, _, _, _, b'T', b'F', b'L', b'3', ..] => Some("a TensorFlow Lite file"),
+        _ => None,
     }
 }

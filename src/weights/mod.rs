@@ -37,7 +37,7 @@ mod tensors;
 pub(crate) mod tests;
 mod value;
 
-pub(crate) use file::Beginning;
+pub(crate) use file::{Beginning, foreign_format};
 pub use file::{FileFormat, WeightFile};
 pub use gguf::{GgufData, GgufWriter, ToGguf};
 pub use metadata::Metadata;

@@ -313,7 +313,7 @@ fn inside(code: &str) -> &str {
 
 /// The path with which `code` begins.
 fn first_path(code: &str) -> &str {
-    &code[..code.find(|c: char| !is_word(c) && c != ':').unwrap_or(code.len())].trim_end_matches(':')
+    code[..code.find(|c: char| !is_word(c) && c != ':').unwrap_or(code.len())].trim_end_matches(':')
 }
 
 /// The code on one line, spaced as if it fitted there.

@@ -5,7 +5,7 @@ use super::bins::Bins;
 
 /// The reference distribution of a model's inputs and outputs, tied to the model's digest.
 ///
-/// Made once, from training data ([`Profile::fit`]) or from the first windows of a running model ([`Learner`]), and
+/// Made once, from training data ([`Profile::fit`]) or from the first windows of a running model ([`Learner`](crate::drift::Learner)), and
 /// kept beside the model: a few kilobytes, see [`Profile::encode`].
 ///
 /// # Examples
@@ -77,7 +77,7 @@ pub struct FeatureProfile {
 }
 
 impl FeatureProfile {
-    /// The bin of a number, [`MISSING`] (255) for NaN.
+    /// The bin of a number, [`MISSING`](crate::drift::MISSING) (255) for NaN.
     #[inline]
     pub fn bin(&self, value: f32) -> u8 {
         self.bins.of(value)
