@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use selvedge::pack::{Packing, Scheme};
-use selvedge::{Ask, Backend, Cancel, Code, Digest, Map, Options, Source, Tensor, Tensors};
+use selvedge::{Ask, Backend, Cancel, Code, Digest, Map, OpenProgress, Options, Source, Tensor, Tensors};
 use sha2::Digest as _;
 
 use crate::craft::{input, model, node, noise, output, weight};
+use crate::runtimes::library;
 use crate::{Packed, backends, open, options, packed};
 
 fn linear(scheme: Scheme) -> Packed {
@@ -148,4 +151,32 @@ fn a_packed_model_needs_its_backends() {
     // The weight file alone is no model of llama.cpp's.
     let (code, why) = refused(packed.path.join("weights.gguf"), Options::new());
     assert!(matches!(code, Code::Unsupported | Code::Corrupt), "{why}");
+}
+
+#[test]
+fn a_model_is_hashed_once_whatever_runtime_is_tried() {
+    let Some(library) = library().filter(|_| Backend::Ort.is_built()) else { return };
+    // tract has no Det, so that ONNX Runtime is tried after it.
+    let graph = model(&[
+        node("MatMul", &["x", "W"], "y", &[]),
+        node("Det", &["square"], "det", &[]),
+        weight("W", &[64, 48], &noise(64 * 48, 1)),
+        input("x", 1, &[0, 64]),
+        input("square", 1, &[3, 3]),
+        output("y", &[0, 48]),
+        output("det", &[]),
+    ]);
+    let packed = packed(graph, &Packing::new(Scheme::Int8));
+    let hashed = Arc::new(AtomicU64::new(0));
+    let (sum, last) = (hashed.clone(), AtomicU64::new(0));
+    let options = Options::new().onnxruntime(library).progress(move |progress| {
+        if let OpenProgress::Digest(done, all) = progress {
+            let before = last.swap(if done == all { 0 } else { done }, Relaxed);
+            sum.fetch_add(done - before, Relaxed);
+        }
+    });
+    let engine = selvedge::open(&packed.path, options).unwrap();
+    assert_eq!(engine.spec().provenance.backend, "ort", "tract takes it: the test needs another operator");
+    let bytes = ["model.onnx", "weights.gguf"].map(|name| fs::metadata(packed.path.join(name)).unwrap().len());
+    assert_eq!(hashed.load(Relaxed), bytes.iter().sum::<u64>());
 }
