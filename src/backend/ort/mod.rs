@@ -91,7 +91,7 @@ impl Engine for Onnx {
     fn start(&self, request: Request, call: Call) -> Result<Box<dyn Run>> {
         call.check()?;
         let Request::Tensors(request) = request else {
-            return Err(Error::unsupported("backend onnx: expected a tensor request"));
+            return Err(Error::unsupported("backend ort: expected a tensor request"));
         };
         let Admitted { inputs, outputs, .. } = self.spec.admit(request)?;
         let names: Vec<String> = outputs.iter().map(|i| self.spec.outputs[*i].name.clone()).collect();

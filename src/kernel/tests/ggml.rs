@@ -1,4 +1,4 @@
-//! The reference against ggml's own functions, through the C library that the gguf backend runs.
+//! The reference against ggml's own functions, through the C library that the llama backend runs.
 #![expect(unsafe_code, reason = "calls into ggml")]
 
 use llama_cpp_sys_2 as sys;

@@ -1,6 +1,6 @@
 //! What is read, what is refused, and what is written.
 
-#[cfg_attr(not(feature = "llama"), allow(dead_code, reason = "the gguf backend makes models of it"))]
+#[cfg_attr(not(feature = "llama"), allow(dead_code, reason = "the llama backend makes models of it"))]
 pub(crate) mod craft;
 mod format;
 mod layers;
