@@ -130,10 +130,10 @@ struct Answer {
 impl Answer {
     fn of(mut response: ureq::http::Response<ureq::Body>) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let told = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
+        let reported = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
         Self {
             status: response.status().as_u16(),
-            retry_after: told.and_then(|value| retry_after(value, now)),
+            retry_after: reported.and_then(|value| retry_after(value, now)),
             body: response.body_mut().read_to_vec().unwrap_or_default(),
         }
     }

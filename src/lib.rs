@@ -37,5 +37,5 @@ pub use engine::{
     Sampling, Spec, Step, Tensors, TokenInfo, Trim, Usage,
 };
 pub use error::{Code, Error, Result};
-pub use source::{Access, Map, Source};
+pub use source::{Access, Loading, Source};
 pub use tensor::{Bytes, DType, Element, Shape, Tensor, TensorView};

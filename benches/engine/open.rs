@@ -4,14 +4,14 @@
 use std::process::Command;
 use std::time::Instant;
 
-use selvedge::{Map, Options, open};
+use selvedge::{Loading, Options, open};
 
 use crate::corpus;
 
 /// Asks a process of this benchmark for one figure: the name of a way and the model's file.
 const WAY: &str = "SELVEDGE_BENCH_OPEN";
 const FILE: &str = "SELVEDGE_BENCH_FILE";
-const WAYS: [(&str, Map); 2] = [("mapped", Map::Mapped), ("read", Map::Read)];
+const WAYS: [(&str, Loading); 2] = [("mapped", Loading::Mapped), ("read", Loading::Read)];
 
 pub(crate) fn bench() {
     for (name, file) in

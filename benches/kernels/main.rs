@@ -47,7 +47,7 @@ fn main() {
     }
 }
 
-/// Each instruction set by itself, in a process that is told to use it: which of them earn their code.
+/// Each instruction set by itself, in a process that is reported to use it: which of them earn their code.
 fn sets() {
     for set in ["scalar", "neon", "avx2", "avx512"] {
         let mut process = std::process::Command::new(std::env::current_exe().unwrap());

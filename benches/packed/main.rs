@@ -1,5 +1,5 @@
 //! Packed models against the files they were made of, `cargo bench -p selvedge-benches --features ort,tract --bench packed`: memory of two
-//! real models on both backends, and the time of a large product. Answers are asserted before anything is told; each
+//! real models on both backends, and the time of a large product. Answers are asserted before anything is reported; each
 //! figure takes a line `RATIO name value bar`.
 
 #[path = "../../tests/support/corpus.rs"]

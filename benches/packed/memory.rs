@@ -97,14 +97,14 @@ pub(crate) fn compare(model: &str, backend: Backend, whole: &Path, packed: &[(Sc
     let answer = folder.path().join("answer");
     let of_whole = answer_of(model, &*opened(whole, backend));
     std::fs::write(&answer, bytemuck::cast_slice::<f32, u8>(&of_whole)).expect("room");
-    let told = |file: &Path, form: &str, cosine: f64| {
+    let reported = |file: &Path, form: &str, cosine: f64| {
         let held = Held::median(model, backend, file, &answer, cosine);
         println!("{model} {} {form}: {held}", backend.name());
         held.own + held.files
     };
-    let f32 = told(whole, "f32", 1.0 - 1e-9);
+    let f32 = reported(whole, "f32", 1.0 - 1e-9);
     for (scheme, file, bars) in packed {
-        let share = told(file, scheme.name(), bars.cosine) / f32;
+        let share = reported(file, scheme.name(), bars.cosine) / f32;
         let name = format!("{model}/{}/{}", backend.name(), scheme.name());
         println!("RATIO packed/{name}/memory_over_f32 {share:.3} <={}", bars.memory);
     }
@@ -144,8 +144,8 @@ impl Held {
                     .output()
                     .expect("starts");
                 assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-                let told = String::from_utf8_lossy(&out.stdout);
-                let figures: Vec<f64> = told.split_whitespace().map(|n| n.parse().expect("a number")).collect();
+                let reported = String::from_utf8_lossy(&out.stdout);
+                let figures: Vec<f64> = reported.split_whitespace().map(|n| n.parse().expect("a number")).collect();
                 figures.try_into().expect("four figures")
             })
             .collect();

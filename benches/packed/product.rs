@@ -9,7 +9,7 @@ use std::time::Instant;
 use selvedge::kernel::dequantize_into;
 use selvedge::pack::{Packing, Scheme, pack};
 use selvedge::weights::WeightFile;
-use selvedge::{Ask, Backend, Engine, Map, Options, Tensor, Tensors};
+use selvedge::{Ask, Backend, Engine, Loading, Options, Tensor, Tensors};
 
 use crate::craft::{field, input, int, model, node, noise, output};
 use crate::memory::{Bars, compare};
@@ -69,7 +69,7 @@ fn product(engine: &dyn Engine, x: Tensor) -> Vec<f32> {
 /// Each row of x has a single 127, which is exact in the 8 bits that the runtime gives it: y is 127 times a row of W.
 fn assert_blocks(engine: &dyn Engine, folder: &Path) {
     const ROWS: usize = 128;
-    let file = WeightFile::open(folder.join("weights.gguf"), Map::Mapped).expect("opens");
+    let file = WeightFile::open(folder.join("weights.gguf"), Loading::Mapped).expect("opens");
     let tensor = file.tensor("W").expect("is there");
     assert_eq!(tensor.shape()[..], [N, K]);
     let mut columns = vec![0.0f32; N * K];

@@ -36,9 +36,9 @@ fn main() {
 
 /// How much of the tables lies in huge pages: without them, it is the search for pages that is timed.
 fn huge_pages() -> String {
-    let told = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
-    let line = told.lines().find_map(|line| line.strip_prefix("AnonHugePages:"));
-    line.map_or_else(|| "not told".into(), |kib| kib.trim().into())
+    let reported = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
+    let line = reported.lines().find_map(|line| line.strip_prefix("AnonHugePages:"));
+    line.map_or_else(|| "not reported".into(), |kib| kib.trim().into())
 }
 
 /// Numbers of a row, from -1 to 1: a function of the row alone.

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use craft::{File, Tensor, string};
-use selvedge::Map;
+use selvedge::Loading;
 use selvedge::weights::WeightFile;
 
 const SIZE: u64 = 1 << 30;
@@ -30,14 +30,14 @@ fn main() {
     std::fs::create_dir_all(&folder).expect("a folder for the file");
     let path = folder.join("gigabyte.gguf");
     write(&path);
-    check(&WeightFile::open(&path, Map::Mapped).expect("the file opens"));
+    check(&WeightFile::open(&path, Loading::Mapped).expect("the file opens"));
     let own = std::env::current_exe().expect("a program");
-    let told = std::process::Command::new(own).env(FILE, &path).output().expect("the program runs again").stdout;
-    let took: f64 = String::from_utf8_lossy(&told).trim().parse().expect("a number of bytes");
+    let reported = std::process::Command::new(own).env(FILE, &path).output().expect("the program runs again").stdout;
+    let took: f64 = String::from_utf8_lossy(&reported).trim().parse().expect("a number of bytes");
     let mut times: Vec<f64> = (0..ROUNDS)
         .map(|_| {
             let start = Instant::now();
-            let file = WeightFile::open(&path, Map::Mapped).expect("the file opens");
+            let file = WeightFile::open(&path, Loading::Mapped).expect("the file opens");
             let time = start.elapsed().as_secs_f64() * 1e3;
             drop(file);
             time
@@ -85,7 +85,7 @@ fn check(file: &WeightFile) {
 
 fn anonymous_bytes_of_opening(path: &Path) -> u64 {
     let before = anonymous_bytes();
-    let file = WeightFile::open(path, Map::Mapped).expect("the file opens");
+    let file = WeightFile::open(path, Loading::Mapped).expect("the file opens");
     let took = anonymous_bytes() - before;
     drop(file);
     took

@@ -14,7 +14,7 @@ use crate::{Outcome, print};
 /// Tells what a GGUF, ONNX or safetensors file holds, without loading it.
 ///
 /// Metadata, inputs and outputs, weights by type and what the file would need in memory, then what a person should
-/// know about it. Reads the header only, so that a file of many gigabytes is told about at once; of a packed model the
+/// know about it. Reads the header only, so that a file of many gigabytes is inspected at once; of a packed model the
 /// weights, too, whose digest it checks.
 #[derive(Args)]
 pub(crate) struct Inspect {
@@ -33,43 +33,54 @@ const SHOWN: usize = 96;
 
 impl Inspect {
     pub(crate) fn run(&self) -> Outcome {
-        let told = inspect(&self.file, &Options::new())?;
+        let inspection = inspect(&self.file, &Options::new())?;
         let mut out = io::BufWriter::new(io::stdout().lock());
         if self.json {
-            writeln!(out, "{}", to_json(&told))?;
+            writeln!(out, "{}", to_json(&inspection))?;
         } else {
-            self.print(&mut out, &told)?;
+            self.print(&mut out, &inspection)?;
         }
         out.flush()?;
         Ok(ExitCode::SUCCESS)
     }
 
-    fn print(&self, out: &mut dyn Write, told: &Inspection) -> io::Result<()> {
-        let (count, parameters) = (told.tensors.len(), told.parameters());
-        writeln!(out, "{}: {}, {}", print::line(&told.name, SHOWN), told.format.name(), print::bytes(told.bytes))?;
+    fn print(&self, out: &mut dyn Write, inspection: &Inspection) -> io::Result<()> {
+        let (count, parameters) = (inspection.tensors.len(), inspection.parameters());
+        writeln!(
+            out,
+            "{}: {}, {}",
+            print::line(&inspection.name, SHOWN),
+            inspection.format.name(),
+            print::bytes(inspection.bytes)
+        )?;
         writeln!(out, "{}, {} parameters", print::tensors(count), print::thousands(parameters))?;
-        if !told.metadata.is_empty() {
+        if !inspection.metadata.is_empty() {
             writeln!(out, "\nMetadata")?;
             let shown = |(key, value): &(String, MetadataValue)| {
                 [print::line(key, SHOWN), print::line(&value.to_string(), SHOWN)]
             };
-            print::table(out, &told.metadata.iter().map(shown).collect::<Vec<_>>(), [false; 2])?;
+            print::table(out, &inspection.metadata.iter().map(shown).collect::<Vec<_>>(), [false; 2])?;
         }
-        ports(out, "Inputs", &told.inputs)?;
-        ports(out, "Outputs", &told.outputs)?;
-        if !told.opsets.is_empty() {
-            let sets = told.opsets.iter().map(|(domain, version)| format!("{} {version}", print::line(domain, SHOWN)));
+        ports(out, "Inputs", &inspection.inputs)?;
+        ports(out, "Outputs", &inspection.outputs)?;
+        if !inspection.opsets.is_empty() {
+            let sets =
+                inspection.opsets.iter().map(|(domain, version)| format!("{} {version}", print::line(domain, SHOWN)));
             writeln!(out, "\nOperators ({})", sets.collect::<Vec<_>>().join(", "))?;
-            writeln!(out, "  {}", print::line(&told.operators.join(" "), 10 * SHOWN))?;
+            writeln!(out, "  {}", print::line(&inspection.operators.join(" "), 10 * SHOWN))?;
         }
-        types(out, told)?;
+        types(out, inspection)?;
         if self.tensors && count > 0 {
             writeln!(out, "\nTensors")?;
-            print::table(out, &told.tensors.iter().map(row).collect::<Vec<_>>(), [false, false, false, true, false])?;
+            print::table(
+                out,
+                &inspection.tensors.iter().map(row).collect::<Vec<_>>(),
+                [false, false, false, true, false],
+            )?;
         }
-        memory(out, told)?;
-        let flaw = told.flaw.iter().map(|e| format!("invalid: {e:#}"));
-        let warnings: Vec<String> = flaw.chain(told.warnings.iter().cloned()).collect();
+        memory(out, inspection)?;
+        let flaw = inspection.flaw.iter().map(|e| format!("invalid: {e:#}"));
+        let warnings: Vec<String> = flaw.chain(inspection.warnings.iter().cloned()).collect();
         if !warnings.is_empty() {
             writeln!(out, "\nWarnings")?;
             warnings.iter().try_for_each(|w| writeln!(out, "  - {}", print::line(w, 10 * SHOWN)))?;
@@ -91,9 +102,9 @@ fn ports(out: &mut dyn Write, title: &str, ports: &[Port]) -> io::Result<()> {
 }
 
 /// How many tensors and bytes there are of each type, the largest share first.
-fn by_type(told: &Inspection) -> Vec<(&str, usize, u64)> {
+fn by_type(inspection: &Inspection) -> Vec<(&str, usize, u64)> {
     let mut types: Vec<(&str, usize, u64)> = Vec::new();
-    for tensor in &told.tensors {
+    for tensor in &inspection.tensors {
         match types.iter_mut().find(|(name, ..)| *name == tensor.element) {
             Some((_, count, bytes)) => (*count, *bytes) = (*count + 1, bytes.saturating_add(tensor.bytes)),
             None => types.push((&tensor.element, 1, tensor.bytes)),
@@ -103,8 +114,8 @@ fn by_type(told: &Inspection) -> Vec<(&str, usize, u64)> {
     types
 }
 
-fn types(out: &mut dyn Write, told: &Inspection) -> io::Result<()> {
-    let types = by_type(told);
+fn types(out: &mut dyn Write, inspection: &Inspection) -> io::Result<()> {
+    let types = by_type(inspection);
     if types.is_empty() {
         return Ok(());
     }
@@ -127,8 +138,8 @@ fn row(tensor: &selvedge::backend::TensorInfo) -> [String; 5] {
     ]
 }
 
-fn memory(out: &mut dyn Write, told: &Inspection) -> io::Result<()> {
-    let estimates: Vec<_> = told.backends.iter().filter_map(|(b, m)| Some((b, m.as_ref().ok()?))).collect();
+fn memory(out: &mut dyn Write, inspection: &Inspection) -> io::Result<()> {
+    let estimates: Vec<_> = inspection.backends.iter().filter_map(|(b, m)| Some((b, m.as_ref().ok()?))).collect();
     if estimates.is_empty() {
         return Ok(());
     }
@@ -158,7 +169,7 @@ fn metadata(value: &MetadataValue) -> Value {
 }
 
 /// The whole inspection. Bytes, counts and numbers of the metadata are numbers; a port's `type` is as [`Port`] prints it.
-pub(crate) fn to_json(told: &Inspection) -> Value {
+pub(crate) fn to_json(inspection: &Inspection) -> Value {
     let ports = |ports: &[Port]| {
         let port = |p: &Port| json!({ "name": p.name, "type": p.kind.to_string(), "optional": p.optional });
         ports.iter().map(port).collect::<Value>()
@@ -174,24 +185,24 @@ pub(crate) fn to_json(told: &Inspection) -> Value {
         }
         value
     };
-    let metadata = told.metadata.iter().map(|(k, v)| (k.clone(), metadata(v)));
-    let types = by_type(told).into_iter();
+    let metadata = inspection.metadata.iter().map(|(k, v)| (k.clone(), metadata(v)));
+    let types = by_type(inspection).into_iter();
     json!({
-        "name": told.name,
-        "format": told.format.name(),
-        "bytes": told.bytes,
-        "parameters": told.parameters(),
+        "name": inspection.name,
+        "format": inspection.format.name(),
+        "bytes": inspection.bytes,
+        "parameters": inspection.parameters(),
         "metadata": metadata.collect::<serde_json::Map<_, _>>(),
-        "inputs": ports(&told.inputs),
-        "outputs": ports(&told.outputs),
-        "opsets": told.opsets.iter().map(|(d, v)| (d.clone(), json!(v))).collect::<serde_json::Map<_, _>>(),
-        "operators": told.operators,
+        "inputs": ports(&inspection.inputs),
+        "outputs": ports(&inspection.outputs),
+        "opsets": inspection.opsets.iter().map(|(d, v)| (d.clone(), json!(v))).collect::<serde_json::Map<_, _>>(),
+        "operators": inspection.operators,
         "types": types.map(|(name, count, bytes)| json!({ "type": name, "tensors": count, "bytes": bytes }))
             .collect::<Value>(),
-        "tensors": told.tensors.iter().map(tensor).collect::<Value>(),
-        "memory": told.backends.iter().map(|(b, m)| (b.name().to_owned(), estimate(m)))
+        "tensors": inspection.tensors.iter().map(tensor).collect::<Value>(),
+        "memory": inspection.backends.iter().map(|(b, m)| (b.name().to_owned(), estimate(m)))
             .collect::<serde_json::Map<_, _>>(),
-        "flaw": told.flaw.as_ref().map(|e| json!({ "code": e.code().name(), "reason": e.to_string() })),
-        "warnings": told.warnings,
+        "flaw": inspection.flaw.as_ref().map(|e| json!({ "code": e.code().name(), "reason": e.to_string() })),
+        "warnings": inspection.warnings,
     })
 }

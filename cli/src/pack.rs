@@ -69,7 +69,7 @@ pub(crate) struct Pack {
 }
 
 fn bits(text: &str) -> Result<f64, String> {
-    let least = Packing::LEAST_MEAN_BITS;
+    let least = Packing::MIN_MEAN_BITS;
     let bits = text.parse().ok().filter(|bits| *bits >= least);
     bits.ok_or_else(|| format!("expected {least} bits per weight or more"))
 }
@@ -110,7 +110,7 @@ impl Pack {
             options.backend = self.backend;
             check::compare(&self.model, &self.output, &options, &inputs)
         });
-        // The report is told whatever comes of the comparison: the folder is there.
+        // The report is reported whatever comes of the comparison: the folder is there.
         let compared = differences.as_ref().and_then(|differences| differences.as_deref().ok());
         match (self.json, compared) {
             (true, compared) => writeln!(out, "{}", in_json(&report, compared))?,

@@ -197,9 +197,9 @@ impl<'a> Poster<'a> {
             }
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        let told = response.headers().get("retry-after").and_then(|v| v.to_str().ok());
+        let reported = response.headers().get("retry-after").and_then(|v| v.to_str().ok());
         Answer {
-            retry_after: told.and_then(|v| retry_after(v, now)),
+            retry_after: reported.and_then(|v| retry_after(v, now)),
             status: response.status().as_u16(),
             body: response.body_mut().with_config().limit(1 << 20).read_to_vec().unwrap_or_default(),
         }

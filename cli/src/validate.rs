@@ -28,7 +28,7 @@ pub(crate) struct Validate {
 impl Validate {
     pub(crate) fn run(&self) -> Outcome {
         let (format, flaw, warnings) = match inspect(&self.file, &Options::new()) {
-            Ok(told) => (Some(told.format.name()), told.flaw, told.warnings),
+            Ok(inspection) => (Some(inspection.format.name()), inspection.flaw, inspection.warnings),
             Err(e) if matches!(e.code(), Code::Corrupt | Code::Unsupported) => (None, Some(e), Vec::new()),
             // Not the file's fault.
             Err(e) => return Err(e.into()),
@@ -38,8 +38,9 @@ impl Validate {
         if self.json {
             let flaw = flaw.as_ref().map(|e| json!({ "code": e.code().name(), "reason": e.to_string() }));
             let valid = flaw.is_none();
-            let told = json!({ "file": file, "valid": valid, "format": format, "flaw": flaw, "warnings": warnings });
-            writeln!(out, "{told}")?;
+            let inspection =
+                json!({ "file": file, "valid": valid, "format": format, "flaw": flaw, "warnings": warnings });
+            writeln!(out, "{inspection}")?;
         } else {
             writeln!(out, "{}: {}", print::line(&file, usize::MAX), verdict(format, flaw.as_ref()))?;
             warnings.iter().try_for_each(|w| writeln!(out, "  - {}", print::line(w, 1000)))?;

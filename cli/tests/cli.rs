@@ -74,14 +74,14 @@ fn path(path: &Path) -> &str {
 
 #[test]
 fn inspect_tells_what_an_onnx_file_holds() {
-    let told = json(&["inspect", "--json", &data("linear.onnx")], 0);
-    assert_eq!((told["format"].as_str(), told["parameters"].as_u64()), (Some("ONNX"), Some(15)));
-    assert_eq!(told["inputs"][0], serde_json::json!({"name": "x", "type": "f32[n, 4]", "optional": false}));
-    assert_eq!(told["opsets"]["ai.onnx"], 17);
-    assert_eq!(told["operators"], serde_json::json!(["Add", "MatMul"]));
-    assert_eq!(told["tensors"][0], serde_json::json!({"name": "w", "type": "f32", "shape": [4, 3], "bytes": 48}));
-    assert_eq!(told["bytes"], fs::metadata(data("linear.onnx")).unwrap().len());
-    assert_eq!(told["flaw"], Value::Null);
+    let reported = json(&["inspect", "--json", &data("linear.onnx")], 0);
+    assert_eq!((reported["format"].as_str(), reported["parameters"].as_u64()), (Some("ONNX"), Some(15)));
+    assert_eq!(reported["inputs"][0], serde_json::json!({"name": "x", "type": "f32[n, 4]", "optional": false}));
+    assert_eq!(reported["opsets"]["ai.onnx"], 17);
+    assert_eq!(reported["operators"], serde_json::json!(["Add", "MatMul"]));
+    assert_eq!(reported["tensors"][0], serde_json::json!({"name": "w", "type": "f32", "shape": [4, 3], "bytes": 48}));
+    assert_eq!(reported["bytes"], fs::metadata(data("linear.onnx")).unwrap().len());
+    assert_eq!(reported["flaw"], Value::Null);
     let (out, _) = ended(&selvedge(&["inspect", "--tensors", &data("linear.onnx")]), 0);
     for part in ["linear: ONNX, 204 B", "2 tensors, 15 parameters", "f32[n, 4]", "Add MatMul", "[4, 3]"] {
         assert!(out.contains(part), "no {part}: {out}");
@@ -93,18 +93,18 @@ fn inspect_tells_what_an_onnx_file_holds() {
 fn inspect_tells_what_a_gguf_file_holds() {
     let folder = tempfile::tempdir().unwrap();
     let file = gguf(folder.path());
-    let told = json(&["inspect", "--json", path(&file)], 0);
-    assert_eq!((told["format"].as_str(), told["parameters"].as_u64()), (Some("GGUF"), Some(192)));
+    let reported = json(&["inspect", "--json", path(&file)], 0);
+    assert_eq!((reported["format"].as_str(), reported["parameters"].as_u64()), (Some("GGUF"), Some(192)));
     let metadata = serde_json::json!({
         "general.architecture": "none", "general.name": "a \x1b[2J\nname, \u{202e}gpj.exe", "none.layers": 2,
         "none.least": -1, "none.most": u64::MAX, "none.norm": 0.00001, "none.scale": "inf", "none.causal": true,
     });
-    assert_eq!(told["metadata"], metadata);
+    assert_eq!(reported["metadata"], metadata);
     let types = serde_json::json!([
         {"type": "F32", "tensors": 1, "bytes": 256}, {"type": "Q8_0", "tensors": 1, "bytes": 136}
     ]);
-    assert_eq!(told["types"], types);
-    assert_eq!(told["tensors"][0]["shape"], serde_json::json!([2, 64]));
+    assert_eq!(reported["types"], types);
+    assert_eq!(reported["tensors"][0]["shape"], serde_json::json!([2, 64]));
     // `ended` has looked for what would command the terminal.
     let (out, _) = ended(&selvedge(&["inspect", path(&file)]), 0);
     assert!(out.contains("a \\u{1b}[2J\\nname, \\u{202e}gpj.exe"), "{out}");
@@ -113,13 +113,13 @@ fn inspect_tells_what_a_gguf_file_holds() {
 #[cfg(feature = "table")]
 #[test]
 fn inspect_tells_what_a_static_model_holds() {
-    let told = json(&["inspect", "--json", &data("static")], 0);
-    assert_eq!((told["format"].as_str(), told["tensors"].as_array().unwrap().len()), (Some("safetensors"), 3));
-    let memory = &told["memory"]["table"];
+    let reported = json(&["inspect", "--json", &data("static")], 0);
+    assert_eq!((reported["format"].as_str(), reported["tensors"].as_array().unwrap().len()), (Some("safetensors"), 3));
+    let memory = &reported["memory"]["table"];
     assert_eq!(memory["weights"], 167 * 32 * 2);
     let part = |name: &str| memory[name].as_u64().unwrap();
     assert_eq!(part("total"), part("weights") + part("context") + part("scratch"));
-    assert_eq!(told["warnings"], serde_json::json!([]));
+    assert_eq!(reported["warnings"], serde_json::json!([]));
 }
 
 #[test]
@@ -129,16 +129,23 @@ fn validate_finds_good_files_valid() {
     let files =
         [(data("linear.onnx"), "ONNX"), (data("external/ok/model.onnx"), "ONNX"), (data("static"), "safetensors")];
     for (file, format) in files {
-        let told = json(&["validate", "--json", &file], 0);
-        assert_eq!((told["valid"].as_bool(), told["format"].as_str()), (Some(true), Some(format)), "{told}");
+        let reported = json(&["validate", "--json", &file], 0);
+        assert_eq!(
+            (reported["valid"].as_bool(), reported["format"].as_str()),
+            (Some(true), Some(format)),
+            "{reported}"
+        );
         let (out, err) = ended(&selvedge(&["validate", &file]), 0);
         assert!(out.starts_with(&format!("{file}: valid {format}\n")) && err.is_empty(), "{out}{err}");
     }
     // A good file of an architecture that llama.cpp does not have: there is nothing wrong with it.
-    let told = json(&["validate", "--json", path(&gguf)], 0);
-    assert_eq!(told["valid"], true, "{told}");
+    let reported = json(&["validate", "--json", path(&gguf)], 0);
+    assert_eq!(reported["valid"], true, "{reported}");
     if cfg!(feature = "llama") {
-        assert!(told["warnings"].as_array().unwrap().iter().any(|w| w.as_str().unwrap().contains("'none'")), "{told}");
+        assert!(
+            reported["warnings"].as_array().unwrap().iter().any(|w| w.as_str().unwrap().contains("'none'")),
+            "{reported}"
+        );
     }
 }
 
@@ -181,13 +188,13 @@ fn validate_says_what_is_wrong() {
     ];
     if cfg!(feature = "table") {
         let alone = write("alone.safetensors", &safetensors);
-        let told = json(&["validate", "--json", &alone], 0);
-        assert!(told["warnings"][0].as_str().unwrap().contains("tokenizer.json"), "{told}");
+        let reported = json(&["validate", "--json", &alone], 0);
+        assert!(reported["warnings"][0].as_str().unwrap().contains("tokenizer.json"), "{reported}");
     }
     for (file, reason) in files {
-        let told = json(&["validate", "--json", &file], 1);
-        assert_eq!(told["valid"], false, "{told}");
-        assert!(told["flaw"]["reason"].as_str().unwrap().contains(reason), "{told}");
+        let reported = json(&["validate", "--json", &file], 1);
+        assert_eq!(reported["valid"], false, "{reported}");
+        assert!(reported["flaw"]["reason"].as_str().unwrap().contains(reason), "{reported}");
         let (out, err) = ended(&selvedge(&["validate", &file]), 1);
         assert!(out.starts_with(&format!("{file}: invalid: ")) && out.contains(reason) && err.is_empty(), "{out}{err}");
     }
@@ -197,14 +204,14 @@ fn validate_says_what_is_wrong() {
 fn what_could_not_be_done_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     for command in ["inspect", "validate"] {
-        for (args, told) in [
+        for (args, reported) in [
             (vec![command, "no such file"], "error: no such file"),
             (vec![command, path(folder.path())], "error: "),
             (vec![command], "error: "),
             (vec![command, "--nonsense", "a"], "error: unexpected argument"),
         ] {
             let (out, err) = ended(&selvedge(&args), 2);
-            assert!(out.is_empty() && err.starts_with(told), "{out}{err}");
+            assert!(out.is_empty() && err.starts_with(reported), "{out}{err}");
         }
     }
     // A file that is no model is an answer to `validate`, and an error of `inspect`.

@@ -100,10 +100,10 @@ SELVEDGE_ENUM_BEGIN(selvedge_backend)
   SELVEDGE_BACKEND_TABLE = 4           /* static embeddings in safetensors or GGUF */
 SELVEDGE_ENUM_END(selvedge_backend)
 
-SELVEDGE_ENUM_BEGIN(selvedge_map)
-  SELVEDGE_MAP_MAPPED = 0,             /* pages come as they are touched; the file must not be truncated meanwhile */
-  SELVEDGE_MAP_READ = 1                /* read whole into memory */
-SELVEDGE_ENUM_END(selvedge_map)
+SELVEDGE_ENUM_BEGIN(selvedge_loading)
+  SELVEDGE_LOADING_MAPPED = 0,             /* pages come as they are touched; the file must not be truncated meanwhile */
+  SELVEDGE_LOADING_READ = 1                /* read whole into memory */
+SELVEDGE_ENUM_END(selvedge_loading)
 
 SELVEDGE_ENUM_BEGIN(selvedge_priority)
   SELVEDGE_PRIORITY_BACKGROUND = -1,   /* nobody waits */
@@ -169,7 +169,7 @@ typedef struct selvedge_text {
 typedef struct selvedge_options {
   size_t struct_size;
   selvedge_backend backend;            /* 0: by content; any other wins, and fails if it cannot */
-  selvedge_map map;
+  selvedge_loading loading;
   uint32_t threads;                    /* of one computation; 0: the backend's choice */
   uint32_t context_tokens;             /* for text; 0: the model's own, at most 4096 */
   uint32_t parallel;                   /* runs side by side, for text; 0: 4 */
@@ -179,7 +179,7 @@ typedef struct selvedge_options {
   selvedge_text onnxruntime;           /* path of the ONNX Runtime library; empty: it is searched for */
   const selvedge_cancel *SELVEDGE_NULLABLE cancel; /* ends the open */
 } selvedge_options;
-#define SELVEDGE_OPTIONS_INIT { sizeof(selvedge_options), SELVEDGE_BACKEND_AUTO, SELVEDGE_MAP_MAPPED, 0, 0, 0, 0, 0, \
+#define SELVEDGE_OPTIONS_INIT { sizeof(selvedge_options), SELVEDGE_BACKEND_AUTO, SELVEDGE_LOADING_MAPPED, 0, 0, 0, 0, 0, \
   NULL, { NULL, 0 }, NULL }
 
 /* The terms of one call. */

@@ -45,8 +45,8 @@ numbers! {
     SELVEDGE_BACKEND_ORT = 2;
     SELVEDGE_BACKEND_TRACT = 3;
     SELVEDGE_BACKEND_TABLE = 4;
-    SELVEDGE_MAP_MAPPED = 0;
-    SELVEDGE_MAP_READ = 1;
+    SELVEDGE_LOADING_MAPPED = 0;
+    SELVEDGE_LOADING_READ = 1;
     SELVEDGE_PRIORITY_BACKGROUND = -1;
     SELVEDGE_PRIORITY_NORMAL = 0;
     SELVEDGE_PRIORITY_INTERACTIVE = 1;
@@ -101,7 +101,7 @@ structs! {
     selvedge_options {
         struct_size: usize,
         backend: i32,
-        map: i32,
+        loading: i32,
         threads: u32,
         context_tokens: u32,
         parallel: u32,

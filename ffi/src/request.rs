@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use selvedge::{
-    Backend, Call, Code, DType, Digest, Embed, Error, Generate, Map, Message, Options, Priority, Prompt, Result, Role,
-    Shape, Tensor, Tensors,
+    Backend, Call, Code, DType, Digest, Embed, Error, Generate, Loading, Message, Options, Priority, Prompt, Result,
+    Role, Shape, Tensor, Tensors,
 };
 
 use crate::abi::*;
@@ -20,10 +20,10 @@ pub(crate) unsafe fn options(place: *const selvedge_options) -> Result<Options> 
     // SAFETY: the caller vouches for it.
     let Some(o) = (unsafe { memory::read_optional(place) })? else { return Ok(Options::new()) };
     check_flags("selvedge_options.flags", o.flags, 0)?;
-    let mut options = Options::new().map(match o.map {
-        SELVEDGE_MAP_MAPPED => Map::Mapped,
-        SELVEDGE_MAP_READ => Map::Read,
-        other => return Err(unknown("selvedge_map", other)),
+    let mut options = Options::new().loading(match o.loading {
+        SELVEDGE_LOADING_MAPPED => Loading::Mapped,
+        SELVEDGE_LOADING_READ => Loading::Read,
+        other => return Err(unknown("selvedge_loading", other)),
     });
     options.backend = match o.backend {
         SELVEDGE_BACKEND_AUTO => None,

@@ -24,7 +24,7 @@ impl OnnxModel {
     pub(super) fn open(file: OpenedFile, options: &Options) -> Result<Self> {
         let call = options.call();
         let progress = |done, total| options.report(OpenProgress::Digest(done, total));
-        let weights = Weights::open(&file, options.map, || call.check(), progress)?;
+        let weights = Weights::open(&file, options.loading, || call.check(), progress)?;
         Ok(Self { file, weights, declared: OnceCell::new(), digest: OnceCell::new() })
     }
 

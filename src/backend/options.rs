@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::engine::{Call, Cancel};
-use crate::source::{Access, Map};
+use crate::source::{Access, Loading};
 use crate::{Digest, Error, Result};
 
 /// How to open a model. The default suits a phone and a server alike.
 ///
 /// ```
-/// use selvedge::{Backend, Map, Options};
-/// let options = Options::new().backend(Backend::Tract).threads(2).map(Map::Read);
+/// use selvedge::{Backend, Loading, Options};
+/// let options = Options::new().backend(Backend::Tract).threads(2).loading(Loading::Read);
 /// assert_eq!(options.threads, Some(2));
 /// ```
 #[derive(Clone, Default)]
@@ -33,7 +33,7 @@ pub struct Options {
     /// Refuse with `OutOfMemory`, before anything is loaded, if the estimate exceeds this many bytes.
     pub memory_limit: Option<u64>,
     /// How the file comes into memory.
-    pub map: Map,
+    pub loading: Loading,
     /// Whether a path that is a symbolic link is refused with `InvalidArgument`; the same holds for the parts of a split
     /// GGUF model. External data of an ONNX model and the tokenizer beside a table are never read through one.
     pub no_symlinks: bool,
@@ -46,7 +46,7 @@ pub struct Options {
     pub onnxruntime: Option<PathBuf>,
     /// Ends an open that is under way with `Cancelled`.
     pub cancel: Option<Cancel>,
-    /// Told how far the open is, on the thread that opens.
+    /// Receiver of progress, on the thread that opens.
     pub progress: Option<Arc<dyn Fn(OpenProgress) + Send + Sync>>,
 }
 
@@ -98,8 +98,8 @@ impl Options {
 
     /// Sets how the file comes into memory.
     #[must_use]
-    pub fn map(mut self, map: Map) -> Self {
-        self.map = map;
+    pub fn loading(mut self, loading: Loading) -> Self {
+        self.loading = loading;
         self
     }
 
@@ -131,10 +131,10 @@ impl Options {
         self
     }
 
-    /// Sets who is told how far the open is.
+    /// Sets the receiver of progress.
     #[must_use]
-    pub fn progress(mut self, told: impl Fn(OpenProgress) + Send + Sync + 'static) -> Self {
-        self.progress = Some(Arc::new(told));
+    pub fn progress(mut self, receive: impl Fn(OpenProgress) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Arc::new(receive));
         self
     }
 }
@@ -155,7 +155,7 @@ impl Options {
     }
 
     pub(super) fn access(&self) -> Access {
-        Access { map: self.map, no_symlinks: self.no_symlinks }
+        Access { loading: self.loading, no_symlinks: self.no_symlinks }
     }
 
     pub(super) fn report(&self, progress: OpenProgress) {
@@ -173,7 +173,7 @@ impl fmt::Debug for Options {
             .field("context_tokens", &self.context_tokens)
             .field("parallel", &self.parallel)
             .field("memory_limit", &self.memory_limit)
-            .field("map", &self.map)
+            .field("loading", &self.loading)
             .field("no_symlinks", &self.no_symlinks)
             .field("digest", &self.digest)
             .field("onnxruntime", &self.onnxruntime)

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
-use crate::source::{Map, OpenedFile, bytes_of, is_same};
+use crate::source::{Loading, OpenedFile, bytes_of, is_same};
 use crate::tensor::Bytes;
 use crate::{Error, Result};
 
@@ -58,15 +58,19 @@ impl External {
     }
 
     /// Opens every file that `tensors` name, once each, and checks that their data lies within.
-    pub(crate) fn open_all(tensors: &[External], model: &OpenedFile, map: Map) -> Result<BTreeMap<String, Bytes>> {
-        Self::open_others(tensors, model, map, BTreeMap::new())
+    pub(crate) fn open_all(
+        tensors: &[External],
+        model: &OpenedFile,
+        loading: Loading,
+    ) -> Result<BTreeMap<String, Bytes>> {
+        Self::open_others(tensors, model, loading, BTreeMap::new())
     }
 
     /// As [`External::open_all`], with some of the `files` in memory already.
     pub(crate) fn open_others(
         tensors: &[External],
         model: &OpenedFile,
-        map: Map,
+        loading: Loading,
         mut files: BTreeMap<String, Bytes>,
     ) -> Result<BTreeMap<String, Bytes>> {
         for External { tensor, location, offset, length } in tensors {
@@ -74,7 +78,7 @@ impl External {
                 let folder = model.folder.as_deref().ok_or_else(|| {
                     Error::unsupported(format!("tensor '{tensor}' lies in '{location}', but the model has no folder"))
                 })?;
-                files.insert(location.clone(), Self::open(folder, location, map)?);
+                files.insert(location.clone(), Self::open(folder, location, loading)?);
             }
             let have = files[location].as_slice().len() as u64;
             if offset.checked_add(*length).is_none_or(|end| end > have) {
@@ -87,12 +91,12 @@ impl External {
     }
 
     /// Opens one file of the model's folder.
-    pub(crate) fn open(folder: &Path, location: &str, map: Map) -> Result<Bytes> {
-        open(folder, location, map)
+    pub(crate) fn open(folder: &Path, location: &str, loading: Loading) -> Result<Bytes> {
+        open(folder, location, loading)
     }
 }
 
-fn open(folder: &Path, location: &str, map: Map) -> Result<Bytes> {
+fn open(folder: &Path, location: &str, loading: Loading) -> Result<Bytes> {
     let (mut path, relative) = (folder.to_path_buf(), relative(location)?);
     let mut checked = None;
     for part in relative.components() {
@@ -114,7 +118,7 @@ fn open(folder: &Path, location: &str, map: Map) -> Result<Bytes> {
             format!("external data '{location}' was replaced while it was opened"),
         ));
     }
-    bytes_of(&file, 0, opened.len(), map)
+    bytes_of(&file, 0, opened.len(), loading)
 }
 
 /// The location as a path of plain names.

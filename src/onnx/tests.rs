@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::Code;
-use crate::source::{Map, OpenedFile, Source};
+use crate::source::{Loading, OpenedFile, Source};
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
@@ -160,9 +160,9 @@ fn every_prefix_and_bit_flip_is_taken_or_refused_but_never_more() {
 #[test]
 fn external_data_is_read_from_the_folder_and_nowhere_else() {
     let open = |name: &str| {
-        let model = OpenedFile::open(Source::from(data(name)), Map::Mapped)?;
+        let model = OpenedFile::open(Source::from(data(name)), Loading::Mapped)?;
         let declared = read(model.bytes.as_slice())?;
-        External::open_all(&declared.external, &model, Map::Mapped)
+        External::open_all(&declared.external, &model, Loading::Mapped)
     };
     let files = open("external/ok/model.onnx").unwrap();
     assert_eq!(files["weights.bin"].as_slice(), bytes("external/ok/weights.bin"));
@@ -178,9 +178,9 @@ fn external_data_behind_a_link_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::copy(data("external/ok/model.onnx"), folder.path().join("model.onnx")).unwrap();
     let open = || {
-        let model = OpenedFile::open(Source::from(folder.path().join("model.onnx")), Map::Read)?;
+        let model = OpenedFile::open(Source::from(folder.path().join("model.onnx")), Loading::Read)?;
         let declared = read(model.bytes.as_slice())?;
-        External::open_all(&declared.external, &model, Map::Read)
+        External::open_all(&declared.external, &model, Loading::Read)
     };
     std::os::unix::fs::symlink(data("external/ok/weights.bin"), folder.path().join("weights.bin")).unwrap();
     assert!(open().unwrap_err().to_string().contains("symbolic link"));

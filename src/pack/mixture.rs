@@ -17,7 +17,7 @@ use crate::{Error, Result};
 /// Errors: `InvalidArgument` if the bits are fewer than Q4_0 has.
 pub(super) fn mix(plans: &mut [Plan<'_>], graph: &Graph<'_>, packing: &Packing) -> Result<()> {
     let mean = packing.mean_bits;
-    let least = Packing::LEAST_MEAN_BITS;
+    let least = Packing::MIN_MEAN_BITS;
     if mean.is_nan() || mean < least {
         return Err(Error::invalid(format!("mean_bits: expected {least} or more, got {mean}")));
     }

@@ -70,7 +70,7 @@ impl Packing {
     pub const DEFAULT_MIN_ELEMENTS: u64 = 1024;
 
     /// The least [`Packing::mean_bits`]: all in 4 bits, with their scales.
-    pub const LEAST_MEAN_BITS: f64 = 4.5;
+    pub const MIN_MEAN_BITS: f64 = 4.5;
 
     /// The [`Packing::mean_bits`] of a new packing.
     pub const DEFAULT_MEAN_BITS: f64 = 6.25;
@@ -139,7 +139,7 @@ impl Packing {
     }
 }
 
-/// How far a packing is: told before each tensor, and at the end.
+/// Progress of a packing: reported before each tensor, and at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PackProgress<'a> {

@@ -22,7 +22,7 @@ use super::keys::{SHA256, VERSION, WEIGHTS};
 use super::rewrite;
 use crate::digest::Digest;
 use crate::onnx::{External, Graph, metadata};
-use crate::source::{Map, OpenedFile};
+use crate::source::{Loading, OpenedFile};
 use crate::tensor::Bytes;
 use crate::weights::{TensorType, WeightFile};
 use crate::{Code, Error, Result};
@@ -42,7 +42,7 @@ impl Weights {
     /// `Cancelled`.
     pub(crate) fn open(
         model: &OpenedFile,
-        map: Map,
+        loading: Loading,
         check: impl Fn() -> Result<()>,
         progress: impl Fn(u64, u64),
     ) -> Result<Option<Self>> {
@@ -52,7 +52,7 @@ impl Weights {
             return Err(Error::unsupported(format!("packed model: expected version 1, got '{version}'")));
         }
         let place = External { tensor: "weights".into(), location: WEIGHTS.into(), offset: 0, length: 0 };
-        let weights = External::open_all(&[place], model, map)?
+        let weights = External::open_all(&[place], model, loading)?
             .remove(WEIGHTS)
             .ok_or_else(|| Error::new(Code::NotFound, format!("packed model: {WEIGHTS} is not there")))?;
         let expected = metadata(bytes, SHA256)?.unwrap_or_default();

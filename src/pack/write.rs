@@ -22,9 +22,9 @@ use crate::{Code, Error, Result};
 /// Of every tensor in the weight file: what kernels, and runtimes that use it in place, like best.
 const ALIGNMENT: u32 = 64;
 /// The most bytes of a tensor's name in GGUF.
-const LONGEST_NAME: usize = 63;
+const MAX_NAME_BYTES: usize = 63;
 /// How many killed processes of one number may have left a folder beside the same model.
-const MOST_LEFT: u32 = 1000;
+const MAX_LEFT: u32 = 1000;
 
 /// Packs an ONNX model into a new folder `to`, and tells `progress` how far it is. For a folder, the `model.onnx` in it
 /// is packed.
@@ -284,7 +284,7 @@ impl Plan<'_> {
 /// Names for the weight file, which has less room for them than a graph.
 fn stored_names(plans: &[Plan<'_>]) -> Vec<String> {
     let mut taken = BTreeSet::new();
-    let fits = |name: &str| (1..=LONGEST_NAME).contains(&name.len()) && !name.contains('\0');
+    let fits = |name: &str| (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.contains('\0');
     let name = |(i, plan): (usize, &Plan<'_>)| match plan.tensor.name {
         name if fits(name) => unique(&mut taken, name),
         _ => unique(&mut taken, &format!("tensor.{i}")),
@@ -337,7 +337,7 @@ impl Place<'_> {
         if name.is_empty() {
             return Err(Error::invalid(format!("{path}: expected the path of a new folder")));
         }
-        for attempt in 0..=MOST_LEFT {
+        for attempt in 0..=MAX_LEFT {
             let again = if attempt == 0 { String::new() } else { format!("-{attempt}") };
             let hidden = format!(".{name}.{}{again}.{what}", std::process::id());
             if !matches!(self.disk.find(&hidden), Ok(Some(_))) {

@@ -145,22 +145,22 @@ fn a_slot_that_another_model_takes_tells_of_two_models() {
             ..Window::default()
         })
     };
-    let told = |slot, version: &str, profile| {
+    let reported = |slot, version: &str, profile| {
         let version = Some(version.to_owned());
         let info =
             ModelInfo { slot: ModelSlot(slot), name: "weather".into(), version, profile, ..ModelInfo::default() };
         telemetry.seal(&Record::Model(info)).unwrap();
     };
-    told(7, "2", vec![]);
+    reported(7, "2", vec![]);
     telemetry.seal(&window(7)).unwrap();
-    told(7, "2", vec![]);
+    reported(7, "2", vec![]);
     telemetry.seal(&window(7)).unwrap();
-    // One whose introduction has given way is told who it is in the end.
+    // One whose introduction has given way is reported who it is in the end.
     telemetry.seal(&window(8)).unwrap();
-    told(8, "3", profile.encode());
+    reported(8, "3", profile.encode());
     telemetry.seal(&window(8)).unwrap();
     let story = Story::read(folder.path()).unwrap();
-    let told: Vec<_> =
+    let reported: Vec<_> =
         story.models.iter().map(|m| (m.info.version.as_deref(), m.profile.is_some(), m.windows.len())).collect();
-    assert_eq!(told, [(None, true, 2), (Some("2"), false, 2), (Some("3"), true, 2)]);
+    assert_eq!(reported, [(None, true, 2), (Some("2"), false, 2), (Some("3"), true, 2)]);
 }

@@ -94,7 +94,7 @@ impl From<Bytes> for Source {
 /// How a file comes into memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Map {
+pub enum Loading {
     /// Mapped read-only: pages come from the file as they are touched and can go again under
     /// pressure. The file must not be truncated while it is open: touching a page that is gone
     /// ends the process (`SIGBUS`), and no library can prevent that.
@@ -104,20 +104,20 @@ pub enum Map {
     Read,
 }
 
-/// How a weight file is opened. A [`Map`] alone says as much as most need.
+/// How a weight file is opened. A [`Loading`] alone says as much as most need.
 ///
 /// ```
-/// use selvedge::{Access, Map};
-/// let access = Access::from(Map::Read).no_symlinks();
-/// assert!(access.no_symlinks && access.map == Map::Read);
+/// use selvedge::{Access, Loading};
+/// let access = Access::from(Loading::Read).no_symlinks();
+/// assert!(access.no_symlinks && access.loading == Loading::Read);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Access {
     /// How the bytes come into memory.
-    pub map: Map,
+    pub loading: Loading,
     /// Whether a path whose last component is a symbolic link is refused with `InvalidArgument`; the same holds for
-    /// the further parts of a weight file. Download caches are made of links, so they are followed unless told.
+    /// the further parts of a weight file. Download caches are made of links, so they are followed otherwise.
     pub no_symlinks: bool,
 }
 
@@ -129,8 +129,8 @@ impl Access {
 
     /// Sets how the bytes come into memory.
     #[must_use]
-    pub fn map(mut self, map: Map) -> Self {
-        self.map = map;
+    pub fn loading(mut self, loading: Loading) -> Self {
+        self.loading = loading;
         self
     }
 
@@ -142,8 +142,8 @@ impl Access {
     }
 }
 
-impl From<Map> for Access {
-    fn from(map: Map) -> Self {
-        Self { map, ..Self::default() }
+impl From<Loading> for Access {
+    fn from(loading: Loading) -> Self {
+        Self { loading, ..Self::default() }
     }
 }

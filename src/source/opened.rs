@@ -7,7 +7,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::{Access, Map, Source};
+use super::{Access, Loading, Source};
 use crate::tensor::Bytes;
 use crate::{Code, Error, Result};
 
@@ -31,7 +31,7 @@ impl OpenedFile {
         let access = access.into();
         match source {
             Source::Path(path) => Self::of_path(&path, access),
-            Source::File { file, range } => Self::of_file(file, range, access.map),
+            Source::File { file, range } => Self::of_file(file, range, access.loading),
             Source::Bytes(bytes) => {
                 Ok(Self { name: named("model")?, bytes, file: None, folder: None, file_name: None })
             }
@@ -41,14 +41,14 @@ impl OpenedFile {
     fn of_path(path: &Path, access: Access) -> Result<Self> {
         let during = |e: Error| e.during(format!("opening {}", path.display()));
         let file = regular(path, access.no_symlinks).map_err(during)?;
-        let mut opened = Self::of_file(file, None, access.map).map_err(during)?;
+        let mut opened = Self::of_file(file, None, access.loading).map_err(during)?;
         opened.name = path.file_stem().map_or_else(|| "model".into(), |s| s.to_string_lossy().into_owned());
         opened.file_name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         opened.folder = path.parent().map(|p| if p.as_os_str().is_empty() { PathBuf::from(".") } else { p.into() });
         Ok(opened)
     }
 
-    fn of_file(file: File, range: Option<Range<u64>>, map: Map) -> Result<Self> {
+    fn of_file(file: File, range: Option<Range<u64>>, loading: Loading) -> Result<Self> {
         let meta = file.metadata().map_err(|e| Error::io("model file", e))?;
         expect_regular(&meta)?;
         let Range { start, end } = range.unwrap_or(0..meta.len());
@@ -58,7 +58,7 @@ impl OpenedFile {
                 meta.len()
             )));
         }
-        let bytes = bytes_of(&file, start, end - start, map)?;
+        let bytes = bytes_of(&file, start, end - start, loading)?;
         Ok(Self { name: "model".into(), bytes, file: Some((file, start)), folder: None, file_name: None })
     }
 
@@ -118,14 +118,14 @@ pub(crate) fn is_same(a: &Metadata, b: &Metadata) -> bool {
 }
 
 /// The `len` bytes of `file` at `start`, mapped or read. They must lie within the file.
-pub(crate) fn bytes_of(file: &File, start: u64, len: u64, map: Map) -> Result<Bytes> {
+pub(crate) fn bytes_of(file: &File, start: u64, len: u64, loading: Loading) -> Result<Bytes> {
     let len = usize::try_from(len)
         .map_err(|_| Error::new(Code::OutOfMemory, format!("a file of {len} bytes exceeds the address space")))?;
-    match map {
+    match loading {
         // A map of length zero is an error on every system.
         _ if len == 0 => Bytes::zeroed(0),
-        Map::Mapped => mapped(file, start, len),
-        Map::Read => read(file, start, len),
+        Loading::Mapped => mapped(file, start, len),
+        Loading::Read => read(file, start, len),
     }
 }
 
@@ -141,7 +141,7 @@ impl AsRef<[u8]> for FileMap {
 
 fn mapped(file: &File, start: u64, len: usize) -> Result<Bytes> {
     // SAFETY: the map is private and read-only. Another process that changes the file changes the
-    // bytes, and one that truncates it ends this process: `Map::Mapped` says so and `Map::Read` is
+    // bytes, and one that truncates it ends this process: `Loading::Mapped` says so and `Loading::Read` is
     // the way out. No check is undone by such a change: what is read later is bounded again.
     let map = unsafe { memmap2::MmapOptions::new().offset(start).len(len).map_copy_read_only(file) }
         .map_err(|e| Error::io("mapping the model file", e))?;

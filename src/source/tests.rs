@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::resident::release_pages;
 use crate::Bytes;
-use crate::source::{Access, Map, OpenedFile, Source};
+use crate::source::{Access, Loading, OpenedFile, Source};
 
 const LEN: usize = 1 << 20;
 
@@ -23,7 +23,7 @@ fn a_map_gives_its_pages_back_and_reads_the_same() {
     let path = folder.path().canonicalize().unwrap().join("weights");
     let content: Vec<u8> = (0..LEN).map(|i| (i % 251) as u8).collect();
     fs::write(&path, &content).unwrap();
-    let opened = OpenedFile::open(Source::from(&path), Access::new().map(Map::Mapped)).unwrap();
+    let opened = OpenedFile::open(Source::from(&path), Access::new().loading(Loading::Mapped)).unwrap();
     assert_eq!(opened.bytes.as_slice(), content);
     assert_eq!(resident(&path), LEN as u64 / 1024);
     release_pages(&opened.bytes.clone());

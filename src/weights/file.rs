@@ -47,13 +47,13 @@ impl fmt::Display for FileFormat {
 /// bytes, arrays nested 4 deep, alignment up to 4096; safetensors: a header of 16 MiB, texts of 2 MiB, 8
 /// dimensions, names of 256 printable ASCII characters; 1,024 files that are opened as one.
 ///
-/// A file that is truncated while it is mapped ends the process when a page that is gone is touched ([`Map`](crate::Map)):
-/// open with `Map::Read` what others may write to. A file that is changed in place gives changed numbers, and no worse.
+/// A file that is truncated while it is mapped ends the process when a page that is gone is touched ([`Loading`](crate::Loading)):
+/// open with `Loading::Read` what others may write to. A file that is changed in place gives changed numbers, and no worse.
 ///
 /// # Examples
 ///
 /// ```
-/// # use selvedge::{Map, weights::{GgufWriter, TensorType, WeightFile}};
+/// # use selvedge::{Loading, weights::{GgufWriter, TensorType, WeightFile}};
 /// # let folder = std::env::temp_dir().join(format!("selvedge-doc-file-{}", std::process::id()));
 /// # std::fs::create_dir_all(&folder)?;
 /// # let path = folder.join("m.gguf");
@@ -62,7 +62,7 @@ impl fmt::Display for FileFormat {
 /// # let mut data = writer.create(&path)?;
 /// # data.write(&[0; 24])?;
 /// # data.finish()?;
-/// let file = WeightFile::open(&path, Map::Mapped)?;
+/// let file = WeightFile::open(&path, Loading::Mapped)?;
 /// for tensor in file.tensors() {
 ///     println!("{} {} {}", tensor.name(), tensor.tensor_type(), tensor.shape());
 /// }

@@ -24,8 +24,8 @@ impl WeightFile {
     ///
     /// ```no_run
     /// use selvedge::kernel::gptq::ZeroPoints;
-    /// use selvedge::{Map, weights::WeightFile};
-    /// let file = WeightFile::open("model.safetensors", Map::Mapped)?;
+    /// use selvedge::{Loading, weights::WeightFile};
+    /// let file = WeightFile::open("model.safetensors", Loading::Mapped)?;
     /// let layer = file.gptq("model.layers.0.self_attn.q_proj", ZeroPoints::LessOne)?;
     /// let mut weights = vec![0.0; layer.inputs * layer.outputs];
     /// layer.dequantize_into(0, &mut weights)?;

@@ -11,14 +11,14 @@ pub(super) const MAX_KEYS: u64 = 1 << 16;
 /// # Examples
 ///
 /// ```
-/// # use selvedge::{Map, weights::{GgufWriter, WeightFile}};
+/// # use selvedge::{Loading, weights::{GgufWriter, WeightFile}};
 /// # let folder = std::env::temp_dir().join(format!("selvedge-doc-metadata-{}", std::process::id()));
 /// # std::fs::create_dir_all(&folder)?;
 /// # let path = folder.join("m.gguf");
 /// # let mut writer = GgufWriter::new();
 /// # writer.set("general.architecture", "llama")?.set("llama.block_count", 2u32)?;
 /// # writer.create(&path)?.finish()?;
-/// let file = WeightFile::open(&path, Map::Mapped)?;
+/// let file = WeightFile::open(&path, Loading::Mapped)?;
 /// let metadata = file.metadata();
 /// assert_eq!(metadata.text("general.architecture")?, Some("llama"));
 /// assert_eq!(metadata.number("llama.block_count")?, Some(2));

@@ -11,10 +11,10 @@
 //! tiles; a table of vectors is gathered, pooled and searched without being unpacked:
 //!
 //! ```rust,no_run
-//! use selvedge::Map;
+//! use selvedge::Loading;
 //! use selvedge::weights::{Pool, Table, WeightFile};
 //!
-//! let file = WeightFile::open("vectors.gguf", Map::Mapped)?;
+//! let file = WeightFile::open("vectors.gguf", Loading::Mapped)?;
 //! let table = Table::new(&file.tensor("token_embd.weight")?)?;
 //! let mut pooled = vec![0.0; table.width()];
 //! table.pool_into(&[17, 4, 1999], Pool::Mean, true, &mut pooled)?;

@@ -98,7 +98,7 @@ pub(crate) fn an_ended_run_stays_ended(case: &Case) {
     for _ in 0..3 {
         assert_eq!(run.step().unwrap_err().code(), Code::InvalidArgument);
     }
-    // Ended by its terms: not even the terms are told again.
+    // Ended by its terms: not even the terms are reported again.
     let cancel = Cancel::new();
     let mut run = case.engine.start(case.good(), Call::new().cancel(&cancel)).unwrap();
     cancel.cancel();

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use half::{bf16, f16};
 use selvedge::weights::{GgufWriter, WeightFile};
-use selvedge::{DType, Element, Map, Tensor, Tensors};
+use selvedge::{DType, Element, Loading, Tensor, Tensors};
 use serde_json::Value;
 
 pub(crate) fn path(name: &str) -> PathBuf {
@@ -71,7 +71,7 @@ fn new<T: Element>(dims: &[usize], flat: &[&Value], of: impl Fn(&Value) -> T) ->
 
 /// Writes the static-embedding model of `tests/data/static` as one GGUF file, its tokenizer within.
 pub(crate) fn static_model(to: &Path) {
-    let model = WeightFile::open(path("static/model.safetensors"), Map::Mapped).unwrap();
+    let model = WeightFile::open(path("static/model.safetensors"), Loading::Mapped).unwrap();
     let tokenizer = std::fs::read_to_string(path("static/tokenizer.json")).unwrap();
     let mut writer = GgufWriter::new();
     writer.set("general.architecture", "static-embedding").unwrap();

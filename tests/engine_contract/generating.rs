@@ -61,9 +61,13 @@ pub(crate) fn stop_texts_end_the_text(case: &Case) {
         for stop in [spanning, after.clone()] {
             let at = whole.text.find(&stop).unwrap();
             assert!(at <= ends(i));
-            let (told, answer) = streamed(case, request.clone().stop([stop.clone(), "no such text".into()]));
+            let (reported, answer) = streamed(case, request.clone().stop([stop.clone(), "no such text".into()]));
             assert_eq!((&*answer.text, &answer.finish), (&whole.text[..at], &Finish::Stop(stop)));
-            assert_eq!(told.iter().map(|p| &*p.text).collect::<String>(), answer.text, "a piece showed the stop text");
+            assert_eq!(
+                reported.iter().map(|p| &*p.text).collect::<String>(),
+                answer.text,
+                "a piece showed the stop text"
+            );
         }
     }
     let answer = case.engine.run(request.stop(["no such text"])).unwrap();
@@ -109,7 +113,7 @@ pub(crate) fn parameters_have_ranges(case: &Case) {
     let drawn = || case.engine.run(request.clone().temperature(1.0).seed(42)).unwrap();
     assert_eq!(drawn().text, drawn().text);
 
-    // A prompt that the context cannot hold is told before or in a step, and ends nothing else.
+    // A prompt that the context cannot hold is reported before or in a step, and ends nothing else.
     let most = case.engine.spec().context_tokens.unwrap() as usize;
     let error = case.engine.run(Generate::text("word ".repeat(most + 1))).unwrap_err();
     assert_eq!(error.code(), Code::ContextFull, "{error}");

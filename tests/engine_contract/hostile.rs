@@ -18,7 +18,7 @@ const STARTED: &str = "started";
 /// One file takes milliseconds; what takes this long, hangs.
 const NO_HANG: Duration = Duration::from_secs(60);
 /// More than the runtimes' own libraries take, and far less than the files claim.
-const MOST_KIB: u64 = 256 << 10;
+const MAX_KIB: u64 = 256 << 10;
 
 const BROKEN: &[Code] = &[Code::Corrupt];
 /// Where taste decides whether a rule is broken or a feature missing.
@@ -176,7 +176,7 @@ fn noise(len: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(len).collect()
 }
 
-/// What was wrong with which file. A child that dies is told, and the next one goes on after the file.
+/// What was wrong with which file. A child that dies is reported, and the next one goes on after the file.
 fn opened_in_a_child(backend: Backend, files: &[Hostile], folder: &Path, no_hang: Duration) -> Vec<String> {
     let (mut wrong, mut next) = (Vec::new(), 0);
     while next < files.len() {
@@ -190,14 +190,14 @@ fn opened_in_a_child(backend: Backend, files: &[Hostile], folder: &Path, no_hang
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (send, told) = channel();
+        let (send, reported) = channel();
         std::thread::spawn(move || {
             lines.map_while(Result::ok).filter(|l| l.starts_with("@@ ")).try_for_each(|l| send.send(l))
         });
         let mut memory = u64::MAX;
         while next < files.len() {
             let file = files[next].path.display();
-            let line = match told.recv_timeout(no_hang) {
+            let line = match reported.recv_timeout(no_hang) {
                 Ok(line) => line,
                 Err(end) => {
                     child.kill().unwrap();
@@ -214,7 +214,7 @@ fn opened_in_a_child(backend: Backend, files: &[Hostile], folder: &Path, no_hang
             if code == STARTED {
                 continue;
             }
-            if kib > before.saturating_add(MOST_KIB) {
+            if kib > before.saturating_add(MAX_KIB) {
                 wrong.push(format!("{file}: took {} KiB", kib - before));
             }
             let expected: Vec<String> = files[next].codes.iter().map(|code| format!("{code:?}")).collect();
@@ -251,7 +251,7 @@ fn tell(code: &str, message: &str) {
     println!("\n@@ {} {code} {message}", peak_kib());
 }
 
-/// The suite itself under test: what a child that goes wrong is told of.
+/// The suite itself under test: what a child that goes wrong is reported of.
 #[test]
 fn a_child_that_goes_wrong_is_noticed() {
     let folder = tempfile::tempdir().unwrap();

@@ -132,7 +132,7 @@ fn generate(mut request: Request, lie: fn(&mut Generate)) -> Request {
 
 type Promise = fn(&Case);
 
-/// The lie, told by which engine of the fake's, and the promise that it breaks.
+/// The lie, reported by which engine of the fake's, and the promise that it breaks.
 fn lies() -> Vec<(&'static str, usize, Lie, Promise)> {
     const TEXT: usize = 0;
     const TENSORS: usize = 1;

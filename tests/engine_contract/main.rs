@@ -2,7 +2,7 @@
 //!
 //! One module per backend or layer, one test per promise, so that `cargo test --test engine_contract tract::`
 //! tests one backend. A promise is a function of a [`Case`]: an engine and what is known about it.
-//! What cannot be tested for lack of a model or a runtime is told on stderr; `tests/run` brings both.
+//! What cannot be tested for lack of a model or a runtime is reported on stderr; `tests/run` brings both.
 
 mod cases;
 #[path = "../support/corpus.rs"]

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use selvedge::{Answer, Ask, Backend, Bytes, Cancel, Code, Map, OpenProgress, Options, Source, open};
+use selvedge::{Answer, Ask, Backend, Bytes, Cancel, Code, Loading, OpenProgress, Options, Source, open};
 use sha2::{Digest as _, Sha256};
 
 use crate::cases::Case;
@@ -41,20 +41,20 @@ pub(crate) fn every_source_gives_the_same_answer(case: &Case) {
     let range = BEFORE as u64..(BEFORE + model.len()) as u64;
 
     let expected: Answer = case.engine.run(case.good()).unwrap();
-    let check = |source: Source, map: Map| {
-        let told = format!("{source:?} {map:?}");
-        let engine = open(source, case.options().map(map)).unwrap_or_else(|e| panic!("{told}: {e}"));
-        let answer = engine.run(case.good()).unwrap_or_else(|e| panic!("{told}: {e}"));
+    let check = |source: Source, loading: Loading| {
+        let reported = format!("{source:?} {loading:?}");
+        let engine = open(source, case.options().loading(loading)).unwrap_or_else(|e| panic!("{reported}: {e}"));
+        let answer = engine.run(case.good()).unwrap_or_else(|e| panic!("{reported}: {e}"));
         assert_same(&answer, &expected);
-        assert_eq!(answer.provenance.digest, expected.provenance.digest, "{told}");
+        assert_eq!(answer.provenance.digest, expected.provenance.digest, "{reported}");
     };
-    for map in [Map::Mapped, Map::Read] {
-        check(path.into(), map);
-        check(File::open(path).unwrap().into(), map);
-        check(Source::file(File::open(&archive).unwrap(), range.clone()), map);
+    for loading in [Loading::Mapped, Loading::Read] {
+        check(path.into(), loading);
+        check(File::open(path).unwrap().into(), loading);
+        check(Source::file(File::open(&archive).unwrap(), range.clone()), loading);
     }
-    check(model.clone().into(), Map::Mapped);
-    check(Bytes::copy_from(&model).unwrap().into(), Map::Read);
+    check(model.clone().into(), Loading::Mapped);
+    check(Bytes::copy_from(&model).unwrap().into(), Loading::Read);
 
     let past = 0..fs::metadata(&archive).unwrap().len() + 1;
     let (code, message) = case.refused(Source::file(File::open(&archive).unwrap(), past), case.options());
@@ -95,9 +95,9 @@ pub(crate) fn the_digest_is_checked(case: &Case) {
     let (_, path) = case.file();
     let right = selvedge::Digest(Sha256::digest(fs::read(path).unwrap()).into());
     let wrong = selvedge::Digest([7; 32]);
-    for map in [Map::Mapped, Map::Read] {
-        assert!(open(path, case.options().map(map).digest(right)).is_ok());
-        let (code, message) = case.refused(path, case.options().map(map).digest(wrong));
+    for loading in [Loading::Mapped, Loading::Read] {
+        assert!(open(path, case.options().loading(loading).digest(right)).is_ok());
+        let (code, message) = case.refused(path, case.options().loading(loading).digest(wrong));
         assert_eq!(code, Code::Corrupt, "{message}");
         assert!(message.contains(&right.to_string()) && message.contains(&wrong.to_string()), "{message}");
     }
@@ -132,17 +132,17 @@ pub(crate) fn an_open_can_be_cancelled(case: &Case) {
     for phase in phases {
         let cancel = Cancel::new();
         let (switch, seen) = (cancel.clone(), Arc::new(Mutex::new(false)));
-        let told = seen.clone();
+        let reported = seen.clone();
         let options = case.options().cancel(&cancel).progress(move |progress| {
             if phase(progress) {
                 switch.cancel();
-                *told.lock().unwrap() = true;
+                *reported.lock().unwrap() = true;
             }
         });
         match (open(path, options), *seen.lock().unwrap()) {
             (Err(error), true) => assert_eq!(error.code(), Code::Cancelled, "{error}"),
             (Ok(_), true) => panic!("it opened though it was cancelled"),
-            (opened, false) => assert!(opened.is_ok(), "nothing was told, and it failed"),
+            (opened, false) => assert!(opened.is_ok(), "nothing was reported, and it failed"),
         }
     }
     case.serves();
@@ -150,15 +150,15 @@ pub(crate) fn an_open_can_be_cancelled(case: &Case) {
 
 pub(crate) fn progress_is_told(case: &Case) {
     let (_, path) = case.file();
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let (tell, here) = (told.clone(), std::thread::current().id());
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let (tell, here) = (reported.clone(), std::thread::current().id());
     let options = case.options().progress(move |progress| {
-        assert_eq!(std::thread::current().id(), here, "told on another thread");
+        assert_eq!(std::thread::current().id(), here, "reported on another thread");
         tell.lock().unwrap().push(progress);
     });
     open(path, options).unwrap();
     let (mut digested, mut loaded) = (Vec::new(), Vec::new());
-    for progress in told.lock().unwrap().iter() {
+    for progress in reported.lock().unwrap().iter() {
         match progress {
             OpenProgress::Digest(done, total) => digested.push((*done, *total)),
             OpenProgress::Load(part) => loaded.push(*part),
@@ -189,10 +189,10 @@ pub(crate) fn what_is_no_model_is_told(case: &Case) {
         (file("zeros", &[0; 5000]), &[Code::Corrupt, Code::Unsupported]),
     ];
     for (path, codes) in things {
-        for (options, map) in
-            [(Options::new(), Map::Mapped), (case.options(), Map::Mapped), (case.options(), Map::Read)]
+        for (options, loading) in
+            [(Options::new(), Loading::Mapped), (case.options(), Loading::Mapped), (case.options(), Loading::Read)]
         {
-            let (code, message) = case.refused(&path, options.map(map));
+            let (code, message) = case.refused(&path, options.loading(loading));
             assert!(codes.contains(&code), "expected {codes:?}, got {code:?}: {message}");
             let name = path.file_stem().unwrap().to_str().unwrap();
             assert!(message.contains(name), "{message}: does not name {name}");

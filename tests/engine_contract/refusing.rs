@@ -1,4 +1,4 @@
-//! Requests that do not fit, or are not served: told, and never bent or ignored.
+//! Requests that do not fit, or are not served: reported, and never bent or ignored.
 
 use selvedge::{Call, Code, DType, Dim, Embed, Generate, Kind, Message, Port, Prompt, Request, Spec, Tensor, Tensors};
 

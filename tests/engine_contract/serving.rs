@@ -55,15 +55,15 @@ pub(crate) fn usage_is_told(case: &Case) {
 
 pub(crate) fn provenance_is_told(case: &Case) {
     let answer = case.engine.run(case.good()).unwrap();
-    let told = &answer.provenance;
-    assert_eq!(told, &case.engine.spec().provenance);
-    assert!(!told.model.is_empty() && !told.runtime.is_empty(), "{told:?}");
-    assert_eq!(told.route, case.route, "a bare engine has no layers");
+    let reported = &answer.provenance;
+    assert_eq!(reported, &case.engine.spec().provenance);
+    assert!(!reported.model.is_empty() && !reported.runtime.is_empty(), "{reported:?}");
+    assert_eq!(reported.route, case.route, "a bare engine has no layers");
     let (backend, digest) = match &case.file {
         Some((backend, file)) => (backend.name(), Sha256::digest(std::fs::read(file).unwrap())),
-        None => ("fake", Sha256::digest(&told.model)),
+        None => ("fake", Sha256::digest(&reported.model)),
     };
-    assert_eq!((told.backend, told.digest.0.as_slice()), (backend, digest.as_slice()));
+    assert_eq!((reported.backend, reported.digest.0.as_slice()), (backend, digest.as_slice()));
 }
 
 pub(crate) fn the_call_comes_back(case: &Case) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use selvedge::backend::{Format, inspect};
 use selvedge::weights::{GgufWriter, TensorType};
-use selvedge::{Code, Map, Options, Source};
+use selvedge::{Code, Loading, Options, Source};
 
 use crate::corpus;
 
@@ -32,35 +32,42 @@ fn every_source_is_told_alike() {
     fs::write(&archive, [&[7; 100][..], &bytes, &[7; 50]].concat()).unwrap();
     let part = Source::file(fs::File::open(&archive).unwrap(), 100..100 + bytes.len() as u64);
     for source in [Source::from(&path), bytes.clone().into(), part] {
-        for map in [Map::Mapped, Map::Read] {
+        for loading in [Loading::Mapped, Loading::Read] {
             let again = match &source {
                 Source::Path(path) => Source::from(path),
                 Source::File { file, range } => Source::File { file: file.try_clone().unwrap(), range: range.clone() },
                 Source::Bytes(bytes) => Source::from(bytes.clone()),
                 other => panic!("{other:?} is new"),
             };
-            let told = inspect(again, &Options::new().map(map)).unwrap();
-            assert_eq!((told.format, told.bytes, told.parameters()), (Format::Onnx, bytes.len() as u64, 15));
-            let ports: Vec<String> = told.inputs.iter().chain(&told.outputs).map(|p| p.to_string()).collect();
+            let reported = inspect(again, &Options::new().loading(loading)).unwrap();
+            assert_eq!(
+                (reported.format, reported.bytes, reported.parameters()),
+                (Format::Onnx, bytes.len() as u64, 15)
+            );
+            let ports: Vec<String> = reported.inputs.iter().chain(&reported.outputs).map(|p| p.to_string()).collect();
             assert_eq!(ports, ["x: f32[n, 4]", "y: f32[n, 3]"]);
-            assert!(told.flaw.is_none());
+            assert!(reported.flaw.is_none());
         }
     }
 }
 
 #[test]
 fn files_beside_a_model_count_and_are_missed() {
-    let told = inspect(data("external/ok/model.onnx"), &Options::new()).unwrap();
+    let reported = inspect(data("external/ok/model.onnx"), &Options::new()).unwrap();
     let beside = fs::metadata(data("external/ok/weights.bin")).unwrap().len();
-    assert_eq!(told.bytes, fs::metadata(data("external/ok/model.onnx")).unwrap().len() + beside);
-    assert_eq!(told.tensors[0].location.as_deref(), Some("weights.bin"));
-    assert!(told.flaw.is_none() && told.warnings.iter().any(|w| w.contains("weights.bin")), "{:?}", told.warnings);
+    assert_eq!(reported.bytes, fs::metadata(data("external/ok/model.onnx")).unwrap().len() + beside);
+    assert_eq!(reported.tensors[0].location.as_deref(), Some("weights.bin"));
+    assert!(
+        reported.flaw.is_none() && reported.warnings.iter().any(|w| w.contains("weights.bin")),
+        "{:?}",
+        reported.warnings
+    );
 
-    let told = inspect(data("external/missing/model.onnx"), &Options::new()).unwrap();
-    assert_eq!(told.flaw.map(|e| e.code()), Some(Code::NotFound));
+    let reported = inspect(data("external/missing/model.onnx"), &Options::new()).unwrap();
+    assert_eq!(reported.flaw.map(|e| e.code()), Some(Code::NotFound));
     // From memory nobody can tell.
-    let told = inspect(fs::read(data("external/missing/model.onnx")).unwrap(), &Options::new()).unwrap();
-    assert!(told.flaw.is_none() && told.warnings.iter().any(|w| w.contains("path")), "{:?}", told.warnings);
+    let reported = inspect(fs::read(data("external/missing/model.onnx")).unwrap(), &Options::new()).unwrap();
+    assert!(reported.flaw.is_none() && reported.warnings.iter().any(|w| w.contains("path")), "{:?}", reported.warnings);
 }
 
 #[test]
@@ -71,11 +78,11 @@ fn a_part_of_a_split_model_is_told_and_its_rest_is_missed() {
         writer.set("split.no", 0u16).unwrap().set("split.count", 2u16).unwrap();
         writer.set("split.tensors.count", 2i32).unwrap();
     });
-    let told = inspect(&path, &Options::new()).unwrap();
-    assert_eq!((told.tensors.len(), told.flaw.map(|e| e.code())), (1, Some(Code::NotFound)));
-    assert_eq!((told.tensors[0].shape.as_slice(), told.tensors[0].bytes), (&[3, 32][..], 54));
+    let reported = inspect(&path, &Options::new()).unwrap();
+    assert_eq!((reported.tensors.len(), reported.flaw.map(|e| e.code())), (1, Some(Code::NotFound)));
+    assert_eq!((reported.tensors[0].shape.as_slice(), reported.tensors[0].bytes), (&[3, 32][..], 54));
     assert_eq!(
-        told.metadata.iter().find(|(key, _)| key == "split.count").map(|(_, v)| v.to_string()).as_deref(),
+        reported.metadata.iter().find(|(key, _)| key == "split.count").map(|(_, v)| v.to_string()).as_deref(),
         Some("2")
     );
 }
@@ -90,8 +97,8 @@ fn types_that_are_not_read_are_named() {
     let mut out = writer.create(&path).unwrap();
     out.write(&[0; 50]).unwrap();
     out.finish().unwrap();
-    let told = inspect(&path, &Options::new()).unwrap();
-    assert!(told.warnings.iter().any(|w| w.contains("IQ1_S")), "{:?}", told.warnings);
+    let reported = inspect(&path, &Options::new()).unwrap();
+    assert!(reported.warnings.iter().any(|w| w.contains("IQ1_S")), "{:?}", reported.warnings);
 }
 
 #[test]
@@ -103,22 +110,22 @@ fn what_cannot_be_listed_is_an_error() {
         (b"PK\x03\x04", Code::Unsupported),
         (b"no model at all", Code::Unsupported),
     ] {
-        let error = inspect(bytes.to_vec(), &Options::new()).map(|told| told.format).unwrap_err();
+        let error = inspect(bytes.to_vec(), &Options::new()).map(|reported| reported.format).unwrap_err();
         assert_eq!(error.code(), code, "{bytes:?}: {error}");
         assert!(error.to_string().contains("inspecting 'model'"), "{error}");
     }
-    let error = inspect("no such file", &Options::new()).map(|told| told.format).unwrap_err();
+    let error = inspect("no such file", &Options::new()).map(|reported| reported.format).unwrap_err();
     assert_eq!(error.code(), Code::NotFound);
 }
 
 #[test]
 fn weights_that_are_constants_have_the_names_of_what_they_give() {
     let Some(path) = corpus::path("silero/silero_vad.onnx") else { return };
-    let told = inspect(&path, &Options::new()).unwrap();
-    assert!(told.parameters() > 400_000, "{}", told.parameters());
-    assert!(told.tensors.iter().all(|t| !t.name.is_empty()));
-    let listed: u64 = told.tensors.iter().map(|t| t.bytes).sum();
-    assert!(listed < told.bytes && listed > told.bytes / 2, "{listed} of {}", told.bytes);
+    let reported = inspect(&path, &Options::new()).unwrap();
+    assert!(reported.parameters() > 400_000, "{}", reported.parameters());
+    assert!(reported.tensors.iter().all(|t| !t.name.is_empty()));
+    let listed: u64 = reported.tensors.iter().map(|t| t.bytes).sum();
+    assert!(listed < reported.bytes && listed > reported.bytes / 2, "{listed} of {}", reported.bytes);
 }
 
 /// Where safetensors has the brace of its header, a graph of 123 bytes has its length.

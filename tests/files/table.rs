@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use selvedge::kernel::{BlockFormat, quantize_into};
 use selvedge::weights::{GgufWriter, TensorType, WeightFile};
-use selvedge::{Ask, Backend, Call, Cancel, Code, Embed, Engine, Generate, Map, Options, Source, Step, Tensors, open};
+use selvedge::{
+    Ask, Backend, Call, Cancel, Code, Embed, Engine, Generate, Loading, Options, Source, Step, Tensors, open,
+};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -60,7 +62,7 @@ fn safetensors(tensors: &[(&str, &str, &[usize], Vec<u8>)]) -> Vec<u8> {
 
 /// The fixture's table, weights and mapping as a GGUF file with its tokenizer within.
 fn gguf(path: &Path, format: BlockFormat, tensor_type: TensorType) {
-    let file = WeightFile::open(data().join("model.safetensors"), Map::Mapped).unwrap();
+    let file = WeightFile::open(data().join("model.safetensors"), Loading::Mapped).unwrap();
     let (table, mapping) = (file.tensor("embeddings").unwrap(), file.tensor("mapping").unwrap());
     let mut rows = vec![0.0; table.shape().elements()];
     table.dequantize_into(&mut rows).unwrap();
@@ -165,7 +167,7 @@ fn the_digest_is_of_table_and_tokenizer() {
     let digest = selvedge::Digest(Sha256::digest(whole.concat()).into());
     let opened = |options| open(folder.path(), options).map(|engine| engine.spec().provenance.digest);
     assert_eq!(opened(Options::new()).unwrap(), digest);
-    assert_eq!(opened(Options::new().digest(digest).map(Map::Read)).unwrap(), digest);
+    assert_eq!(opened(Options::new().digest(digest).loading(Loading::Read)).unwrap(), digest);
     // One more blank at the end: the same tokenizer, by other bytes.
     fs::write(folder.path().join("tokenizer.json"), [&whole[1][..], b" "].concat()).unwrap();
     assert_ne!(opened(Options::new()).unwrap(), digest);
@@ -359,7 +361,7 @@ fn a_real_table_ranks_sentences_as_people_do() {
 /// The fixture in two safetensors files with an index, as `transformers` saves a large model.
 fn in_two_files() -> tempfile::TempDir {
     let folder = copy();
-    let whole = WeightFile::open(folder.path().join("model.safetensors"), Map::Read).unwrap();
+    let whole = WeightFile::open(folder.path().join("model.safetensors"), Loading::Read).unwrap();
     let part = |file: &str, names: &[&str]| {
         let tensors: Vec<_> = names.iter().map(|name| whole.tensor(name).unwrap()).collect();
         let parts: Vec<_> =
@@ -391,8 +393,11 @@ fn several_safetensors_files_are_one_model_by_their_index() {
     let (expected, _, whole) = vectors(&data());
     assert_eq!((&answer, memory), (&expected, whole));
     assert_eq!(vectors(folder.path()).0, expected);
-    let told = selvedge::backend::inspect(folder.path(), &Options::new()).unwrap();
-    assert_eq!((&*told.name, told.tensors.len(), told.backends[0].1.as_ref().unwrap()), ("model", 3, &whole));
+    let reported = selvedge::backend::inspect(folder.path(), &Options::new()).unwrap();
+    assert_eq!(
+        (&*reported.name, reported.tensors.len(), reported.backends[0].1.as_ref().unwrap()),
+        ("model", 3, &whole)
+    );
     // The digest is of all of it.
     let names = [
         "model.safetensors.index.json",

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use selvedge::weights::{GgufWriter, WeightFile};
-use selvedge::{Ask, Embed, Engine, Generate, Map, Options, Trim, open};
+use selvedge::{Ask, Embed, Engine, Generate, Loading, Options, Trim, open};
 
 use crate::{minilm, smollm};
 
@@ -82,7 +82,7 @@ fn in_a_child(test: &str) {
 
 /// The model with the mean of its tokens' vectors as an embedding.
 fn with_pooling(model: &Path, to: &Path) {
-    let model = WeightFile::open(model, Map::Mapped).unwrap();
+    let model = WeightFile::open(model, Loading::Mapped).unwrap();
     let mut writer = GgufWriter::new();
     for (key, value) in model.metadata().iter() {
         writer.set(key, value).unwrap();

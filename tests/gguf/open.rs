@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use selvedge::{
-    Ask, Call, Cancel, Code, Embed, Finish, Generate, Map, OpenProgress, Options, Source, Step, Trim, open,
+    Ask, Call, Cancel, Code, Embed, Finish, Generate, Loading, OpenProgress, Options, Source, Step, Trim, open,
 };
 
 use crate::{code, minilm, smollm};
@@ -76,7 +76,7 @@ fn a_model_may_come_from_a_part_of_a_file_or_from_memory() {
         assert_eq!(engine.embed(["the sea"]).unwrap(), expected);
     };
     same(Source::from(model.clone()), Options::new());
-    same(Source::from(&path), Options::new().map(Map::Read));
+    same(Source::from(&path), Options::new().loading(Loading::Read));
     // A place that weights can be used in, and one that they cannot.
     for start in [4096, 4097] {
         let mut file = tempfile::tempfile().unwrap();
@@ -86,19 +86,19 @@ fn a_model_may_come_from_a_part_of_a_file_or_from_memory() {
         let range = start as u64..(start + model.len()) as u64;
         // The caller's own offset is of no matter.
         same(Source::file(file.try_clone().unwrap(), range.clone()), Options::new());
-        same(Source::file(file, range), Options::new().map(Map::Read));
+        same(Source::file(file, range), Options::new().loading(Loading::Read));
     }
 }
 
 #[test]
 fn opening_tells_how_far_it_is_and_can_be_ended() {
     let Some(path) = smollm() else { return };
-    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let tells = told.clone();
+    let reported = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let tells = reported.clone();
     open(&path, Options::new().progress(move |p| tells.lock().unwrap().push(p))).unwrap();
-    let told = told.lock().unwrap();
-    assert!(matches!(told[0], OpenProgress::Digest(_, 98_353_088..)), "{:?}", told[0]);
-    assert_eq!(told.last(), Some(&OpenProgress::Load(1.0)));
+    let reported = reported.lock().unwrap();
+    assert!(matches!(reported[0], OpenProgress::Digest(_, 98_353_088..)), "{:?}", reported[0]);
+    assert_eq!(reported.last(), Some(&OpenProgress::Load(1.0)));
 
     let cancel = Cancel::new();
     let stop = cancel.clone();
@@ -139,12 +139,13 @@ fn broken_files_are_typed_errors() {
     let name = b"blk.17.ffn_norm.weight";
     let at = model.windows(name.len()).position(|w| w == name).unwrap();
     // Of a layer that is not there; of no known meaning, so that llama.cpp misses the tensor.
-    for (place, byte, told) in [(4, b'9', "expected a layer below 30, got '97'"), (14, b'x', "blk.17.ffn_norm.weight")]
+    for (place, byte, reported) in
+        [(4, b'9', "expected a layer below 30, got '97'"), (14, b'x', "blk.17.ffn_norm.weight")]
     {
         let mut renamed = model.clone();
         renamed[at + place] = byte;
         let error = open(renamed, Options::new()).map(|_| ()).unwrap_err();
         assert_eq!(error.code(), Code::Corrupt);
-        assert!(error.message().contains(told), "{error}");
+        assert!(error.message().contains(reported), "{error}");
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use selvedge::backend::inspect;
 use selvedge::weights::{GgufWriter, WeightFile};
-use selvedge::{Answer, Ask, Code, Generate, Map, Options, open};
+use selvedge::{Answer, Ask, Code, Generate, Loading, Options, open};
 
 use crate::smollm;
 
@@ -37,7 +37,7 @@ fn split(model: &WeightFile, folder: &Path) {
 fn a_model_in_three_files_writes_the_same_text() {
     let Some(path) = smollm() else { return };
     let folder = tempfile::tempdir().unwrap();
-    split(&WeightFile::open(&path, Map::Mapped).unwrap(), folder.path());
+    split(&WeightFile::open(&path, Loading::Mapped).unwrap(), folder.path());
     let options = || Options::new().context_tokens(512);
     let ask = |path: &Path, options: Options| -> (Answer, u64) {
         let engine = open(path, options).unwrap();
@@ -47,10 +47,14 @@ fn a_model_in_three_files_writes_the_same_text() {
     let (expected, memory) = ask(&path, options());
     assert!(expected.text.starts_with(" Paris."), "{:?}", expected.text);
     for number in 0..3 {
-        for map in [Map::Mapped, Map::Read] {
-            let (answer, needed) = ask(&part(folder.path(), number), options().map(map));
+        for loading in [Loading::Mapped, Loading::Read] {
+            let (answer, needed) = ask(&part(folder.path(), number), options().loading(loading));
             // To the last bit of every token's probability.
-            assert_eq!((&answer.text, &answer.tokens), (&expected.text, &expected.tokens), "part {number}, {map:?}");
+            assert_eq!(
+                (&answer.text, &answer.tokens),
+                (&expected.text, &expected.tokens),
+                "part {number}, {loading:?}"
+            );
             assert_eq!((&answer.provenance.model, needed), (&expected.provenance.model, memory));
             assert_ne!(answer.provenance.digest, expected.provenance.digest);
         }
@@ -62,10 +66,10 @@ fn a_model_in_three_files_writes_the_same_text() {
         Code::Corrupt
     );
 
-    let told = inspect(part(folder.path(), 1), &options()).unwrap();
+    let reported = inspect(part(folder.path(), 1), &options()).unwrap();
     let bytes: u64 = (0..3).map(|number| std::fs::metadata(part(folder.path(), number)).unwrap().len()).sum();
-    assert_eq!((told.bytes, told.backends[0].1.as_ref().unwrap().total()), (bytes, memory));
-    assert!(told.flaw.is_none() && told.warnings.is_empty(), "{:?}", told.warnings);
+    assert_eq!((reported.bytes, reported.backends[0].1.as_ref().unwrap().total()), (bytes, memory));
+    assert!(reported.flaw.is_none() && reported.warnings.is_empty(), "{:?}", reported.warnings);
     let error = open(part(folder.path(), 1), options().memory_limit(memory - 1)).err().unwrap();
     assert_eq!(error.code(), Code::OutOfMemory);
     std::fs::remove_file(part(folder.path(), 2)).unwrap();

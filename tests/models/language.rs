@@ -56,14 +56,14 @@ fn a_streamed_answer_is_the_whole_one() {
 #[test]
 fn a_seed_decides_the_text() {
     let Some(engine) = engine() else { return };
-    let told = |seed| {
+    let reported = |seed| {
         let request =
             Generate::text("Once upon a time").max_tokens(24).temperature(1.0).top_k(50).top_p(0.95).min_p(0.02);
         ids(&engine.run(request.seed(seed)).unwrap())
     };
-    let first = told(7);
-    assert_eq!(first, told(7));
-    assert!((8..12).any(|seed| told(seed) != first), "four other seeds gave the same text");
+    let first = reported(7);
+    assert_eq!(first, reported(7));
+    assert!((8..12).any(|seed| reported(seed) != first), "four other seeds gave the same text");
 }
 
 #[test]

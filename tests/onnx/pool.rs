@@ -1,6 +1,6 @@
 //! Cases run in child processes, so that a crash or a hang is the failure of one case.
 //!
-//! A child is this test binary again, told by [`WORKER`] to serve: it reads a folder per line and
+//! A child is this test binary again, reported by [`WORKER`] to serve: it reads a folder per line and
 //! answers with one marked line each. A child that dies or is late is replaced.
 
 use std::collections::VecDeque;

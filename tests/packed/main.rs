@@ -8,8 +8,8 @@ mod craft;
 mod models;
 mod real;
 mod refused;
+mod report;
 mod runtimes;
-mod told;
 mod values;
 
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use selvedge::pack::{Packing, Scheme};
-use selvedge::{Ask, Backend, Cancel, Code, Digest, Map, OpenProgress, Options, Source, Tensor, Tensors};
+use selvedge::{Ask, Backend, Cancel, Code, Digest, Loading, OpenProgress, Options, Source, Tensor, Tensors};
 use sha2::Digest as _;
 
 use crate::craft::{input, model, node, noise, output, weight};
@@ -60,7 +60,7 @@ fn folder_and_graph_are_one_model() {
             assert_eq!(spec.metadata["selvedge.packed.scheme"], "int4");
             assert_eq!(spec.inputs.iter().map(|p| p.to_string()).collect::<Vec<_>>(), ["x: f32[?, 64]", "ids: i64[2]"]);
         }
-        let read = selvedge::open(&packed.path, options(backend).map(Map::Read).digest(digest)).unwrap();
+        let read = selvedge::open(&packed.path, options(backend).loading(Loading::Read).digest(digest)).unwrap();
         let inputs = [
             ("x", Tensor::new(&[1, 64], vec![1.0f32; 64]).unwrap()),
             ("ids", Tensor::new(&[2], vec![0i64, 1]).unwrap()),
@@ -126,7 +126,7 @@ fn every_bit_of_a_packed_graph_may_flip() {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
             fs::write(&graph, bad).unwrap();
-            let _ = selvedge::open(&packed.path, options(backend).map(Map::Read));
+            let _ = selvedge::open(&packed.path, options(backend).loading(Loading::Read));
         }
     }
 }

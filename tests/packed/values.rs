@@ -5,7 +5,7 @@ use std::path::Path;
 use selvedge::kernel::dequantize_into;
 use selvedge::pack::{Packing, Scheme};
 use selvedge::weights::WeightFile;
-use selvedge::{Ask, Backend, Code, Map, Tensor, Tensors};
+use selvedge::{Ask, Backend, Code, Loading, Tensor, Tensors};
 
 use crate::craft::{field, input, int, model, node, noise, output, weight};
 use crate::{SCHEMES, ask, backends, f32s, open, packed};
@@ -34,7 +34,7 @@ fn mixed(k: usize) -> Vec<u8> {
 
 /// Rows of a stored tensor, without padding.
 fn stored(folder: &Path, name: &str, columns: usize) -> Vec<Vec<f32>> {
-    let file = WeightFile::open(folder.join("weights.gguf"), Map::Mapped).unwrap();
+    let file = WeightFile::open(folder.join("weights.gguf"), Loading::Mapped).unwrap();
     let tensor = file.tensor(name).unwrap();
     let mut values = vec![0.0; tensor.shape().elements()];
     dequantize_into(tensor.format().unwrap(), tensor.bytes(), &mut values).unwrap();

@@ -157,7 +157,7 @@ fn next(random: &mut u64) -> u64 {
     random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 8
 }
 
-/// A state of sync that knows when the boot was: a device that has told all it had before, and was offline since.
+/// A state of sync that knows when the boot was: a device that has reported all it had before, and was offline since.
 fn write_clock(folder: &Path, unix: u64) {
     #[derive(Message)]
     struct State {

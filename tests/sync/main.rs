@@ -21,7 +21,7 @@ use collector::Collector;
 use device::{DAY, Device, HOUR, now};
 use received::{check, read};
 
-/// Every window is told, as it is.
+/// Every window is reported, as it is.
 fn exact() -> OutboxOptions {
     OutboxOptions::new("sync-test").interval(Duration::ZERO).privacy(Privacy::NONE)
 }

@@ -64,7 +64,7 @@ pub(crate) fn read(folder: &Path) -> Received {
     received
 }
 
-/// Waits until the files hold every point that the device told, and compares each with what the test counted itself.
+/// Waits until the files hold every point that the device reported, and compares each with what the test counted itself.
 pub(crate) fn check<T>(device: &Device<T>, folder: &Path) -> Received {
     let expected = device.expected();
     let received = collector::wait(|| {

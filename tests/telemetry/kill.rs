@@ -1,7 +1,7 @@
 //! Processes that record from four threads and are killed at any instruction.
 //!
 //! The child is this test binary again. After each record and each sealed window it tells so through a pipe; the parent
-//! kills it with SIGKILL, opens the folder and holds what is there against what was told. 300 kills, or 2,000 with
+//! kills it with SIGKILL, opens the folder and holds what is there against what was reported. 300 kills, or 2,000 with
 //! `SELVEDGE_LONG=1`. A kill says nothing about loss of power: the simulated disk of the log's own tests does.
 
 use std::collections::BTreeMap;
@@ -132,9 +132,9 @@ struct Seen {
     records: u64,
     windows: u64,
     overwritten: u64,
-    /// Records that were told and not there.
+    /// Records that were reported and not there.
     lost: u64,
-    /// Records that were there and not told.
+    /// Records that were there and not reported.
     in_flight: u64,
 }
 
@@ -150,7 +150,7 @@ struct Memory {
     gone: Position,
 }
 
-/// The last number that each thread told, and the last window.
+/// The last number that each thread reported, and the last window.
 fn kill_one(folder: &Path, way: Way, memory: &Memory, after: Duration) -> BTreeMap<u8, u64> {
     let begin: Vec<String> = memory.next.iter().chain([&memory.window]).map(u64::to_string).collect();
     let mut child = Command::new(std::env::current_exe().unwrap())
@@ -163,26 +163,26 @@ fn kill_one(folder: &Path, way: Way, memory: &Memory, after: Duration) -> BTreeM
         .spawn()
         .unwrap();
     let mut pipe = child.stderr.take().unwrap();
-    let mut told = vec![0; MESSAGE];
-    pipe.read_exact(&mut told).unwrap();
+    let mut reported = vec![0; MESSAGE];
+    pipe.read_exact(&mut reported).unwrap();
     let reader = std::thread::spawn(move || {
-        pipe.read_to_end(&mut told).unwrap();
-        told
+        pipe.read_to_end(&mut reported).unwrap();
+        reported
     });
     std::thread::sleep(after);
     child.kill().unwrap();
     assert!(!child.wait().unwrap().success());
-    let told = reader.join().unwrap();
+    let reported = reader.join().unwrap();
     let mut last = BTreeMap::new();
-    for message in told.chunks_exact(MESSAGE) {
-        assert!(message[0] < THREADS as u8 || message[0] == WINDOWS, "{}", String::from_utf8_lossy(&told));
+    for message in reported.chunks_exact(MESSAGE) {
+        assert!(message[0] < THREADS as u8 || message[0] == WINDOWS, "{}", String::from_utf8_lossy(&reported));
         last.insert(message[0], u64::from_le_bytes(message[1..].try_into().unwrap()));
     }
     last
 }
 
-/// Opens what a kill left and holds it against what was told.
-fn look(folder: &Path, way: Way, told: &BTreeMap<u8, u64>, memory: &mut Memory, seen: &mut Seen) {
+/// Opens what a kill left and holds it against what was reported.
+fn look(folder: &Path, way: Way, reported: &BTreeMap<u8, u64>, memory: &mut Memory, seen: &mut Seen) {
     let telemetry = Telemetry::open(folder, limits(way));
     assert_eq!((telemetry.status().mode, telemetry.status().quarantined), (Mode::Durable, 0));
     let mut next = memory.next;
@@ -212,26 +212,26 @@ fn look(folder: &Path, way: Way, told: &BTreeMap<u8, u64>, memory: &mut Memory, 
             memory.window += 1;
         }
     }
-    if let Some(index) = told.get(&WINDOWS) {
-        assert!(memory.window > *index, "window {index} was told, there are {}", memory.window);
+    if let Some(index) = reported.get(&WINDOWS) {
+        assert!(memory.window > *index, "window {index} was reported, there are {}", memory.window);
     }
     let losses = telemetry.status().dropped;
     assert!(losses.iter().all(|(reason, _)| *reason == Reason::Overwritten), "{losses:?}");
     let overwritten = losses.first().map_or(0, |(_, n)| *n) - memory.overwritten;
     for thread in 0..THREADS {
-        let told = told.get(&(thread as u8)).map_or(memory.next[thread as usize], |last| last + 1);
+        let reported = reported.get(&(thread as u8)).map_or(memory.next[thread as usize], |last| last + 1);
         let there = &mut next[thread as usize];
-        // At most the one that was recorded when the kill came, before it could be told.
-        assert!(*there <= told + 1, "thread {thread}: {there}, told {told}");
-        *there = (*there).max(told);
+        // At most the one that was recorded when the kill came, before it could be reported.
+        assert!(*there <= reported + 1, "thread {thread}: {there}, reported {reported}");
+        *there = (*there).max(reported);
     }
-    // Each record that was told is in one window, comes now, or was overwritten and counted.
-    let told: u64 = next.iter().sum::<u64>() - memory.next.iter().sum::<u64>();
+    // Each record that was reported is in one window, comes now, or was overwritten and counted.
+    let reported: u64 = next.iter().sum::<u64>() - memory.next.iter().sum::<u64>();
     let windows = memory.window - first_window;
     let there = windows * 5 + rows + overwritten;
-    assert!(there <= told + THREADS, "{there} records, {told} told: one was counted twice");
-    seen.lost += told.saturating_sub(there);
-    seen.in_flight += there.saturating_sub(told);
+    assert!(there <= reported + THREADS, "{there} records, {reported} reported: one was counted twice");
+    seen.lost += reported.saturating_sub(there);
+    seen.in_flight += there.saturating_sub(reported);
     seen.kills += 1;
     seen.records += there;
     seen.windows += windows;
@@ -256,8 +256,8 @@ fn kills(way: Way, kills: u64) -> Seen {
     for kill in 0..kills {
         // 0 to 3 ms after the first record, each time another moment.
         let after = Duration::from_nanos(kill * 7_919_777 % 3_000_000);
-        let told = kill_one(folder.path(), way, &memory, after);
-        look(folder.path(), way, &told, &mut memory, &mut seen);
+        let reported = kill_one(folder.path(), way, &memory, after);
+        look(folder.path(), way, &reported, &mut memory, &mut seen);
     }
     println!("{way:?}: {seen:?}");
     seen

@@ -180,10 +180,10 @@ fn a_packed_folder_is_a_model_to_every_command() {
     let folder = folder();
     let run = |arguments: &[&str]| selvedge(arguments, folder.path());
     assert!(run(&["pack", "m.onnx", "-o", "p8", "--int8"]).status.success());
-    let told = run(&["inspect", "--json", "p8"]);
-    let told: Value = serde_json::from_slice(&told.stdout).expect("JSON");
-    assert_eq!((&told["name"], &told["types"][0]["type"]), (&"p8".into(), &"Q8_0".into()), "{told}");
-    assert_eq!(told["types"][0]["bytes"], 48 * 2 * 34);
+    let reported = run(&["inspect", "--json", "p8"]);
+    let reported: Value = serde_json::from_slice(&reported.stdout).expect("JSON");
+    assert_eq!((&reported["name"], &reported["types"][0]["type"]), (&"p8".into(), &"Q8_0".into()), "{reported}");
+    assert_eq!(reported["types"][0]["bytes"], 48 * 2 * 34);
     let ran = run(&["validate", "p8"]);
     assert!(ran.status.success() && text(&ran.stdout).starts_with("p8: valid ONNX"), "{}", text(&ran.stdout));
     // The weight file by itself is a file like any other, and no model of a backend.

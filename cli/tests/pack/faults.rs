@@ -122,8 +122,8 @@ fn a_killed_or_full_run_publishes_nothing_half_and_the_next_one_works() {
                 assert!(!there || is_whole(&disk.target()), "{what}");
                 let others: Vec<PathBuf> = disk.entries().into_iter().filter(|path| *path != disk.target()).collect();
                 if fault == "full" {
-                    let told = String::from_utf8_lossy(&ran.stderr);
-                    assert!(ran.status.success() || told.contains("No space left"), "{what}: {told}");
+                    let reported = String::from_utf8_lossy(&ran.stderr);
+                    assert!(ran.status.success() || reported.contains("No space left"), "{what}: {reported}");
                     assert!(!replaces || there, "{what}");
                     // Only what was replaced, if its successor's name cannot be made durable.
                     assert!(others.iter().all(|path| there && is_whole(path)), "{what}: {others:?}");

@@ -185,7 +185,7 @@ fn numbers_and_flags_without_a_meaning_are_refused() {
     };
     no(init!(selvedge_options { backend: 5 }), "selvedge_backend: 5 has no meaning");
     no(init!(selvedge_options { backend: -1 }), "selvedge_backend: -1 has no meaning");
-    no(init!(selvedge_options { map: 2 }), "selvedge_map: 2 has no meaning");
+    no(init!(selvedge_options { loading: 2 }), "selvedge_loading: 2 has no meaning");
     no(init!(selvedge_options { flags: 6 }), "selvedge_options.flags: the bits 0x6 have no meaning");
     no(
         init!(selvedge_options { onnxruntime: text("\u{1f9f5}").cut(2) }),

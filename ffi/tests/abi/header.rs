@@ -82,7 +82,7 @@ fn every_struct_has_the_same_layout_and_ends_without_padding() {
             structs.push(stringify!($name));
             let fields: &[(&str, usize)] = &[$((stringify!($field), offset_of!(selvedge_ffi::abi::$name, $field)),)*];
             let zero = selvedge_ffi::abi::$name::default();
-            // A new field in what was padding could not be told from an old caller's rubbish.
+            // A new field in what was padding could not be reported from an old caller's rubbish.
             let sizes = [$(size_of_val(&zero.$field),)*];
             assert_eq!(fields.last().unwrap().1 + sizes[sizes.len() - 1], size_of_val(&zero), stringify!($name));
             writeln!(expected, "{} {}", stringify!($name), size_of_val(&zero)).unwrap();
@@ -103,7 +103,7 @@ fn every_struct_has_the_same_layout_and_ends_without_padding() {
     layouts! {
         selvedge_text { data len }
         selvedge_options {
-            struct_size backend map threads context_tokens parallel flags memory_limit sha256 onnxruntime cancel
+            struct_size backend loading threads context_tokens parallel flags memory_limit sha256 onnxruntime cancel
         }
         selvedge_call { struct_size cancel timeout_ms id priority flags }
         selvedge_tensor { struct_size name name_len dims rank data byte_len dtype flags }
@@ -134,7 +134,7 @@ fn every_number_is_the_same() {
     numbers! {
         SELVEDGE_BACKEND_AUTO SELVEDGE_BACKEND_LLAMA SELVEDGE_BACKEND_ORT SELVEDGE_BACKEND_TRACT
         SELVEDGE_BACKEND_TABLE
-        SELVEDGE_MAP_MAPPED SELVEDGE_MAP_READ
+        SELVEDGE_LOADING_MAPPED SELVEDGE_LOADING_READ
         SELVEDGE_PRIORITY_BACKGROUND SELVEDGE_PRIORITY_NORMAL SELVEDGE_PRIORITY_INTERACTIVE
         SELVEDGE_EVENT_NONE SELVEDGE_EVENT_WORKING SELVEDGE_EVENT_TEXT SELVEDGE_EVENT_DONE
         SELVEDGE_FINISH_NONE SELVEDGE_FINISH_COMPLETE SELVEDGE_FINISH_END_OF_TEXT SELVEDGE_FINISH_STOP

@@ -12,18 +12,18 @@ use crate::{Error, Result};
 const ALIGNED: u64 = 32;
 
 pub(super) fn inspect(model: &OpenedFile, file: &WeightFile, options: &Options) -> Inspection {
-    let mut told = Inspection::of_weights(model, Format::Gguf, file);
-    told.backends.extend(super::static_embedding(model, file, options));
-    if told.backends.is_empty() {
+    let mut inspection = Inspection::of_weights(model, Format::Gguf, file);
+    inspection.backends.extend(super::static_embedding(model, file, options));
+    if inspection.backends.is_empty() {
         match no_model(file) {
-            Ok(()) => told.backends.extend(llama(file, options)),
-            Err(e) => told.flaw = Some(e),
+            Ok(()) => inspection.backends.extend(llama(file, options)),
+            Err(e) => inspection.flaw = Some(e),
         }
     }
     if !file.tensors().all(|tensor| tensor.place().start.is_multiple_of(ALIGNED)) {
-        told.warn(format!("its tensors are not aligned to {ALIGNED} bytes, so llama.cpp reads them into memory"));
+        inspection.warn(format!("its tensors are not aligned to {ALIGNED} bytes, so llama.cpp reads them into memory"));
     }
-    told
+    inspection
 }
 
 /// Adapters, projectors and vocabularies are well-formed files; what opens a model has no use for them.

@@ -1,4 +1,4 @@
-//! What a model file holds, told without loading a runtime.
+//! What a model file holds, without loading a runtime.
 
 mod gguf;
 mod metadata;
@@ -94,10 +94,11 @@ impl Inspection {
     /// What GGUF and safetensors have in common.
     fn of_weights(model: &OpenedFile, format: Format, file: &WeightFile) -> Self {
         let bytes = file.files().iter().map(|bytes| bytes.as_slice().len() as u64).sum();
-        let mut told = Self::new(&model.name, format, bytes);
-        told.metadata = file.metadata().iter().map(|(key, value)| (key.to_owned(), MetadataValue::of(value))).collect();
+        let mut inspection = Self::new(&model.name, format, bytes);
+        inspection.metadata =
+            file.metadata().iter().map(|(key, value)| (key.to_owned(), MetadataValue::of(value))).collect();
         for tensor in file.tensors() {
-            told.tensors.push(TensorInfo {
+            inspection.tensors.push(TensorInfo {
                 name: tensor.name().to_owned(),
                 element: tensor.tensor_type().to_string(),
                 shape: tensor.shape().iter().map(|d| *d as u64).collect(),
@@ -110,9 +111,10 @@ impl Inspection {
         types.sort_unstable();
         types.dedup();
         if !types.is_empty() {
-            told.warn(format!("it has tensors of types that can be listed and not read here: {}", types.join(", ")));
+            inspection
+                .warn(format!("it has tensors of types that can be listed and not read here: {}", types.join(", ")));
         }
-        told
+        inspection
     }
 
     fn warn(&mut self, warning: impl Into<String>) {
@@ -120,7 +122,7 @@ impl Inspection {
     }
 }
 
-/// Tells what a GGUF, ONNX or safetensors file holds, without loading a runtime; a folder is told about as
+/// Tells what a GGUF, ONNX or safetensors file holds, without loading a runtime; a folder is inspected as
 /// [`open`](crate::open) opens it. Of `options`, how the file comes into memory counts, what the memory estimate depends
 /// on, and, while weights are digested, cancel and progress.
 ///
@@ -138,8 +140,8 @@ impl Inspection {
 /// ```
 pub fn inspect(source: impl Into<Source>, options: &Options) -> Result<Inspection> {
     let model = model_of(source.into(), options.access())?;
-    let told = look(&model, options).map_err(|e| e.during(format!("inspecting '{}'", model.name)))?;
-    Ok(judged(told))
+    let inspection = look(&model, options).map_err(|e| e.during(format!("inspecting '{}'", model.name)))?;
+    Ok(judged(inspection))
 }
 
 fn look(model: &OpenedFile, options: &Options) -> Result<Inspection> {
@@ -161,18 +163,18 @@ fn look(model: &OpenedFile, options: &Options) -> Result<Inspection> {
         }
         Err(e) => return Err(e),
     };
-    let mut told = match format {
+    let mut inspection = match format {
         Format::Gguf => gguf::inspect(model, &file, options),
         _ => safetensors::inspect(model, &file, options),
     };
-    told.flaw = flaw.or(told.flaw);
-    Ok(told)
+    inspection.flaw = flaw.or(inspection.flaw);
+    Ok(inspection)
 }
 
 /// What the backends say becomes the verdict on the file: what one finds to be broken is broken for all.
-fn judged(mut told: Inspection) -> Inspection {
-    if told.backends.is_empty() && told.flaw.is_none() {
-        told.warn(match told.format {
+fn judged(mut inspection: Inspection) -> Inspection {
+    if inspection.backends.is_empty() && inspection.flaw.is_none() {
+        inspection.warn(match inspection.format {
             Format::Gguf => {
                 "this build lacks the feature 'llama': it cannot open the file, and has not checked whether its \
                  metadata makes sense to llama.cpp"
@@ -184,16 +186,16 @@ fn judged(mut told: Inspection) -> Inspection {
             Format::Safetensors => "no backend opens it: it is not a static-embedding model",
         });
     }
-    for (backend, estimate) in &told.backends {
+    for (backend, estimate) in &inspection.backends {
         match estimate {
             Err(e) if e.code() == Code::Corrupt => {
-                told.flaw.get_or_insert_with(|| e.clone());
+                inspection.flaw.get_or_insert_with(|| e.clone());
             }
-            Err(e) => told.warnings.push(format!("{} would not open it: {e:#}", backend.name())),
+            Err(e) => inspection.warnings.push(format!("{} would not open it: {e:#}", backend.name())),
             Ok(_) => {}
         }
     }
-    told
+    inspection
 }
 
 #[cfg(feature = "table")]

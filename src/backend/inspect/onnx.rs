@@ -17,20 +17,20 @@ const KNOWN_DOMAINS: &[&str] = &["", "ai.onnx.ml", "com.microsoft"];
 pub(super) fn inspect(model: &OpenedFile, options: &Options) -> Result<Inspection> {
     let file = model.bytes.as_slice().len() as u64;
     let mut declared = onnx::list(model.bytes.as_slice())?;
-    let mut told = Inspection::new(&model.name, Format::Onnx, file);
+    let mut inspection = Inspection::new(&model.name, Format::Onnx, file);
     let weights = match open_weights(model, options) {
         Ok(Some(weights)) => Some(weights),
         Ok(None) => {
-            told.flaw = declared.refuse_blocks().err();
+            inspection.flaw = declared.refuse_blocks().err();
             None
         }
         Err(e) if e.code() == Code::Cancelled => return Err(e),
-        Err(e) => refused(e, &mut told),
+        Err(e) => refused(e, &mut inspection),
     };
-    if told.backends.is_empty() && told.flaw.is_none() {
-        told.backends = backends(&declared, model, weights.as_ref());
+    if inspection.backends.is_empty() && inspection.flaw.is_none() {
+        inspection.backends = backends(&declared, model, weights.as_ref());
     }
-    told.tensors = std::mem::take(&mut declared.initializers)
+    inspection.tensors = std::mem::take(&mut declared.initializers)
         .into_iter()
         .map(|weight| TensorInfo {
             name: weight.name,
@@ -41,60 +41,60 @@ pub(super) fn inspect(model: &OpenedFile, options: &Options) -> Result<Inspectio
         })
         .collect();
     if let Some(weights) = &weights {
-        as_blocks(&mut told, weights, model);
+        as_blocks(&mut inspection, weights, model);
     }
-    told.metadata.push(("ir_version".into(), MetadataValue::Integer(declared.ir_version.into())));
+    inspection.metadata.push(("ir_version".into(), MetadataValue::Integer(declared.ir_version.into())));
     let version = declared.version.take().map(|v| v.parse().map_or(MetadataValue::Text(v), MetadataValue::Integer));
-    told.metadata.extend(version.map(|version| ("model_version".into(), version)));
+    inspection.metadata.extend(version.map(|version| ("model_version".into(), version)));
     let texts = std::mem::take(&mut declared.metadata).into_iter();
-    told.metadata.extend(texts.map(|(key, text)| (key, MetadataValue::Text(text))));
-    external(&declared, model, weights.as_ref(), options, &mut told);
+    inspection.metadata.extend(texts.map(|(key, text)| (key, MetadataValue::Text(text))));
+    external(&declared, model, weights.as_ref(), options, &mut inspection);
     let used: BTreeSet<&str> = declared.operators.iter().filter_map(|op| op.rsplit_once(':')).map(|(d, _)| d).collect();
     for domain in declared.opsets.keys().filter(|d| !KNOWN_DOMAINS.contains(&&***d)) {
         if used.contains(&**domain) {
-            told.warn(format!("it uses operators of the domain '{domain}', which a runtime may not have"));
+            inspection.warn(format!("it uses operators of the domain '{domain}', which a runtime may not have"));
         }
     }
     if declared.half {
-        told.warn("it holds 16-bit floats, which runtimes without 16-bit arithmetic widen when they load it");
+        inspection.warn("it holds 16-bit floats, which runtimes without 16-bit arithmetic widen when they load it");
     }
     let name = |domain: String| if domain.is_empty() { "ai.onnx".into() } else { domain };
-    told.opsets = declared.opsets.into_iter().map(|(domain, version)| (name(domain), version)).collect();
-    told.operators = declared.operators.into_iter().collect();
-    (told.inputs, told.outputs) = (declared.inputs, declared.outputs);
-    Ok(told)
+    inspection.opsets = declared.opsets.into_iter().map(|(domain, version)| (name(domain), version)).collect();
+    inspection.operators = declared.operators.into_iter().collect();
+    (inspection.inputs, inspection.outputs) = (declared.inputs, declared.outputs);
+    Ok(inspection)
 }
 
 fn open_weights(model: &OpenedFile, options: &Options) -> Result<Option<Weights>> {
     let call = options.call();
     let progress = |done, total| options.report(OpenProgress::Digest(done, total));
-    Weights::open(model, options.map, || call.check(), progress)
+    Weights::open(model, options.loading, || call.check(), progress)
 }
 
 /// What stands against a packed model: for one of a form that is not known, or that lies in no folder, what every
 /// backend says.
-fn refused(e: Error, told: &mut Inspection) -> Option<Weights> {
+fn refused(e: Error, inspection: &mut Inspection) -> Option<Weights> {
     if e.code() == Code::Unsupported {
         let built = [Backend::Tract, Backend::Ort].into_iter().filter(|backend| backend.is_built());
-        told.backends = built.map(|backend| (backend, Err(Error::unsupported(e.message().to_owned())))).collect();
+        inspection.backends = built.map(|backend| (backend, Err(Error::unsupported(e.message().to_owned())))).collect();
     } else {
-        told.flaw = Some(e);
+        inspection.flaw = Some(e);
     }
     None
 }
 
 /// Gives tensors that are blocks the type and the bytes that they have in the weight file.
-fn as_blocks(told: &mut Inspection, weights: &Weights, model: &OpenedFile) {
+fn as_blocks(inspection: &mut Inspection, weights: &Weights, model: &OpenedFile) {
     match weights.listed(model) {
         Ok(blocks) => {
             let beside = |tensor: &&mut TensorInfo| tensor.location.as_deref() == Some(WEIGHTS);
-            for tensor in told.tensors.iter_mut().filter(beside) {
+            for tensor in inspection.tensors.iter_mut().filter(beside) {
                 if let Some((tensor_type, bytes)) = blocks.get(&*tensor.name) {
                     (tensor.element, tensor.bytes) = (tensor_type.to_string(), *bytes);
                 }
             }
         }
-        Err(e) => told.flaw = Some(e),
+        Err(e) => inspection.flaw = Some(e),
     }
 }
 
@@ -104,24 +104,24 @@ fn external(
     model: &OpenedFile,
     weights: Option<&Weights>,
     options: &Options,
-    told: &mut Inspection,
+    inspection: &mut Inspection,
 ) {
     if declared.external.is_empty() {
         return;
     }
     if model.folder.is_none() {
-        told.warn("it has tensors in other files, which are found only if it is opened by its path");
+        inspection.warn("it has tensors in other files, which are found only if it is opened by its path");
         return;
     }
     let open = weights.map(Weights::files).unwrap_or_default();
-    match External::open_others(&declared.external, model, options.map, open) {
+    match External::open_others(&declared.external, model, options.loading, open) {
         Ok(files) => {
-            told.bytes += files.values().map(|bytes| bytes.as_slice().len() as u64).sum::<u64>();
+            inspection.bytes += files.values().map(|bytes| bytes.as_slice().len() as u64).sum::<u64>();
             let names: Vec<&str> = files.keys().map(|name| &**name).collect();
-            told.warn(format!("it needs, beside it: {}", names.join(", ")));
+            inspection.warn(format!("it needs, beside it: {}", names.join(", ")));
         }
         // Whoever has the file has not all of the model.
-        Err(e) => drop(told.flaw.get_or_insert(e)),
+        Err(e) => drop(inspection.flaw.get_or_insert(e)),
     }
 }
 

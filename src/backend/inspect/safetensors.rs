@@ -7,12 +7,13 @@ use crate::source::OpenedFile;
 use crate::weights::{TensorEntry, WeightFile};
 
 pub(super) fn inspect(model: &OpenedFile, file: &WeightFile, options: &Options) -> Inspection {
-    let mut told = Inspection::of_weights(model, Format::Safetensors, file);
-    told.backends.extend(super::static_embedding(model, file, options));
+    let mut inspection = Inspection::of_weights(model, Format::Safetensors, file);
+    inspection.backends.extend(super::static_embedding(model, file, options));
     let odd = |t: &TensorEntry<'_>| t.tensor_type().block_bytes().is_some_and(|n| !t.place().start.is_multiple_of(n));
     if let Some(tensor) = file.tensors().find(odd) {
         let name = tensor.name();
-        told.warn(format!("tensor '{name}' does not begin at a multiple of its elements' size: runtimes may copy it"));
+        inspection
+            .warn(format!("tensor '{name}' does not begin at a multiple of its elements' size: runtimes may copy it"));
     }
-    told
+    inspection
 }

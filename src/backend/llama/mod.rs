@@ -28,7 +28,7 @@ use crate::engine::{
     Abilities, Answer, Call, Embed, Engine, Finish, Generate, MemoryEstimate, Progress, Provenance, Request, Run, Spec,
     Trim, Usage,
 };
-use crate::source::{Map, OpenedFile};
+use crate::source::{Loading, OpenedFile};
 use crate::text::Template;
 use crate::weights::{TensorEntry, WeightFile};
 use crate::{Error, Result};
@@ -159,7 +159,7 @@ fn load(mut parts: Vec<OpenedFile>, options: &Options, in_place: bool) -> Result
         options.report(OpenProgress::Load(done));
         !cancelled()
     };
-    let mapped = options.map == Map::Mapped && in_place;
+    let mapped = options.loading == Loading::Mapped && in_place;
     if parts.len() > 1 {
         // llama.cpp maps or reads for itself; two copies would be one too many.
         let files = parts.into_iter().filter_map(|part| part.file.map(|(file, _)| file)).collect();

@@ -54,7 +54,7 @@ pub(super) fn open(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engin
         files = packed.files();
         files.insert(pack::ARENA.into(), packed.arena(&call)?);
     }
-    let external = External::open_others(&declared.external, &model.file, options.map, files)?;
+    let external = External::open_others(&declared.external, &model.file, options.loading, files)?;
     // What is only used at its place in a file costs no memory. An arena does, so it goes once the runtime has
     // reordered what it needs.
     let borrow = arena_len == 0 && declared.external.iter().all(|tensor| is_aligned(tensor, &external));

@@ -243,13 +243,13 @@ fn threads_share_a_session_and_agree_with_serial_runs() {
 #[test]
 fn an_open_reports_its_progress() {
     let Some(options) = options() else { return };
-    let (tell, told) = channel();
+    let (tell, reported) = channel();
     let tell = std::sync::Mutex::new(tell);
     let options = options.progress(move |p| tell.lock().unwrap().send(p).unwrap());
     crate::open(data("linear.onnx"), options).unwrap();
-    let told: Vec<OpenProgress> = told.try_iter().collect();
+    let reported: Vec<OpenProgress> = reported.try_iter().collect();
     let len = std::fs::metadata(data("linear.onnx")).unwrap().len();
-    assert_eq!(told, [OpenProgress::Digest(len, len), OpenProgress::Load(0.0), OpenProgress::Load(1.0)]);
+    assert_eq!(reported, [OpenProgress::Digest(len, len), OpenProgress::Load(0.0), OpenProgress::Load(1.0)]);
 }
 
 #[test]

@@ -28,9 +28,9 @@ use run::EmbedRun;
 use tokens::Tokens;
 
 /// A page of text has 3 KB; what is longer than this is a book, and one vector of it says nothing.
-const MOST_TEXT: usize = 1 << 20;
+const MAX_TEXT_BYTES: usize = 1 << 20;
 /// More threads than any machine this is for has cores; a typing error, not a wish.
-const MOST_THREADS: u32 = 1024;
+const MAX_THREADS: u32 = 1024;
 /// What a vocabulary takes in memory, by the size of its JSON: a string and its number, in two tables.
 const TOKENIZER_GROWTH: u64 = 12;
 const RUNTIME: &str = concat!("selvedge ", env!("CARGO_PKG_VERSION"));
@@ -89,7 +89,7 @@ fn estimate(rows: &Rows, tokenizer: &Json) -> MemoryEstimate {
 
 /// Threads of its own, if more than one is asked for.
 fn pool(options: &Options) -> Result<Option<rayon::ThreadPool>> {
-    match options.threads_within(MOST_THREADS)? {
+    match options.threads_within(MAX_THREADS)? {
         None | Some(1) => Ok(None),
         Some(n) => {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(n as usize);
@@ -136,10 +136,10 @@ fn check(request: &Embed) -> Result<()> {
     if request.texts.is_empty() {
         return Err(Error::invalid("embed: expected at least one text, got none"));
     }
-    match request.texts.iter().position(|text| text.len() > MOST_TEXT) {
+    match request.texts.iter().position(|text| text.len() > MAX_TEXT_BYTES) {
         Some(i) => {
             let got = request.texts[i].len();
-            Err(Error::invalid(format!("text {i}: expected at most {MOST_TEXT} bytes, got {got}")))
+            Err(Error::invalid(format!("text {i}: expected at most {MAX_TEXT_BYTES} bytes, got {got}")))
         }
         None => Ok(()),
     }

@@ -192,7 +192,7 @@ pub(super) fn tokenizer(file: &WeightFile, model: &OpenedFile, options: &Options
              was not opened by a path, or, in a GGUF file, the key {TOKENIZER_KEY}"
         )));
     };
-    let bytes = External::open(folder, TOKENIZER_FILE, options.map)
+    let bytes = External::open(folder, TOKENIZER_FILE, options.loading)
         .map_err(|e| e.during("looking for the tokenizer beside the model"))?;
     Ok(Json::Beside(bytes))
 }

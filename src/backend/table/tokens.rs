@@ -8,7 +8,7 @@ use tokenizers::Tokenizer;
 use crate::{Code, Error, Result};
 
 /// The largest tokenizers, with a quarter of a million tokens and their merges, take 35 MB.
-const MOST_BYTES: usize = 128 << 20;
+const MAX_BYTES: usize = 128 << 20;
 
 /// A tokenizer that gives the ids of a text and nothing else: it does not cut, fill up or frame texts, whatever its
 /// file says, and what looks like a special token in a text is text.
@@ -36,8 +36,8 @@ impl Tokens {
     ///
     /// Errors: `Corrupt` for one that the crate `tokenizers` does not read.
     pub(super) fn read(json: &[u8]) -> Result<Self> {
-        if json.len() > MOST_BYTES {
-            return Err(Error::corrupt(format!("tokenizer: expected at most {MOST_BYTES} bytes, got {}", json.len())));
+        if json.len() > MAX_BYTES {
+            return Err(Error::corrupt(format!("tokenizer: expected at most {MAX_BYTES} bytes, got {}", json.len())));
         }
         let corrupt = |why: &dyn std::fmt::Display| Error::corrupt(format!("tokenizer: {why}"));
         let declared: Declared = serde_json::from_slice(json).map_err(|e| corrupt(&e))?;

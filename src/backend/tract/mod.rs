@@ -44,9 +44,9 @@ use crate::{Code, Error, Result};
 /// The version that Cargo.toml pins.
 const RUNTIME: &str = "tract 0.23.9";
 /// More threads than any machine this is for has cores; a typing error, not a wish.
-const MOST_THREADS: u32 = 1024;
+const MAX_THREADS: u32 = 1024;
 /// tract's time for planning grows with the square of their number: these take several seconds.
-const MOST_NODES: usize = 20_000;
+const MAX_NODES: usize = 20_000;
 
 /// Opens an ONNX model with tract.
 ///
@@ -69,7 +69,7 @@ fn load(model: &OnnxModel, options: &Options, native_half: bool) -> Result<Model
     let in_files = |tensor: &&External| packed.is_none() || tensor.location != pack::ARENA;
     let in_files: Vec<External> = declared.external.iter().filter(in_files).cloned().collect();
     let files = packed.as_ref().map(Packed::files).unwrap_or_default();
-    let external = External::open_others(&in_files, &model.file, options.map, files)?;
+    let external = External::open_others(&in_files, &model.file, options.loading, files)?;
     bounds.check()?;
 
     let mut provenance = Provenance::new(model.file.name.clone(), digest, "tract", RUNTIME);
@@ -84,11 +84,11 @@ fn load(model: &OnnxModel, options: &Options, native_half: bool) -> Result<Model
     let planner = Planner {
         file: OnnxFile { bytes: graph, external, packed, native_half },
         inputs: spec.inputs.clone(),
-        executor: executor(options.threads_within(MOST_THREADS)?)?,
+        executor: executor(options.threads_within(MAX_THREADS)?)?,
         largest: options.memory_limit.or_else(machine_memory).unwrap_or(16 << 30),
     };
     let plans = PlanCache::new(planner, declared.operators.contains("If"));
-    plans.prove(options.map == crate::Map::Read)?;
+    plans.prove(options.loading == crate::Loading::Read)?;
     bounds.check()?;
     options.report(OpenProgress::Load(1.0));
     Ok(Model { spec, plans })
@@ -100,9 +100,9 @@ pub(super) fn foresee(declared: &Declared) -> Result<MemoryEstimate> {
 }
 
 fn check(declared: &Declared, native_half: bool) -> Result<MemoryEstimate> {
-    if declared.nodes > MOST_NODES {
+    if declared.nodes > MAX_NODES {
         let got = declared.nodes;
-        return Err(Error::unsupported(format!("tract plans at most {MOST_NODES} operators, the model has {got}")));
+        return Err(Error::unsupported(format!("tract plans at most {MAX_NODES} operators, the model has {got}")));
     }
     ops::check(declared)?;
     Ok(estimate(declared, native_half))

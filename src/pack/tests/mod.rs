@@ -10,7 +10,7 @@ use super::keys::*;
 use super::*;
 use crate::kernel::{BlockFormat, dequantize_into};
 use crate::onnx::{self, BLOCKS_ENTRY, External, FLOAT, FLOAT16, Graph, NewNode, put};
-use crate::source::{Access, GRAPH, Map, OpenedFile, Source};
+use crate::source::{Access, GRAPH, Loading, OpenedFile, Source};
 use crate::weights::WeightFile;
 use crate::{Cancel, Code, Error, Result};
 
@@ -63,7 +63,7 @@ impl Packed {
     }
 
     fn file(&self) -> WeightFile {
-        WeightFile::open(self.to.join(WEIGHTS), Map::Read).unwrap()
+        WeightFile::open(self.to.join(WEIGHTS), Loading::Read).unwrap()
     }
 }
 
@@ -101,7 +101,7 @@ fn weights_become_blocks_along_the_dimension_that_is_summed_over() {
             [("W", 64, &*transposed), ("G", 96, &*weights(48 * 96)), ("T", 64, &*weights(50 * 64))]
         {
             let got = read(&file, name, columns);
-            let told = report.packed.iter().find(|t| t.name == name).unwrap();
+            let reported = report.packed.iter().find(|t| t.name == name).unwrap();
             let (mut worst, mut square, mut whole) = (0.0f64, 0.0, 0.0);
             for (w, r) in expected.chunks(32).zip(got.chunks(32)) {
                 let error = w.iter().zip(r).map(|(w, r)| f64::from(w - r).abs()).fold(0.0, f64::max);
@@ -109,9 +109,12 @@ fn weights_become_blocks_along_the_dimension_that_is_summed_over() {
                 square += w.iter().zip(r).map(|(w, r)| f64::from(w - r).powi(2)).sum::<f64>();
                 whole += w.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>();
             }
-            assert!((told.worst_error - worst).abs() < 1e-6 && worst < most && worst > 0.0, "{name}: {told:?} {worst}");
-            assert!((told.relative_error - (square / whole).sqrt()).abs() < 1e-6, "{name}: {told:?}");
-            assert_eq!(told.format, format);
+            assert!(
+                (reported.worst_error - worst).abs() < 1e-6 && worst < most && worst > 0.0,
+                "{name}: {reported:?} {worst}"
+            );
+            assert!((reported.relative_error - (square / whole).sqrt()).abs() < 1e-6, "{name}: {reported:?}");
+            assert_eq!(reported.format, format);
         }
         assert_eq!(kept(report, "b"), "it has only 48 elements");
         let size = |name: &str| fs::metadata(packed.to.join(name)).unwrap().len();
@@ -133,7 +136,7 @@ fn halves_are_plain_external_data_and_a_cast() {
     assert_eq!((table.element, &*table.dims), (FLOAT16, &[50, 64][..]));
     let declared = onnx::read(&bytes).unwrap();
     let opened = OpenedFile::open(Source::from(packed.to.join(GRAPH)), Access::new()).unwrap();
-    let files = External::open_all(&declared.external, &opened, Map::Read).unwrap();
+    let files = External::open_all(&declared.external, &opened, Loading::Read).unwrap();
     let place = declared.external.iter().find(|e| e.tensor == "T.f16").unwrap();
     assert_eq!(place.offset % 64, 0);
     let data = &files[WEIGHTS].as_slice()[place.offset as usize..][..place.length as usize];
@@ -180,7 +183,7 @@ fn patterns_pick_tensors_by_their_names_and_readers() {
     let nothing = Packed::of(model().model(), &int4().only("nothing")).error();
     assert_eq!(nothing.code(), Code::Unsupported);
     assert!(nothing.to_string().contains("'W': no pattern of `only` matches it"), "{nothing}");
-    // What no tensor goes by is told; what one goes by is not, though it stays for another reason.
+    // What no tensor goes by is reported; what one goes by is not, though it stays for another reason.
     let typing = int4().only("*").keep("MatMull").keep("b").finer("Convv").finer("MatMull");
     assert_eq!(Packed::of(model().model(), &typing).report().unmatched, ["MatMull", "Convv"]);
 }
@@ -357,14 +360,16 @@ fn what_a_killed_process_of_the_same_number_left_is_in_nobodys_way() {
 #[test]
 fn progress_is_told_and_packing_can_be_ended() {
     let folder = tempfile::tempdir().unwrap();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let int4 = Packing::new(Scheme::Int4);
-    pack(model().model(), folder.path().join("a"), &int4, |p| told.push((p.tensor.map(String::from), p.done, p.total)))
-        .unwrap();
+    pack(model().model(), folder.path().join("a"), &int4, |p| {
+        reported.push((p.tensor.map(String::from), p.done, p.total))
+    })
+    .unwrap();
     let total = 4 * (64 * 96 + 48 * 96 + 50 * 64);
     let name = |n: &str| Some(n.to_string());
     let steps = [(name("W"), 0, total), (name("G"), 24576, total), (name("T"), 43008, total), (None, total, total)];
-    assert_eq!(told, steps);
+    assert_eq!(reported, steps);
     let cancel = Cancel::new();
     let ended = pack(model().model(), folder.path().join("b"), &int4.cancel(&cancel), |p| {
         if p.tensor == Some("G") {
@@ -433,6 +438,6 @@ fn four_bits_lose_less_than_with_the_reference_scale() {
     dequantize_into(BlockFormat::Q4_0, &blocks, &mut reference).unwrap();
     let (ours, reference) = (square(&read(&packed.file(), "G", 96)), square(&reference));
     assert!(ours < reference * 0.92, "{ours} {reference}");
-    let told = packed.report().packed[0].relative_error;
-    assert!((told - (ours / normal.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>()).sqrt()).abs() < 1e-6);
+    let reported = packed.report().packed[0].relative_error;
+    assert!((reported - (ours / normal.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>()).sqrt()).abs() < 1e-6);
 }

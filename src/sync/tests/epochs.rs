@@ -1,6 +1,6 @@
 //! Records of a device that was switched off, or slept, before they could be posted.
 
-use super::ledger::{HOUR, told};
+use super::ledger::{HOUR, reported};
 use super::made::{Log, SECOND, T0, plain, rows, sums};
 use crate::telemetry::{AlertRecord, ModelInfo, ModelSlot, Record, Stamp, Window};
 
@@ -22,7 +22,7 @@ fn a_lasting_slot_is_told_once_for_all_epochs() {
                 Record::Alert(AlertRecord { stamp, model_slot: ModelSlot(slot), ..AlertRecord::default() })
             });
         }
-        let requests = told(&plain(), &mut log);
+        let requests = reported(&plain(), &mut log);
         let values: Vec<i64> = sums(&requests.metrics, "selvedge.requests").iter().map(|s| s.2).collect();
         assert_eq!(values, told_of, "slot {slot}");
         let dropped: Vec<i64> = sums(&requests.metrics, "selvedge.dropped").iter().map(|s| s.2).collect();
@@ -45,6 +45,6 @@ fn a_window_that_closes_after_a_sleep_closes_after_it() {
     log.other(|stamp| {
         Record::Window(Window { stamp, opened: Stamp { monotonic_ns: 0, ..closed }, closed, ..rows(10) })
     });
-    let requests = told(&plain(), &mut log);
+    let requests = reported(&plain(), &mut log);
     assert_eq!(sums(&requests.metrics, "selvedge.windows"), [(T0, T0 + 8 * HOUR - 50_000, 1)]);
 }

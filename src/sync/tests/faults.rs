@@ -144,7 +144,7 @@ impl World {
         self.device.as_mut().unwrap()
     }
 
-    /// Every window has one row of a class of its own, by which the receiver's set can be told.
+    /// Every window has one row of a class of its own, by which the receiver's set can be reported.
     fn seal_window(&mut self) {
         let class = self.sealed_windows;
         self.sealed_windows += 1;

@@ -12,7 +12,7 @@ use crate::telemetry::{
 
 pub(super) const HOUR: u64 = 3600 * SECOND;
 
-pub(super) fn told(options: &OutboxOptions, log: &mut Log) -> Requests {
+pub(super) fn reported(options: &OutboxOptions, log: &mut Log) -> Requests {
     add(options, &mut State::fresh().unwrap(), log)
 }
 
@@ -73,7 +73,7 @@ fn windows_become_totals_at_the_time_they_closed() {
         log.now = second * SECOND;
         log.window(60, rows(count));
     }
-    let requests = told(&plain(), &mut log);
+    let requests = reported(&plain(), &mut log);
     let at = |second: u64| T0 + second * SECOND;
     assert_eq!(sums(&requests.metrics, "selvedge.windows"), [(T0, at(60), 1), (T0, at(120), 2), (T0, at(180), 3)]);
     assert_eq!(
@@ -95,7 +95,7 @@ fn features_have_the_bounds_of_the_profile() {
         let classes = vec![(2, 50), (0, 10)];
         log.window(60, Window { features, classes, confidence: vec![0, 10, 20, 30], ..rows(60) });
     }
-    let requests = told(&plain(), &mut log);
+    let requests = reported(&plain(), &mut log);
     let wind = histograms(&requests.metrics, "selvedge.feature");
     assert_eq!(wind.len(), 2);
     assert_eq!((wind[1].count, wind[1].sum), (110, None));
@@ -140,7 +140,7 @@ fn embeddings_are_told_by_counts_that_a_fleet_adds_up() {
             log.window(60, Window { embedded, embedding, ..rows(counts.embedded) });
             pooled.merge(&counts);
         }
-        let requests = told(&plain(), &mut log);
+        let requests = reported(&plain(), &mut log);
         let signs = histograms(&requests.metrics, "selvedge.embedding").pop().unwrap();
         assert_eq!((signs.explicit_bounds.len(), &signs.explicit_bounds[..3]), (127, &[0.0, 1.0, 2.0][..]));
         assert_eq!(signs.count, signs.bucket_counts.iter().sum::<u64>());
@@ -162,7 +162,7 @@ fn embeddings_are_told_by_counts_that_a_fleet_adds_up() {
     log.model(1, "meaning", Some(&self::profile()));
     let features = vec![vec![1, 20, 30, 4, 5], vec![10, 0, 3, 47]];
     log.window(60, Window { features, embedded: 60, embedding: vec![1; 128], ..rows(60) });
-    let requests = told(&plain(), &mut log);
+    let requests = reported(&plain(), &mut log);
     assert!(histograms(&requests.metrics, "selvedge.embedding").is_empty());
     assert_eq!(sums(&requests.metrics, "selvedge.dropped").last().map(|(_, _, n)| *n), Some(1));
 }
@@ -175,7 +175,7 @@ fn counts_that_do_not_fit_the_profile_are_left_out_and_counted() {
     log.now = 60 * SECOND;
     log.window(60, Window { features: vec![vec![1, 2, 3]], ..rows(6) });
     log.window(60, Window { model_slot: ModelSlot(4), ..rows(6) });
-    let requests = told(&plain(), &mut log);
+    let requests = reported(&plain(), &mut log);
     assert!(histograms(&requests.metrics, "selvedge.feature").is_empty());
     assert_eq!(sums(&requests.metrics, "selvedge.windows").last().unwrap().2, 1);
     let dropped: Vec<i64> = sums(&requests.metrics, "selvedge.dropped").iter().map(|s| s.2).collect();
@@ -192,7 +192,7 @@ fn an_interval_thins_points_and_loses_no_count() {
         log.now = quarter * HOUR / 4;
         log.window(900, rows(100));
     }
-    let requests = told(&options, &mut log);
+    let requests = reported(&options, &mut log);
     // The quarters that end at 0:45, 1:45 and, as the last of the batch, 2:30.
     let quarters = |n: u64| T0 + n * HOUR / 4;
     assert_eq!(
@@ -323,7 +323,7 @@ fn alerts_are_logs_with_their_evidence() {
             })
         });
     }
-    let requests = told(&plain(), &mut log);
+    let requests = reported(&plain(), &mut log);
     let records = &requests.logs.resource_logs[0].scope_logs[0].log_records;
     assert_eq!((records.len(), requests.log_records, requests.points), (2, 2, 0));
     let raised = &records[0];
@@ -355,7 +355,7 @@ fn losses_and_labels_are_sums() {
         let totals = vec![(Reason::Overwritten, total), (Reason::Limit, 1)];
         log.other(|stamp| Record::Drops(Drops { stamp, totals }));
     }
-    let requests = told(&plain(), &mut log);
+    let requests = reported(&plain(), &mut log);
     let last = |name| sums(&requests.metrics, name).iter().map(|s| s.2).rev().take(2).collect::<Vec<_>>();
     assert_eq!(last("selvedge.feedback"), [1, 2], "wrong, right");
     assert_eq!(last("selvedge.dropped"), [1, 10], "the later report holds the earlier one");
@@ -371,7 +371,7 @@ fn microseconds_become_seconds_within_half_a_bucket() {
         log.model(1, "rain", None);
         log.now = SECOND;
         log.window(1, Window { latency: latency.clone(), ..rows(0) });
-        let requests = told(&plain(), &mut log);
+        let requests = reported(&plain(), &mut log);
         let metrics = &requests.metrics.resource_metrics[0].scope_metrics[0].metrics;
         let duration = metrics.iter().find(|m| m.name == "gen_ai.server.request.duration").unwrap();
         assert_eq!(duration.unit, "s");
@@ -381,11 +381,11 @@ fn microseconds_become_seconds_within_half_a_bucket() {
         assert_eq!((point.count, point.scale), (values.len() as u64, latency.scale));
         assert_eq!(point.sum, Some(values.iter().sum::<u64>() as f64 / 1e6));
         assert_eq!(positive.bucket_counts, latency.buckets);
-        // The lowest bound in seconds, told and true.
+        // The lowest bound in seconds, reported and true.
         let bound = |index: i32| (f64::from(index) * (-f64::from(point.scale)).exp2()).exp2();
-        let (told, truth) = (bound(positive.offset), bound(latency.offset) / 1e6);
+        let (reported, truth) = (bound(positive.offset), bound(latency.offset) / 1e6);
         let half_bucket = (0.5 * (-f64::from(point.scale)).exp2()).exp2();
-        assert!(told / truth <= half_bucket && truth / told <= half_bucket, "{told} for {truth}");
+        assert!(reported / truth <= half_bucket && truth / reported <= half_bucket, "{reported} for {truth}");
     }
 }
 
@@ -397,7 +397,7 @@ fn tokens_and_outcomes_have_the_names_of_the_conventions() {
     log.now = SECOND;
     let outcomes = [(0, 5), (2 << 8, 1), (10, 2)].map(|(bits, n)| (Outcome::from_bits(bits), n)).to_vec();
     log.window(1, Window { outcomes, tokens_in: 900, tokens_out: 120, ..rows(8) });
-    let requests = told(&plain(), &mut log);
+    let requests = reported(&plain(), &mut log);
     let usage = histograms(&requests.metrics, "gen_ai.client.token.usage");
     assert_eq!(usage.iter().map(|p| (p.count, p.sum)).collect::<Vec<_>>(), [(8, Some(900.0)), (8, Some(120.0))]);
     assert_eq!(super::made::attribute(&usage[1].attributes, "gen_ai.token.type"), Some("output"));
@@ -424,7 +424,7 @@ fn small_counts_wait_until_they_are_enough() {
         log.now = minute * 60 * SECOND;
         log.window(60, Window { features: vec![vec![0, 4, 30, 0, 0], vec![1, 20, 0, 0]], ..rows(34) });
     }
-    let requests = told(&options, &mut log);
+    let requests = reported(&options, &mut log);
     let buckets: Vec<u64> =
         histograms(&requests.metrics, "selvedge.feature").iter().map(|p| p.bucket_counts[1]).collect();
     assert_eq!(buckets, [0, 0, 12]);
@@ -460,12 +460,12 @@ fn marks_of_an_outcome_are_attributes_of_their_own() {
     let outcomes = [(3 << 8, 4), (3 << 8 | 1 << 12, 2), (1 << 8 | 3 << 12, 5), (1 << 8 | 1 << 11, 1)];
     let outcomes = outcomes.map(|(bits, n)| (Outcome::from_bits(bits), n)).to_vec();
     log.window(1, Window { outcomes, ..rows(12) });
-    let requests = told(&plain(), &mut log);
+    let requests = reported(&plain(), &mut log);
     let metrics = &requests.metrics.resource_metrics[0].scope_metrics[0].metrics;
     let Some(Data::Sum(sum)) = metrics.iter().find(|m| m.name == "selvedge.requests").unwrap().data.clone() else {
         panic!()
     };
-    let told: Vec<Vec<(String, String)>> = sum
+    let reported: Vec<Vec<(String, String)>> = sum
         .data_points
         .iter()
         .map(|p| {
@@ -477,7 +477,7 @@ fn marks_of_an_outcome_are_attributes_of_their_own() {
     let mark = |name: &str, value: &str| (format!("selvedge.{name}"), format!("String({value:?})"));
     let finish = |name: &str| mark("finish", name);
     assert_eq!(
-        told,
+        reported,
         [
             vec![finish("stop")],
             vec![finish("stop"), mark("schema_valid", "false")],

@@ -77,7 +77,7 @@ pub(super) fn rows(rows: u64) -> Window {
     Window { model_slot: ModelSlot(1), rows, outcomes: vec![(Outcome::default(), rows)], latency, ..Window::default() }
 }
 
-/// Every window is told, as it is.
+/// Every window is reported, as it is.
 pub(super) fn plain() -> OutboxOptions {
     OutboxOptions { interval: std::time::Duration::ZERO, privacy: Privacy::NONE, ..OutboxOptions::new("test") }
 }

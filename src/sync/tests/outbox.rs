@@ -207,7 +207,7 @@ fn a_new_install_id_has_no_tie_to_the_old_one() {
 fn totals_begin_anew_with_another_version_of_the_app() {
     let folder = tempfile::tempdir().unwrap();
     let log = telemetry(folder.path());
-    let told = |options: OutboxOptions, counts: &[i64]| {
+    let reported = |options: OutboxOptions, counts: &[i64]| {
         let mut outbox = Outbox::open(&log, folder.path(), options).unwrap();
         window(&log);
         let batch = next(&mut outbox);
@@ -220,10 +220,10 @@ fn totals_begin_anew_with_another_version_of_the_app() {
     let of =
         |version: &str| OutboxOptions { app_version: Some(version.into()), encoding: Encoding::Identity, ..plain() };
     for (version, count) in [("1", 10), ("1", 20), ("2", 10), ("2", 20), ("1", 10)] {
-        settle(&told(of(version), &[count]), of(version));
+        settle(&reported(of(version), &[count]), of(version));
     }
     // A batch on its way is the old version's, to the byte; the next one tells what came since.
-    let batch = told(of("1"), &[20]);
+    let batch = reported(of("1"), &[20]);
     let mut outbox = Outbox::open(&log, folder.path(), of("3")).unwrap();
     assert_eq!(next(&mut outbox), batch);
     outbox.ack(&batch).unwrap();
@@ -323,7 +323,7 @@ fn losses_are_counted_anew_under_a_new_install_id() {
     assert_eq!(dropped(&next(&mut outbox)), [1]);
 }
 
-/// The limit of the log has taken the record that told who a slot is; the monitor told it again, after windows of it.
+/// The limit of the log has taken the record that reported who a slot is; the monitor reported it again, after windows of it.
 #[test]
 fn a_model_that_is_told_later_has_its_windows() {
     let folder = tempfile::tempdir().unwrap();

@@ -38,8 +38,8 @@ impl Receiver {
                     Data::Sum(sum) => {
                         for p in sum.data_points {
                             let Some(Number::Int(value)) = p.value else { panic!() };
-                            let told = (p.start_time_unix_nano, vec![value as u64]);
-                            self.tell(series(&p.attributes), p.time_unix_nano, told);
+                            let reported = (p.start_time_unix_nano, vec![value as u64]);
+                            self.tell(series(&p.attributes), p.time_unix_nano, reported);
                         }
                     }
                     Data::Histogram(histogram) => {
@@ -54,8 +54,8 @@ impl Receiver {
                     // Its buckets move when the scale falls: only the count rises.
                     Data::ExponentialHistogram(histogram) => {
                         for p in histogram.data_points {
-                            let told = (p.start_time_unix_nano, vec![p.count]);
-                            self.tell(series(&p.attributes), p.time_unix_nano, told);
+                            let reported = (p.start_time_unix_nano, vec![p.count]);
+                            self.tell(series(&p.attributes), p.time_unix_nano, reported);
                         }
                     }
                 }
@@ -63,9 +63,9 @@ impl Receiver {
         }
     }
 
-    fn tell(&mut self, series: String, time: u64, told: Told) {
-        let before = self.series.entry(series).or_default().insert(time, told.clone());
-        self.conflicts += usize::from(before.is_some_and(|before| before != told));
+    fn tell(&mut self, series: String, time: u64, reported: Told) {
+        let before = self.series.entry(series).or_default().insert(time, reported.clone());
+        self.conflicts += usize::from(before.is_some_and(|before| before != reported));
     }
 
     fn log(&mut self, request: ExportLogsServiceRequest) {

@@ -41,12 +41,12 @@ fn the_bound_doubles_up_to_the_cap_and_the_wait_is_uniform_below_it() {
 
 #[test]
 fn a_told_wait_is_a_floor() {
-    let told = Some(Duration::from_secs(3600));
+    let reported = Some(Duration::from_secs(3600));
     for (random, expected) in [(0, 3600), (MAX, 3601)] {
-        let decision = Retry::default().next(0, 429, told, random);
+        let decision = Retry::default().next(0, 429, reported, random);
         assert_eq!(decision, RetryDecision::Wait(Duration::from_secs(expected)));
     }
-    assert_eq!(Retry::default().next(0, 400, told, 0), RetryDecision::Drop);
+    assert_eq!(Retry::default().next(0, 400, reported, 0), RetryDecision::Drop);
 }
 
 #[test]
@@ -62,8 +62,12 @@ fn hints_hold_a_batch_back() {
 #[test]
 fn no_process_waits_for_hours() {
     let retry = Retry::default();
-    for told in [3601, 86_400, u64::MAX] {
-        assert_eq!(retry.next(0, 503, Some(std::time::Duration::from_secs(told)), 0), RetryDecision::Later, "{told} s");
+    for reported in [3601, 86_400, u64::MAX] {
+        assert_eq!(
+            retry.next(0, 503, Some(std::time::Duration::from_secs(reported)), 0),
+            RetryDecision::Later,
+            "{reported} s"
+        );
     }
 }
 

@@ -46,7 +46,7 @@ fn what_is_recorded_is_drained() {
     // Every length at which another slot begins, with tokens and without.
     for len in [0, 1, 8, 9, 20, 21, 56, 57, 68, 69, 100, 1023, 1024] {
         for tokens in [0, 5] {
-            let told = Inference {
+            let reported = Inference {
                 id: len as u64,
                 model_slot: ModelSlot(u32::MAX),
                 outcome: Outcome::from_bits(0x0107),
@@ -60,10 +60,10 @@ fn what_is_recorded_is_drained() {
                 bins: &many[..len],
                 ..Inference::default()
             };
-            lane.record(&told);
+            lane.record(&reported);
             let mut seen = 0;
             telemetry.drain(&mut |got| {
-                assert_eq!(*got, Inference { at: got.at, epoch: 1, ..told });
+                assert_eq!(*got, Inference { at: got.at, epoch: 1, ..reported });
                 assert!(got.at > 0 && got.at < telemetry.now().monotonic_ns);
                 seen += 1;
             });
@@ -175,14 +175,14 @@ fn sealed_records_come_back_until_they_are_acknowledged() {
     let read = telemetry.read(Cursor::start(), usize::MAX);
     // A boot mark and an anchor come first by themselves.
     assert!(matches!(read[0].1, Record::Boot(_)) && matches!(read[1].1, Record::Anchor(_)));
-    let told = sealable();
-    for ((position, got), told) in read[read.len() - told.len()..].iter().zip(&told) {
+    let reported = sealable();
+    for ((position, got), reported) in read[read.len() - reported.len()..].iter().zip(&reported) {
         let stamp = *got.stamp();
         assert_eq!(*position, stamp.position());
         assert_eq!((stamp.epoch, stamp.boot), (1, telemetry.now().boot));
-        assert_eq!(std::mem::discriminant(got), std::mem::discriminant(told));
-        if let (Record::Window(got), Record::Window(told)) = (got, told) {
-            assert_eq!(got, &Window { stamp, ..told.clone() });
+        assert_eq!(std::mem::discriminant(got), std::mem::discriminant(reported));
+        if let (Record::Window(got), Record::Window(reported)) = (got, reported) {
+            assert_eq!(got, &Window { stamp, ..reported.clone() });
         }
     }
     // In small bites.
@@ -204,7 +204,7 @@ fn sealed_records_come_back_until_they_are_acknowledged() {
     let telemetry = Telemetry::open(dir.path(), small());
     assert_eq!(telemetry.read(Cursor::start(), usize::MAX), read[6..]);
     assert_eq!((telemetry.status().oldest, telemetry.status().unacked), (Some(read[6].0), read.len() as u64 - 6));
-    let next = telemetry.seal(&told[0]).unwrap();
+    let next = telemetry.seal(&reported[0]).unwrap();
     assert_eq!(next.epoch, 2);
     telemetry.ack(next).unwrap();
     let status = telemetry.status();
@@ -273,18 +273,18 @@ fn what_is_kept_of_history_is_within_the_limit() {
 #[test]
 fn a_window_keeps_what_its_embeddings_say() {
     let dir = tempfile::tempdir().unwrap();
-    let told = Window {
+    let reported = Window {
         model_slot: ModelSlot(1),
         rows: 300,
         embedded: 299,
         embedding: (0..128).map(|i| i * 2).collect(),
         ..Window::default()
     };
-    let position = Telemetry::open(dir.path(), small()).seal(&Record::Window(told.clone())).unwrap();
+    let position = Telemetry::open(dir.path(), small()).seal(&Record::Window(reported.clone())).unwrap();
     let read = Telemetry::open(dir.path(), small()).read(Cursor::start(), usize::MAX);
     for records in [read, peek(dir.path()).unwrap()] {
         let (_, record) = records.iter().find(|(at, _)| *at == position).unwrap();
-        assert_eq!(*record, Record::Window(Window { stamp: *record.stamp(), ..told.clone() }));
+        assert_eq!(*record, Record::Window(Window { stamp: *record.stamp(), ..reported.clone() }));
     }
 }
 
@@ -351,7 +351,7 @@ fn damage_is_set_aside_and_counted() {
     let segment = dir.path().join("0000000000000001-00000000.seg");
     drop(telemetry);
 
-    // One byte in the middle costs one record, and it is told once.
+    // One byte in the middle costs one record, and it is reported once.
     let whole = fs::read(&segment).unwrap();
     let mut bytes = whole.clone();
     bytes[whole.len() / 2] ^= 1;

@@ -70,17 +70,17 @@ fn version_1_is_read() {
     let (own, by_app) = records.split_at(2);
     assert!(matches!(own, [(_, Record::Boot(_)), (_, Record::Anchor(_))]));
     assert_eq!(by_app.len(), sealable().len());
-    for (i, ((position, got), told)) in by_app.iter().zip(sealable()).enumerate() {
+    for (i, ((position, got), reported)) in by_app.iter().zip(sealable()).enumerate() {
         assert_eq!(*position, Position { epoch: 1, seq: i as u64 + 3 });
         let stamp = *got.stamp();
-        let told = match told {
+        let reported = match reported {
             Record::Model(r) => Record::Model(ModelInfo { stamp, ..r }),
             Record::Window(r) => Record::Window(Window { stamp, ..r }),
             Record::Alert(r) => Record::Alert(AlertRecord { stamp, ..r }),
             Record::Feedback(r) => Record::Feedback(FeedbackRecord { stamp, ..r }),
             other => other,
         };
-        assert_eq!(*got, told);
+        assert_eq!(*got, reported);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::craft::File;
-use crate::source::Map;
+use crate::source::Loading;
 use crate::weights::{FileFormat, WeightFile};
 use crate::{Code, Result};
 
@@ -39,8 +39,8 @@ fn a_split_model_opens_as_one_by_any_of_its_parts() {
     let folder = tempfile::tempdir().unwrap();
     split(folder.path());
     for first in 1..=3 {
-        for map in [Map::Mapped, Map::Read] {
-            let file = WeightFile::open(folder.path().join(format!("m-{first:05}-of-00003.gguf")), map).unwrap();
+        for loading in [Loading::Mapped, Loading::Read] {
+            let file = WeightFile::open(folder.path().join(format!("m-{first:05}-of-00003.gguf")), loading).unwrap();
             let names: Vec<_> = file.tensors().map(|t| (t.name(), t.part(), t.bytes().len())).collect();
             assert_eq!(names, [("t0", 0, 32), ("t1", 1, 32), ("t2", 2, 32)]);
             assert_eq!(file.files().len(), 3);
@@ -54,7 +54,7 @@ fn a_split_model_opens_as_one_by_any_of_its_parts() {
 fn parts_that_do_not_belong_together_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (at, second) = (folder.path(), "m-00002-of-00003.gguf");
-    let open = || WeightFile::open(at.join("m-00001-of-00003.gguf"), Map::Mapped);
+    let open = || WeightFile::open(at.join("m-00001-of-00003.gguf"), Loading::Mapped);
     split(at);
     // Each is laid out by its own alignment.
     let mut aligned = part(1, 3, 3).u32("general.alignment", 128).tensor("t3", &[8], 0, 32);
@@ -94,17 +94,17 @@ fn parts_that_do_not_belong_together_are_refused() {
 fn a_part_by_itself_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = part(0, 3, 3).bytes();
-    refused(WeightFile::open(bytes.clone(), Map::Mapped), Code::Unsupported, "part 1 of 3");
+    refused(WeightFile::open(bytes.clone(), Loading::Mapped), Code::Unsupported, "part 1 of 3");
     write(folder.path(), "renamed.gguf", &part(0, 3, 3));
-    refused(WeightFile::open(folder.path().join("renamed.gguf"), Map::Mapped), Code::Unsupported, "00001-of-00003");
-    refused(WeightFile::open(part(3, 3, 3).bytes(), Map::Mapped), Code::Corrupt, "split.no");
-    refused(WeightFile::open(part(0, 1025, 3).bytes(), Map::Mapped), Code::Unsupported, "at most 1024");
+    refused(WeightFile::open(folder.path().join("renamed.gguf"), Loading::Mapped), Code::Unsupported, "00001-of-00003");
+    refused(WeightFile::open(part(3, 3, 3).bytes(), Loading::Mapped), Code::Corrupt, "split.no");
+    refused(WeightFile::open(part(0, 1025, 3).bytes(), Loading::Mapped), Code::Unsupported, "at most 1024");
     let negative = part(0, 3, 3).key("split.count", 5, (-1i32).to_le_bytes().into());
-    refused(WeightFile::open(negative.bytes(), Map::Mapped), Code::Corrupt, "split.count");
+    refused(WeightFile::open(negative.bytes(), Loading::Mapped), Code::Corrupt, "split.count");
     let negative = part(0, 3, 3).key("split.no", 5, (-1i32).to_le_bytes().into());
-    refused(WeightFile::open(negative.bytes(), Map::Mapped), Code::Corrupt, "split.no");
+    refused(WeightFile::open(negative.bytes(), Loading::Mapped), Code::Corrupt, "split.no");
     // A split into one is whole.
-    assert!(WeightFile::open(part(0, 1, 1).bytes(), Map::Mapped).is_ok());
+    assert!(WeightFile::open(part(0, 1, 1).bytes(), Loading::Mapped).is_ok());
 }
 
 fn safetensors(header: &str, data: usize) -> Vec<u8> {
@@ -121,13 +121,13 @@ fn an_index_opens_its_files_as_one() {
     let index = at.join("model.safetensors.index.json");
     let open = |json: &str| {
         std::fs::write(&index, json).unwrap();
-        WeightFile::open(&index, Map::Mapped)
+        WeightFile::open(&index, Loading::Mapped)
     };
     let good = r#"{"metadata": {"total_size": 16}, "weight_map": {"y": "b.safetensors", "x": "a.safetensors"}}"#;
     let file = open(good).unwrap();
     assert_eq!((file.format(), file.files().len()), (FileFormat::Safetensors, 2));
     assert_eq!(file.tensors().map(|t| (t.name(), t.part())).collect::<Vec<_>>(), [("x", 0), ("y", 1)]);
-    refused(WeightFile::open(good.as_bytes().to_vec(), Map::Mapped), Code::Unsupported, "the path to it");
+    refused(WeightFile::open(good.as_bytes().to_vec(), Loading::Mapped), Code::Unsupported, "the path to it");
     for (json, message) in [
         (r#"{"weight_map": {}}"#, "no files"),
         (r#"{"metadata": {}}"#, "weight_map"),

@@ -81,7 +81,7 @@ fn a_share_outlives_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m");
     std::fs::write(&path, File::model().bytes()).unwrap();
-    let file = WeightFile::open(&path, crate::Map::Mapped).unwrap();
+    let file = WeightFile::open(&path, crate::Loading::Mapped).unwrap();
     let (place, share) = {
         let tensor = file.tensor("token_embd.weight").unwrap();
         (tensor.bytes().as_ptr(), tensor.share())

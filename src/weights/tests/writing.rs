@@ -4,7 +4,7 @@ use super::read;
 use crate::Code;
 use crate::disk::NewFile;
 use crate::disk::sim::{Image, SimDisk};
-use crate::source::Map;
+use crate::source::Loading;
 use crate::weights::{GgufWriter, TensorType, ValueRef, WeightFile};
 
 fn folder_has(folder: &std::path::Path) -> Vec<String> {
@@ -39,7 +39,7 @@ fn what_is_written_is_read() {
     data.finish().unwrap();
     assert_eq!(folder_has(folder.path()), ["m.gguf"]);
 
-    let file = WeightFile::open(&path, Map::Mapped).unwrap();
+    let file = WeightFile::open(&path, Loading::Mapped).unwrap();
     let expected = [
         ValueRef::U8(5),
         ValueRef::I8(-1),

@@ -1,7 +1,7 @@
 //! Opening without the memory for it: a typed error, whichever allocation it is that fails.
 
 use selvedge::weights::WeightFile;
-use selvedge::{Bytes, Code, Map};
+use selvedge::{Bytes, Code, Loading};
 
 use super::craft::{File, string};
 use super::safetensors;
@@ -12,7 +12,7 @@ fn every_allocation_may_fail(name: &str, file: Vec<u8>) -> usize {
     let file = Bytes::shared(file);
     for n in 1.. {
         let bytes = file.clone();
-        let (opened, failed) = with_failure(n, || WeightFile::open(bytes, Map::Mapped));
+        let (opened, failed) = with_failure(n, || WeightFile::open(bytes, Loading::Mapped));
         match opened {
             Ok(_) if !failed => return n - 1,
             Ok(_) => panic!("{name}: allocation {n} failed, and it opened"),

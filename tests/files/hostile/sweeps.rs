@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use selvedge::{Bytes, Code, Map, weights::WeightFile};
+use selvedge::{Bytes, Code, Loading, weights::WeightFile};
 
 use super::craft::File;
 use super::safetensors;
@@ -58,7 +58,7 @@ struct Real {
 
 impl Real {
     fn read(rel: &str) -> Option<Self> {
-        let file = WeightFile::open(&corpus::path(rel)?, Map::Mapped).unwrap();
+        let file = WeightFile::open(&corpus::path(rel)?, Loading::Mapped).unwrap();
         let bytes = file.files()[0].as_slice();
         let header = bytes[..file.data_start() as usize].to_vec();
         let first = file.tensors().next().unwrap().name();
@@ -89,7 +89,7 @@ fn prefixes_of_real_gguf_headers_are_corrupt() {
 fn every_flipped_bit_of_a_header_is_survived() {
     let (mut flips, mut refused) = (0, 0);
     for (name, file) in files() {
-        let header = WeightFile::open(file.clone(), Map::Mapped).unwrap().data_start() as usize;
+        let header = WeightFile::open(file.clone(), Loading::Mapped).unwrap().data_start() as usize;
         let mut file = Bytes::copy_from(&file).unwrap();
         refused += flips_are_survived(name, &mut file, 0..header * 8);
         flips += header * 8;

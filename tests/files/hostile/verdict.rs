@@ -3,11 +3,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use selvedge::weights::WeightFile;
-use selvedge::{Bytes, Code, Map, Result};
+use selvedge::{Bytes, Code, Loading, Result};
 
 use crate::counting::peak_of;
 
-const MOST_MEMORY: usize = 64 << 20;
+const MAX_MEMORY: usize = 64 << 20;
 
 /// A file and what opening it gives: a code, or `None` for a file that opens.
 pub(crate) struct Case {
@@ -25,7 +25,7 @@ pub(crate) fn judge_all(cases: Vec<Case>) {
 /// Opens a file and looks at all that it shows.
 pub(crate) fn open_and_use(bytes: Bytes) -> Result<()> {
     let len = bytes.as_slice().len() as u64;
-    let file = WeightFile::open(bytes, Map::Mapped)?;
+    let file = WeightFile::open(bytes, Loading::Mapped)?;
     assert!(file.data_start() + file.tensor_bytes() <= len);
     for (key, value) in file.metadata().iter() {
         assert_eq!(file.metadata().get(key).map(|v| v.value_type()), Some(value.value_type()));
@@ -59,7 +59,7 @@ pub(crate) fn survive(bytes: Bytes, open: impl FnOnce(Bytes) -> Result<()>) -> R
     let (result, peak) = peak_of(|| catch_unwind(AssertUnwindSafe(|| open(bytes))));
     match result {
         Err(_) => Err("it panicked".into()),
-        Ok(_) if peak > MOST_MEMORY => Err(format!("it took {peak} bytes")),
+        Ok(_) if peak > MAX_MEMORY => Err(format!("it took {peak} bytes")),
         Ok(result) => Ok(result.err().map(|e| e.code())),
     }
 }
@@ -73,12 +73,12 @@ fn what_goes_wrong_is_noticed() {
     assert!(judge(case(None), open_and_use).unwrap().contains("expected None"));
     assert!(judge(case(None), |_| panic!("as a bad reader would")).unwrap().contains("it panicked"));
     let greedy = |_| {
-        drop(std::hint::black_box(Vec::<u8>::with_capacity(MOST_MEMORY + 1)));
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(MAX_MEMORY + 1)));
         Ok(())
     };
     assert!(judge(case(None), greedy).unwrap().contains("it took 67108"));
     let modest = |_| {
-        drop(std::hint::black_box(Vec::<u8>::with_capacity(MOST_MEMORY - 4096)));
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(MAX_MEMORY - 4096)));
         Ok(())
     };
     assert_eq!(judge(case(None), modest), None);

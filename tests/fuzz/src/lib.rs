@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use selvedge::weights::{ValueRef, WeightFile};
-use selvedge::{Bytes, Map};
+use selvedge::{Bytes, Loading};
 
 /// Opens a file and looks at all that it shows. It may be refused; it may not panic, take much memory, or show bytes
 /// that are not the file's. Whether it opened.
 pub fn open_and_use(data: &[u8]) -> bool {
-    let Ok(file) = WeightFile::open(Bytes::shared(data.to_vec()), Map::Mapped) else { return false };
+    let Ok(file) = WeightFile::open(Bytes::shared(data.to_vec()), Loading::Mapped) else { return false };
     for (key, value) in file.metadata().iter() {
         assert!(file.metadata().get(key).is_some());
         look_at(value);

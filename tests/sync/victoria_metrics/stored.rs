@@ -40,11 +40,11 @@ pub(crate) fn check_features(stored: &Samples, expected: BTreeMap<(String, u64),
     assert_eq!(buckets.len(), expected.len());
     for ((feature, time), point) in expected {
         let key = (feature, time / 1_000_000);
-        let told = buckets.get_mut(&key).unwrap_or_else(|| panic!("no {key:?}"));
-        told.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let reported = buckets.get_mut(&key).unwrap_or_else(|| panic!("no {key:?}"));
+        reported.sort_by(|a, b| a.0.total_cmp(&b.0));
         let bounds: Vec<f64> = point.bounds.iter().map(|b| f64::from(*b)).chain([f64::INFINITY]).collect();
-        assert_eq!(told.iter().map(|(bound, _)| *bound).collect::<Vec<_>>(), bounds, "{key:?}");
-        assert_eq!(parts(told.iter().map(|(_, total)| *total)), point.buckets, "{key:?}");
+        assert_eq!(reported.iter().map(|(bound, _)| *bound).collect::<Vec<_>>(), bounds, "{key:?}");
+        assert_eq!(parts(reported.iter().map(|(_, total)| *total)), point.buckets, "{key:?}");
     }
 }
 

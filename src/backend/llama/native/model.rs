@@ -60,7 +60,7 @@ unsafe impl Send for Model {}
 unsafe impl Sync for Model {}
 
 impl Model {
-    /// Loads what `input` gives; `mapped` leaves the weights in the file. `go_on` is told how far it is, from 0 to 1,
+    /// Loads what `input` gives; `mapped` leaves the weights in the file. `go_on` hears how far it is, from 0 to 1,
     /// and ends the loading by returning false.
     ///
     /// Errors: `Corrupt`, `Unsupported`, `OutOfMemory` or `Io` by what llama.cpp reports, `Cancelled`.

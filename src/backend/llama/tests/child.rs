@@ -1,4 +1,4 @@
-//! Files opened in a child process, so that one that ends the process is told, and is not the end of the tests.
+//! Files opened in a child process, so that one that ends the process is reported, and is not the end of the tests.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -41,7 +41,7 @@ pub(super) fn ends(list: List) -> Vec<(String, End)> {
             .unwrap();
         let (mut begun, mut all) = (None, false);
         for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
-            match line.strip_prefix("@@ ").and_then(|told| told.split_once(' ')) {
+            match line.strip_prefix("@@ ").and_then(|reported| reported.split_once(' ')) {
                 Some(("begin", name)) => begun = Some(name.to_owned()),
                 Some(("taken", _)) => ends.extend(begun.take().map(|name| (name, End::Taken))),
                 Some(("refused", how)) => ends.extend(begun.take().map(|name| (name, End::Refused(how.to_owned())))),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::engine::{Ask, Embed, Finish, Generate, Message};
-use crate::source::Map;
+use crate::source::Loading;
 use crate::{Options, open};
 
 fn opened(bytes: Vec<u8>) -> Error {
@@ -93,8 +93,8 @@ fn a_model_of_nonsense_serves_like_any_other() {
     // The same from a file, in place and read.
     let path = std::env::temp_dir().join(format!("selvedge-{}.gguf", std::process::id()));
     std::fs::write(&path, &file).unwrap();
-    for map in [Map::Mapped, Map::Read] {
-        let engine = open(&path, Options::new().map(map).context_tokens(100)).unwrap();
+    for loading in [Loading::Mapped, Loading::Read] {
+        let engine = open(&path, Options::new().loading(loading).context_tokens(100)).unwrap();
         assert_eq!(engine.run(Generate::text("some text").max_tokens(None)).unwrap().text, answer.text);
     }
     std::fs::remove_file(path).unwrap();

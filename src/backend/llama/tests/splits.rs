@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::backend::inspect;
 use crate::engine::{Ask, Cancel, Engine, Generate};
-use crate::source::Map;
+use crate::source::Loading;
 use crate::weights::WeightFile;
 use crate::weights::tests::craft::File;
 use crate::{Bytes, Code, Digest, Result, Source};
@@ -72,16 +72,21 @@ fn a_split_model_serves_like_the_whole_one() {
     write(folder.path(), &parts);
     let bytes: Vec<u8> = parts.iter().flat_map(File::bytes).collect();
     for i in 0..3 {
-        for map in [Map::Mapped, Map::Read] {
-            let engine = open(path(folder.path(), i), options().map(map)).unwrap();
+        for loading in [Loading::Mapped, Loading::Read] {
+            let engine = open(path(folder.path(), i), options().loading(loading)).unwrap();
             assert_eq!(text(&engine), text(&whole));
             let (spec, provenance) = (engine.spec(), &engine.spec().provenance);
             assert_eq!(spec.memory, whole.spec().memory);
             assert_eq!((&*provenance.model, provenance.digest.0), ("nonsense", Sha256::digest(&bytes).into()));
-            let told = inspect(path(folder.path(), i), &options().map(map)).unwrap();
-            assert_eq!((told.bytes, told.tensors.len()), (bytes.len() as u64, 20));
-            assert!(told.flaw.is_none() && told.warnings.is_empty(), "{:?} {:?}", told.flaw, told.warnings);
-            assert_eq!(told.backends[0].1.as_ref().unwrap(), &spec.memory);
+            let reported = inspect(path(folder.path(), i), &options().loading(loading)).unwrap();
+            assert_eq!((reported.bytes, reported.tensors.len()), (bytes.len() as u64, 20));
+            assert!(
+                reported.flaw.is_none() && reported.warnings.is_empty(),
+                "{:?} {:?}",
+                reported.flaw,
+                reported.warnings
+            );
+            assert_eq!(reported.backends[0].1.as_ref().unwrap(), &spec.memory);
         }
     }
 }
@@ -108,11 +113,11 @@ fn the_digest_is_of_all_parts() {
 #[test]
 fn parts_that_are_replaced_while_they_are_opened_are_not_seen() {
     let expected = text(&open(File::complete(small).bytes(), options()).unwrap());
-    for map in [Map::Mapped, Map::Read] {
+    for loading in [Loading::Mapped, Loading::Read] {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &parts(&File::complete(small)));
         let at = folder.path().to_owned();
-        let replaces = options().map(map).progress(move |progress| {
+        let replaces = options().loading(loading).progress(move |progress| {
             if let OpenProgress::Digest(..) = progress {
                 for i in 0..3 {
                     std::fs::write(at.join("other"), b"no model at all").unwrap();
@@ -133,11 +138,11 @@ fn each_part_is_aligned_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let name = folder.path().to_str().unwrap();
     // How many parts are mapped while the model is open.
-    let in_place = |part: &File, map: Map| {
+    let in_place = |part: &File, loading: Loading| {
         let mut parts = parts(&File::complete(small));
         parts[2] = part.clone();
         write(folder.path(), &parts);
-        let engine = open(path(folder.path(), 0), options().map(map)).unwrap();
+        let engine = open(path(folder.path(), 0), options().loading(loading)).unwrap();
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
         let mapped: BTreeSet<&str> = maps.split_whitespace().filter(|word| word.starts_with(name)).collect();
         assert_eq!(text(&engine), expected);
@@ -154,9 +159,9 @@ fn each_part_is_aligned_by_itself() {
     let odd = (0..32).map(|n| of(8, n)).find(|part| start(part) != 0).unwrap();
     let even = (0..32).map(|n| of(8, n)).find(|part| start(part) == 0).unwrap();
     for (part, mapped) in [(of(32, 0), 3), (of(128, 0), 3), (even, 3), (odd, 0)] {
-        assert_eq!((in_place(&part, Map::Mapped), in_place(&part, Map::Read)), (mapped, 0));
-        let told = inspect(path(folder.path(), 0), &options()).unwrap();
-        assert_eq!(mapped == 0, told.warnings.iter().any(|w| w.contains("not aligned")), "{:?}", told.warnings);
+        assert_eq!((in_place(&part, Loading::Mapped), in_place(&part, Loading::Read)), (mapped, 0));
+        let reported = inspect(path(folder.path(), 0), &options()).unwrap();
+        assert_eq!(mapped == 0, reported.warnings.iter().any(|w| w.contains("not aligned")), "{:?}", reported.warnings);
     }
 }
 
@@ -166,12 +171,12 @@ fn opening_a_split_model_tells_how_far_it_is_and_can_be_ended() {
     let parts = parts(&File::complete(small));
     write(folder.path(), &parts);
     let all: usize = parts.iter().map(|part| part.bytes().len()).sum();
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let tells = told.clone();
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let tells = reported.clone();
     open(path(folder.path(), 2), options().progress(move |p| tells.lock().unwrap().push(p))).unwrap();
-    let told = told.lock().unwrap();
-    assert!(told.contains(&OpenProgress::Digest(all as u64, all as u64)), "{told:?}");
-    assert_eq!(told.last(), Some(&OpenProgress::Load(1.0)));
+    let reported = reported.lock().unwrap();
+    assert!(reported.contains(&OpenProgress::Digest(all as u64, all as u64)), "{reported:?}");
+    assert_eq!(reported.last(), Some(&OpenProgress::Load(1.0)));
     for while_loading in [false, true] {
         let cancel = Cancel::new();
         let stop = cancel.clone();

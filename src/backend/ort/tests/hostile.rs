@@ -3,7 +3,7 @@
 use super::craft::*;
 use super::fixture::{data, open, options};
 use super::library::child;
-use crate::{Ask, Code, Map, Tensor, Tensors};
+use crate::{Ask, Code, Loading, Tensor, Tensors};
 
 #[test]
 fn refused_fixtures_say_what_is_wrong_with_them() {
@@ -126,11 +126,11 @@ fn external_data_of_the_models_folder_is_read() {
         let entry = field(13, [field(1, "offset"), field(2, offset.to_string())].concat());
         std::fs::write(&path, reads_twice([external("", 64, "w.bin"), entry].concat())).unwrap();
         let expected: Vec<f32> = (0..64).map(|i| 0.5 + w[i] + w[i + offset / 4]).collect();
-        for map in [Map::Mapped, Map::Read] {
+        for loading in [Loading::Mapped, Loading::Read] {
             std::fs::write(&data, &bytes).unwrap();
-            let engine = crate::open(&path, options.clone().map(map)).unwrap();
-            assert_eq!(run(&*engine), expected, "{map:?} at {offset}");
-            if map == Map::Read {
+            let engine = crate::open(&path, options.clone().loading(loading)).unwrap();
+            assert_eq!(run(&*engine), expected, "{loading:?} at {offset}");
+            if loading == Loading::Read {
                 std::fs::write(&data, "gone").unwrap();
                 assert_eq!(run(&*engine), expected, "what was read is kept, whatever becomes of the file");
             }

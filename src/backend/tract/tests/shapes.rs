@@ -7,11 +7,11 @@ use super::craft::{self, graph, int, ints, model, node};
 use super::{ask, data, f32s, i64s, open, options, refused};
 use crate::backend::model::OnnxModel;
 use crate::source::OpenedFile;
-use crate::{Call, Code, Engine, Map, Request, Source, Step, Tensor, Tensors, Trim};
+use crate::{Call, Code, Engine, Loading, Request, Source, Step, Tensor, Tensors, Trim};
 
-fn loaded(source: impl Into<Source>, map: Map) -> Model {
-    let options = options().map(map);
-    let file = OpenedFile::open(source.into(), map).unwrap();
+fn loaded(source: impl Into<Source>, loading: Loading) -> Model {
+    let options = options().loading(loading);
+    let file = OpenedFile::open(source.into(), loading).unwrap();
     load(&OnnxModel::open(file, &options).unwrap(), &options, false).unwrap()
 }
 
@@ -32,7 +32,7 @@ fn linear(x: &[f32]) -> Vec<f32> {
 
 #[test]
 fn many_shapes_end_in_one_plan() {
-    let model = Arc::new(loaded(data("linear.onnx"), Map::Mapped));
+    let model = Arc::new(loaded(data("linear.onnx"), Loading::Mapped));
     for round in 0..2 {
         for n in 1..10 {
             let x: Vec<f32> = (0..n * 4).map(|i| i as f32 - 3.5).collect();
@@ -45,7 +45,7 @@ fn many_shapes_end_in_one_plan() {
 
 #[test]
 fn where_there_is_no_plan_for_all_shapes_the_oldest_makes_room() {
-    let model = Arc::new(loaded(super::branches::squeeze_if_one(), Map::Mapped));
+    let model = Arc::new(loaded(super::branches::squeeze_if_one(), Loading::Mapped));
     for m in [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 2, 11] {
         let x = f32s(&[1, m], &vec![m as f32; m]);
         assert_eq!(run(&model, vec![("x", x.clone())]), x);
@@ -63,7 +63,7 @@ fn a_plan_for_all_shapes_takes_no_symbol_for_a_number() {
         int(node("Cast", "is_one", "y"), "to", 1),
     ];
     let bytes = model(graph(nodes, &["x f32 n,m"], &["y f32"], vec![craft::i64s("one", &[], &[1])]), &[]);
-    let model = Arc::new(loaded(bytes, Map::Mapped));
+    let model = Arc::new(loaded(bytes, Loading::Mapped));
     for m in [2, 3, 4, 5, 6, 7, 8, 1] {
         let y = run(&model, vec![("x", f32s(&[1, m], &vec![0.; m]))]);
         assert_eq!(y, f32s(&[], &[if m == 1 { 1. } else { 0. }]), "m = {m}");
@@ -72,7 +72,7 @@ fn a_plan_for_all_shapes_takes_no_symbol_for_a_number() {
 
 #[test]
 fn trimmed_plans_are_made_again() {
-    let model = Arc::new(loaded(data("linear.onnx"), Map::Mapped));
+    let model = Arc::new(loaded(data("linear.onnx"), Loading::Mapped));
     let x = |n: usize| vec![("x", f32s(&[n, 4], &vec![1.; n * 4]))];
     let before: Vec<Tensor> = (1..4).map(|n| run(&model, x(n))).collect();
     assert_eq!(model.plans.kinds(), (3, 0));
@@ -89,7 +89,7 @@ fn trimmed_plans_are_made_again() {
 fn plans_share_what_they_hold() {
     let table = craft::f32s("table", &[4096, 4], &[0.5; 16384]);
     let bytes = model(graph(vec![node("Gather", "table i", "y")], &["i i64 n"], &["y f32 n,4"], vec![table]), &[]);
-    let model = Arc::new(loaded(bytes, Map::Mapped));
+    let model = Arc::new(loaded(bytes, Loading::Mapped));
     for n in 1..4 {
         run(&model, vec![("i", i64s(&[n], &vec![1; n]))]);
     }
@@ -103,13 +103,13 @@ fn fixed_shapes_are_planned_at_open() {
     let negate = model(graph(vec![node("Neg", "x", "y")], &["x f32 2,3"], &["y f32 2,3"], vec![]), &[]);
     let x = || vec![("x", f32s(&[2, 3], &[1., 2., 3., 4., 5., 6.]))];
     let y = f32s(&[2, 3], &[-1., -2., -3., -4., -5., -6.]);
-    let model = Arc::new(loaded(negate.clone(), Map::Mapped));
+    let model = Arc::new(loaded(negate.clone(), Loading::Mapped));
     assert_eq!(model.plans.kinds(), (1, 0));
     model.plans.trim(Trim::All);
     assert_eq!(model.plans.kinds(), (0, 0));
     assert_eq!(run(&model, x()), y);
     // Bytes that were read are given back: there is nothing to make the plan again from.
-    let model = Arc::new(loaded(negate, Map::Read));
+    let model = Arc::new(loaded(negate, Loading::Read));
     assert_eq!(model.plans.trim(Trim::All), 0);
     assert_eq!(model.plans.kinds(), (1, 0));
     assert_eq!(run(&model, x()), y);

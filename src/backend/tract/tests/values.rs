@@ -13,7 +13,7 @@ use super::{ask, data, f32s, open, options};
 use crate::backend::model::OnnxModel;
 use crate::source::OpenedFile;
 use crate::tensor::Bytes;
-use crate::{Code, DType, Map, Shape, Source, Tensor};
+use crate::{Code, DType, Loading, Shape, Source, Tensor};
 
 #[test]
 fn half_precision_is_right_in_either_precision() {
@@ -26,7 +26,7 @@ fn half_precision_is_right_in_either_precision() {
         Tensor::new(&dims, data).unwrap()
     };
     for native_half in [false, true] {
-        let opened = OpenedFile::open(Source::from(data("scale_f16.onnx")), Map::Mapped).unwrap();
+        let opened = OpenedFile::open(Source::from(data("scale_f16.onnx")), Loading::Mapped).unwrap();
         let engine =
             Tract(load(&OnnxModel::open(opened, &options()).unwrap(), &options(), native_half).unwrap().into());
         let y = ask(&engine, [("x", halves(&case["inputs"]["x"]))]).unwrap();

@@ -53,7 +53,7 @@ fn check(
     let found = Found::look_by(Box::new(disk.clone()), limits, rules).map_err(|e| format!("open: {e}"))?;
     let missing: Vec<(Reason, u64)> = found.log.losses().occurred();
     if limits.durability == Durability::Power && !missing.is_empty() {
-        return Err(format!("told as lost: {missing:?}"));
+        return Err(format!("reported as lost: {missing:?}"));
     }
     let (epoch, quarantined) = (found.last_epoch + 1, found.quarantined);
     let mut log = found.begin(epoch, [9; 16], Boot::default());
@@ -125,5 +125,5 @@ fn without_a_floor_before_the_removal_the_crashes_are_noticed() {
     let rules = Rules { floor_before_removal: false, ..Rules::ALL };
     let limits = Limits { history_bytes: 0, ..limits(Durability::Power) };
     let (_, broken) = crash_everywhere(limits, rules, false, 92);
-    assert!(broken.iter().any(|b| b.contains("told as lost")), "{broken:#?}");
+    assert!(broken.iter().any(|b| b.contains("reported as lost")), "{broken:#?}");
 }

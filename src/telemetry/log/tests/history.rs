@@ -132,7 +132,7 @@ fn it_gives_way_on_a_full_disk() {
     assert!(driver.lost().is_empty(), "{:?}", driver.lost());
 }
 
-/// Damage in it is no loss, is not told at each open again, and takes nothing but what it hits.
+/// Damage in it is no loss, is not reported at each open again, and takes nothing but what it hits.
 #[test]
 fn damage_in_it_is_passed_over() {
     let mut driver = driver(limits(Durability::Power));

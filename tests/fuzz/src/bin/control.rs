@@ -2,9 +2,9 @@
 
 #![no_main]
 
-use selvedge::{Bytes, Map, weights::WeightFile};
+use selvedge::{Bytes, Loading, weights::WeightFile};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let file = WeightFile::open(Bytes::shared(data.to_vec()), Map::Mapped);
+    let file = WeightFile::open(Bytes::shared(data.to_vec()), Loading::Mapped);
     assert!(file.is_err_and(|e| !e.message().contains("version")), "found as it should be");
 });

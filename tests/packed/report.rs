@@ -5,7 +5,7 @@ use std::fs;
 use selvedge::backend::{Inspection, inspect};
 use selvedge::pack::{Packing, Scheme};
 use selvedge::weights::WeightFile;
-use selvedge::{Code, Map, Options, Source};
+use selvedge::{Code, Loading, Options, Source};
 
 use crate::craft::{input, model, node, noise, output, weight};
 use crate::{Packed, SCHEMES, backends, open, packed};
@@ -25,7 +25,7 @@ fn linear(scheme: Scheme) -> Packed {
     packed(graph, &Packing::new(scheme).mean_bits(4.5))
 }
 
-fn told(source: impl Into<Source>) -> Inspection {
+fn reported(source: impl Into<Source>) -> Inspection {
     inspect(source, &Options::new()).unwrap_or_else(|e| panic!("{e}"))
 }
 
@@ -34,18 +34,18 @@ fn a_packed_model_is_told_as_it_opens() {
     for scheme in SCHEMES {
         let packed = linear(scheme);
         for (path, name) in [(packed.path.clone(), "packed"), (packed.path.join("model.onnx"), "model")] {
-            let told = told(&path);
-            assert!(told.flaw.is_none(), "{told:?}");
-            assert_eq!((&*told.name, told.parameters()), (name, 64 * 40 + 32 * 64));
+            let reported = reported(&path);
+            assert!(reported.flaw.is_none(), "{reported:?}");
+            assert_eq!((&*reported.name, reported.parameters()), (name, 64 * 40 + 32 * 64));
             let size = |file: &str| fs::metadata(packed.path.join(file)).unwrap().len();
-            assert_eq!(told.bytes, size("model.onnx") + size("weights.gguf"));
+            assert_eq!(reported.bytes, size("model.onnx") + size("weights.gguf"));
             for backend in backends() {
-                let estimate = told.backends.iter().find(|(b, _)| *b == backend).unwrap().1.as_ref().unwrap();
+                let estimate = reported.backends.iter().find(|(b, _)| *b == backend).unwrap().1.as_ref().unwrap();
                 assert_eq!(*estimate, open(&path, backend).spec().memory, "{} {}", backend.name(), scheme.name());
             }
         }
-        let file = WeightFile::open(packed.path.join("weights.gguf"), Map::Read).unwrap();
-        let listed = told(&packed.path);
+        let file = WeightFile::open(packed.path.join("weights.gguf"), Loading::Read).unwrap();
+        let listed = reported(&packed.path);
         let element = |name: &str| listed.tensors.iter().find(|t| t.name == name).map(|t| &*t.element);
         match scheme {
             Scheme::F16 => assert_eq!((element("W.f16"), element("T.f16")), (Some("f16"), Some("f16"))),
@@ -59,7 +59,7 @@ fn a_packed_model_is_told_as_it_opens() {
 
 #[test]
 fn a_packed_model_that_does_not_open_has_a_flaw() {
-    let flaw = |packed: &Packed| told(&packed.path).flaw.map(|e| (e.code(), e.to_string()));
+    let flaw = |packed: &Packed| reported(&packed.path).flaw.map(|e| (e.code(), e.to_string()));
     for scheme in SCHEMES {
         let packed = linear(scheme);
         let weights = packed.path.join("weights.gguf");
@@ -91,7 +91,7 @@ fn a_packed_model_that_does_not_open_has_a_flaw() {
     let (code, why) = flaw(&packed).expect("a flaw");
     assert!(code == Code::Corrupt && why.contains("does not say it is packed"), "{why}");
     // From memory nobody can tell.
-    let told = told(good);
-    assert!(told.flaw.is_none() && told.warnings.iter().any(|w| w.contains("path")), "{:?}", told.warnings);
-    assert!(told.backends.iter().all(|(_, estimate)| estimate.is_err()), "{:?}", told.backends);
+    let reported = reported(good);
+    assert!(reported.flaw.is_none() && reported.warnings.iter().any(|w| w.contains("path")), "{:?}", reported.warnings);
+    assert!(reported.backends.iter().all(|(_, estimate)| estimate.is_err()), "{:?}", reported.backends);
 }

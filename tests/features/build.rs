@@ -1,0 +1,3 @@
+//! Without a build script, cargo would not resolve the build dependencies.
+
+fn main() {}
