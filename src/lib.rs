@@ -24,6 +24,7 @@ mod tensor;
 #[cfg(feature = "text")]
 #[cfg_attr(not(feature = "llama"), allow(dead_code, unused_imports, reason = "only a runtime of text uses it"))]
 mod text;
+mod threads;
 pub mod weights;
 
 pub use backend::open::open;

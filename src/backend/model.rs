@@ -1,6 +1,6 @@
 //! Opened models as runtimes get them: read, checked and hashed once, whichever runtime is tried.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 
 use super::options::{OpenProgress, Options};
 use crate::digest::Digest;
@@ -17,6 +17,8 @@ pub(super) struct OnnxModel {
     /// What the graph declares, if the model is not packed.
     declared: OnceCell<Declared>,
     digest: OnceCell<Digest>,
+    /// Why it goes to the runtime that it goes to.
+    choice: RefCell<Option<String>>,
 }
 
 impl OnnxModel {
@@ -25,7 +27,25 @@ impl OnnxModel {
         let call = options.call();
         let progress = |done, total| options.report(OpenProgress::Digest(done, total));
         let weights = Weights::open(&file, options.loading, || call.check(), progress)?;
-        Ok(Self { file, weights, declared: OnceCell::new(), digest: OnceCell::new() })
+        Ok(Self { file, weights, declared: OnceCell::new(), digest: OnceCell::new(), choice: RefCell::default() })
+    }
+
+    /// Says why it goes to the runtime that it goes to next.
+    pub(super) fn choose(&self, why: impl Into<String>) {
+        *self.choice.borrow_mut() = Some(why.into());
+    }
+
+    pub(super) fn choice(&self) -> Option<String> {
+        self.choice.borrow().clone()
+    }
+
+    /// Whether the graph itself has one of these operators; a packed model's is not looked at.
+    pub(super) fn uses_any(&self, operators: &[&str]) -> Result<bool> {
+        if self.weights.is_some() {
+            return Ok(false);
+        }
+        let declared = self.declared(None)?;
+        Ok(operators.iter().any(|op| declared.operators.contains(*op)))
     }
 
     /// The model for `runtime`, if it is packed.

@@ -11,11 +11,13 @@ use crate::{Code, Error, Result};
 
 /// Opens a model.
 ///
-/// The backend is picked by the file's content, never by its name: GGUF goes to llama.cpp, ONNX to
-/// tract, and to ONNX Runtime where the build has no tract or tract says `Unsupported`. A safetensors or GGUF file
+/// The backend is picked by the file's content, never by its name: GGUF goes to llama.cpp, ONNX to tract, and to ONNX Runtime
+/// where the build has no tract, where tract says `Unsupported`, and where the model multiplies 8-bit integers, which tract is
+/// slow at; [`Spec::choice`](crate::Spec::choice) says why. A safetensors or GGUF file
 /// that holds nothing but the vectors of a vocabulary is a static-embedding model, of [`Backend::Table`]; the index of
 /// several safetensors files, given by its path, stands for all of them, and the model's folder will do for a path.
-/// [`Options::backend`] always wins. The choice does not depend on what is installed on the machine. The folder of a
+/// [`Options::backend`] always wins. What is installed on the machine decides in one case only: a model of 8-bit integers goes to
+/// tract where there is no ONNX Runtime. The folder of a
 /// [packed](crate::pack) model opens as the model in it. A GGUF model that is split into several files opens by the path to any
 /// of them, the others lying beside it; as an open file or as bytes a part is `Unsupported`.
 ///
@@ -41,6 +43,10 @@ pub fn open(source: impl Into<Source>, options: Options) -> Result<Arc<dyn Engin
 
 fn open_model(model: OpenedFile, options: &Options) -> Result<Arc<dyn Engine>> {
     let format = Format::probe(model.bytes.as_slice())?;
+    let takes_entries = matches!((options.backend, format), (Some(Backend::Ort) | None, Format::Onnx));
+    if let Some((key, _)) = options.session_entries.first().filter(|_| !takes_entries) {
+        return Err(Error::unsupported(format!("session entry '{key}': only the backend ort takes any")));
+    }
     match (options.backend, format) {
         (Some(Backend::Table), Format::Gguf) | (Some(Backend::Table) | None, Format::Safetensors) => {
             open_table(model, options)
@@ -57,19 +63,42 @@ fn open_model(model: OpenedFile, options: &Options) -> Result<Arc<dyn Engine>> {
     }
 }
 
-/// tract first; ONNX Runtime where the build has no tract, or tract says `Unsupported`.
+/// What is fast: tract, or ONNX Runtime where that is much faster, or is all there is, or tract says `Unsupported`.
 fn open_onnx(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engine>> {
-    if !Backend::Tract.is_built() && Backend::Ort.is_built() {
+    if !options.session_entries.is_empty() {
+        model.choose("ort: the options have session entries");
         return open_ort(model, options);
     }
+    match (Backend::Tract.is_built(), Backend::Ort.is_built()) {
+        (true, true) => {}
+        (false, true) => return open_ort(model, options),
+        _ => return open_tract(model, options),
+    }
+    if model.uses_any(SLOW_IN_TRACT)? {
+        model.choose("ort: it multiplies 8-bit integers tens of times as fast as tract");
+        match open_ort(model, options) {
+            Err(e) if e.code() == Code::MissingRuntime => {
+                tracing::warn!("'{}' multiplies 8-bit integers, which tract is slow at: {e:#}", model.file.name);
+                model.choose("tract: it is slow at products of 8-bit integers, and ONNX Runtime is not there");
+            }
+            other => return other,
+        }
+    } else {
+        model.choose("tract: it needs no library of the machine");
+    }
     match open_tract(model, options) {
-        Err(e) if e.code() == Code::Unsupported && Backend::Tract.is_built() && Backend::Ort.is_built() => {
+        Err(e) if e.code() == Code::Unsupported => {
             tracing::info!("tract does not take '{}', trying ONNX Runtime: {e:#}", model.file.name);
+            model.choose(format!("ort: {}", e.message()));
             open_ort(model, options)
         }
         other => other,
     }
 }
+
+/// Products of 8-bit integers: tract computes them element by element, ONNX Runtime on one thread was measured 23 to 90 times as
+/// fast.
+const SLOW_IN_TRACT: &[&str] = &["ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"];
 
 /// A GGUF file that is a table of vectors and no model for llama.cpp. What is broken is for llama.cpp's door to tell.
 #[cfg(feature = "table")]

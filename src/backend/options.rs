@@ -44,6 +44,10 @@ pub struct Options {
     pub digest: Option<Digest>,
     /// The ONNX Runtime library; `None` searches for one.
     pub onnxruntime: Option<PathBuf>,
+    /// Entries of ONNX Runtime's session configuration, as `onnxruntime_session_options_config_keys.h` lists them; one that a
+    /// version does not know it ignores. With any, `open` takes ONNX Runtime for ONNX, and other backends are `Unsupported`.
+    /// Those that say where it looks for files are `InvalidArgument`.
+    pub session_entries: Vec<(String, String)>,
     /// Ends an open that is under way with `Cancelled`.
     pub cancel: Option<Cancel>,
     /// Receiver of progress, on the thread that opens.
@@ -93,6 +97,19 @@ impl Options {
     #[must_use]
     pub fn memory_limit(mut self, bytes: u64) -> Self {
         self.memory_limit = Some(bytes);
+        self
+    }
+
+    /// Adds an entry to ONNX Runtime's session configuration.
+    ///
+    /// ```
+    /// # use selvedge::Options;
+    /// let options = Options::new().session_entry("session.set_denormal_as_zero", "1");
+    /// assert_eq!(options.session_entries.len(), 1);
+    /// ```
+    #[must_use]
+    pub fn session_entry(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.session_entries.push((key.into(), value.into()));
         self
     }
 
@@ -177,6 +194,7 @@ impl fmt::Debug for Options {
             .field("no_symlinks", &self.no_symlinks)
             .field("digest", &self.digest)
             .field("onnxruntime", &self.onnxruntime)
+            .field("session_entries", &self.session_entries)
             .finish_non_exhaustive()
     }
 }

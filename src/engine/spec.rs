@@ -25,6 +25,8 @@ pub struct Spec {
     pub embedding_size: Option<u32>,
     /// What it was estimated to need before it was loaded.
     pub memory: MemoryEstimate,
+    /// Why this runtime serves the model, where [`open`](crate::open) had a choice.
+    pub choice: Option<String>,
     /// The scalar metadata of the file, as text.
     pub metadata: BTreeMap<String, String>,
 }
@@ -40,6 +42,7 @@ impl Spec {
             context_tokens: None,
             embedding_size: None,
             memory: MemoryEstimate::default(),
+            choice: None,
             metadata: BTreeMap::new(),
         }
     }

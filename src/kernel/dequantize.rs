@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::dispatch::active_table;
 use super::format::BlockFormat;
 use super::resident::is_resident;
-use crate::Result;
+use crate::{Result, threads};
 
 /// From so many bytes of output on, [`Stores::Auto`] bypasses the caches: more than the last cache of common CPUs
 /// holds, so that the output would leave it before anyone reads it.
@@ -106,7 +106,7 @@ pub fn dequantize_bf16_into(format: BlockFormat, blocks: &[u8], out: &mut [bf16]
 /// Runs `kernel` over the whole, or over pieces of it on several threads.
 fn split<T: Send>(format: BlockFormat, blocks: &[u8], out: &mut [T], kernel: impl Fn(&[u8], &mut [T]) + Send + Sync) {
     let piece_bytes = PIECE / format.block_elements() * format.block_bytes();
-    if out.len() < SPLIT_FROM || rayon::current_num_threads() == 1 {
+    if out.len() < SPLIT_FROM || threads::pool().is_err() || rayon::current_num_threads() == 1 {
         kernel(blocks, out);
     } else {
         blocks.par_chunks(piece_bytes).zip(out.par_chunks_mut(PIECE)).for_each(|(blocks, out)| kernel(blocks, out));

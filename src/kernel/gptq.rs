@@ -196,6 +196,7 @@ fn rows<T: Send>(
         )));
     }
     let min_rows = (1 << 16) / outputs + 1;
+    crate::threads::pool()?;
     out.par_chunks_mut(outputs).with_min_len(min_rows).enumerate().for_each(|(i, out)| one(first + i, out));
     Ok(())
 }

@@ -63,6 +63,7 @@ fn each<const E: usize, const B: usize>(
 ) -> Result<()> {
     let (weights, blocks) = (weights.as_chunks().0, blocks.as_chunks_mut().0);
     let piece = PIECE / E;
+    crate::threads::pool()?;
     let misfit = weights
         .par_chunks(piece)
         .zip(blocks.par_chunks_mut(piece))

@@ -28,6 +28,7 @@ def main():
     pair()
     echoes()
     scale_f16()
+    integers()
     slow()
     slow_chain()
     counter()
@@ -92,6 +93,19 @@ def scale_f16():
     y = (x.astype(np.float64) @ w.astype(np.float64)).astype(np.float16)
     save("scale_f16", [node("MatMul", "x w", "y")], [value("x", "f16", "n", 8)], [value("y", "f16", "n", 8)], {"w": w})
     expect("scale_f16", {"x": x}, {"y": y}, {"w": w})
+
+
+def integers():
+    """Products of bytes with signed bytes, large ones in pairs: sums that 16 bits cannot hold."""
+    rng = np.random.default_rng(7)
+    a = rng.integers(0, 256, (3, 64)).astype(np.uint8)
+    b = rng.integers(-128, 128, (64, 5)).astype(np.int8)
+    a[0], b[:, 0] = 255, 127
+    zero = np.array(117, np.uint8)
+    product = (a.astype(np.int32) - 117) @ b.astype(np.int32)
+    nodes = [node("MatMulInteger", "a b zero", "y")]
+    save("matmul_integer", nodes, [value("a", "u8", "n", 64)], [value("y", "i32", "n", 5)], {"b": b, "zero": zero})
+    expect("matmul_integer", {"a": a}, {"y": product}, {"b": b})
 
 
 def slow():

@@ -124,7 +124,15 @@ fn plan_of(header: &Header, options: &Options) -> Result<Plan> {
         value => Ok(value),
     };
     let cores = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
-    let threads = options.threads_within(MAX_THREADS)?.unwrap_or(cores.min(MAX_THREADS_BY_DEFAULT));
+    let threads = match options.threads_within(MAX_THREADS)? {
+        // ggml's threads wait for each other in a loop after every operation: with more of them than cores, one token of a tiny
+        // model takes minutes.
+        Some(threads) if threads > cores => {
+            tracing::warn!("llama.cpp: computes on {cores} threads, not on {threads}: the machine has no more cores");
+            cores
+        }
+        threads => threads.unwrap_or(cores.min(MAX_THREADS_BY_DEFAULT)),
+    };
     let parallel = within("parallel", options.parallel, 1, MAX_PARALLEL)?.unwrap_or(Options::DEFAULT_PARALLEL);
     // Beyond what it was trained for a model writes nonsense, and an encoder has no positions there.
     let most = header.context.min(MAX_CONTEXT);

@@ -29,9 +29,12 @@ use crate::onnx::{Declared, External};
 use crate::pack;
 use crate::source::trim_heap;
 use crate::tensor::Bytes;
-use crate::{Error, Result};
+use crate::{Error, Result, threads};
 use runtime::Runtime;
 use session::{LoadOptions, Session, Terms};
+
+/// More threads than any machine this is for has cores; a typing error, not a wish.
+const MAX_THREADS: u32 = 1024;
 
 /// Opens an ONNX file. See [`open`](crate::open) for the errors.
 pub(super) fn open(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engine>> {
@@ -43,7 +46,7 @@ pub(super) fn open(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engin
     let arena_len = packed.as_ref().map_or(0, |packed| packed.arena_len);
     let memory = estimate(&declared, len, arena_len);
     check_memory(memory, options)?;
-    let threads = threads(options)?;
+    let threads = threads_of(options, memory.total())?;
     let runtime = Runtime::get(options.onnxruntime.as_deref())?;
     let digest = model.digest(options)?;
     let call = options.call();
@@ -58,7 +61,8 @@ pub(super) fn open(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engin
     // What is only used at its place in a file costs no memory. An arena does, so it goes once the runtime has
     // reordered what it needs.
     let borrow = arena_len == 0 && declared.external.iter().all(|tensor| is_aligned(tensor, &external));
-    let loading = LoadOptions { threads, external, borrow, cancel: options.cancel.as_ref() };
+    let entries = &*options.session_entries;
+    let loading = LoadOptions { threads, external, borrow, entries, cancel: options.cancel.as_ref() };
     let mut session = Session::load(runtime, graph.as_slice(), loading)?;
     if declared.weight_bytes > 1 << 20 {
         trim_heap();
@@ -75,6 +79,7 @@ pub(super) fn open(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engin
     spec.outputs = declared.outputs;
     spec.metadata = declared.metadata;
     spec.memory = memory;
+    spec.choice = model.choice();
     Ok(Arc::new(Onnx { spec, session: Arc::new(session) }))
 }
 
@@ -149,9 +154,13 @@ fn is_aligned(tensor: &External, files: &BTreeMap<String, Bytes>) -> bool {
     base.is_some_and(|base| base.wrapping_add(tensor.offset) % Bytes::ALIGN as u64 == 0)
 }
 
-fn threads(options: &Options) -> Result<Option<i32>> {
-    let threads = options.threads_within(i32::MAX as u32)?;
-    Ok(threads.map(|n| n as i32))
+/// The threads of a run; `None` for the runtime's default. It waits for ever for a thread that does not start, so it gets no
+/// more than the system allows.
+fn threads_of(options: &Options, memory: u64) -> Result<Option<i32>> {
+    let asked = options.threads_within(MAX_THREADS)?;
+    let wanted = asked.map_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()), |n| n as usize);
+    let others = threads::granted("ONNX Runtime", wanted - 1, usize::try_from(memory).unwrap_or(usize::MAX))?;
+    Ok(if others + 1 < wanted { Some(others as i32 + 1) } else { asked.map(|n| n as i32) })
 }
 
 fn names(ports: &[Port]) -> Result<Vec<CString>> {

@@ -55,6 +55,8 @@ pub(super) struct LoadOptions<'a> {
     pub external: BTreeMap<String, Bytes>,
     /// Whether the tensors in those files may be used where they are, which takes aligned ones.
     pub borrow: bool,
+    /// Entries of the configuration that the app asks for.
+    pub entries: &'a [(String, String)],
     /// Ends the load.
     pub cancel: Option<&'a Cancel>,
 }
@@ -64,6 +66,7 @@ impl Session {
     /// new enough to use it where it is.
     pub(super) fn load(runtime: &'static Runtime, model: &[u8], loading: LoadOptions<'_>) -> Result<Self> {
         let options = Arc::new(Options::new(runtime, loading.threads)?);
+        options.entries(loading.entries)?;
         options.external(&loading.external)?;
         let borrow = loading.borrow && runtime.minor() >= BORROWS_SINCE;
         if borrow {
@@ -238,6 +241,26 @@ const BORROW_EXTERNAL: &CStr = c"session.use_external_initializer_file_buffers_d
 
 const BORROWS_SINCE: u32 = 31;
 
+/// Multiply bytes with signed bytes exactly. On x86-64 without VNNI the runtime's default adds pairs of products in 16 bits,
+/// which saturate: sums are wrong by thousands where both are large.
+const PRECISION: &CStr = c"session.x64quantprecision";
+
+/// Entries that an app may not set: they decide which files are read or written.
+const RESERVED: [&CStr; 4] = [
+    EXTERNAL_FOLDER,
+    BORROW_EXTERNAL,
+    c"session.optimized_model_external_initializers_file_name",
+    c"ep.context_file_path",
+];
+
+/// Whether the runtime's products of bytes saturate on this CPU by default.
+fn saturates() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return !std::is_x86_feature_detected!("avx512vnni") && !std::is_x86_feature_detected!("avxvnni");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 /// The options of a load.
 struct Options {
     ptr: NonNull<OrtSessionOptions>,
@@ -266,7 +289,28 @@ impl Options {
         }
         options.set(EXTERNAL_FOLDER, NOWHERE)?;
         options.set(SPIN_DURATION, c"50")?;
+        if saturates() {
+            options.set(PRECISION, c"1")?;
+        }
         Ok(options)
+    }
+
+    /// Sets what the app asks for, after and over what is set here, but for where the runtime looks for files.
+    fn entries(&self, entries: &[(String, String)]) -> Result<()> {
+        for (key, value) in entries {
+            if RESERVED.iter().any(|reserved| reserved.to_bytes() == key.as_bytes()) {
+                return Err(Error::invalid(format!(
+                    "session entry '{key}': it says where files are, which Selvedge decides"
+                )));
+            }
+            let text = |part: &str, text: &str| {
+                CString::new(text).map_err(|_| {
+                    Error::invalid(format!("session entry '{}': expected no NUL in its {part}", key.escape_debug()))
+                })
+            };
+            self.set(&text("key", key)?, &text("value", value)?)?;
+        }
+        Ok(())
     }
 
     /// Sets an entry of the configuration. A version that does not know it ignores it.

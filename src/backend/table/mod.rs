@@ -22,7 +22,7 @@ use super::options::{OpenProgress, Options};
 use crate::engine::{Abilities, Call, Embed, Engine, MemoryEstimate, Provenance, Request, Run, Spec};
 use crate::source::OpenedFile;
 use crate::weights::WeightFile;
-use crate::{Error, Result};
+use crate::{Error, Result, threads};
 use parts::{Json, Rows};
 use run::EmbedRun;
 use tokens::Tokens;
@@ -92,7 +92,8 @@ fn pool(options: &Options) -> Result<Option<rayon::ThreadPool>> {
     match options.threads_within(MAX_THREADS)? {
         None | Some(1) => Ok(None),
         Some(n) => {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(n as usize);
+            let n = threads::granted("table", n as usize, 0)?;
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n);
             let pool = pool.thread_name(|i| format!("selvedge-table-{i}")).build();
             pool.map(Some).map_err(|e| Error::backend(format!("no {n} threads to compute on")).because(e))
         }

@@ -16,6 +16,7 @@ mod constants;
 mod contain;
 mod convert;
 mod file;
+mod guards;
 mod ops;
 mod plan;
 mod plan_cache;
@@ -39,7 +40,7 @@ use crate::engine::{
 };
 use crate::onnx::{Declared, External};
 use crate::pack::{self, Packed};
-use crate::{Code, Error, Result};
+use crate::{Code, Error, Result, threads};
 
 /// The version that Cargo.toml pins.
 const RUNTIME: &str = "tract 0.23.9";
@@ -79,6 +80,7 @@ fn load(model: &OnnxModel, options: &Options, native_half: bool) -> Result<Model
     spec.outputs = declared.outputs;
     spec.abilities = Abilities { tensors: true, interrupt: true, ..Abilities::default() };
     spec.memory = memory;
+    spec.choice = model.choice();
     spec.metadata = declared.metadata;
 
     let planner = Planner {
@@ -161,7 +163,10 @@ fn port_bytes(port: &Port) -> u64 {
 fn executor(threads: Option<u32>) -> Result<Executor> {
     match threads {
         None | Some(1) => Ok(Executor::SingleThread),
-        Some(n) => contain::contained(|| Ok(Executor::multithread_with_name(n as usize, "selvedge-tract")))
-            .map_err(|fault| fault.into_error(Code::Backend, "starting its threads")),
+        Some(n) => {
+            let n = threads::granted("tract", n as usize, 0)?;
+            contain::contained(|| Ok(Executor::multithread_with_name(n, contain::POOL)))
+                .map_err(|fault| fault.into_error(Code::Backend, "starting its threads"))
+        }
     }
 }

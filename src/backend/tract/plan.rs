@@ -18,6 +18,7 @@ use super::constants::{bytes, share};
 use super::contain::{Fault, contained};
 use super::convert::{datum_type, lend};
 use super::file::OnnxFile;
+use super::guards::Guards;
 use super::ops::bounded;
 use crate::engine::{Call, Dim, Kind, Port};
 use crate::{Code, Error, Result, Shape, Tensor};
@@ -71,6 +72,8 @@ impl Planner {
         bounded::check(&model, self.largest)?;
         let known: Vec<_> = others.iter().flat_map(|plan| plan.constants.iter().cloned()).collect();
         let (constants, shared) = contained(|| share(&mut model, &known)).map_err(unsupported)?;
+        let names: Vec<&str> = feeds.iter().map(|(i, _)| &*self.inputs[*i].name).collect();
+        let guards = Guards::of(&model, &names);
         let options = RunOptions { executor: Some(self.executor.clone()), ..RunOptions::default() };
         let runnable = contained(|| TypedSimplePlan::new_with_options(model, &options)).map_err(unsupported)?;
         let state = contained(|| runnable.spawn()).map_err(unsupported)?;
@@ -81,6 +84,7 @@ impl Planner {
             runnable,
             idle: (!keeps).then(|| Mutex::new(vec![state])),
             constants,
+            guards,
             bytes: weights.saturating_sub(shared),
             used: AtomicU64::new(0),
             proven: AtomicBool::new(false),
@@ -205,6 +209,8 @@ pub(super) struct Plan {
     /// States that wait for their next run, so that a run need not build one. Only of graphs without
     /// operators that keep something from run to run; of others each run has a fresh one.
     idle: Option<Mutex<Vec<TypedSimpleState>>>,
+    /// What its operators may be given.
+    guards: Guards,
     /// Its large constants, for other plans to take over.
     constants: Vec<Arc<TractTensor>>,
     /// Bytes of its constants, without those that it took over.
@@ -253,14 +259,15 @@ impl Plan {
             None => contained(|| self.runnable.spawn()).map_err(|e| e.into_error(Code::Backend, "preparing a run"))?,
         };
         let mut over = None;
-        let result = contained(|| match call.cancel.is_some() || call.deadline.is_some() {
+        let watched = call.cancel.is_some() || call.deadline.is_some();
+        let result = contained(|| match watched || !self.guards.is_empty() {
             false => state.run(inputs),
             true => state.run_plan_with_eval(inputs, |ctx, op_state, node, values| {
                 if let Err(e) = call.check() {
                     over = Some(e);
                     return Err(TractError::msg("the call is over"));
                 }
-                eval(ctx, op_state, node, values)
+                self.guards.eval(ctx, node, values, &mut over, |values| eval(ctx, op_state, node, values))
             }),
         });
         match (result, over) {

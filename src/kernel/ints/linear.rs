@@ -170,7 +170,7 @@ pub fn dequantize_linear_f16_into(
 
 /// Runs `one` over the whole, or over pieces of it on several threads; it is given where a piece begins.
 fn split<T: Send>(out: &mut [T], one: impl Fn(usize, &mut [T]) + Sync) {
-    if out.len() < SPLIT_FROM || rayon::current_num_threads() == 1 {
+    if out.len() < SPLIT_FROM || crate::threads::pool().is_err() || rayon::current_num_threads() == 1 {
         one(0, out);
     } else {
         out.par_chunks_mut(PIECE).enumerate().for_each(|(i, out)| one(i * PIECE, out));

@@ -9,7 +9,7 @@ use super::linear::{Ints, expect, uniform};
 use crate::kernel::block;
 use crate::kernel::dispatch::active_table;
 use crate::kernel::format::BlockFormat;
-use crate::{Error, Result};
+use crate::{Error, Result, threads};
 
 /// The shape of a matrix of weights for `com.microsoft.MatMulNBits`: `N` rows (outputs) of `K` weights (inputs), in
 /// blocks of 4 or 8 bits that share a scale.
@@ -153,6 +153,7 @@ impl NBits {
         if out.is_empty() {
             return Ok(());
         }
+        threads::pool()?;
         out.par_chunks_mut(self.columns)
             .with_min_len(self.min_rows())
             .enumerate()
@@ -176,6 +177,7 @@ impl NBits {
         if out.is_empty() {
             return Ok(());
         }
+        threads::pool()?;
         let rows = out.par_chunks_mut(self.columns).with_min_len(self.min_rows()).enumerate();
         rows.for_each_init(
             || vec![0.0; self.columns],
@@ -228,6 +230,7 @@ impl NBits {
         if weights.is_empty() {
             return Ok(());
         }
+        threads::pool()?;
         // One row of zero points per row of values, of which some may be none.
         let (mut none, zero_bytes) = (Vec::new(), if zero_points.is_some() { self.row_zero_points() } else { 0 });
         let zero_points = zero_points.unwrap_or(&mut none);
@@ -305,6 +308,7 @@ impl NBits {
         self.check_blocks(format, blocks)?;
         expect("bytes of values", self.value_bytes(), values.len())?;
         let min_blocks = 1 << 12;
+        threads::pool()?;
         if self.bits == 4 {
             let all = blocks.as_chunks().0.par_iter().zip(values.as_chunks_mut().0).with_min_len(min_blocks);
             all.for_each(|(block, values)| from_q4_0(block, values));

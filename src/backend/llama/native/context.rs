@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "the C API of llama.cpp")]
 
+use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
@@ -10,7 +11,10 @@ use std::sync::Arc;
 use llama_cpp_sys_2 as sys;
 
 use super::model::{Model, Token};
-use crate::{Code, Error, Result};
+use crate::{Code, Error, Result, threads};
+
+/// Memory that must be left once its threads run: for lists as long as a batch, and for the tokenizer's thread.
+const MARGIN: usize = 64 << 20;
 
 /// What a context is made for.
 #[derive(Clone, Copy, Debug)]
@@ -48,13 +52,13 @@ pub(in crate::backend::llama) enum Decoded {
     Done,
     /// The state has no room for the batch. Nothing has changed.
     NoRoom,
-    /// Given up half-way because the watch said so. What is in the state is unknown.
+    /// Given up half-way because the watch said so. The state holds any part of the batch, see [`Context::rewind`].
     GivenUp,
 }
 
 impl Context {
     /// Errors: `OutOfMemory` if llama.cpp cannot make it, which is almost always for want of memory.
-    pub(in crate::backend::llama) fn new(model: Arc<Model>, shape: Shape) -> Result<Self> {
+    pub(in crate::backend::llama) fn new(model: Arc<Model>, mut shape: Shape) -> Result<Self> {
         // SAFETY: returns plain data.
         let mut params = unsafe { sys::llama_context_default_params() };
         params.n_ctx = shape.tokens;
@@ -83,15 +87,19 @@ impl Context {
             Error::new(Code::OutOfMemory, what)
         };
         let ptr = NonNull::new(context).ok_or_else(failed)?;
-        let Some(threads) = pool(shape.threads) else {
-            // SAFETY: the context is ours and freed once.
-            unsafe { sys::llama_free(ptr.as_ptr()) };
-            return Err(Error::new(Code::OutOfMemory, format!("no pool of {} threads", shape.threads)));
+        let threads = match pool(&mut shape) {
+            Ok(threads) => threads,
+            Err(error) => {
+                // SAFETY: the context is ours and freed once.
+                unsafe { sys::llama_free(ptr.as_ptr()) };
+                return Err(error);
+            }
         };
         let mut watch: Box<Watch> = Box::new(Box::new(|| false));
         // SAFETY: the context and the pool are alive; the pool and the watch are kept until the context is freed. The
         // watch is called on this thread only, during `decode`.
         let memory = unsafe {
+            sys::llama_set_n_threads(ptr.as_ptr(), shape.threads as i32, shape.threads as i32);
             sys::llama_attach_threadpool(ptr.as_ptr(), threads.as_ptr(), threads.as_ptr());
             sys::llama_set_abort_callback(ptr.as_ptr(), Some(watching), (&raw mut *watch).cast());
             sys::llama_get_memory(ptr.as_ptr())
@@ -124,6 +132,16 @@ impl Context {
             -2 => Err(Error::new(Code::OutOfMemory, "llama.cpp has no memory for the computation")),
             code => Err(Error::backend(format!("llama.cpp failed to compute a batch (code {code})"))),
         }
+    }
+
+    /// Takes back what a batch that was given up has left, so that it can be computed again.
+    pub(in crate::backend::llama) fn rewind(&mut self, batch: &Batch) -> Result<()> {
+        for (sequence, from) in batch.beginnings() {
+            if !self.forget(sequence, from) {
+                return Err(Error::internal(format!("sequence {sequence} cannot be cut at token {from}")));
+            }
+        }
+        Ok(())
     }
 
     /// The logits after the batch's token `i`, which must have been marked as an output of the last batch.
@@ -206,13 +224,18 @@ impl Drop for Context {
 
 /// Threads that sleep when there is nothing to compute. Between two operations of one computation ggml's threads wait
 /// in a loop; `poll` is how long they do so after a computation.
-fn pool(threads: u32) -> Option<NonNull<sys::ggml_threadpool>> {
+///
+/// ggml ends the process where one of them does not start, so `shape` gets no more than the system allows.
+fn pool(shape: &mut Shape) -> Result<NonNull<sys::ggml_threadpool>> {
+    let others = threads::granted("llama.cpp", shape.threads as usize - 1, MARGIN)?;
+    shape.threads = others as u32 + 1;
     // SAFETY: returns plain data, copied by the pool.
-    unsafe {
-        let mut params = sys::ggml_threadpool_params_default(threads as i32);
+    let pool = unsafe {
+        let mut params = sys::ggml_threadpool_params_default(shape.threads as i32);
         params.poll = 0;
         NonNull::new(sys::ggml_threadpool_new(&raw mut params))
-    }
+    };
+    pool.ok_or_else(|| Error::new(Code::OutOfMemory, format!("no pool of {} threads", shape.threads)))
 }
 
 unsafe extern "C" fn watching(data: *mut c_void) -> bool {
@@ -259,6 +282,16 @@ impl Batch {
         self.sequences.push(sequence as i32);
         self.outputs.push(output.into());
         self.len() - 1
+    }
+
+    /// The sequences of the batch, each with the position of its first token in it.
+    fn beginnings(&self) -> BTreeMap<u32, usize> {
+        let mut beginnings = BTreeMap::new();
+        for (&sequence, &position) in self.sequences.iter().zip(&self.positions) {
+            let first = beginnings.entry(sequence as u32).or_insert(position as usize);
+            *first = (*first).min(position as usize);
+        }
+        beginnings
     }
 
     fn check(&self, shape: &Shape, tokens: usize) -> Result<()> {

@@ -18,7 +18,8 @@ use std::sync::Once;
 use llama_cpp_sys_2 as sys;
 
 use super::file::Input;
-use crate::{Code, Error, Result};
+use super::splitter::Splitter;
+use crate::{Code, Error, Result, threads};
 
 /// A token id, as llama.cpp counts them.
 pub(in crate::backend::llama) type Token = i32;
@@ -52,6 +53,7 @@ pub(in crate::backend::llama) struct Model {
     ptr: NonNull<sys::llama_model>,
     vocabulary: *const sys::llama_vocab,
     tokens: usize,
+    splitter: Splitter,
 }
 
 // SAFETY: see the type: nothing in a loaded model changes through these methods.
@@ -92,7 +94,10 @@ impl Model {
         let vocabulary = unsafe { sys::llama_model_get_vocab(ptr.as_ptr()) };
         // SAFETY: the vocabulary is alive.
         let tokens = unsafe { sys::llama_vocab_n_tokens(vocabulary) };
-        Ok(Self { ptr, vocabulary, tokens: usize::try_from(tokens).unwrap_or(0) })
+        // SAFETY: as above.
+        let kind = unsafe { sys::llama_vocab_type(vocabulary) };
+        let splitter = Splitter::of(kind == sys::LLAMA_VOCAB_TYPE_BPE, &pre_tokenizer(ptr));
+        Ok(Self { ptr, vocabulary, tokens: usize::try_from(tokens).unwrap_or(0), splitter })
     }
 
     pub(in crate::backend::llama) fn as_ptr(&self) -> *mut sys::llama_model {
@@ -106,7 +111,18 @@ impl Model {
 
     /// The tokens of `text`. `whole`: it is a whole text, so the model's own begin and end tokens are added.
     /// `special`: special tokens written in it are meant as such.
+    ///
+    /// Errors: `ContextFull` for a text that no context could take, `InvalidArgument` for one that the splitter would take
+    /// minutes for, `OutOfMemory` if there is none for its tokens or for the stack that it needs.
     pub(in crate::backend::llama) fn tokenize(&self, text: &str, whole: bool, special: bool) -> Result<Vec<Token>> {
+        self.splitter.check(text)?;
+        match self.splitter.stack(text) {
+            Some(bytes) => threads::on_stack("selvedge-tokenize", bytes, || self.tokenize_here(text, whole, special)),
+            None => self.tokenize_here(text, whole, special),
+        }
+    }
+
+    fn tokenize_here(&self, text: &str, whole: bool, special: bool) -> Result<Vec<Token>> {
         let too_long = || Error::new(Code::ContextFull, format!("a text of {} bytes is too long", text.len()));
         // Far below what llama.cpp counts in: it once compared such lengths as 32-bit integers.
         let len = i32::try_from(text.len()).ok().filter(|&len| len < 1 << 28).ok_or_else(too_long)?;
@@ -119,15 +135,8 @@ impl Model {
             // SAFETY: the text is readable for `len` bytes, and the tokens writable for `capacity` elements.
             let count = unsafe {
                 let capacity = i32::try_from(tokens.capacity()).unwrap_or(i32::MAX);
-                sys::llama_tokenize(
-                    self.vocabulary,
-                    text.as_ptr().cast(),
-                    len,
-                    tokens.as_mut_ptr(),
-                    capacity,
-                    whole,
-                    special,
-                )
+                let (text, tokens) = (text.as_ptr().cast(), tokens.as_mut_ptr());
+                sys::llama_tokenize(self.vocabulary, text, len, tokens, capacity, whole, special)
             };
             if let Ok(count) = usize::try_from(count) {
                 // SAFETY: so many were written, at most the capacity.
@@ -218,6 +227,18 @@ impl Model {
         // SAFETY: the model is alive.
         unsafe { sys::llama_model_has_encoder(self.as_ptr()) || sys::llama_model_is_diffusion(self.as_ptr()) }
     }
+}
+
+/// The name of the model's pre-tokenizer; empty if it has none.
+fn pre_tokenizer(model: NonNull<sys::llama_model>) -> String {
+    let mut buffer = [0u8; 64];
+    // SAFETY: the model is alive, the key NUL-terminated, and the buffer writable for its length. What is written ends with NUL.
+    let len = unsafe {
+        let (key, room) = (c"tokenizer.ggml.pre".as_ptr(), buffer.len());
+        sys::llama_model_meta_val_str(model.as_ptr(), key, buffer.as_mut_ptr().cast(), room)
+    };
+    let name = usize::try_from(len).ok().and_then(|len| buffer.get(..len));
+    String::from_utf8_lossy(name.unwrap_or_default()).into_owned()
 }
 
 impl Drop for Model {

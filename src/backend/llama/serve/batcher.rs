@@ -335,7 +335,13 @@ fn decode(cache: &mut KvCache, batch: &mut Batch, tuner: &mut ThreadTuner, watch
     tuner.record_time((!late).then(|| begin.elapsed()));
     cache.context.use_threads(tuner.threads());
     if late {
+        // llama.cpp computes sequences that are no neighbours one part after another, and takes back only the part that was
+        // given up.
+        cache.context.rewind(batch)?;
         decoded = cache.context.decode(batch);
     }
     decoded
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,44 @@ pub(super) fn ends(list: List) -> Vec<(String, End)> {
     }
 }
 
+const PART: &str = "SELVEDGE_TEST_PART";
+
+/// Runs `part`, a function of these tests, in a child process for each of the names; a shell may limit the child first.
+pub(super) fn each(part: &str, names: &[&str]) -> Vec<(String, End)> {
+    names.iter().map(|name| (name.to_string(), alone(part, name, "true"))).collect()
+}
+
+/// Runs `part` for one name in a child process, after the shell's command `limit`.
+pub(super) fn alone(part: &str, name: &str, limit: &str) -> End {
+    let child = Command::new("sh")
+        .args(["-c", &format!("{limit} && exec \"$0\" \"$@\"")])
+        .arg(std::env::current_exe().unwrap())
+        .args(["backend::llama::tests::child::a_child_does_its_part", "--exact", "--nocapture"])
+        .env(PART, format!("{part} {name}"))
+        .env("GGML_NO_BACKTRACE", "1")
+        .output()
+        .unwrap();
+    if child.status.success() && String::from_utf8_lossy(&child.stdout).contains("@@ done") {
+        return End::Taken;
+    }
+    let words = String::from_utf8_lossy(&child.stderr).into_owned();
+    let last: Vec<&str> = words.lines().rev().filter(|line| !line.trim().is_empty()).take(3).collect();
+    End::Died(format!("{}: {}", child.status, last.join(" | ")))
+}
+
+/// The child's side of [`alone`].
+#[test]
+fn a_child_does_its_part() {
+    let Ok(part) = std::env::var(PART) else { return };
+    let (part, name) = part.split_once(' ').unwrap();
+    match part {
+        "texts" => super::texts::try_all(name),
+        "threads" => super::threads::try_all(name),
+        other => panic!("no part '{other}'"),
+    }
+    println!("\n@@ done");
+}
+
 /// The child's side.
 #[test]
 fn a_child_does_its_job() {

@@ -7,6 +7,8 @@ mod meaning;
 mod native;
 mod serving;
 mod splits;
+mod texts;
+mod threads;
 
 use super::check::{self, Header};
 use crate::weights::WeightFile;

@@ -124,8 +124,13 @@ fn a_load_under_way_is_cancelled() {
     let runtime = super::super::Runtime::get(Some(&library)).unwrap();
     let cancel = Cancel::new();
     cancel.cancel();
-    let loading =
-        super::super::LoadOptions { threads: None, external: Default::default(), borrow: true, cancel: Some(&cancel) };
+    let loading = super::super::LoadOptions {
+        threads: None,
+        external: Default::default(),
+        borrow: true,
+        entries: &[],
+        cancel: Some(&cancel),
+    };
     let file = std::fs::read(data("linear.onnx")).unwrap();
     let error = super::super::Session::load(runtime, &file, loading).err().expect("cancelled");
     assert_eq!(error.code(), Code::Cancelled, "{error}");

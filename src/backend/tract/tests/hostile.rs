@@ -10,18 +10,6 @@ use super::craft::{self, graph, i64s, in_domain, int, ints, model, node};
 use super::{ask, f32s, open, options, refused};
 use crate::{Code, Tensor};
 
-#[test]
-fn a_panic_is_an_error_and_the_engine_serves_on() {
-    let gather = graph(vec![node("Gather", "x i", "y")], &["x f32 3", "i i64 1"], &["y f32 1"], vec![]);
-    let engine = open(model(gather, &[]));
-    let ask = |i| ask(&*engine, [("x", f32s(&[3], &[1., 2., 3.])), ("i", super::i64s(&[1], &[i]))]);
-    assert_eq!(ask(2).unwrap(), f32s(&[1], &[3.]));
-    let error = ask(7).unwrap_err();
-    assert_eq!(error.code(), Code::Panic);
-    assert!(error.to_string().contains("the len is 3 but the index is 7"), "{error}");
-    assert_eq!(ask(0).unwrap(), f32s(&[1], &[1.]));
-}
-
 /// One node that makes gigabytes of a few numbers, of `x`, or of a constant.
 fn bombs() -> Vec<(&'static str, NodeProto)> {
     let border = ints(ints(node("MaxPool", "x3", "y"), "kernel_shape", &[2]), "pads", &[1 << 40, 1 << 40]);

@@ -1,0 +1,110 @@
+//! Threads: how many the system lets start, and stacks of a known size.
+//!
+//! Enters: a wish. Leaves: what the system allows. Native runtimes end the process, or wait for ever, where a thread that they
+//! want does not start; so what they want is tried here first, with threads of ours.
+
+use std::sync::OnceLock;
+use std::sync::mpsc::sync_channel;
+use std::thread::Builder;
+
+use crate::{Code, Error, Result};
+
+/// The stack of a thread that says nothing about it: what pthreads take on Linux. Where it is less, more is asked for here than
+/// will be needed.
+const DEFAULT_STACK: usize = 8 << 20;
+/// What a starting thread takes beside its stack, with room for what others take at the same time.
+const MARGIN: usize = 16 << 20;
+
+/// How many threads, `wanted` at most, the system lets start now beside those there are, with `beside` bytes of memory left for
+/// other things. They are started, all live at the same time, and end before this returns: about 20 µs for each.
+pub(crate) fn startable(wanted: usize, beside: usize) -> usize {
+    let Ok(_beside) = reserve(beside) else { return 0 };
+    let mut ends = Vec::new();
+    let mut threads = Vec::new();
+    for _ in 0..wanted {
+        // A thread that has started and then finds no memory for what the language needs of it ends the process.
+        if reserve(DEFAULT_STACK + MARGIN).is_err() {
+            break;
+        }
+        let (end, ended) = sync_channel::<()>(0);
+        let (started, has_started) = sync_channel::<()>(0);
+        let wait = move || {
+            drop(started);
+            let _ = ended.recv();
+        };
+        let Ok(thread) = Builder::new().stack_size(DEFAULT_STACK).spawn(wait) else { break };
+        let _ = has_started.recv();
+        ends.push(end);
+        threads.push(thread);
+    }
+    drop(ends);
+    let count = threads.len();
+    threads.into_iter().for_each(|thread| drop(thread.join()));
+    count
+}
+
+/// Address space that is taken and not touched.
+fn reserve(bytes: usize) -> Result<Vec<u8>> {
+    let mut room = Vec::new();
+    let no_memory = |e| Error::new(Code::OutOfMemory, format!("no {bytes} bytes of memory")).because(e);
+    room.try_reserve_exact(bytes).map_err(no_memory)?;
+    Ok(room)
+}
+
+/// The threads that `what` gets of those that it wants, beside the caller's own: fewer where the system starts no more, which
+/// is a warning in the log.
+///
+/// Errors: `OutOfMemory` where not even the first starts, if any is wanted.
+pub(crate) fn granted(what: &str, wanted: usize, beside: usize) -> Result<usize> {
+    let got = startable(wanted, beside);
+    if got == 0 && wanted > 0 {
+        return Err(Error::new(Code::OutOfMemory, format!("{what}: the system starts no thread, wanted {wanted}")));
+    }
+    if got < wanted {
+        tracing::warn!("{what}: the system starts {got} more threads, wanted {wanted}; it will compute on fewer");
+    }
+    Ok(got)
+}
+
+/// Makes sure that rayon's pool, the caller's or the global one, is there: rayon panics where it cannot start its threads.
+///
+/// Errors: `OutOfMemory` where no thread starts.
+pub(crate) fn pool() -> Result<()> {
+    static GLOBAL: OnceLock<Result<()>> = OnceLock::new();
+    if rayon::current_thread_index().is_some() {
+        return Ok(());
+    }
+    GLOBAL.get_or_init(global_pool).clone()
+}
+
+fn global_pool() -> Result<()> {
+    let wanted = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let got = granted("the pool of rayon", wanted, 0)?;
+    if got < wanted {
+        // Whoever made the pool before has what he wants.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(got).build_global();
+    }
+    Ok(())
+}
+
+/// Runs `f` on a thread of its own with a stack of so many bytes, which are reserved and take memory only where they are
+/// touched.
+///
+/// Errors: `OutOfMemory` if the thread does not start; `Panic` if `f` panics.
+pub(crate) fn on_stack<T: Send>(name: &str, bytes: usize, f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let refused = |e| {
+            let what = format!("{name}: no thread with a stack of {bytes} bytes");
+            Error::new(Code::OutOfMemory, what).because(e)
+        };
+        let thread = Builder::new().name(name.into()).stack_size(bytes).spawn_scoped(scope, f).map_err(refused)?;
+        thread.join().unwrap_or_else(|payload| {
+            let text = payload.downcast_ref::<&str>().copied();
+            let text = text.or_else(|| payload.downcast_ref::<String>().map(|s| &**s)).unwrap_or("no message");
+            Err(Error::new(Code::Panic, format!("{name}: it panicked: {text}")))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests;
