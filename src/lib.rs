@@ -35,7 +35,7 @@ pub use engine::StepStream;
 pub use engine::{
     Abilities, Admitted, Answer, Ask, Call, Cancel, Dim, Embed, Engine, Event, Events, Finish, Generate, Kind,
     MemoryEstimate, Message, OnCancel, Piece, Port, Priority, Progress, Prompt, Provenance, Request, Role, Run,
-    Sampling, Spec, Step, Tensors, TokenInfo, Trim, Usage,
+    Sampling, Spec, Step, Tensors, TokenInfo, Tokenizer, Trim, Usage,
 };
 pub use error::{Code, Error, Result};
 pub use source::{Access, Loading, Source};

@@ -1,10 +1,13 @@
-//! Threads: how many the system lets start, and stacks of a known size.
+//! Threads: how many the system lets start, stacks of a known size, and panics that stay inside.
 //!
-//! Enters: a wish. Leaves: what the system allows. Native runtimes end the process, or wait for ever, where a thread that they
+//! Enters: a wish, or code of others. Leaves: what the system allows, or an error. Native runtimes end the process, or wait for ever, where a thread that they
 //! want does not start; so what they want is tried here first, with threads of ours.
 
-use std::sync::OnceLock;
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::sync_channel;
+use std::sync::{Once, OnceLock};
 use std::thread::Builder;
 
 use crate::{Code, Error, Result};
@@ -98,12 +101,62 @@ pub(crate) fn on_stack<T: Send>(name: &str, bytes: usize, f: impl FnOnce() -> Re
             Error::new(Code::OutOfMemory, what).because(e)
         };
         let thread = Builder::new().name(name.into()).stack_size(bytes).spawn_scoped(scope, f).map_err(refused)?;
-        thread.join().unwrap_or_else(|payload| {
-            let text = payload.downcast_ref::<&str>().copied();
-            let text = text.or_else(|| payload.downcast_ref::<String>().map(|s| &**s)).unwrap_or("no message");
-            Err(Error::new(Code::Panic, format!("{name}: it panicked: {text}")))
-        })
+        let panicked = |payload: Box<dyn Any + Send>| {
+            Err(Error::new(Code::Panic, format!("{name}: it panicked: {}", message(&*payload))))
+        };
+        thread.join().unwrap_or_else(panicked)
     })
+}
+
+/// Runs code of others; a panic of it comes back as its message. The host's panic hook does not hear of it, for it is an error
+/// like any other: a hook of ours stands before the host's, and passes on all panics but these.
+pub(crate) fn contained<T>(f: impl FnOnce() -> T) -> std::result::Result<T, String> {
+    let _quiet = Quiet::begin();
+    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| message(&*payload))
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
+}
+
+/// Pools of threads that run nothing but code that [`contained`] runs.
+const POOLS: [&str; 2] = ["selvedge-tract", "selvedge-table"];
+
+thread_local! {
+    /// Whether this thread is inside of [`contained`].
+    static CONTAINS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// While it lives, a panic of this thread is not reported.
+struct Quiet {
+    before: bool,
+}
+
+impl Quiet {
+    fn begin() -> Self {
+        static HOOK: Once = Once::new();
+        // A thread that panics may not change the hook.
+        if !std::thread::panicking() {
+            HOOK.call_once(|| {
+                let hook = panic::take_hook();
+                panic::set_hook(Box::new(move |info| {
+                    let name = std::thread::current().name().map(str::to_owned).unwrap_or_default();
+                    let in_pool = POOLS.iter().any(|pool| name.starts_with(pool));
+                    if !in_pool && !CONTAINS.try_with(Cell::get).unwrap_or(false) {
+                        hook(info);
+                    }
+                }));
+            });
+        }
+        Self { before: CONTAINS.replace(true) }
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        CONTAINS.set(self.before);
+    }
 }
 
 #[cfg(test)]

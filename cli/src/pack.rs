@@ -106,7 +106,7 @@ impl Pack {
             self.in_words(&mut out, &report)?;
         }
         let differences = inputs.map(|inputs| {
-            let mut options = Options::new();
+            let mut options = Options::new().search_python();
             options.backend = self.backend;
             check::compare(&self.model, &self.output, &options, &inputs)
         });

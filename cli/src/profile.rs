@@ -108,7 +108,7 @@ impl Profile {
             names => names.iter().map(|name| numbers.column(name)).collect::<Result<_, _>>()?,
         };
         let names: Vec<&str> = chosen.iter().map(|i| &*numbers.names[*i]).collect();
-        let engine = open(model, Options::new())?;
+        let engine = open(model, Options::new().search_python())?;
         let input = match (&self.input, &engine.spec().inputs[..]) {
             (Some(name), _) => name.clone(),
             (None, [only]) => only.name.clone(),

@@ -42,8 +42,12 @@ pub struct Options {
     /// `gemma3`, `llama`, `mistral3`, `qwen2`, `qwen3` and `smollm3` opens only with it, else it is `Unsupported`: what
     /// llama.cpp asserts of its tensors is not checked, so it must be the file that the app means.
     pub digest: Option<Digest>,
-    /// The ONNX Runtime library; `None` searches for one.
+    /// The ONNX Runtime library; `None` takes what `SELVEDGE_ONNXRUNTIME` or `ORT_DYLIB_PATH` names, else one beside the
+    /// program, else the system's.
     pub onnxruntime: Option<PathBuf>,
+    /// Whether a library that a Python package has brought will do, too: of the active environment, of every Python on `PATH`,
+    /// and of the user. Whoever can write there has his code run.
+    pub search_python: bool,
     /// Entries of ONNX Runtime's session configuration, as `onnxruntime_session_options_config_keys.h` lists them; one that a
     /// version does not know it ignores. With any, `open` takes ONNX Runtime for ONNX, and other backends are `Unsupported`.
     /// Those that say where it looks for files are `InvalidArgument`.
@@ -97,6 +101,13 @@ impl Options {
     #[must_use]
     pub fn memory_limit(mut self, bytes: u64) -> Self {
         self.memory_limit = Some(bytes);
+        self
+    }
+
+    /// Takes the ONNX Runtime library of a Python package, too, where no other is found.
+    #[must_use]
+    pub fn search_python(mut self) -> Self {
+        self.search_python = true;
         self
     }
 
@@ -194,6 +205,7 @@ impl fmt::Debug for Options {
             .field("no_symlinks", &self.no_symlinks)
             .field("digest", &self.digest)
             .field("onnxruntime", &self.onnxruntime)
+            .field("search_python", &self.search_python)
             .field("session_entries", &self.session_entries)
             .finish_non_exhaustive()
     }

@@ -15,6 +15,7 @@ mod spec;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod tokenizer;
 
 pub use answer::{Answer, Finish, Provenance, Usage};
 pub use ask::{Ask, Events};
@@ -30,6 +31,7 @@ pub use request::{Embed, Request, Tensors};
 pub use spec::{Abilities, Dim, Kind, MemoryEstimate, Port, Spec};
 #[cfg(feature = "async")]
 pub use stream::StepStream;
+pub use tokenizer::Tokenizer;
 
 use crate::Result;
 
@@ -47,6 +49,11 @@ pub trait Engine: Send + Sync {
     /// engine does not serve. Nothing is ignored in silence. A call that is already cancelled or
     /// late fails here, too.
     fn start(&self, request: Request, call: Call) -> Result<Box<dyn Run>>;
+
+    /// The tokenizer of an engine that takes text; `None` for others, and where a text has no tokens.
+    fn tokenizer(&self) -> Option<&dyn Tokenizer> {
+        None
+    }
 
     /// Gives memory back that can be built up again; returns the bytes freed, 0 where nothing
     /// could be. Runs in flight go on undisturbed.

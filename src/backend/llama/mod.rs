@@ -25,8 +25,8 @@ use super::metadata::{metadata_of, name_and_version};
 use super::model;
 use super::options::{Backend, OpenProgress, Options};
 use crate::engine::{
-    Abilities, Answer, Call, Embed, Engine, Finish, Generate, MemoryEstimate, Progress, Provenance, Request, Run, Spec,
-    Trim, Usage,
+    Abilities, Answer, Call, Embed, Engine, Finish, Generate, MemoryEstimate, Message, Progress, Prompt, Provenance,
+    Request, Run, Spec, Tokenizer, Trim, Usage,
 };
 use crate::source::{Loading, OpenedFile};
 use crate::text::Template;
@@ -209,10 +209,32 @@ impl Engine for Llama {
         .map_err(|e| e.during(format!("asking '{}'", self.spec.provenance.model)))
     }
 
+    fn tokenizer(&self) -> Option<&dyn Tokenizer> {
+        Some(self)
+    }
+
     fn trim(&self, level: Trim) -> Result<u64> {
         let (reply, freed) = sync_channel(1);
         self.queue.send(Command::Trim(level, reply))?;
         freed.recv().map_err(|e| Error::backend("the thread that computes for this model has stopped").because(e))
+    }
+}
+
+impl Tokenizer for Llama {
+    fn tokenize(&self, prompt: &Prompt) -> Result<Vec<u32>> {
+        self.prompts().tokenize(prompt)
+    }
+
+    fn detokenize(&self, tokens: &[u32]) -> Result<String> {
+        self.prompts().check(tokens)?;
+        let mut bytes = Vec::new();
+        tokens.iter().for_each(|&token| self.model.piece(token, &mut bytes));
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn render(&self, messages: &[Message]) -> Result<String> {
+        let template = self.template.as_ref().map_err(Error::clone)?;
+        Ok(template.render(messages)?.into_iter().map(|segment| segment.text).collect())
     }
 }
 

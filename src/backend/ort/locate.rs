@@ -25,30 +25,33 @@ pub(super) struct Surroundings {
 }
 
 impl Surroundings {
-    /// Those of this process; `library` is the shared library that this code is in, where that is known.
-    pub(super) fn of_process(library: Option<PathBuf>) -> Self {
-        let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    /// Those of this process; `library` is the shared library that this code is in, where that is known. Python installations
+    /// are looked at only where `python` asks for it.
+    pub(super) fn of_process(library: Option<PathBuf>, python: bool) -> Self {
         let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty());
-        let mut python: Vec<PathBuf> = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(folder).collect();
-        // `bin/python3` on the path: its installation is the folder above `bin`.
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        python.extend(
-            std::env::split_paths(&path)
-                .filter(|bin| bin.is_absolute() && bin.join("python3").exists())
-                .filter_map(|bin| bin.parent().map(Path::to_path_buf)),
-        );
-        python.extend(folder("HOME").map(|home| home.join(".local")));
-        python.extend(["/usr/local", "/usr", "/opt/homebrew"].map(PathBuf::from));
-        let mut seen = std::collections::BTreeSet::new();
-        python.retain(|root| seen.insert(root.clone()));
         Self {
             variables: [variable(VARIABLE), variable(SHARED_VARIABLE)],
             ourselves: std::env::current_exe().ok().into_iter().chain(library).collect(),
             system: system_folders(),
-            python,
+            python: if python { installations() } else { Vec::new() },
             loader: true,
         }
     }
+}
+
+/// The roots of Python installations: of the active environment, on the path, of the user, of the system.
+fn installations() -> Vec<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let mut python: Vec<PathBuf> = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(folder).collect();
+    // `bin/python3` on the path: its installation is the folder above `bin`.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let bins = std::env::split_paths(&path).filter(|bin| bin.is_absolute() && bin.join("python3").exists());
+    python.extend(bins.filter_map(|bin| bin.parent().map(Path::to_path_buf)));
+    python.extend(folder("HOME").map(|home| home.join(".local")));
+    python.extend(["/usr/local", "/usr", "/opt/homebrew"].map(PathBuf::from));
+    let mut seen = std::collections::BTreeSet::new();
+    python.retain(|root| seen.insert(root.clone()));
+    python
 }
 
 /// What to try, in order.

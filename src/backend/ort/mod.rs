@@ -47,7 +47,7 @@ pub(super) fn open(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engin
     let memory = estimate(&declared, len, arena_len);
     check_memory(memory, options)?;
     let threads = threads_of(options, memory.total())?;
-    let runtime = Runtime::get(options.onnxruntime.as_deref())?;
+    let runtime = Runtime::get(options.onnxruntime.as_deref(), options.search_python)?;
     let digest = model.digest(options)?;
     let call = options.call();
     call.check()?;

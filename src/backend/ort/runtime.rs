@@ -49,12 +49,12 @@ impl Runtime {
     ///
     /// Errors: `MissingRuntime` if none is found or the one that `option` or the environment names does
     /// not work; `Busy` if `option` names another library than the one that is loaded.
-    pub(super) fn get(option: Option<&Path>) -> Result<&'static Self> {
+    pub(super) fn get(option: Option<&Path>, python: bool) -> Result<&'static Self> {
         static LOADING: Mutex<()> = Mutex::new(());
         if RUNTIME.get().is_none() {
             let _alone = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
             if RUNTIME.get().is_none() {
-                let runtime = Self::load(&locate::search(option, &Surroundings::of_process(own_library())))?;
+                let runtime = Self::load(&locate::search(option, &Surroundings::of_process(own_library(), python)))?;
                 return Ok(RUNTIME.get_or_init(|| runtime));
             }
         }
@@ -233,8 +233,8 @@ fn missing(search: &Search, refused: &[String]) -> String {
     let named = if search.named_by.is_some() { refused.as_str() } else { "" };
     format!(
         "{looked}{named} Ways to get one: `pip install onnxruntime`, the system's package, or a release from \
-         https://github.com/microsoft/onnxruntime/releases; then, if it is not found by itself, set {VARIABLE} or \
-         Options::onnxruntime to the library file"
+         https://github.com/microsoft/onnxruntime/releases; then set {VARIABLE} or \
+         Options::onnxruntime to the library file, or Options::search_python for the package"
     )
 }
 

@@ -19,7 +19,9 @@ use super::budget::check_memory;
 use super::metadata::{metadata_of, name_and_version};
 use super::model;
 use super::options::{OpenProgress, Options};
-use crate::engine::{Abilities, Call, Embed, Engine, MemoryEstimate, Provenance, Request, Run, Spec};
+use crate::engine::{
+    Abilities, Call, Embed, Engine, MemoryEstimate, Message, Prompt, Provenance, Request, Run, Spec, Tokenizer,
+};
 use crate::source::OpenedFile;
 use crate::weights::WeightFile;
 use crate::{Error, Result, threads};
@@ -126,6 +128,33 @@ impl Engine for Static {
         };
         check(&request).map_err(|e| e.during(format!("asking '{model}'")))?;
         Ok(Box::new(EmbedRun::new(self.0.clone(), call, request)))
+    }
+
+    fn tokenizer(&self) -> Option<&dyn Tokenizer> {
+        Some(self)
+    }
+}
+
+impl Tokenizer for Static {
+    fn tokenize(&self, prompt: &Prompt) -> Result<Vec<u32>> {
+        let model = &self.0.spec.provenance.model;
+        match prompt {
+            Prompt::Text(text) => {
+                let mut ids = Vec::new();
+                self.0.tokens.ids(text, &mut ids)?;
+                Ok(ids)
+            }
+            Prompt::Tokens(tokens) => self.0.tokens.check(tokens).map(|()| tokens.clone()),
+            Prompt::Chat(_) => Err(lacks(model, "chats")),
+        }
+    }
+
+    fn detokenize(&self, tokens: &[u32]) -> Result<String> {
+        self.0.tokens.text(tokens)
+    }
+
+    fn render(&self, _: &[Message]) -> Result<String> {
+        Err(lacks(&self.0.spec.provenance.model, "chats"))
     }
 }
 

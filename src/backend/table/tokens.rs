@@ -1,11 +1,9 @@
 //! Texts to token ids, by the model's own `tokenizer.json`.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use serde::Deserialize;
 use tokenizers::Tokenizer;
 
-use crate::{Code, Error, Result};
+use crate::{Code, Error, Result, threads};
 
 /// The largest tokenizers, with a quarter of a million tokens and their merges, take 35 MB.
 const MAX_BYTES: usize = 128 << 20;
@@ -56,6 +54,21 @@ impl Tokens {
         self.highest
     }
 
+    /// `InvalidArgument` for a token that does not exist.
+    pub(super) fn check(&self, ids: &[u32]) -> Result<()> {
+        match ids.iter().find(|id| self.tokenizer.id_to_token(**id).is_none()) {
+            Some(id) => Err(Error::invalid(format!("prompt: expected tokens of the vocabulary, got {id}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The text of ids.
+    pub(super) fn text(&self, ids: &[u32]) -> Result<String> {
+        self.check(ids)?;
+        let failed = |e: tokenizers::Error| Error::backend(format!("the tokenizer gives no text: {e}"));
+        contained(|| self.tokenizer.decode(ids, true))?.map_err(failed)
+    }
+
     /// Puts the ids of `text` into `ids`, in place of what is there.
     pub(super) fn ids(&self, text: &str, ids: &mut Vec<u32>) -> Result<()> {
         let encoded = contained(|| self.tokenizer.encode_fast(text, false))?;
@@ -68,8 +81,5 @@ impl Tokens {
 
 /// Runs code of the crate `tokenizers`; its panic, on a file or text that it did not expect, is an error.
 fn contained<T>(f: impl FnOnce() -> T) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
-        let text = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(|s| &**s));
-        Error::new(Code::Panic, format!("the tokenizer panicked: {}", text.unwrap_or("no message")))
-    })
+    threads::contained(f).map_err(|message| Error::new(Code::Panic, format!("the tokenizer panicked: {message}")))
 }

@@ -44,7 +44,7 @@ enum Rule {
     Step,
     /// A count of 0 to the length of this axis of the first input.
     Count(usize),
-    /// A begin and an end along this axis of the first input.
+    /// A begin and an end along this axis of the first input; from the end if negative, and cut where they are beyond.
     Slice(usize),
 }
 
@@ -81,6 +81,10 @@ impl Guards {
         };
         if let Rule::OneHot(op) = &guard.rule {
             return one_hot(ctx, op, &values[guard.input]);
+        }
+        if let Rule::Slice(axis) = guard.rule {
+            slice_within(axis, &mut values)?;
+            return eval(values);
         }
         if let Some(value) = guard.check(&values).map_err(&mut refuse)? {
             values[guard.input] = value;
@@ -157,7 +161,7 @@ impl Guard {
                 Ok(None)
             }
             Rule::Into(first) => self.coordinates(&values[self.input], numbers, &data[first..]).map(Some),
-            Rule::OneHot(_) => Ok(None),
+            Rule::OneHot(_) | Rule::Slice(_) => Ok(None),
             Rule::Divisor => {
                 let (kind, dividends) = (values[self.input].datum_type(), integers(&values[0]).unwrap_or_default());
                 if numbers.contains(&0) {
@@ -180,13 +184,6 @@ impl Guard {
             },
             Rule::Count(axis) => {
                 self.within(&numbers, 0, data[axis] as i64)?;
-                Ok(None)
-            }
-            Rule::Slice(axis) => {
-                let (begin, end) = (numbers.first().copied(), values.get(2).and_then(integers));
-                let (begin, end) = (begin.unwrap_or(0), end.and_then(|end| end.first().copied()).unwrap_or(0));
-                self.within(&[begin], 0, end)?;
-                self.within(&[end], begin, data[axis] as i64)?;
                 Ok(None)
             }
         }
@@ -255,4 +252,18 @@ fn one_hot(ctx: &EvalContext<'_>, op: &OneHot, positions: &TValue) -> TractResul
     let mut hot = EvalOp::eval(&wider, ctx, [places.into_tvalue()].into_iter().collect())?;
     let hot = hot.remove(0);
     Ok([hot.slice(op.axis, 0, op.dim)?.into_tvalue()].into_iter().collect())
+}
+
+/// ONNX: a begin or end counts from the end if it is negative, and what is beyond the data is not there. tract refuses those.
+fn slice_within(axis: usize, values: &mut TVec<TValue>) -> TractResult<()> {
+    let len = values[0].shape()[axis] as i64;
+    let mut least = 0;
+    for i in [1, 2] {
+        let Some(&[at]) = integers(&values[i]).as_deref() else { return Ok(()) };
+        let at = if at < 0 { at.saturating_add(len) } else { at };
+        least = at.clamp(least, len);
+        let kind = values[i].datum_type();
+        values[i] = Tensor::from(least).cast_to_dt(kind)?.into_owned().into_shape(values[i].shape())?.into_tvalue();
+    }
+    Ok(())
 }

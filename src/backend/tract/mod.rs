@@ -165,7 +165,7 @@ fn executor(threads: Option<u32>) -> Result<Executor> {
         None | Some(1) => Ok(Executor::SingleThread),
         Some(n) => {
             let n = threads::granted("tract", n as usize, 0)?;
-            contain::contained(|| Ok(Executor::multithread_with_name(n, contain::POOL)))
+            contain::contained(|| Ok(Executor::multithread_with_name(n, "selvedge-tract")))
                 .map_err(|fault| fault.into_error(Code::Backend, "starting its threads"))
         }
     }

@@ -43,7 +43,7 @@ pub use streams::{MonitoredStream, Shift};
 
 use super::probe::Probe;
 use crate::drift::{Alert, LabelVerdict, Profile};
-use crate::engine::{Call, Engine, Request, Run, Spec, Trim};
+use crate::engine::{Call, Engine, Request, Run, Spec, Tokenizer, Trim};
 use crate::telemetry::Telemetry;
 use crate::{Error, Result};
 use recorder::Recorder;
@@ -212,6 +212,10 @@ impl Engine for Monitor {
 
     fn start(&self, request: Request, call: Call) -> Result<Box<dyn Run>> {
         Ok(Box::new(MonitorRun::start(&self.recorder, request, call)?))
+    }
+
+    fn tokenizer(&self) -> Option<&dyn Tokenizer> {
+        self.recorder.engine.tokenizer()
     }
 
     fn trim(&self, level: Trim) -> Result<u64> {

@@ -116,6 +116,7 @@ impl Model {
     /// minutes for, `OutOfMemory` if there is none for its tokens or for the stack that it needs.
     pub(in crate::backend::llama) fn tokenize(&self, text: &str, whole: bool, special: bool) -> Result<Vec<Token>> {
         self.splitter.check(text)?;
+        let text = &*self.splitter.text(text);
         match self.splitter.stack(text) {
             Some(bytes) => threads::on_stack("selvedge-tokenize", bytes, || self.tokenize_here(text, whole, special)),
             None => self.tokenize_here(text, whole, special),

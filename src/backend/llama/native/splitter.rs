@@ -4,6 +4,8 @@
 //! by hand; for the others it is `std::regex`, which calls itself once per character of what it tries to match, so that a long
 //! row of blanks overruns the stack of a thread. Such a text is tokenized on a stack that is large enough for it.
 
+use std::borrow::Cow;
+
 use crate::{Error, Result};
 
 /// Characters of a stretch that any thread has stack enough for.
@@ -21,12 +23,28 @@ pub(in crate::backend::llama) struct Splitter {
     recursive: bool,
     /// The most digits in a row that it can be given.
     max_digits: Option<usize>,
+    /// It takes words and leaves the blanks between them to the encoder, which ends the process at two in a row.
+    single_blanks: bool,
 }
 
 impl Splitter {
     /// That of a vocabulary: of byte pairs, with the name of its pre-tokenizer.
     pub(super) fn of(byte_pairs: bool, pre: &str) -> Self {
-        Self { recursive: byte_pairs, max_digits: (byte_pairs && pre == "superbpe").then_some(MAX_DIGITS) }
+        Self {
+            recursive: byte_pairs,
+            max_digits: (byte_pairs && pre == "superbpe").then_some(MAX_DIGITS),
+            single_blanks: byte_pairs && pre == "whitespace",
+        }
+    }
+
+    /// The text as the splitter may be given it.
+    pub(super) fn text(self, text: &str) -> Cow<'_, str> {
+        if !self.single_blanks {
+            return text.into();
+        }
+        let mut before = false;
+        let kept = text.chars().filter(|c| !std::mem::replace(&mut before, c.is_whitespace()) || !c.is_whitespace());
+        kept.collect::<String>().into()
     }
 
     /// The stack that a text needs; `None` if any is enough.
@@ -81,6 +99,12 @@ mod tests {
         assert_eq!(Splitter::of(false, "").stack(&row), None);
         assert!(Splitter::of(true, "tekken").stack(&row).is_some_and(|bytes| bytes > 8000 * 784));
         assert_eq!(Splitter::of(true, "tekken").stack(&"a line of words\n".repeat(8000)), None);
+    }
+
+    #[test]
+    fn blanks_are_single_where_two_end_the_process() {
+        assert_eq!(Splitter::of(true, "whitespace").text("a  b \n\t c "), "a b c ");
+        assert_eq!(Splitter::of(true, "tekken").text("a  b"), "a  b");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Prompts: texts and chats to tokens.
 
 use super::super::native::model::{Model, Token};
-use crate::engine::Prompt;
+use crate::engine::{Message, Prompt};
 use crate::text::{Segment, Template};
 use crate::{Code, Error, Result};
 
@@ -22,15 +22,13 @@ impl Prompts<'_> {
     pub(in crate::backend::llama) fn tokens(&self, prompt: &Prompt) -> Result<Vec<u32>> {
         let tokens = match prompt {
             Prompt::Text(text) => self.text("prompt", text)?,
-            Prompt::Chat(messages) => match self.template {
-                Ok(template) => self.chat(&template.render(messages)?)?,
-                Err(error) => return Err(error.clone()),
-            },
+            Prompt::Chat(messages) => {
+                let segments = self.segments(messages)?;
+                self.could_fit("prompt", segments.iter().map(|s| s.text.len()).sum())?;
+                self.chat(&segments)?
+            }
             Prompt::Tokens(tokens) => {
-                let count = self.model.tokens();
-                if let Some(token) = tokens.iter().find(|&&t| t as usize >= count) {
-                    return Err(Error::invalid(format!("prompt: expected tokens below {count}, got {token}")));
-                }
+                self.check(tokens)?;
                 tokens.clone()
             }
         };
@@ -41,6 +39,31 @@ impl Prompts<'_> {
             return Err(self.full("prompt", &tokens.len().to_string()));
         }
         Ok(tokens)
+    }
+
+    /// The tokens of a prompt, however many.
+    pub(in crate::backend::llama) fn tokenize(&self, prompt: &Prompt) -> Result<Vec<u32>> {
+        match prompt {
+            Prompt::Text(text) => ids(self.model.tokenize(text, true, false)?),
+            Prompt::Chat(messages) => self.chat(&self.segments(messages)?),
+            Prompt::Tokens(tokens) => {
+                self.check(tokens)?;
+                Ok(tokens.clone())
+            }
+        }
+    }
+
+    /// `InvalidArgument` for a token that does not exist.
+    pub(in crate::backend::llama) fn check(&self, tokens: &[u32]) -> Result<()> {
+        let count = self.model.tokens();
+        match tokens.iter().find(|&&t| t as usize >= count) {
+            Some(token) => Err(Error::invalid(format!("prompt: expected tokens below {count}, got {token}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn segments(&self, messages: &[Message]) -> Result<Vec<Segment>> {
+        self.template.as_ref().map_err(Error::clone)?.render(messages)
     }
 
     /// A whole text, with the model's own begin and end. Special tokens written in it are text.
@@ -59,7 +82,6 @@ impl Prompts<'_> {
     }
 
     fn chat(&self, segments: &[Segment]) -> Result<Vec<u32>> {
-        self.could_fit("prompt", segments.iter().map(|s| s.text.len()).sum())?;
         let mut tokens: Vec<Token> = Vec::new();
         for segment in segments {
             tokens.extend(self.model.tokenize(&segment.text, false, segment.special)?);

@@ -121,7 +121,7 @@ fn a_cancelled_open_ends() {
 #[test]
 fn a_load_under_way_is_cancelled() {
     let Some(library) = super::fixture::library() else { return };
-    let runtime = super::super::Runtime::get(Some(&library)).unwrap();
+    let runtime = super::super::Runtime::get(Some(&library), false).unwrap();
     let cancel = Cancel::new();
     cancel.cancel();
     let loading = super::super::LoadOptions {

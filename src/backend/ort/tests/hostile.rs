@@ -107,7 +107,7 @@ fn reads_twice(v: Vec<u8>) -> Vec<u8> {
 
 /// The x of the runtime's version 1.x.
 fn minor() -> u32 {
-    super::super::Runtime::get(options().and_then(|o| o.onnxruntime).as_deref()).expect("a runtime").minor()
+    super::super::Runtime::get(options().and_then(|o| o.onnxruntime).as_deref(), false).expect("a runtime").minor()
 }
 
 #[test]

@@ -218,3 +218,27 @@ fn a_pool_at_the_border_is_no_attack() {
     let y = ask(&*engine, [("x", f32s(&[1, 1, 4], &[1., 4., 2., 3.]))]).unwrap();
     assert_eq!(y, f32s(&[1, 1, 4], &[4., 4., 4., 3.]));
 }
+
+/// A text model of the corpus: texts of ever new lengths are served by few plans.
+#[test]
+fn texts_of_any_length_end_in_one_plan() {
+    let Some(corpus) = std::env::var_os("SELVEDGE_CORPUS") else { return };
+    let file = std::path::Path::new(&corpus).join("minilm-onnx/all-MiniLM-L6-v2.onnx");
+    let model = Arc::new(loaded(file, Loading::Mapped));
+    println!("{:?}", model.spec.inputs);
+    for len in 4..14 {
+        let ids: Vec<i64> = (0..len as i64).map(|i| 1000 + 7 * i).collect();
+        let inputs = model.spec.inputs.iter().map(|port| {
+            let values = match &*port.name {
+                "input_ids" => ids.clone(),
+                "attention_mask" => vec![1; len],
+                _ => vec![0; len],
+            };
+            (&*port.name, i64s(&[1, len], &values))
+        });
+        let begun = std::time::Instant::now();
+        let _ = run(&model, inputs.collect());
+        println!("{len}: {:?} {:?}", begun.elapsed(), model.plans.kinds());
+    }
+    assert_eq!(model.plans.kinds().1, 1);
+}
