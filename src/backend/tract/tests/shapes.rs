@@ -225,7 +225,6 @@ fn texts_of_any_length_end_in_one_plan() {
     let Some(corpus) = std::env::var_os("SELVEDGE_CORPUS") else { return };
     let file = std::path::Path::new(&corpus).join("minilm-onnx/all-MiniLM-L6-v2.onnx");
     let model = Arc::new(loaded(file, Loading::Mapped));
-    println!("{:?}", model.spec.inputs);
     for len in 4..14 {
         let ids: Vec<i64> = (0..len as i64).map(|i| 1000 + 7 * i).collect();
         let inputs = model.spec.inputs.iter().map(|port| {
@@ -236,9 +235,7 @@ fn texts_of_any_length_end_in_one_plan() {
             };
             (&*port.name, i64s(&[1, len], &values))
         });
-        let begun = std::time::Instant::now();
-        let _ = run(&model, inputs.collect());
-        println!("{len}: {:?} {:?}", begun.elapsed(), model.plans.kinds());
+        assert_eq!(run(&model, inputs.collect()).shape().elements() % 384, 0);
     }
-    assert_eq!(model.plans.kinds().1, 1);
+    assert_eq!(model.plans.kinds(), (1, 1));
 }
