@@ -87,11 +87,8 @@ impl Template {
             output: contents.saturating_mul(4).saturating_add(OUTPUT),
         };
         on_own_stack(|| {
-            let mut variables = vec![
-                ("tools", Value::None),
-                ("documents", Value::None),
-                ("add_generation_prompt", Value::Bool(true)),
-            ];
+            let mut variables =
+                vec![("tools", Value::None), ("documents", Value::None), ("add_generation_prompt", Value::Bool(true))];
             variables.extend(self.tokens.iter().map(|(name, text)| (*name, Value::text(text))));
             let rendered = more().and_then(|more| {
                 variables.extend(more);

@@ -95,7 +95,8 @@ impl Counts {
 }
 
 fn of_block(block: &[u8], counts: &Counts, width: usize, seconds: i64) -> Option<i32> {
-    let passed = (0..counts.times).take_while(|i| number(block, i * width, width).is_some_and(|at| at <= seconds)).count();
+    let passed =
+        (0..counts.times).take_while(|i| number(block, i * width, width).is_some_and(|at| at <= seconds)).count();
     let kind = match passed.checked_sub(1) {
         None => 0,
         Some(last) => usize::from(*block.get(counts.times * width + last)?),

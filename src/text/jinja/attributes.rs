@@ -54,7 +54,9 @@ fn own(value: &Value, name: &Name) -> Option<Value> {
         Value::Loop(this) => of_loop(this, name),
         _ => None,
     }
-    .or_else(|| methods::has(value, name).then(|| Value::Callable(Rc::new(Callable::Method(value.clone(), name.clone())))))
+    .or_else(|| {
+        methods::has(value, name).then(|| Value::Callable(Rc::new(Callable::Method(value.clone(), name.clone()))))
+    })
 }
 
 fn of_loop(this: &Loop, name: &str) -> Option<Value> {

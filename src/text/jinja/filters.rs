@@ -13,10 +13,52 @@ use super::{Budget, Res, fail};
 
 /// All of both files.
 pub(super) const FILTERS: &[&str] = &[
-    "abs", "attr", "batch", "capitalize", "center", "count", "d", "default", "dictsort", "e", "escape", "first",
-    "float", "forceescape", "format", "groupby", "indent", "int", "items", "join", "last", "length", "list", "lower",
-    "map", "max", "min", "reject", "rejectattr", "replace", "reverse", "round", "safe", "select", "selectattr",
-    "slice", "sort", "string", "sum", "title", "tojson", "trim", "truncate", "unique", "upper", "urlencode",
+    "abs",
+    "attr",
+    "batch",
+    "capitalize",
+    "center",
+    "count",
+    "d",
+    "default",
+    "dictsort",
+    "e",
+    "escape",
+    "first",
+    "float",
+    "forceescape",
+    "format",
+    "groupby",
+    "indent",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "list",
+    "lower",
+    "map",
+    "max",
+    "min",
+    "reject",
+    "rejectattr",
+    "replace",
+    "reverse",
+    "round",
+    "safe",
+    "select",
+    "selectattr",
+    "slice",
+    "sort",
+    "string",
+    "sum",
+    "title",
+    "tojson",
+    "trim",
+    "truncate",
+    "unique",
+    "upper",
+    "urlencode",
     "wordcount",
 ];
 
@@ -288,10 +330,9 @@ fn attr(value: &Value, name: &Text) -> Res<Value> {
         Value::Namespace(namespace) if namespace.get(&name).is_some() => {
             Ok(namespace.get(&name).unwrap_or(Value::None))
         }
-        value if methods::has(value, &name) => Ok(Value::Callable(std::rc::Rc::new(super::value::Callable::Method(
-            value.clone(),
-            name.into(),
-        )))),
+        value if methods::has(value, &name) => {
+            Ok(Value::Callable(std::rc::Rc::new(super::value::Callable::Method(value.clone(), name.into()))))
+        }
         value => Ok(Value::undefined(format!("a {} has no attribute '{name}'", value.kind()))),
     }
 }

@@ -69,7 +69,8 @@ pub(super) fn entries(given: &mut Given, budget: &Budget) -> Res<Vec<(Value, Val
 }
 
 pub(super) fn insert(entries: &mut Vec<(Value, Value)>, key: Value, value: Value, budget: &Budget) -> Res<()> {
-    if matches!(key, Value::Dict(_)) || matches!(&key, Value::List(list) if list.kind != super::value::ListKind::Tuple) {
+    if matches!(key, Value::Dict(_)) || matches!(&key, Value::List(list) if list.kind != super::value::ListKind::Tuple)
+    {
         return fail(format!("a dict: a key must be no {}", key.kind()));
     }
     if lookup(entries, &key, budget)?.is_none() {

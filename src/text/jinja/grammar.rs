@@ -194,11 +194,7 @@ impl Parser {
         Some(comparison)
     }
 
-    fn chain(
-        &mut self,
-        operators: &[(&str, Binary)],
-        operand: impl Fn(&mut Self) -> Res<Expr>,
-    ) -> Res<Expr> {
+    fn chain(&mut self, operators: &[(&str, Binary)], operand: impl Fn(&mut Self) -> Res<Expr>) -> Res<Expr> {
         let first = operand(self)?;
         let mut rest = Vec::new();
         while let Some((_, binary)) = operators.iter().find(|(sign, _)| self.is_operator(sign)) {
@@ -222,12 +218,8 @@ impl Parser {
     }
 
     fn product(&mut self) -> Res<Expr> {
-        let operators = [
-            ("*", Binary::Multiply),
-            ("/", Binary::Divide),
-            ("//", Binary::FloorDivide),
-            ("%", Binary::Remainder),
-        ];
+        let operators =
+            [("*", Binary::Multiply), ("/", Binary::Divide), ("//", Binary::FloorDivide), ("%", Binary::Remainder)];
         self.chain(&operators, Self::power)
     }
 

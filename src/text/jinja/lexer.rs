@@ -28,16 +28,15 @@ pub(super) enum TokenKind {
 
 /// Longest first.
 const OPERATORS: &[&str] = &[
-    "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=",
-    ".", ":", "|", ",", ";",
+    "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".",
+    ":", "|", ",", ";",
 ];
 
 pub(super) fn tokens(source: &str) -> Res<Vec<Token>> {
     let source = source.replace("\r\n", "\n").replace('\r', "\n");
     // A last line's end does not count.
     let source = source.strip_suffix('\n').unwrap_or(&source);
-    let mut lexer =
-        Lexer { source: source.chars().collect(), at: 0, line: 1, line_begins: true, tokens: Vec::new() };
+    let mut lexer = Lexer { source: source.chars().collect(), at: 0, line: 1, line_begins: true, tokens: Vec::new() };
     while lexer.at < lexer.source.len() {
         lexer.text_and_tag()?;
     }
@@ -278,7 +277,8 @@ impl Lexer {
     }
 
     fn number(&mut self) -> Res<()> {
-        let prefix = self.source.get(self.at + 1).map(|c| c.to_ascii_lowercase()).filter(|_| self.source[self.at] == '0');
+        let prefix =
+            self.source.get(self.at + 1).map(|c| c.to_ascii_lowercase()).filter(|_| self.source[self.at] == '0');
         let radix = match prefix {
             Some('x') => 16,
             Some('o') => 8,

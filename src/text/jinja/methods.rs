@@ -10,11 +10,49 @@ use super::write::{is_printable, repr};
 use super::{Budget, Res, fail};
 
 const OF_TEXT: &[&str] = &[
-    "capitalize", "casefold", "center", "count", "endswith", "expandtabs", "find", "format", "index", "isalnum",
-    "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric", "isprintable", "isspace",
-    "istitle", "isupper", "join", "ljust", "lower", "lstrip", "partition", "removeprefix", "removesuffix", "replace",
-    "rfind", "rindex", "rjust", "rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith", "strip",
-    "swapcase", "title", "upper", "zfill",
+    "capitalize",
+    "casefold",
+    "center",
+    "count",
+    "endswith",
+    "expandtabs",
+    "find",
+    "format",
+    "index",
+    "isalnum",
+    "isalpha",
+    "isascii",
+    "isdecimal",
+    "isdigit",
+    "isidentifier",
+    "islower",
+    "isnumeric",
+    "isprintable",
+    "isspace",
+    "istitle",
+    "isupper",
+    "join",
+    "ljust",
+    "lower",
+    "lstrip",
+    "partition",
+    "removeprefix",
+    "removesuffix",
+    "replace",
+    "rfind",
+    "rindex",
+    "rjust",
+    "rpartition",
+    "rsplit",
+    "rstrip",
+    "split",
+    "splitlines",
+    "startswith",
+    "strip",
+    "swapcase",
+    "title",
+    "upper",
+    "zfill",
 ];
 
 pub(super) fn has(value: &Value, name: &str) -> bool {
@@ -116,14 +154,21 @@ fn of_text(text: &Text, name: &str, mut given: Given, budget: &Budget) -> Res<Va
         "split" | "rsplit" => {
             let separator = given.some("sep");
             let most = usize::try_from(given.int("maxsplit", -1)?).unwrap_or(usize::MAX);
-            texts(match &separator {
-                None if name == "split" => words(text, most),
-                None => last_words(text, most),
-                Some(separator) => {
-                    let separator = self::text_argument(separator, "sep")?;
-                    if name == "split" { split(text, &separator, most, budget)? } else { rsplit(text, &separator, most, budget)? }
-                }
-            }, ListKind::List)?
+            texts(
+                match &separator {
+                    None if name == "split" => words(text, most),
+                    None => last_words(text, most),
+                    Some(separator) => {
+                        let separator = self::text_argument(separator, "sep")?;
+                        if name == "split" {
+                            split(text, &separator, most, budget)?
+                        } else {
+                            rsplit(text, &separator, most, budget)?
+                        }
+                    }
+                },
+                ListKind::List,
+            )?
         }
         "partition" | "rpartition" => {
             let separator = given.text("sep")?;
@@ -367,19 +412,27 @@ pub(super) fn cased(text: &[Char], name: &str) -> Option<Vec<Char>> {
             let mut inside = false;
             let mut out = Vec::new();
             for &c in text {
-                if inside { out.extend(lower(&[c])) } else { out.extend(title(c)) }
+                if inside {
+                    out.extend(lower(&[c]))
+                } else {
+                    out.extend(title(c))
+                }
                 inside = c.get().is_alphabetic();
             }
             out
         }
-        "swapcase" => text.iter().flat_map(|c| if c.get().is_uppercase() { lower(&[*c]) } else { upper(&[*c]) }).collect(),
+        "swapcase" => {
+            text.iter().flat_map(|c| if c.get().is_uppercase() { lower(&[*c]) } else { upper(&[*c]) }).collect()
+        }
         _ => return None,
     })
 }
 
 fn is(text: &[Char], name: &str) -> bool {
     let all = |test: fn(char) -> bool| !text.is_empty() && text.iter().all(|c| test(c.get()));
-    let cased = |test: fn(char) -> bool| text.iter().any(|c| c.get().is_uppercase() || c.get().is_lowercase()) && text.iter().all(|c| test(c.get()));
+    let cased = |test: fn(char) -> bool| {
+        text.iter().any(|c| c.get().is_uppercase() || c.get().is_lowercase()) && text.iter().all(|c| test(c.get()))
+    };
     match name {
         "isalnum" => all(char::is_alphanumeric),
         "isalpha" => all(char::is_alphabetic),
@@ -392,6 +445,9 @@ fn is(text: &[Char], name: &str) -> bool {
         "isprintable" => text.iter().all(|c| is_printable(c.get())),
         "isspace" => all(is_space),
         // istitle
-        _ => string(text).chars().any(char::is_alphabetic) && self::cased(text, "title").is_some_and(|titled| titled == text),
+        _ => {
+            string(text).chars().any(char::is_alphabetic)
+                && self::cased(text, "title").is_some_and(|titled| titled == text)
+        }
     }
 }

@@ -69,9 +69,7 @@ fn fail<T>(message: impl Into<String>) -> Res<T> {
 impl Fault {
     fn at(self, line: u32) -> Self {
         match self {
-            Fault::Failed(message) if !message.starts_with("line ") => {
-                Fault::Failed(format!("line {line}: {message}"))
-            }
+            Fault::Failed(message) if !message.starts_with("line ") => Fault::Failed(format!("line {line}: {message}")),
             other => other,
         }
     }
@@ -102,19 +100,19 @@ impl Program {
     }
 
     /// Renders with `variables`; `clock` is the time that `strftime_now` tells.
-    pub(super) fn render(&self, variables: Vec<(&str, Value)>, limits: &Limits, clock: &dyn Fn() -> Clock) -> Res<Vec<Char>> {
+    pub(super) fn render(
+        &self,
+        variables: Vec<(&str, Value)>,
+        limits: &Limits,
+        clock: &dyn Fn() -> Clock,
+    ) -> Res<Vec<Char>> {
         let context = Scope::new(None);
         for (name, value) in variables {
             context.set(name.into(), value);
         }
         let budget = Budget { fuel: Cell::new(limits.fuel), output: limits.output };
-        let renderer = Renderer {
-            budget,
-            clock,
-            depth: Cell::new(0),
-            kept: RefCell::default(),
-            namespaces: RefCell::default(),
-        };
+        let renderer =
+            Renderer { budget, clock, depth: Cell::new(0), kept: RefCell::default(), namespaces: RefCell::default() };
         let mut out = Vec::new();
         let done = renderer.block(&self.nodes, &Scope::new(Some(context)), &mut out);
         renderer.break_circles();

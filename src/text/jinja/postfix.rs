@@ -173,7 +173,9 @@ impl Parser {
                     break;
                 }
                 comma = true;
-                if !matches!(parser.peek(), Some(TokenKind::Name(_) | TokenKind::Operator("(" | "["))) || parser.is_name("in") {
+                if !matches!(parser.peek(), Some(TokenKind::Name(_) | TokenKind::Operator("(" | "[")))
+                    || parser.is_name("in")
+                {
                     break;
                 }
             }

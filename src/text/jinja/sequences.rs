@@ -171,7 +171,9 @@ pub(super) fn replace(text: &[Char], old: &[Char], new: &[Char], most: usize, bu
 
 /// The lines of a text, without their ends.
 pub(super) fn lines(text: &[Char], keep_ends: bool) -> Vec<&[Char]> {
-    let ends = |c: char| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let ends = |c: char| {
+        matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+    };
     let mut lines = Vec::new();
     let mut begin = 0;
     while let Some(len) = text[begin..].iter().position(|c| ends(c.get())) {

@@ -1,3 +1,8 @@
+mod clock;
+mod hostile;
+mod oracle;
+mod provenance;
+
 use super::pieces::Pushed;
 use super::stop::{Passed, Stop};
 use super::utf8::Utf8;
