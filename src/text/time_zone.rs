@@ -105,7 +105,7 @@ fn of_block(block: &[u8], counts: &Counts, width: usize, seconds: i64) -> Option
 }
 
 fn is_offset(offset: &i32) -> bool {
-    offset.abs() < 8 * DAY as i32
+    i64::from(offset.unsigned_abs()) < 8 * DAY
 }
 
 /// A big-endian number with a sign.

@@ -11,6 +11,7 @@ use super::{Budget, Res};
 
 /// `value.name`: a method before an item.
 pub(super) fn attribute(value: &Value, name: &Name, budget: &Budget) -> Res<Value> {
+    budget.pay_chars(name.len())?;
     if let Some(found) = own(value.defined()?, name) {
         return Ok(found);
     }

@@ -53,7 +53,7 @@ pub(super) fn lookup<'e>(entries: &'e [(Value, Value)], key: &Value, budget: &Bu
     budget.pay(entries.len() / 8)?;
     for (own, value) in entries {
         let same = match (own, key) {
-            (Value::Text(a), Value::Text(b)) => a == b,
+            (Value::Text(a), Value::Text(b)) if a.len() != b.len() => false,
             _ => equal(own, key, budget)?,
         };
         if same {

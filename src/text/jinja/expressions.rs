@@ -23,7 +23,10 @@ impl Renderer<'_> {
             Expr::Int(i) => Ok(Value::Int(*i)),
             Expr::Float(f) => Ok(Value::Float(*f)),
             Expr::Text(text) => Ok(Value::Text(text.clone())),
-            Expr::Name(name) => Ok(self.name(name, scope)),
+            Expr::Name(name) => {
+                self.budget.pay_chars(name.len())?;
+                Ok(self.name(name, scope))
+            }
             _ => self.deeper(|| self.compound(expr, scope)),
         }
     }

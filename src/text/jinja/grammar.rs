@@ -313,7 +313,8 @@ impl Parser {
     pub(super) fn tuple(&mut self, brackets: bool, item: impl Fn(&mut Self) -> Res<Expr>) -> Res<Expr> {
         let mut items = Vec::new();
         let mut comma = false;
-        while !self.tuple_ends() {
+        // `recursive` ends the items of a loop.
+        while !(self.tuple_ends() || comma && self.is_name("recursive")) {
             items.push(item(self)?);
             if !self.skip_operator(",") {
                 break;
@@ -331,11 +332,7 @@ impl Parser {
     }
 
     fn tuple_ends(&self) -> bool {
-        match self.peek() {
-            None | Some(TokenKind::ExpressionEnd | TokenKind::BlockEnd | TokenKind::Operator(")")) => true,
-            Some(TokenKind::Name(name)) => &**name == "recursive",
-            _ => false,
-        }
+        matches!(self.peek(), None | Some(TokenKind::ExpressionEnd | TokenKind::BlockEnd | TokenKind::Operator(")")))
     }
 }
 

@@ -173,8 +173,7 @@ impl Parser {
                     break;
                 }
                 comma = true;
-                if !matches!(parser.peek(), Some(TokenKind::Name(_) | TokenKind::Operator("(" | "[")))
-                    || parser.is_name("in")
+                if !matches!(parser.peek(), Some(TokenKind::Name(_) | TokenKind::Operator("("))) || parser.is_name("in")
                 {
                     break;
                 }
@@ -184,12 +183,10 @@ impl Parser {
     }
 
     fn single_target(&mut self) -> Res<Target> {
-        for (open, close) in [("(", ")"), ("[", "]")] {
-            if self.skip_operator(open) {
-                let target = self.target()?;
-                self.operator(close)?;
-                return Ok(target);
-            }
+        if self.skip_operator("(") {
+            let target = self.target()?;
+            self.operator(")")?;
+            return Ok(target);
         }
         let name = self.name()?;
         if matches!(&*name, "true" | "false" | "none" | "True" | "False" | "None") {

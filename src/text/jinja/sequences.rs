@@ -101,7 +101,7 @@ fn find_by(text: &[Char], part: &[Char], budget: &Budget, from_end: bool) -> Res
         let at = if from_end { last - i } else { i };
         let same = text[at..].iter().zip(part).take_while(|(a, b)| a == b).count();
         if same == part.len() {
-            budget.pay_chars(compared)?;
+            budget.pay_chars(compared + same)?;
             return Ok(Some(at));
         }
         compared += same + 1;
