@@ -3,15 +3,15 @@
 //!
 //! Enters: messages, bytes of tokens, logits; plain data. Leaves: prompt text, pieces, token ids. May import: engine.
 
-mod json;
+mod jinja;
 mod pieces;
 mod sampler;
 mod special_tokens;
 mod stop;
-mod strftime;
 mod template;
 #[cfg(test)]
 mod tests;
+mod time_zone;
 mod utf8;
 
 pub(crate) use pieces::Pieces;

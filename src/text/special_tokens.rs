@@ -1,16 +1,10 @@
 //! Special tokens in chats: what a person writes must not become one.
 //!
-//! A chat template writes special tokens as text (`<|im_end|>`), and so may a person. After rendering, the two look
-//! alike. Therefore the conversation is rendered a second time with every character of the contents that could begin
-//! a special token replaced by a private stand-in. If that changes nothing else, the stand-ins show exactly which
-//! special tokens came from a content, and those are handed on as plain text. A template that looks into the
-//! contents (to cut out `<think>`, for one) may answer the stand-ins differently; then only characters that begin a
-//! complete special token are replaced, which leaves what such a template does in order.
+//! A chat template writes special tokens as text (`<|im_end|>`), and so may a person. Once rendered, the two look alike,
+//! but every character still knows where it is from. A special token with a character of a person in it, whatever the
+//! template cut, stripped or joined to make it, is handed on as plain text.
 
-use std::collections::HashMap;
-
-use crate::Result;
-use crate::engine::{Message, Role};
+use super::jinja::Char;
 
 /// A part of a rendered conversation.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,122 +17,98 @@ pub(crate) struct Segment {
 /// The special tokens of a vocabulary.
 #[derive(Debug, Default)]
 pub(super) struct SpecialTokens {
-    /// The texts by their first character, longest first.
-    texts: HashMap<char, Vec<String>>,
+    /// The texts in order, so that those with one beginning are side by side.
+    texts: Vec<Box<[u8]>>,
 }
 
 impl SpecialTokens {
     pub(super) fn new(special: impl IntoIterator<Item = String>) -> Self {
-        let mut texts: HashMap<char, Vec<String>> = HashMap::new();
-        for text in special {
-            if let Some(first) = text.chars().next() {
-                texts.entry(first).or_default().push(text);
-            }
-        }
-        for texts in texts.values_mut() {
-            texts.sort_by_key(|t| std::cmp::Reverse(t.len()));
-        }
+        let mut texts: Vec<Box<[u8]>> =
+            special.into_iter().filter(|text| !text.is_empty()).map(|text| text.into_bytes().into()).collect();
+        texts.sort_unstable();
+        texts.dedup();
         Self { texts }
     }
 
-    /// Renders `messages` and tells the template's special tokens from the messages'.
-    pub(super) fn render(
-        &self,
-        messages: &[Message],
-        render: impl Fn(&[Message]) -> Result<String>,
-    ) -> Result<Vec<Segment>> {
-        let plain = render(messages)?;
-        if !messages.iter().any(|m| self.suspicious(&m.content) || self.suspicious(m.role.name())) {
-            return Ok(vec![Segment { text: plain, special: true }]);
+    /// A rendered conversation in parts. No part in which special tokens count has one with a foreign character in it,
+    /// in whatever order they are looked for; and no token of the template itself is cut.
+    pub(super) fn split(&self, rendered: &[Char]) -> Vec<Segment> {
+        let text: String = rendered.iter().map(|c| c.get()).collect();
+        if !rendered.iter().any(|c| c.is_foreign()) {
+            return vec![Segment { text, special: true }];
         }
-        let stand_ins = self.stand_ins(&plain, messages);
-        let all = render(&masked(messages, |text| self.mask(text, &stand_ins, |_| true)))?;
-        if unmask(&all, &stand_ins).0 == plain {
-            return Ok(self.cut(&all, &stand_ins));
-        }
-        let complete = |rest: &str| self.begins(rest).is_some();
-        let some = render(&masked(messages, |text| self.mask(text, &stand_ins, complete)))?;
-        Ok(self.cut(&some, &stand_ins))
-    }
-
-    fn suspicious(&self, text: &str) -> bool {
-        text.chars().any(|c| self.texts.contains_key(&c))
-    }
-
-    /// The longest special token that `text` begins with.
-    fn begins(&self, text: &str) -> Option<&str> {
-        let texts = self.texts.get(&text.chars().next()?)?;
-        texts.iter().find(|t| text.starts_with(t.as_str())).map(String::as_str)
-    }
-
-    /// One character of the private planes per first character, none of which occurs already.
-    fn stand_ins(&self, plain: &str, messages: &[Message]) -> HashMap<char, char> {
-        let taken: std::collections::HashSet<char> = plain
-            .chars()
-            .chain(messages.iter().flat_map(|m| m.content.chars().chain(m.role.name().chars())))
-            .filter(|&c| c >= '\u{F0000}')
-            .collect();
-        let free = ('\u{F0000}'..='\u{10FFFD}').filter(|c| !taken.contains(c));
-        self.texts.keys().copied().zip(free).collect()
-    }
-
-    fn mask(&self, text: &str, stand_ins: &HashMap<char, char>, when: impl Fn(&str) -> bool) -> String {
-        text.char_indices()
-            .map(|(at, c)| match stand_ins.get(&c) {
-                Some(&stand_in) if when(&text[at..]) => stand_in,
-                _ => c,
-            })
-            .collect()
-    }
-
-    fn cut(&self, masked: &str, stand_ins: &HashMap<char, char>) -> Vec<Segment> {
-        let (text, from_messages) = unmask(masked, stand_ins);
+        let foreign = self.foreign_tokens(&text, rendered);
         let mut segments = Vec::new();
-        let mut begin = 0;
-        for at in from_messages {
-            let Some(token) = text.get(at..).and_then(|rest| self.begins(rest)) else { continue };
-            if at < begin {
-                continue;
-            }
-            if at > begin {
-                segments.push(Segment { text: text[begin..at].to_owned(), special: true });
+        let mut rest = &*text;
+        for range in foreign {
+            let (before, after) = rest.split_at(range.start - (text.len() - rest.len()));
+            let (token, after) = after.split_at(range.len());
+            if !before.is_empty() {
+                segments.push(Segment { text: before.to_owned(), special: true });
             }
             segments.push(Segment { text: token.to_owned(), special: false });
-            begin = at + token.len();
+            rest = after;
         }
-        if begin < text.len() {
-            segments.push(Segment { text: text[begin..].to_owned(), special: true });
+        if !rest.is_empty() || segments.is_empty() {
+            segments.push(Segment { text: rest.to_owned(), special: true });
         }
         segments
     }
+
+    /// What lies in a special token with a foreign character, and in none without.
+    fn foreign_tokens(&self, text: &str, rendered: &[Char]) -> Vec<std::ops::Range<usize>> {
+        let next_foreign = next_foreign(text.len(), rendered);
+        let mut ranges: Vec<std::ops::Range<usize>> = Vec::new();
+        // Where the tokens that began so far end.
+        let (mut own_end, mut foreign_end) = (0, 0);
+        for at in 0..text.len() {
+            for len in self.lengths(&text.as_bytes()[at..]) {
+                let end = if next_foreign[at] < at + len { &mut foreign_end } else { &mut own_end };
+                *end = (*end).max(at + len);
+            }
+            if at < foreign_end && at >= own_end {
+                match ranges.last_mut() {
+                    Some(last) if last.end == at => last.end = at + 1,
+                    _ => ranges.push(at..at + 1),
+                }
+            }
+        }
+        ranges
+    }
+
+    /// The lengths of the special tokens that `text` begins with.
+    fn lengths(&self, text: &[u8]) -> impl Iterator<Item = usize> {
+        let mut alike = &*self.texts;
+        let mut len = 0;
+        std::iter::from_fn(move || {
+            while let Some(&byte) = text.get(len) {
+                let begin = alike.partition_point(|token| token.get(len) < Some(&byte));
+                let end = alike.partition_point(|token| token.get(len) <= Some(&byte));
+                alike = &alike[begin..end];
+                let first = alike.first()?;
+                len += 1;
+                if first.len() == len {
+                    return Some(len);
+                }
+            }
+            None
+        })
+    }
 }
 
-/// The text with the characters back that stand-ins stand for, and where those are.
-fn unmask(masked: &str, stand_ins: &HashMap<char, char>) -> (String, Vec<usize>) {
-    let back: HashMap<char, char> = stand_ins.iter().map(|(&c, &s)| (s, c)).collect();
-    let mut text = String::with_capacity(masked.len());
-    let mut places = Vec::new();
-    for c in masked.chars() {
-        match back.get(&c) {
-            Some(&original) => {
-                places.push(text.len());
-                text.push(original);
+/// For each byte, where the next foreign one is, itself included.
+fn next_foreign(bytes: usize, rendered: &[Char]) -> Vec<usize> {
+    let mut next = vec![usize::MAX; bytes];
+    let mut at = bytes;
+    let mut found = usize::MAX;
+    for c in rendered.iter().rev() {
+        for _ in 0..c.get().len_utf8() {
+            at -= 1;
+            if c.is_foreign() {
+                found = at;
             }
-            None => text.push(c),
+            next[at] = found;
         }
     }
-    (text, places)
-}
-
-fn masked(messages: &[Message], mask: impl Fn(&str) -> String) -> Vec<Message> {
-    messages
-        .iter()
-        .map(|m| {
-            let role = match &m.role {
-                Role::Other(name) => Role::Other(mask(name)),
-                role => role.clone(),
-            };
-            Message::new(role, mask(&m.content))
-        })
-        .collect()
+    next
 }

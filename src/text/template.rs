@@ -1,47 +1,43 @@
 //! Chat templates, which come with a model.
 //!
-//! Templates are programs of a stranger, so they run on a budget: fuel for work and memory, a limit of nesting, of
-//! source and of output. They see what Hugging Face's `apply_chat_template` shows them.
+//! Templates are programs of a stranger, so they run on a budget and on a thread whose stack is known. They see what
+//! Hugging Face's `apply_chat_template` shows them.
 
-use std::error::Error as StdError;
 use std::fmt;
-use std::io;
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, ErrorKind, Value, context};
-
-use super::json::tojson;
+use super::jinja::{Char, Clock, Fault, Limits, Program, Text, Value};
 use super::special_tokens::{Segment, SpecialTokens};
-use super::strftime::strftime_now;
-use crate::engine::Message;
-use crate::{Error, Result};
+use super::time_zone;
+use crate::engine::{Message, Role};
+use crate::{Code, Error, Result};
 
 /// The longest template taken, in bytes; the longest known ones have some 30 KiB.
 const MAX_SOURCE: usize = 256 << 10;
-/// Instructions and 64-byte units of data that one rendering may use.
+/// Steps that one rendering may take, and units of 32 characters that it may make or walk; a conversation adds to it.
 const FUEL: u64 = 1_000_000;
-/// Nested calls; each takes stack of the caller's thread.
-const MAX_NESTING: usize = 100;
-const NAME: &str = "chat";
+/// Characters that a template may write beside four times the conversation.
+const OUTPUT: usize = 1 << 20;
+/// Far more than the deepest template takes, which the language bounds.
+const STACK: usize = 4 << 20;
 
 /// A compiled chat template.
 pub(crate) struct Template {
-    environment: Environment<'static>,
-    bos: String,
-    eos: String,
+    program: Program,
+    /// Texts of tokens under the names that templates use.
+    tokens: Vec<(&'static str, String)>,
     special_tokens: SpecialTokens,
 }
 
 impl Template {
-    /// Compiles `source`. `bos` and `eos` are the texts of those tokens, empty if there are none; `special` the texts
-    /// of all tokens that must not come from a message.
+    /// Compiles `source`. `tokens` are texts of tokens under the names that templates use, such as `bos_token`;
+    /// `special` the texts of all tokens that must not come from a message.
     ///
     /// # Errors
-    /// `Unsupported` for a template that is too long or uses what is not there.
+    /// `Unsupported` for a template that is too long, nests too deeply or uses what is not there; `Io` if the system
+    /// refuses the thread that compiles.
     pub(crate) fn new(
         source: &str,
-        bos: impl Into<String>,
-        eos: impl Into<String>,
+        tokens: impl IntoIterator<Item = (&'static str, String)>,
         special: impl IntoIterator<Item = String>,
     ) -> Result<Self> {
         if source.len() > MAX_SOURCE {
@@ -50,43 +46,56 @@ impl Template {
                 source.len()
             )));
         }
-        let mut environment = Environment::new();
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(failed)?;
-        environment.set_syntax(syntax);
-        environment.set_auto_escape_callback(|_| AutoEscape::None);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.set_fuel(Some(FUEL));
-        environment.set_recursion_limit(MAX_NESTING);
-        environment.add_filter("tojson", tojson);
-        environment.add_function("raise_exception", refuse);
-        environment.add_function("strftime_now", |format: &str| strftime_now(format));
-        environment.add_template_owned(NAME, without_generation_marks(source)).map_err(failed)?;
-        Ok(Self { environment, bos: bos.into(), eos: eos.into(), special_tokens: SpecialTokens::new(special) })
+        let program = on_own_stack(|| Program::compile(source).map_err(failed))?;
+        Ok(Self { program, tokens: tokens.into_iter().collect(), special_tokens: SpecialTokens::new(special) })
     }
 
-    /// The conversation as a prompt that the model's answer follows.
+    /// The conversation as a prompt that the model's answer follows, in parts: special tokens that the template wrote
+    /// are meant as such, those that a message had a part in are text.
     ///
     /// # Errors
-    /// `InvalidArgument` if the template refuses the conversation, `Unsupported` if it fails or exceeds its budget.
+    /// `InvalidArgument` if the template refuses the conversation, `Unsupported` if it fails or exceeds its budget;
+    /// `Io` if the system refuses the thread that renders.
     pub(crate) fn render(&self, messages: &[Message]) -> Result<Vec<Segment>> {
-        self.special_tokens.render(messages, |messages| self.text(messages))
+        let contents: usize = messages.iter().map(|m| m.content.len() + m.role.name().len()).sum();
+        let variables = || {
+            let list: std::result::Result<_, Fault> = messages.iter().map(message).collect();
+            Ok(vec![("messages", Value::list(list?)?)])
+        };
+        let text = self.text(contents, variables, &time_zone::now)?;
+        Ok(self.special_tokens.split(&text))
     }
 
-    fn text(&self, messages: &[Message]) -> Result<String> {
-        let contents: usize = messages.iter().map(|m| m.content.len()).sum();
-        let list: Vec<Value> =
-            messages.iter().map(|m| context! { role => m.role.name(), content => m.content.as_str() }).collect();
-        let values = context! {
-            messages => list,
-            add_generation_prompt => true,
-            bos_token => self.bos.as_str(),
-            eos_token => self.eos.as_str(),
+    /// The prompt as one text, special tokens and all.
+    ///
+    /// # Errors
+    /// As [`Template::render`].
+    pub(crate) fn prompt(&self, messages: &[Message]) -> Result<String> {
+        Ok(self.render(messages)?.into_iter().map(|segment| segment.text).collect())
+    }
+
+    /// Renders with the variables that `more` makes beside those that are always there, or in place of them.
+    /// `contents` is the size of what they hold, in bytes.
+    pub(super) fn text(
+        &self,
+        contents: usize,
+        more: impl FnOnce() -> std::result::Result<Vec<(&'static str, Value)>, Fault> + Send,
+        clock: &(dyn Fn() -> Clock + Sync),
+    ) -> Result<Vec<Char>> {
+        let limits = Limits {
+            fuel: FUEL.saturating_add(contents as u64),
+            output: contents.saturating_mul(4).saturating_add(OUTPUT),
         };
-        let template = self.environment.get_template(NAME).map_err(failed)?;
-        // A template may repeat a message, but not without end.
-        let mut output = Bounded { bytes: Vec::new(), most: contents.saturating_mul(4).saturating_add(1 << 20) };
-        template.render_captured_to(values, &mut output).map_err(failed)?;
-        String::from_utf8(output.bytes).map_err(|e| Error::backend("chat template: its output is not UTF-8").because(e))
+        on_own_stack(|| {
+            let mut variables =
+                vec![("tools", Value::None), ("documents", Value::None), ("add_generation_prompt", Value::Bool(true))];
+            variables.extend(self.tokens.iter().map(|(name, text)| (*name, Value::text(text))));
+            let rendered = more().and_then(|more| {
+                variables.extend(more);
+                self.program.render(variables, &limits, &|| clock())
+            });
+            rendered.map_err(failed)
+        })
     }
 }
 
@@ -96,78 +105,38 @@ impl fmt::Debug for Template {
     }
 }
 
-/// What `raise_exception` leaves in the error, to tell it from a failure.
-#[derive(Debug)]
-struct Refused(String);
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+/// The names of roles that every template knows are no one's text; any other may be.
+fn message(message: &Message) -> std::result::Result<Value, Fault> {
+    let role = match &message.role {
+        Role::Other(name) => Text::foreign(name),
+        role => Text::own(role.name()),
+    };
+    Value::dict(vec![
+        (Value::text("role"), Value::Text(role)),
+        (Value::text("content"), Value::Text(Text::foreign(&message.content))),
+    ])
 }
 
-impl StdError for Refused {}
-
-fn refuse(message: String) -> Result<Value, minijinja::Error> {
-    Err(minijinja::Error::new(ErrorKind::InvalidOperation, message.clone()).with_source(Refused(message)))
+/// The caller's stack may be small, and is not for a stranger's program to use up.
+fn on_own_stack<T: Send>(f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("selvedge-template".into())
+            .stack_size(STACK)
+            .spawn_scoped(scope, f)
+            .map_err(|e| Error::io("starting the thread of a chat template", e))?;
+        thread.join().unwrap_or_else(|_| Err(Error::new(Code::Panic, "chat: the model's template ended in a panic")))
+    })
 }
 
-fn failed(error: minijinja::Error) -> Error {
-    let mut cause: Option<&(dyn StdError + 'static)> = Some(&error);
-    while let Some(e) = cause {
-        if let Some(Refused(message)) = e.downcast_ref() {
+fn failed(fault: Fault) -> Error {
+    let why = match fault {
+        Fault::Refused(message) => {
             return Error::invalid(format!("chat: the model's template refuses the conversation: {message}"));
         }
-        cause = e.source();
-    }
-    let budget = match error.kind() {
-        ErrorKind::OutOfFuel => " (it exceeds the work allowed)",
-        ErrorKind::WriteFailure => " (its output exceeds the length allowed)",
-        _ => "",
+        Fault::Failed(message) => message,
+        Fault::OutOfFuel => "it exceeds the work allowed".to_owned(),
+        Fault::OutputTooLong => "its output exceeds the length allowed".to_owned(),
     };
-    Error::unsupported(format!("chat: the model's template cannot be rendered{budget}")).because(error)
-}
-
-/// An output that refuses to grow past `most`.
-struct Bounded {
-    bytes: Vec<u8>,
-    most: usize,
-}
-
-impl io::Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.len() > self.most - self.bytes.len() {
-            return Err(io::Error::other("the output is too long"));
-        }
-        self.bytes.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// `{% generation %}` marks what a model wrote, for training. It means nothing here, so it becomes a block that does
-/// nothing and keeps its white space.
-fn without_generation_marks(source: &str) -> String {
-    let mut result = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some(at) = rest.find("{%") {
-        let (before, tag) = rest.split_at(at);
-        result.push_str(before);
-        let Some(end) = tag.find("%}") else {
-            rest = tag;
-            break;
-        };
-        let inner = &tag[2..end];
-        match inner.trim_matches(|c: char| c == '-' || c == '+' || c.is_whitespace()) {
-            "generation" => result.push_str(&format!("{{%{}%}}", inner.replace("generation", "if true"))),
-            "endgeneration" => result.push_str(&format!("{{%{}%}}", inner.replace("endgeneration", "endif"))),
-            _ => result.push_str(&tag[..end + 2]),
-        }
-        rest = &tag[end + 2..];
-    }
-    result.push_str(rest);
-    result
+    Error::unsupported(format!("chat: the model's template cannot be rendered: {why}"))
 }

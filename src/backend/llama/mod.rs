@@ -85,7 +85,11 @@ pub(super) fn open(source: OpenedFile, options: &Options) -> Result<Arc<dyn Engi
     plan.reuses = !model.is_recurrent();
     let vocabulary = &header.vocabulary;
     let template = match &vocabulary.template {
-        Some(source) => Template::new(source, &*vocabulary.bos, &*vocabulary.eos, model.special_texts()),
+        Some(Err(why)) => Err(Error::unsupported(format!("chat: the model's template is no text: {why}"))),
+        Some(Ok(source)) => {
+            let tokens = [("bos_token", vocabulary.bos.clone()), ("eos_token", vocabulary.eos.clone())];
+            Template::new(source, tokens.into_iter().chain(vocabulary.named.clone()), model.special_texts())
+        }
         None => Err(Error::unsupported("chat: the model has no chat template")),
     };
     let (name, version) = name_and_version(&metadata);

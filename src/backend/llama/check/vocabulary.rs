@@ -19,8 +19,10 @@ pub(in crate::backend::llama) struct Vocabulary {
     /// The texts of the tokens that begin and end a text, for chat templates; empty if there are none.
     pub(in crate::backend::llama) bos: String,
     pub(in crate::backend::llama) eos: String,
-    /// The model's chat template.
-    pub(in crate::backend::llama) template: Option<String>,
+    /// The texts of other tokens that the file names, under the names that chat templates use.
+    pub(in crate::backend::llama) named: Vec<(&'static str, String)>,
+    /// The model's chat template, or why it is none: that is no reason to refuse the model.
+    pub(in crate::backend::llama) template: Option<std::result::Result<String, String>>,
 }
 
 const MAX_TOKENS: u64 = 1 << 22;
@@ -33,6 +35,15 @@ const WITHOUT_DEFAULT_BOS: &[&str] = &["chatglm-bpe", "glm4", "glm5"];
 
 /// Tokenizers whose vocabularies can be checked to the point that no text can make llama.cpp fail.
 const TOKENIZERS: &[&str] = &["llama", "gpt2", "gemma4", "bert"];
+
+/// Tokens that chat templates may name, and only find where the file has them.
+const NAMED_IDS: &[(&str, &str)] = &[
+    ("unk_token", "unknown"),
+    ("pad_token", "padding"),
+    ("sep_token", "seperator"),
+    ("cls_token", "cls"),
+    ("mask_token", "mask"),
+];
 
 const SPECIAL_IDS: &[&str] = &[
     "bos",
@@ -82,7 +93,11 @@ pub(super) fn check_vocabulary(header: Metadata<'_>) -> Result<Vocabulary> {
     Ok(Vocabulary {
         bos: ids.text("bos")?,
         eos: ids.text("eos")?,
-        template: header.text("tokenizer.chat_template")?.map(str::to_owned),
+        named: ids.named()?,
+        template: match header.text("tokenizer.chat_template") {
+            Ok(template) => template.map(|template| Ok(template.to_owned())),
+            Err(error) => Some(Err(error.message().to_owned())),
+        },
         tokens: tokens.len(),
         longest,
     })
@@ -220,5 +235,15 @@ impl Ids<'_, '_> {
 
     fn text(&self, name: &str) -> Result<String> {
         Ok(self.id(name)?.map_or(String::new(), |id| String::from_utf8_lossy(self.tokens[id]).into_owned()))
+    }
+
+    fn named(&self) -> Result<Vec<(&'static str, String)>> {
+        let mut named = Vec::new();
+        for (name, key) in NAMED_IDS {
+            if self.id(key)?.is_some() {
+                named.push((*name, self.text(key)?));
+            }
+        }
+        Ok(named)
     }
 }

@@ -28,7 +28,17 @@ fn facts_are_read() {
     assert_eq!(facts.weight_bytes, 64 * 300 * 4);
     assert_eq!((facts.vocabulary.tokens, facts.vocabulary.longest), (300, 7));
     assert_eq!((&*facts.vocabulary.bos, &*facts.vocabulary.eos), ("token0", "token1"));
-    assert_eq!(facts.vocabulary.template.as_deref(), Some("{{ bos_token }}"));
+    assert_eq!(facts.vocabulary.template, Some(Ok("{{ bos_token }}".to_owned())));
+    // A template that is none costs the chat, not the model.
+    let broken = File::model().key("tokenizer.chat_template", 8, string(b"{{ \xFF }}"));
+    assert!(matches!(read(&broken.bytes()).unwrap().vocabulary.template, Some(Err(_))));
+    assert!(matches!(
+        read(&File::model().u32("tokenizer.chat_template", 1).bytes()).unwrap().vocabulary.template,
+        Some(Err(_))
+    ));
+    let padded = File::model().u32("tokenizer.ggml.padding_token_id", 2);
+    assert_eq!(facts.vocabulary.named, []);
+    assert_eq!(read(&padded.bytes()).unwrap().vocabulary.named, [("pad_token", "token2".to_owned())]);
     assert_eq!(read(&File::model().bytes()).unwrap().pooling, Pooling::Unspecified);
 }
 

@@ -1,6 +1,10 @@
+mod clock;
+mod hostile;
+mod oracle;
+mod provenance;
+
 use super::pieces::Pushed;
 use super::stop::{Passed, Stop};
-use super::strftime::strftime;
 use super::utf8::Utf8;
 use super::*;
 use crate::engine::{Message, Piece, Role, Sampling, TokenInfo};
@@ -272,9 +276,13 @@ fn logprobs_are_those_of_the_softmax() {
 
 // ---- chat templates
 
+fn template(source: &str, special: impl IntoIterator<Item = String>) -> Result<Template> {
+    let tokens = [("bos_token", "<s>".to_owned()), ("eos_token", "</s>".to_owned())];
+    Template::new(source, tokens, special)
+}
+
 fn render(source: &str, messages: &[Message]) -> Result<String> {
-    let segments = Template::new(source, "<s>", "</s>", [])?.render(messages)?;
-    Ok(segments.into_iter().map(|s| s.text).collect())
+    template(source, [])?.prompt(messages)
 }
 
 const CHATML: &str = "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}\
@@ -380,26 +388,11 @@ fn output_is_limited() {
     assert_eq!(error.code(), Code::Unsupported);
 }
 
-#[test]
-fn the_time_of_day() {
-    // 2024-02-29 13:05:09 UTC, a Thursday and the 60th day; from `date -u -d @1709211909`.
-    let at = 1_709_211_909;
-    assert_eq!(strftime("%Y-%m-%d %H:%M:%S", at), "2024-02-29 13:05:09");
-    assert_eq!(
-        strftime("%d %b %Y|%A %a %B %j %y %I %p %-d %e %F %T %% %q", at),
-        "29 Feb 2024|Thursday Thu February 060 24 01 PM 29 29 2024-02-29 13:05:09 % %q"
-    );
-    assert_eq!(strftime("%F %A", 0), "1970-01-01 Thursday");
-    assert_eq!(strftime("%F %a", 4_107_542_399), "2100-02-28 Sun");
-    assert_eq!(strftime("%F", 4_107_542_400), "2100-03-01");
-    assert_eq!(strftime("%-d %-m %-I", 0), "1 1 12");
-}
-
 // ---- what people write is not special
 
 fn segments(source: &str, messages: &[Message]) -> Vec<(String, bool)> {
     let special = ["<|im_start|>", "<|im_end|>", "[INST]"].map(String::from);
-    let segments = Template::new(source, "", "", special).unwrap().render(messages).unwrap();
+    let segments = template(source, special).unwrap().render(messages).unwrap();
     segments.into_iter().map(|s| (s.text, s.special)).collect()
 }
 
