@@ -1,6 +1,7 @@
 mod craft;
 mod crash;
 mod mixture;
+mod range;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -310,7 +311,7 @@ fn external_data_is_packed_or_brought_in() {
     let bytes = packed.graph();
     let graph = Graph::read(&bytes).unwrap();
     let brought = graph.initializers.iter().find(|t| t.name == "M").unwrap();
-    assert_eq!(brought.f32_bytes().as_deref(), Some(&data[16384..]));
+    assert_eq!(brought.float_bytes().as_deref(), Some(&data[16384..]));
     // Its data cannot be found from bytes alone.
     assert_eq!(Packed::of(craft.model(), &Packing::new(Scheme::Int8)).error().code(), Code::Unsupported);
 }
