@@ -8,6 +8,7 @@
 use rayon::prelude::*;
 
 use super::encode::{ROWS, gather};
+use super::keys::Layout;
 use super::select::Plan;
 use crate::kernel::BlockFormat;
 
@@ -27,7 +28,13 @@ pub(super) fn power(exponent: i32) -> f32 {
 
 /// The exponent of the power of two to divide the weights of `data` by; or why they stay.
 pub(super) fn exponent(plan: &Plan<'_>, data: &[u8]) -> Result<i32, String> {
-    let plain = Reach::of(plan, data, 0);
+    // In f16 a matrix has no direction, so that what a product sums over may lie either way.
+    let other = (plan.format == BlockFormat::F16 && plan.dims.len() == 2).then_some(Layout::Columns);
+    let reach = |exponent| {
+        let layouts = std::iter::once(plan.layout).chain(other);
+        layouts.map(|layout| Reach::of(plan, layout, data, exponent)).fold(Reach::NONE, Reach::and)
+    };
+    let plain = reach(0);
     if let Some(odd) = plain.odd {
         return Err(format!("expected finite weights, got {odd}"));
     }
@@ -41,7 +48,7 @@ pub(super) fn exponent(plan: &Plan<'_>, data: &[u8]) -> Result<i32, String> {
         _ => 14,
     };
     let exponent = (plain.largest.log2().floor() as i32 - top).clamp(-MAX_EXPONENT, MAX_EXPONENT);
-    let lost = Reach::of(plan, data, exponent).lost;
+    let lost = reach(exponent).lost;
     if lost <= limit(plan.format) {
         return Ok(exponent);
     }
@@ -76,8 +83,11 @@ struct Reach {
 impl Reach {
     const NONE: Self = Self { lost: 0.0, largest: 0.0, least: f64::INFINITY, odd: None };
 
-    fn of(plan: &Plan<'_>, data: &[u8], exponent: i32) -> Self {
-        let (rows, columns, padded) = plan.rows();
+    fn of(plan: &Plan<'_>, layout: Layout, data: &[u8], exponent: i32) -> Self {
+        let (rows, columns) = layout.split(&plan.dims).unwrap_or((0, 0));
+        // The survey has bounded their product.
+        let (rows, columns) = (rows as usize, columns as usize);
+        let padded = columns.next_multiple_of(plan.format.block_elements());
         let data = data.as_chunks::<4>().0;
         // Of another length it is refused when it is encoded.
         if columns == 0 || data.len() != rows * columns {
@@ -86,7 +96,7 @@ impl Reach {
         let divisor = 2f64.powi(exponent);
         let piece = |first: usize| {
             let mut weights = vec![0.0; ROWS.min(rows - first) * padded];
-            gather(plan.layout, data, first, columns, &mut weights, padded);
+            gather(layout, data, first, columns, &mut weights, padded);
             weights.chunks(padded).map(|row| Self::of_row(plan.format, row, divisor)).fold(Self::NONE, Self::and)
         };
         (0..rows.div_ceil(ROWS)).into_par_iter().map(|i| piece(i * ROWS)).reduce(|| Self::NONE, Self::and)

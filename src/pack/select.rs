@@ -142,7 +142,7 @@ fn judge(
     };
     let layout = match scheme {
         Scheme::F16 if tensor.element == FLOAT16 => return Err("it is f16 already".into()),
-        Scheme::F16 => half(graph, uses)?,
+        Scheme::F16 => half(graph, uses, &dims)?,
         scheme => blocked(graph, tensor.name, scheme, uses, &dims)?,
     };
     let (_, columns) = layout.split(&dims).ok_or("its size overflows")?;
@@ -165,7 +165,7 @@ pub(super) fn fills_blocks(format: BlockFormat, dims: &[u64], layout: Layout, el
 }
 
 /// Half precision serves any reader; it is worth it for the large ones.
-fn half(graph: &Graph<'_>, uses: &[(usize, usize)]) -> Result<Layout, String> {
+fn half(graph: &Graph<'_>, uses: &[(usize, usize)], dims: &[u64]) -> Result<Layout, String> {
     let reads = |(i, slot): &(usize, usize)| {
         let node = &graph.nodes[*i];
         match *slot {
@@ -176,7 +176,8 @@ fn half(graph: &Graph<'_>, uses: &[(usize, usize)]) -> Result<Layout, String> {
         }
     };
     if uses.iter().any(reads) {
-        return Ok(Layout::Rows);
+        let is_recurrent = |(i, _): &(usize, usize)| RECURRENT.contains(&graph.nodes[*i].op);
+        return Ok(if dims.len() == 3 && uses.iter().any(is_recurrent) { Layout::Inner } else { Layout::Rows });
     }
     Err("no MatMul, Gemm, Gather, Conv, LSTM, GRU or RNN reads it".into())
 }
@@ -229,6 +230,7 @@ fn wanted(node: &Node<'_>, slot: usize, scheme: Scheme, dims: &[u64]) -> Result<
         ("MatMul" | "Gemm" | "Gather" | "LSTM" | "GRU" | "RNN", _) => {
             Err(format!("{} reads it as input {slot} of rank {}", node.op, dims.len()))
         }
+        ("", _) => Err("a node without an operator reads it".into()),
         _ => Err(format!("{} reads it", node.op)),
     }
 }
