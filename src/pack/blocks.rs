@@ -1,8 +1,7 @@
 //! A tensor of a packed graph, whose weights are blocks of the weight file.
 
 use super::form::BLOCK;
-use super::keys::{EXPONENT, LAYOUT, Layout};
-use super::range::MAX_EXPONENT;
+use super::keys::{EXPONENT, LAYOUT, Layout, MAX_EXPONENT};
 use crate::kernel::BlockFormat;
 use crate::onnx::{BLOCKS_ENTRY, FLOAT, FLOAT16, TensorHead};
 use crate::weights::WeightFile;
@@ -39,7 +38,7 @@ impl<'a> Blocks<'a> {
         let dims: Vec<u64> = tensor.dims.iter().map(|d| u64::try_from(*d).unwrap_or(0)).collect();
         let layout = tensor.entry(LAYOUT).unwrap_or_default();
         let layout = Layout::by_name(layout)
-            .ok_or_else(|| broken(format!("expected layout rows or columns, got '{layout}'")))?;
+            .ok_or_else(|| broken(format!("expected layout rows, inner or columns, got '{layout}'")))?;
         if !tensor.is_external || !matches!(tensor.element, FLOAT | FLOAT16) {
             return Err(broken("expected f32 or f16 in another file".into()));
         }

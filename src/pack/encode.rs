@@ -2,8 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::keys::Layout;
-use super::range::power;
+use super::keys::{Layout, power};
 use super::select::Plan;
 use crate::kernel::{BlockFormat, dequantize_into, quantize_into, quantize_q4_0_closely};
 use crate::{Error, Result};

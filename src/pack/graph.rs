@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::keys::{EXPONENT, LAYOUT, SCHEME, SHA256, VERSION, WEIGHTS};
+use super::keys::{EXPONENT, LAYOUT, SCHEME, SHA256, VERSION, WEIGHTS, power};
 use super::model::Model;
 use super::options::{PackedTensor, Scheme};
-use super::range::power;
 use super::select::{NUMBERED_CAST, Plan, Stays};
 use crate::kernel::BlockFormat;
 use crate::onnx::{BLOCKS_ENTRY, Edit, FLOAT, FLOAT16, NewNode, external_tensor, inline_tensor, unique};

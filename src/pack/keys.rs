@@ -12,6 +12,13 @@ pub(super) const LAYOUT: &str = "gguf.layout";
 
 /// The entry that says by what power of two it was divided, if it was.
 pub(super) const EXPONENT: &str = "gguf.exponent";
+/// The largest exponent either way: its power of two, and the inverse of that, are normal numbers in f32.
+pub(super) const MAX_EXPONENT: i32 = 126;
+
+/// 2^`exponent`, which is at most [`MAX_EXPONENT`] either way.
+pub(super) fn power(exponent: i32) -> f32 {
+    f32::from_bits(((127 + exponent.clamp(-MAX_EXPONENT, MAX_EXPONENT)) as u32) << 23)
+}
 
 /// How a tensor's rows lie in the weight file. Blocks run along a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,23 +8,16 @@
 use rayon::prelude::*;
 
 use super::encode::{ROWS, gather};
-use super::keys::Layout;
+use super::keys::{Layout, MAX_EXPONENT};
 use super::select::Plan;
 use crate::kernel::BlockFormat;
 
-/// Exponents whose powers of two, and the inverse of those, are normal numbers in f32.
-pub(super) const MAX_EXPONENT: i32 = 126;
 /// The smallest number of f16 that has all bits, half of the distance between those below it, and the largest.
 const MIN_NORMAL: f64 = 1.0 / 16_384.0;
 const HALF_STEP: f64 = 1.0 / 33_554_432.0;
 const MAX_HALF: f64 = 65_504.0;
 /// Weights whose scale is common, in both block formats.
 const BLOCK: usize = 32;
-
-/// 2^`exponent`, which is at most [`MAX_EXPONENT`] either way.
-pub(super) fn power(exponent: i32) -> f32 {
-    f32::from_bits(((127 + exponent.clamp(-MAX_EXPONENT, MAX_EXPONENT)) as u32) << 23)
-}
 
 /// The exponent of the power of two to divide the weights of `data` by; or why they stay.
 pub(super) fn exponent(plan: &Plan<'_>, data: &[u8]) -> Result<i32, String> {

@@ -18,8 +18,7 @@ use std::collections::BTreeMap;
 
 use super::blocks::Blocks;
 use super::form::{Packed, Runtime, Stored};
-use super::keys::{SHA256, VERSION, WEIGHTS};
-use super::range::power;
+use super::keys::{SHA256, VERSION, WEIGHTS, power};
 use super::rewrite;
 use crate::digest::Digest;
 use crate::onnx::{External, Graph, metadata};

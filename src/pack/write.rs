@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::graph::Slim;
-use super::keys::{VERSION, WEIGHTS};
+use super::keys::{VERSION, WEIGHTS, power};
 use super::model::Model;
 use super::options::{KeptTensor, PackProgress, PackReport, PackedTensor, Packing, Scheme};
-use super::range::{exponent, power};
+use super::range::exponent;
 use super::select::{Plan, Stays, survey, unmatched};
 use super::{encode, mixture};
 use crate::digest::{Digest, Hasher};

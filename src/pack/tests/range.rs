@@ -3,7 +3,7 @@
 use super::craft::{Craft, weights};
 use super::{INT64, Packed, formats, kept, read};
 use crate::onnx::{FLOAT, Graph, NewNode};
-use crate::pack::range::power;
+use crate::pack::keys::power;
 use crate::pack::{PackReport, Packing, Scheme};
 
 const SCHEMES: [Scheme; 3] = [Scheme::Int4, Scheme::Int8, Scheme::F16];
