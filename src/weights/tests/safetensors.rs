@@ -234,7 +234,9 @@ fn tensors_without_elements_are_listed_and_read() {
                 assert_eq!((view.shape(), view.to_tensor().unwrap().bytes().unwrap()), (entry.shape(), &[][..]));
             }
             let rows = entry.row_count();
-            assert_eq!(entry.rows(0..rows).unwrap(), [0u8; 0]);
+            // Rows of half a byte are none, however few.
+            let is_whole = (entry.row_len() as u64).is_multiple_of(entry.tensor_type().block_elements().unwrap());
+            assert_eq!(entry.rows(0..rows).ok(), is_whole.then_some(&[][..]), "{dtype} {shape}");
             assert!(entry.rows(0..rows + 1).is_err());
             if entry.format().is_some() {
                 entry.dequantize_into(&mut []).unwrap();
