@@ -121,12 +121,13 @@ fn difference(name: &str, a: &[f64], b: &[f64]) -> Result<Difference, String> {
     let dot = |of: &dyn Fn(f64, f64) -> f64| pairs().map(|(a, b)| of(a / unit, b / unit)).sum::<f64>();
     let (square, other) = (dot(&|a, _| a * a), dot(&|_, b| b * b));
     let of = |part: f64, whole: f64| if absolute == 0.0 { 0.0 } else { part / whole };
-    let error = if absolute.is_finite() { dot(&|a, b| (a - b).powi(2)).sqrt() } else { f64::INFINITY };
+    let error =
+        if absolute.is_finite() { of(dot(&|a, b| (a - b).powi(2)).sqrt(), square.sqrt()) } else { f64::INFINITY };
     Ok(Difference {
         output: name.into(),
         absolute,
         relative: of(absolute, scale),
-        error: of(error, square.sqrt()),
+        error,
         cosine: if absolute == 0.0 { 1.0 } else { dot(&|a, b| a * b) / (square * other).sqrt() },
     })
 }

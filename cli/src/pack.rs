@@ -187,11 +187,14 @@ impl Pack {
 fn kept_in_words(report: &PackReport) -> String {
     let packed: u64 = report.packed.iter().map(|tensor| tensor.before).sum();
     let left = report.before.saturating_sub(packed) as f64 / report.before.max(1) as f64;
-    let largest = report.kept.iter().max_by_key(|tensor| tensor.bytes);
-    let why = largest.map_or_else(
-        || "the rest is the graph itself".into(),
-        |tensor| format!("'{}' of {}: {}", print::line(&tensor.name, 60), print::bytes(tensor.bytes), tensor.reason),
-    );
+    let kept: u64 = report.kept.iter().map(|tensor| tensor.bytes).sum();
+    let why = match report.kept.iter().max_by_key(|tensor| tensor.bytes) {
+        // What the list does not have lies elsewhere.
+        Some(tensor) if kept >= report.before.saturating_sub(packed) / 2 => {
+            format!("'{}' of {}: {}", print::line(&tensor.name, 60), print::bytes(tensor.bytes), tensor.reason)
+        }
+        _ => "most of that lies in sub-graphs, or is no weights".into(),
+    };
     let share = report.after as f64 / report.before.max(1) as f64 * 100.0;
     format!("the model keeps {share:.1} % of its bytes, {:.1} % of them were not packed: {why}", left * 100.0)
 }

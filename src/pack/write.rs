@@ -181,7 +181,7 @@ impl<'a> Model<'a> {
                 }
             }
         }
-        if plans.is_empty() { Err(nothing(stays)) } else { Ok((plans, stays)) }
+        if plans.is_empty() { Err(nothing(stays, self.before)) } else { Ok((plans, stays)) }
     }
 
     /// The plan with the exponent that its weights need; or why they stay.
@@ -268,18 +268,21 @@ fn call_of(packing: &Packing) -> Call {
     Call { cancel: packing.cancel.clone(), ..Call::default() }
 }
 
-/// What is said of a model of which everything stays.
-fn nothing(mut stays: Vec<Stays<'_>>) -> Error {
+/// What is said of a model of so many bytes, of which everything stays.
+fn nothing(mut stays: Vec<Stays<'_>>, model: u64) -> Error {
+    let bytes = |s: &Stays<'_>| s.tensor.check().unwrap_or(0);
     // What would have been worth it stands first.
-    stays.sort_by_key(|s| std::cmp::Reverse(s.tensor.check().unwrap_or(0)));
+    stays.sort_by_key(|s| std::cmp::Reverse(bytes(s)));
     let mut why: Vec<String> = stays.iter().map(|s| format!("'{}': {}", s.tensor.name, s.why)).collect();
-    if why.is_empty() {
-        why.push("it has no weights in its outermost graph".into());
-    }
     if why.len() > 5 {
         let more = why.len() - 5;
         why.truncate(5);
         why.push(format!("and {more} more"));
+    }
+    if why.is_empty() {
+        why.push("it has no weights in its outermost graph".into());
+    } else if stays.iter().map(bytes).sum::<u64>() < model / 2 {
+        why.insert(0, "most of its bytes lie in sub-graphs, or are no weights".into());
     }
     Error::unsupported(format!("there is nothing to pack: {}", why.join("; ")))
 }

@@ -2,7 +2,7 @@
 
 use super::craft::{Craft, weights};
 use super::{Packed, formats, given, in_arena, kept, read};
-use crate::onnx::{FLOAT, Graph, NewNode};
+use crate::onnx::{FLOAT, Graph, NewNode, put, put_int};
 use crate::pack::{Packing, Runtime, Scheme};
 
 const HIDDEN: usize = 32;
@@ -87,4 +87,30 @@ fn gates_of_any_size_are_scaled_for_both_runtimes() {
             assert!(got.iter().zip(&exact).all(|(g, w)| (g / size - w).abs() < 0.01), "{size:e}");
         }
     }
+}
+
+/// As voice detectors have theirs, one branch for each rate.
+#[test]
+fn weights_of_sub_graphs_are_told() {
+    let inner = |name: &str| {
+        let mut branch = Craft::new().node("MatMul", &["x", name], "y").output("y", &[0, 64]);
+        branch = branch.weight(name, &[64, 64], &weights(64 * 64));
+        let mut attribute = Vec::new();
+        put(&mut attribute, 1, format!("{name}_branch").as_bytes());
+        put(&mut attribute, 6, &branch.fields);
+        put_int(&mut attribute, 20, 5);
+        attribute
+    };
+    let mut node = Vec::new();
+    put(&mut node, 1, b"yes");
+    put(&mut node, 2, b"y");
+    put(&mut node, 4, b"If");
+    ["then", "else"].iter().for_each(|name| put(&mut node, 5, &inner(name)));
+    let mut craft = Craft::new().input("x", FLOAT, &[0, 64]).input("yes", 9, &[]).output("y", &[0, 64]);
+    put(&mut craft.fields, 1, &node);
+    let craft = craft.weight("b", &[8], &weights(8));
+    let error = Packed::of(craft.model(), &Packing::new(Scheme::Int8)).error();
+    let expected =
+        "there is nothing to pack: most of its bytes lie in sub-graphs, or are no weights; 'b': it has only 8";
+    assert!(error.message().starts_with(expected), "{error}");
 }
