@@ -132,9 +132,12 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error of the given kind.
+    /// An error of the given kind. A runtime may have nothing to say of a failure: for a message of no words the name of the
+    /// code stands.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), context: Vec::new(), source: None }
+        let message = message.into();
+        let message = if message.trim().is_empty() { code.name().into() } else { message };
+        Self { code, message, context: Vec::new(), source: None }
     }
 
     /// Keeps the error underneath; it shows up in [`std::error::Error::source`].
@@ -201,6 +204,8 @@ impl Error {
             std::io::ErrorKind::OutOfMemory => (Code::OutOfMemory, "out of memory"),
             _ => (Code::Io, "I/O failed"),
         };
+        let thing = thing.to_string();
+        let thing = if thing.is_empty() { "an empty path" } else { &*thing };
         Self::new(code, format!("{thing}: {what}")).because(source)
     }
 }

@@ -42,8 +42,8 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done; for `validate`, the file is valid; for `sync`, everything was posted
   1  the answer is no: `validate` found the file invalid, `inspect` could not read it as a model,
-     `pack` could not read it as an ONNX model or found nothing in it to pack, `sync` leaves
-     something for another time or had something refused
+     `pack` could not read it as an ONNX model or found nothing in it to pack, or with --check
+     an answer changed much, `sync` leaves something for another time or had something refused
   2  the command was used wrongly, a file could not be opened, read or written, or
      `pack --check` could not compare";
 

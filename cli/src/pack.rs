@@ -14,12 +14,13 @@ use selvedge::{Backend, Options};
 use serde_json::json;
 
 use crate::check::{self, Difference};
-use crate::{Outcome, print};
+use crate::{NO, Outcome, print};
 
 /// Makes an ONNX model smaller: its large weights become blocks of 4 or 8 bits, or half precision.
 ///
 /// The result is a folder with a graph (model.onnx) and a weight file (weights.gguf), which `selvedge` and the library
-/// open like a model file. Blocks are for MatMul, Gemm and Gather; 8 bits and half precision for Conv, too.
+/// open like a model file. Blocks are for MatMul, Gemm, Gather, LSTM, GRU and RNN; 8 bits and half precision for Conv, too.
+/// What would lose too much stays as it is, and the report says why.
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("scheme").required(true))]
 pub(crate) struct Pack {
@@ -60,6 +61,9 @@ pub(crate) struct Pack {
     /// Runs both models on the arrays of this file, named as the model's inputs, and compares their outputs.
     #[arg(long, value_name = "NPZ")]
     check: Option<PathBuf>,
+    /// How far an output may be from the original's, as ‖a − b‖ ÷ ‖a‖; what is beyond is said, and the exit code is 1.
+    #[arg(long, requires = "check", value_name = "SHARE", default_value_t = 0.15, value_parser = share)]
+    tolerance: f64,
     /// The backend that runs them: `tract` or `ort`.
     #[arg(long, requires = "check", value_parser = backend)]
     backend: Option<Backend>,
@@ -72,6 +76,11 @@ fn bits(text: &str) -> Result<f64, String> {
     let least = Packing::MIN_MEAN_BITS;
     let bits = text.parse().ok().filter(|bits| *bits >= least);
     bits.ok_or_else(|| format!("expected {least} bits per weight or more"))
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share: &f64| *share >= 0.0);
+    share.ok_or_else(|| format!("expected a number from 0, got '{text}'"))
 }
 
 fn backend(name: &str) -> Result<Backend, String> {
@@ -113,12 +122,23 @@ impl Pack {
         // The report is reported whatever comes of the comparison: the folder is there.
         let compared = differences.as_ref().and_then(|differences| differences.as_deref().ok());
         match (self.json, compared) {
-            (true, compared) => writeln!(out, "{}", in_json(&report, compared))?,
+            (true, compared) => writeln!(out, "{}", self.in_json(&report, compared))?,
             (false, Some(differences)) => differences_in_words(&mut out, differences)?,
             (false, None) => {}
         }
+        let is_much = compared.is_some_and(|differences| self.tell_changed(differences));
         differences.transpose().map_err(|e| format!("{} was made, and not compared: {e:#}", self.output.display()))?;
-        Ok(ExitCode::SUCCESS)
+        Ok(if is_much { ExitCode::from(NO) } else { ExitCode::SUCCESS })
+    }
+
+    /// Whether an output is beyond the tolerance; it is said, too.
+    fn tell_changed(&self, differences: &[Difference]) -> bool {
+        let beyond: Vec<_> = differences.iter().filter(|d| d.is_beyond(self.tolerance)).collect();
+        for d in &beyond {
+            let (output, error, tolerance) = (print::line(&d.output, 60), percent(d.error), percent(self.tolerance));
+            eprintln!("warning: output '{output}' changed much: by {error}, beyond {tolerance}");
+        }
+        !beyond.is_empty()
     }
 
     fn in_words(&self, out: &mut dyn Write, report: &PackReport) -> Result<(), Box<dyn Error>> {
@@ -156,21 +176,41 @@ impl Pack {
         let weights = report.packed.iter().map(|t| t.dims.iter().product::<u64>()).sum();
         let (weights, folder) = (print::thousands(weights), self.output.display());
         writeln!(out, "{folder}: {before} -> {after} ({:.1} %), {weights} weights in blocks", share * 100.0)?;
+        if report.keeps_most() {
+            eprintln!("warning: {}", kept_in_words(report));
+        }
         Ok(())
     }
 }
 
+/// What of a model is left as it was, and why the largest part of it is.
+fn kept_in_words(report: &PackReport) -> String {
+    let packed: u64 = report.packed.iter().map(|tensor| tensor.before).sum();
+    let left = report.before.saturating_sub(packed) as f64 / report.before.max(1) as f64;
+    let kept: u64 = report.kept.iter().map(|tensor| tensor.bytes).sum();
+    let why = match report.kept.iter().max_by_key(|tensor| tensor.bytes) {
+        // What the list does not have lies elsewhere.
+        Some(tensor) if kept >= report.before.saturating_sub(packed) / 2 => {
+            format!("'{}' of {}: {}", print::line(&tensor.name, 60), print::bytes(tensor.bytes), tensor.reason)
+        }
+        _ => "most of that lies in sub-graphs, or is no weights".into(),
+    };
+    let share = report.after as f64 / report.before.max(1) as f64 * 100.0;
+    format!("the model keeps {share:.1} % of its bytes, {:.1} % of them were not packed: {why}", left * 100.0)
+}
+
 fn differences_in_words(out: &mut dyn Write, differences: &[Difference]) -> std::io::Result<()> {
-    let mut rows = vec![["output", "max absolute", "max relative", "cosine"].map(String::from)];
+    let mut rows = vec![["output", "max absolute", "max relative", "error", "cosine"].map(String::from)];
     rows.extend(differences.iter().map(|d| {
         [
             print::line(&d.output, 60),
             format!("{:.3e}", d.absolute),
             format!("{:.3e}", d.relative),
+            percent(d.error),
             format!("{:.6}", d.cosine),
         ]
     }));
-    print::table(out, &rows, [false, true, true, true])
+    print::table(out, &rows, [false, true, true, true, true])
 }
 
 fn percent(share: f64) -> String {
@@ -197,24 +237,29 @@ fn tell(bar: &ProgressBar, progress: PackProgress<'_>) {
     bar.set_message(progress.tensor.map(|name| print::line(name, 80)).unwrap_or_default());
 }
 
-fn in_json(report: &PackReport, differences: Option<&[Difference]>) -> serde_json::Value {
-    let packed = report.packed.iter().map(|t| {
+impl Pack {
+    fn in_json(&self, report: &PackReport, differences: Option<&[Difference]>) -> serde_json::Value {
+        let packed = report.packed.iter().map(|t| {
+            json!({
+                "name": t.name, "stored": t.stored, "shape": t.dims, "format": t.format, "operators": t.operators,
+                "bytes_before": t.before, "bytes_after": t.after, "scale": t.scale,
+                "worst_error": t.worst_error, "row_error": t.row_error, "relative_error": t.relative_error,
+            })
+        });
+        let kept = report.kept.iter().map(|t| json!({ "name": t.name, "bytes": t.bytes, "reason": t.reason }));
+        let check = differences.map(|differences| {
+            let one = |d: &Difference| {
+                json!({
+                    "output": d.output, "max_absolute": d.absolute, "max_relative": d.relative, "error": d.error,
+                    "cosine": d.cosine, "changed_much": d.is_beyond(self.tolerance),
+                })
+            };
+            differences.iter().map(one).collect::<Vec<_>>()
+        });
         json!({
-            "name": t.name, "stored": t.stored, "shape": t.dims, "format": t.format, "operators": t.operators,
-            "bytes_before": t.before, "bytes_after": t.after,
-            "worst_error": t.worst_error, "relative_error": t.relative_error,
+            "scheme": report.scheme.name(), "bytes_before": report.before, "bytes_after": report.after,
+            "packed": packed.collect::<Vec<_>>(), "kept": kept.collect::<Vec<_>>(), "keeps_most": report.keeps_most(),
+            "unmatched": report.unmatched, "check": check,
         })
-    });
-    let kept = report.kept.iter().map(|t| json!({ "name": t.name, "bytes": t.bytes, "reason": t.reason }));
-    let check = differences.map(|differences| {
-        let one = |d: &Difference| {
-            json!({ "output": d.output, "max_absolute": d.absolute, "max_relative": d.relative, "cosine": d.cosine })
-        };
-        differences.iter().map(one).collect::<Vec<_>>()
-    });
-    json!({
-        "scheme": report.scheme.name(), "bytes_before": report.before, "bytes_after": report.after,
-        "packed": packed.collect::<Vec<_>>(), "kept": kept.collect::<Vec<_>>(),
-        "unmatched": report.unmatched, "check": check,
-    })
+    }
 }

@@ -92,3 +92,13 @@ fn an_error_crosses_threads() {
     fn crosses<T: Send + Sync + 'static>() {}
     crosses::<Error>();
 }
+
+#[test]
+fn no_error_is_without_words() {
+    for message in ["", " ", "\n"] {
+        let error = Error::new(Code::Backend, message).because("");
+        assert_eq!((error.message(), format!("{error:#}")), ("BACKEND", "BACKEND".to_owned()));
+    }
+    let error = Error::io("", io::Error::from(io::ErrorKind::NotFound));
+    assert_eq!(error.to_string(), "an empty path: not found");
+}

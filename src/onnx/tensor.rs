@@ -13,6 +13,7 @@ pub(crate) struct TensorHead<'a> {
     pub dims: Vec<i64>,
     /// `TensorProto.DataType`.
     pub element: i64,
+    message: &'a [u8],
     raw: Option<&'a [u8]>,
     /// The pieces of `float_data`.
     floats: Vec<&'a [u8]>,
@@ -27,7 +28,7 @@ pub(crate) const FLOAT16: i64 = 10;
 
 impl<'a> TensorHead<'a> {
     pub(super) fn read(message: &'a [u8]) -> Result<Self> {
-        let mut head = TensorHead::default();
+        let mut head = TensorHead { message, ..TensorHead::default() };
         for field in fields(message, "tensor") {
             match field? {
                 (1, v) => v.ints("tensor dims", |d| {
@@ -100,16 +101,32 @@ impl<'a> TensorHead<'a> {
         self.entries.iter().find(|(k, _)| *k == key).map(|(_, value)| *value)
     }
 
-    /// The data of f32 elements in the file itself, little-endian; `None` if it lies elsewhere or falls short.
-    pub(crate) fn f32_bytes(&self) -> Option<Cow<'a, [u8]>> {
+    /// The data of f32 or f16 elements in the file itself, little-endian; `None` if it lies elsewhere or falls short.
+    pub(crate) fn float_bytes(&self) -> Option<Cow<'a, [u8]>> {
         let expected = usize::try_from(self.check().ok()?).ok()?;
         let bytes = match (self.raw, &*self.floats) {
-            _ if self.is_external || self.element != FLOAT => return None,
+            _ if self.is_external || !matches!(self.element, FLOAT | FLOAT16) => return None,
             (Some(raw), _) if !raw.is_empty() => Cow::Borrowed(raw),
+            _ if self.element == FLOAT16 => Cow::Owned(self.halves(expected)?),
             (_, [one]) => Cow::Borrowed(*one),
             (_, pieces) => Cow::Owned(pieces.concat()),
         };
         (bytes.len() == expected).then_some(bytes)
+    }
+
+    /// The bits of f16 elements, each of which `int32_data` has as a number; `None` for more than so many bytes.
+    fn halves(&self, expected: usize) -> Option<Vec<u8>> {
+        let mut halves = Vec::new();
+        for field in fields(self.message, "tensor") {
+            if let (5, v) = field.ok()? {
+                let put = |bits: i64| {
+                    halves.extend((bits as u16).to_le_bytes());
+                    if halves.len() > expected { Err(Error::corrupt("tensor int32_data: too many")) } else { Ok(()) }
+                };
+                v.ints("tensor int32_data", put).ok()?;
+            }
+        }
+        Some(halves)
     }
 
     pub(crate) fn external(&self, bytes: u64) -> Result<Option<External>> {

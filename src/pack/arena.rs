@@ -62,13 +62,19 @@ impl Stored {
         parts.try_for_each(|(blocks, room)| {
             if form == Form::Floats {
                 let mut rows = blocks.chunks_exact(row_bytes).zip(room.chunks_exact_mut(room_bytes));
-                return rows.try_for_each(|(blocks, room)| floats_into(self.format, blocks, room));
+                rows.try_for_each(|(blocks, room)| floats_into(self.format, blocks, room))?;
+                if self.scale != 1.0 {
+                    let scaled = |b: &mut [u8; 4]| *b = (f32::from_le_bytes(*b) * self.scale).to_le_bytes();
+                    room.as_chunks_mut().0.iter_mut().for_each(scaled);
+                }
+                return Ok(());
             }
             let shape = self.shape(blocks, row_bytes)?;
             match form {
                 Form::Scales => {
                     let mut scales = vec![0.0; shape.scales()];
                     shape.repack_scales_into(self.format, blocks, &mut scales)?;
+                    scales.iter_mut().for_each(|scale| *scale *= self.scale);
                     room.copy_from_slice(bytemuck::cast_slice(&scales));
                 }
                 _ if room.len() == shape.value_bytes() => shape.repack_values_into(self.format, blocks, room)?,

@@ -1,9 +1,9 @@
 //! A tensor of a packed graph, whose weights are blocks of the weight file.
 
 use super::form::BLOCK;
-use super::keys::{LAYOUT, Layout};
+use super::keys::{EXPONENT, LAYOUT, Layout, MAX_EXPONENT};
 use crate::kernel::BlockFormat;
-use crate::onnx::{BLOCKS_ENTRY, FLOAT, TensorHead};
+use crate::onnx::{BLOCKS_ENTRY, FLOAT, FLOAT16, TensorHead};
 use crate::weights::WeightFile;
 use crate::{Error, Result};
 
@@ -16,7 +16,11 @@ pub(super) struct Blocks<'a> {
     pub stored: &'a str,
     /// Its dimensions in the graph.
     pub dims: Vec<u64>,
+    /// Whether the graph has it in f16.
+    pub is_half: bool,
     pub format: BlockFormat,
+    /// Of the power of two that they were divided by.
+    pub exponent: i32,
     layout: Layout,
     /// Rows of blocks.
     pub rows: u64,
@@ -34,10 +38,15 @@ impl<'a> Blocks<'a> {
         let dims: Vec<u64> = tensor.dims.iter().map(|d| u64::try_from(*d).unwrap_or(0)).collect();
         let layout = tensor.entry(LAYOUT).unwrap_or_default();
         let layout = Layout::by_name(layout)
-            .ok_or_else(|| broken(format!("expected layout rows or columns, got '{layout}'")))?;
-        if !tensor.is_external || tensor.element != FLOAT {
-            return Err(broken("expected f32 in another file".into()));
+            .ok_or_else(|| broken(format!("expected layout rows, inner or columns, got '{layout}'")))?;
+        if !tensor.is_external || !matches!(tensor.element, FLOAT | FLOAT16) {
+            return Err(broken("expected f32 or f16 in another file".into()));
         }
+        let exponent = tensor.entry(EXPONENT).unwrap_or("0");
+        let within = |n: &i32| (-MAX_EXPONENT..=MAX_EXPONENT).contains(n);
+        let exponent = exponent.parse().ok().filter(within).ok_or_else(|| {
+            broken(format!("expected an exponent from -{MAX_EXPONENT} to {MAX_EXPONENT}, got '{exponent}'"))
+        })?;
         let entry = file.get(stored).ok_or_else(|| broken(format!("the weight file has no tensor '{stored}'")))?;
         let format = entry
             .format()
@@ -50,7 +59,8 @@ impl<'a> Blocks<'a> {
         if got != expected {
             return Err(broken(format!("expected {expected:?} in the weight file, got {got:?}")));
         }
-        Ok(Some(Self { name, stored, dims, format, layout, rows, columns }))
+        let is_half = tensor.element == FLOAT16;
+        Ok(Some(Self { name, stored, dims, is_half, format, exponent, layout, rows, columns }))
     }
 
     /// Whether rows of blocks are columns of the graph's matrix.

@@ -48,6 +48,8 @@ pub(super) struct Stored {
     pub format: BlockFormat,
     pub rows: usize,
     pub columns: usize,
+    /// What the blocks are multiplied with.
+    pub scale: f32,
 }
 
 /// A packed model, for one runtime.

@@ -2,16 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::keys::{LAYOUT, SCHEME, SHA256, VERSION, WEIGHTS};
+use super::keys::{EXPONENT, LAYOUT, SCHEME, SHA256, VERSION, WEIGHTS, power};
 use super::model::Model;
 use super::options::{PackedTensor, Scheme};
-use super::select::{Plan, Stays};
+use super::select::{NUMBERED_CAST, Plan, Stays};
 use crate::kernel::BlockFormat;
 use crate::onnx::{BLOCKS_ENTRY, Edit, FLOAT, FLOAT16, NewNode, external_tensor, inline_tensor, unique};
 use crate::{Digest, Error, Result};
 
-/// Since this operator set `Cast` names its type by number.
-const NUMBERED_CAST: i64 = 6;
 /// Since this IR version an initializer need not be listed as an input.
 const FREE_INITIALIZERS: i64 = 4;
 
@@ -55,8 +53,10 @@ impl<'a> Slim<'_, 'a> {
                 }
                 self.halves(&mut edit, &mut names, plan, &entries)?;
             } else {
+                let exponent = plan.exponent.to_string();
                 entries.extend([(BLOCKS_ENTRY, &*packed.stored), (LAYOUT, plan.layout.name())]);
-                edit.initializers.push(external_tensor(plan.tensor.name, FLOAT, &plan.dims, &entries));
+                entries.extend((plan.exponent != 0).then_some((EXPONENT, &*exponent)));
+                edit.initializers.push(external_tensor(plan.tensor.name, plan.tensor.element, &plan.dims, &entries));
             }
         }
         self.bring_in(&mut edit)?;
@@ -82,6 +82,12 @@ impl<'a> Slim<'_, 'a> {
         let name = plan.tensor.name;
         let half = unique(names, &format!("{name}.f16"));
         edit.initializers.push(external_tensor(&half, FLOAT16, &plan.dims, entries));
+        let scale = (plan.exponent != 0).then(|| {
+            let scale = unique(names, &format!("{name}.scale"));
+            edit.initializers.push(inline_tensor(&scale, FLOAT, &[], &power(plan.exponent).to_le_bytes()));
+            scale
+        });
+        let scale = scale.as_deref();
         let mut as_floats = graph.inner.contains(name);
         for &(i, slot) in &plan.uses {
             let node = &graph.nodes[i];
@@ -92,11 +98,11 @@ impl<'a> Slim<'_, 'a> {
             };
             let picked = unique(names, &format!("{output}.f16"));
             let mut nodes = node.renamed(0, &half, &picked)?;
-            widen(&mut nodes, names, &picked, output);
+            widen(&mut nodes, names, &picked, output, scale);
             edit.nodes.insert(i, nodes);
         }
         if as_floats {
-            widen(&mut edit.first, names, &half, name);
+            widen(&mut edit.first, names, &half, name, scale);
         }
         Ok(())
     }
@@ -116,11 +122,16 @@ impl<'a> Slim<'_, 'a> {
     }
 }
 
-/// Appends a `Cast` to f32.
-fn widen(graph: &mut Vec<u8>, names: &mut BTreeSet<String>, from: &str, to: &str) {
+/// Appends a `Cast` to f32, and a `Mul` with the scale if there is one.
+fn widen(graph: &mut Vec<u8>, names: &mut BTreeSet<String>, from: &str, to: &str, scale: Option<&str>) {
     // Of a node without a name, some runtimes take its output's, which another node may have.
     let name = unique(names, &format!("{to}.widened"));
-    let cast =
-        NewNode { op: "Cast", name: &name, inputs: &[from], output: to, ints: &[("to", FLOAT)], ..NewNode::default() };
-    cast.put(graph);
+    let divided = scale.map(|_| unique(names, &format!("{to}.divided")));
+    let output = divided.as_deref().unwrap_or(to);
+    let ints = &[("to", FLOAT)];
+    NewNode { op: "Cast", name: &name, inputs: &[from], output, ints, ..NewNode::default() }.put(graph);
+    if let Some(scale) = scale {
+        let name = unique(names, &format!("{to}.scaled"));
+        NewNode { op: "Mul", name: &name, inputs: &[output, scale], output: to, ..NewNode::default() }.put(graph);
+    }
 }

@@ -33,7 +33,7 @@ pub(super) fn mix(plans: &mut [Plan<'_>], graph: &Graph<'_>, packing: &Packing) 
     for (_, i) in matrices.into_iter().rev() {
         let plan = &mut plans[i];
         let more = plan.bits(BlockFormat::Q8_0) - plan.bits(BlockFormat::Q4_0);
-        if more <= left && fills_blocks(BlockFormat::Q8_0, &plan.dims, plan.layout) {
+        if more <= left && fills_blocks(BlockFormat::Q8_0, &plan.dims, plan.layout, plan.tensor.element) {
             plan.format = BlockFormat::Q8_0;
             left -= more;
         }

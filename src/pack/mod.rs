@@ -33,6 +33,15 @@
 //! | [`Int8`](Scheme::Int8) | 1.06 | the same, with 8 bits; f32 for Conv | f32 |
 //! | [`F16`](Scheme::F16) | 2 | f32; tables of Gather stay f16 in the map | f32 |
 //!
+//! The weights of LSTM, GRU and RNN are f32 to both, from every scheme. A model of f16 is packed, too, and its tensors
+//! are given to it in f16 again, or multiplied between two casts.
+//!
+//! What packing may cost is bounded for every row, which is one output of a matrix, one vector of a table, one filter of
+//! a Conv: ‖w − ŵ‖₂ is at most 3/8 of ‖w‖₂ in 4 bits, 1/32 in 8 and 1/512 in f16, whatever the weights are. That is the rounding to
+//! blocks; the scales of blocks are f16, and where they would be too small or too large for it, the tensor is stored divided
+//! by a power of two. A tensor with weights that are not finite, or with rows so different that no such power serves all, stays
+//! as it is, with the reason in [`PackReport::kept`].
+//!
 //! Quants go to the runtime as they are, so no f32 copy is made of them on the way; what the table calls f32 is
 //! dequantized at opening. Under ONNX Runtime `MatMulNBits` also quantizes the activations, to 8 bits per block of 32,
 //! because only then it is fast: an answer differs from the exact product by some 0.5 % of its largest value.
@@ -64,11 +73,12 @@
 //! | MobileNetV2, ONNX Runtime | 28 | – | 28 | 28 |
 //! | MobileNetV2, tract | 38 to 50 | – | 40 to 42 | 36 to 49 |
 //!
-//! How a tensor of blocks is written in the graph: an initializer of its f32 shape whose external data lies at
-//! `location` `weights.gguf`, `offset` and `length`, with two entries more, `gguf.tensor` (its name there) and
-//! `gguf.layout` (`rows`, or `columns` if it is stored transposed, since blocks run along the dimension that a product
-//! sums over). Readers that know nothing of it refuse the length. An F16 tensor is plain ONNX external data followed by a
-//! `Cast`; any ONNX reader runs such a model.
+//! How a tensor of blocks is written in the graph: an initializer of its type and shape whose external data lies at
+//! `location` `weights.gguf`, `offset` and `length`, with entries more: `gguf.tensor` (its name there), `gguf.layout`
+//! (`rows`, `inner` if a row is the last of more than two dimensions, or `columns` if it is stored transposed, since blocks
+//! run along the dimension that a product sums over), and `gguf.exponent`, if it was divided by that power of two. Readers
+//! that know nothing of it refuse the length. An F16 tensor is plain ONNX external data followed by a `Cast`, and by a `Mul`
+//! if it was divided; any ONNX reader runs such a model.
 
 mod arena;
 mod blocks;
@@ -80,6 +90,7 @@ mod keys;
 mod mixture;
 mod model;
 mod options;
+mod range;
 #[cfg_attr(
     not(all(feature = "ort", feature = "tract")),
     allow(dead_code, reason = "each runtime reads another part of a packed model")

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::onnx::{Graph, TensorHead};
+use crate::kernel::{BlockFormat, dequantize_into};
+use crate::onnx::{FLOAT16, Graph, TensorHead, element_name};
 use crate::tensor::Bytes;
 use crate::{Error, Result};
 
@@ -21,17 +22,22 @@ pub(super) struct Model<'a> {
 }
 
 impl<'a> Model<'a> {
-    /// The weights of a tensor of f32, wherever they are.
+    /// The weights of a tensor of f32 or f16 in f32, little-endian, wherever they are.
     pub(super) fn data(&self, tensor: &TensorHead<'a>) -> Result<Cow<'_, [u8]>> {
-        if !tensor.is_external {
-            return tensor.f32_bytes().ok_or_else(|| {
-                Error::corrupt(format!(
-                    "tensor '{}': expected {:?} of f32, its data falls short",
-                    tensor.name, tensor.dims
-                ))
-            });
+        let data = match tensor.is_external {
+            true => self.outside_data(tensor)?.into(),
+            false => tensor.float_bytes().ok_or_else(|| {
+                let (name, dims, element) = (tensor.name, &tensor.dims, element_name(tensor.element));
+                Error::corrupt(format!("tensor '{name}': expected {dims:?} of {element}, its data falls short"))
+            })?,
+        };
+        if tensor.element != FLOAT16 {
+            return Ok(data);
         }
-        self.outside_data(tensor).map(Into::into)
+        let mut wide = vec![0.0f32; data.len() / 2];
+        dequantize_into(BlockFormat::F16, &data, &mut wide)
+            .map_err(|e| e.during(format!("widening tensor '{}'", tensor.name)))?;
+        Ok(Cow::Owned(wide.iter().flat_map(|w| w.to_le_bytes()).collect()))
     }
 
     /// The bytes of a tensor whose data is in another file.

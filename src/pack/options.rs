@@ -7,11 +7,11 @@ use crate::engine::Cancel;
 #[non_exhaustive]
 pub enum Scheme {
     /// Q4_0: 4 bits, and an f16 scale per 32 weights; Q8_0 for the last matrices, as far as [`Packing::mean_bits`] goes.
-    /// For MatMul, Gemm and Gather.
+    /// For MatMul, Gemm, Gather, LSTM, GRU and RNN.
     Int4,
-    /// Q8_0: 8 bits, and an f16 scale per 32 weights. For MatMul, Gemm, Gather and Conv.
+    /// Q8_0: 8 bits, and an f16 scale per 32 weights. For MatMul, Gemm, Gather, Conv, LSTM, GRU and RNN.
     Int8,
-    /// Half precision. For MatMul, Gemm, Gather and Conv.
+    /// Half precision. For MatMul, Gemm, Gather, Conv, LSTM, GRU and RNN.
     F16,
 }
 
@@ -54,7 +54,7 @@ pub struct Packing {
     /// than others; of a transformer, those of the feed-forward layers and of the values.
     pub finer: Vec<String>,
     /// For [`Scheme::Int4`] only: the bits that a weight may take on average, scales and padding included. Within it, what
-    /// [`Packing::finer`] leaves goes to 8 bits for matrices of MatMul and Gemm, the one that is read last first. 4.5
+    /// [`Packing::finer`] leaves goes to 8 bits for all but the tables of Gather, the one that is read last first. 4.5
     /// leaves all others at 4 bits, and 8.5 leaves none of the matrices there.
     pub mean_bits: f64,
     /// Tensors of fewer elements stay as they are.
@@ -169,6 +169,25 @@ pub struct PackReport {
     pub unmatched: Vec<String>,
 }
 
+impl PackReport {
+    /// Whether more than half of the model's bytes are left, so that packing was of little use; [`PackReport::kept`] says
+    /// why. Half precision leaves half of what it packs: there it is whether more than half stayed as it was.
+    ///
+    /// ```no_run
+    /// use selvedge::pack::{Packing, Scheme, pack};
+    /// let report = pack("model.onnx", "packed", &Packing::new(Scheme::Int8), |_| {})?;
+    /// if report.keeps_most() {
+    ///     report.kept.iter().for_each(|tensor| println!("{}: {}", tensor.name, tensor.reason));
+    /// }
+    /// # Ok::<(), selvedge::Error>(())
+    /// ```
+    pub fn keeps_most(&self) -> bool {
+        let packed: u64 = self.packed.iter().map(|tensor| tensor.before).sum();
+        let left = if self.scheme == Scheme::F16 { self.before.saturating_sub(packed) } else { self.after };
+        left > self.before / 2
+    }
+}
+
 /// A tensor that became blocks.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -187,8 +206,14 @@ pub struct PackedTensor {
     pub before: u64,
     /// Bytes of blocks.
     pub after: u64,
+    /// What the blocks are multiplied with: a power of two, and 1 unless their scales, or the weights in f16, would be too
+    /// small or too large for f16.
+    pub scale: f32,
     /// Of every 32 weights in a row: max |w − ŵ| ÷ max |w|, where ŵ is what the blocks say of w. This is the largest.
     pub worst_error: f64,
+    /// ‖w − ŵ‖₂ ÷ ‖w‖₂ of a row of blocks; of all rows the largest. At most 3/8 for `q4_0`, 1/32 for `q8_0` and 1/512 for
+    /// `f16`: a tensor of which a row would lose more stays as it is.
+    pub row_error: f64,
     /// ‖w − ŵ‖₂ ÷ ‖w‖₂ over the tensor.
     pub relative_error: f64,
 }

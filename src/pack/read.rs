@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use super::blocks::Blocks;
 use super::form::{Packed, Runtime, Stored};
-use super::keys::{SHA256, VERSION, WEIGHTS};
+use super::keys::{SHA256, VERSION, WEIGHTS, power};
 use super::rewrite;
 use crate::digest::Digest;
 use crate::onnx::{External, Graph, metadata};
@@ -113,7 +113,8 @@ impl Packed {
             // They lie within a file that is in memory.
             let ((start, end), (rows, columns)) =
                 place.zip(size).ok_or_else(|| Error::corrupt("packed model: it exceeds the address space"))?;
-            stored.push(Stored { place: start..end, format: blocks.format, rows, columns });
+            let scale = power(blocks.exponent);
+            stored.push(Stored { place: start..end, format: blocks.format, rows, columns, scale });
         }
         let graph = Bytes::shared(rewritten.bytes);
         Ok(Self { graph, weights, pieces: rewritten.pieces, arena_len: rewritten.len, stored })

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::blocks::Blocks;
 use super::form::{ARENA, BLOCK, Form, Piece, Runtime};
 use crate::kernel::BlockFormat;
-use crate::onnx::{Edit, FLOAT, Graph, NewNode, Node, external_tensor, unique};
+use crate::onnx::{Edit, FLOAT, FLOAT16, Graph, NewNode, Node, external_tensor, unique};
 use crate::tensor::Bytes;
 use crate::{Error, Result};
 
@@ -92,10 +92,12 @@ impl<'a> Rewrite<'a> {
 
     /// The operator that takes a node's place and reads the blocks.
     fn operator(&self, node: &Node<'_>, slot: usize, blocks: &Blocks<'_>) -> Operator {
-        // tract has 4-bit operators only, and makes floats of a matrix with a part of a block.
+        // tract has 4-bit operators only, with scales in f16, and makes floats of a matrix with a part of a block.
         let here = match self.runtime {
             Runtime::OnnxRuntime => true,
-            Runtime::Tract => blocks.format == BlockFormat::Q4_0 && blocks.columns.is_multiple_of(BLOCK),
+            Runtime::Tract => {
+                blocks.format == BlockFormat::Q4_0 && blocks.columns.is_multiple_of(BLOCK) && blocks.exponent == 0
+            }
         };
         let is_matrix = blocks.dims.len() == 2;
         let plain = || node.float("alpha", 1.0) == 1.0 && node.float("beta", 1.0) == 1.0 && node.int("transA", 0) == 0;
@@ -146,23 +148,21 @@ impl<'a> Rewrite<'a> {
 
     /// The tensor itself, as floats.
     fn floats(&mut self, index: usize, blocks: &Blocks<'_>) -> Result<()> {
-        if !blocks.is_transposed() {
-            let dims: Vec<u64> = blocks.dims.clone();
-            self.add(blocks.name, index, Form::Floats, FLOAT, &dims)?;
-            return Ok(());
+        let wide = blocks.is_half.then(|| unique(&mut self.names, &format!("{}.f32", blocks.name)));
+        let name = wide.as_deref().unwrap_or(blocks.name);
+        if blocks.is_transposed() {
+            let dims = [blocks.rows, blocks.columns];
+            let stored = self.initializer(&format!("{}.rows", blocks.name), index, Form::Floats, FLOAT, &dims)?;
+            let transposed = unique(&mut self.names, &format!("{}.transposed", blocks.name));
+            let (inputs, lists) = (&[&*stored], &[("perm", &[1, 0][..])]);
+            NewNode { op: "Transpose", name: &transposed, inputs, output: name, lists, ..NewNode::default() }
+                .put(&mut self.edit.first);
+        } else {
+            self.add(name, index, Form::Floats, FLOAT, &blocks.dims)?;
         }
-        let dims = [blocks.rows, blocks.columns];
-        let stored = self.initializer(&format!("{}.rows", blocks.name), index, Form::Floats, FLOAT, &dims)?;
-        let name = unique(&mut self.names, &format!("{}.transposed", blocks.name));
-        let node = NewNode {
-            op: "Transpose",
-            name: &name,
-            inputs: &[&stored],
-            output: blocks.name,
-            lists: &[("perm", &[1, 0])],
-            ..NewNode::default()
-        };
-        node.put(&mut self.edit.first);
+        if blocks.is_half {
+            cast(&mut self.edit.first, &mut self.names, name, blocks.name, FLOAT16);
+        }
         Ok(())
     }
 
@@ -207,16 +207,23 @@ enum Operator {
 
 /// `MatMulNBits` in place of MatMul or Gemm. The activations are quantized to 8 bits per block while it runs
 /// (`accuracy_level` 4): ONNX Runtime has fast kernels only for that.
+///
+/// In a graph of f16 it is between two casts: what ONNX Runtime computes in f16 on a CPU, it computes so itself.
 fn mat_mul(node: &Node<'_>, blocks: &Blocks<'_>, names: &[String; 2], taken: &mut BTreeSet<String>) -> Vec<u8> {
     let (mut out, output) = (Vec::new(), node.outputs[0]);
     let bias = node.inputs.get(2).filter(|name| node.op == "Gemm" && !name.is_empty());
     let product = bias.map(|_| unique(taken, &format!("{output}.product")));
+    let result = product.as_deref().unwrap_or(output);
+    let wide = blocks.is_half.then(|| ["x.f32", "f32"].map(|what| unique(taken, &format!("{output}.{what}"))));
+    if let Some([x, _]) = &wide {
+        cast(&mut out, taken, node.inputs[0], x, FLOAT);
+    }
     let nbits = NewNode {
         domain: "com.microsoft",
         op: "MatMulNBits",
         name: node.name,
-        inputs: &[node.inputs[0], &names[0], &names[1]],
-        output: product.as_deref().unwrap_or(output),
+        inputs: &[wide.as_ref().map_or(node.inputs[0], |[x, _]| x), &names[0], &names[1]],
+        output: wide.as_ref().map_or(result, |[_, y]| y),
         ints: &[
             ("K", blocks.columns as i64),
             ("N", blocks.rows as i64),
@@ -227,6 +234,9 @@ fn mat_mul(node: &Node<'_>, blocks: &Blocks<'_>, names: &[String; 2], taken: &mu
         ..NewNode::default()
     };
     nbits.put(&mut out);
+    if let Some([_, y]) = &wide {
+        cast(&mut out, taken, y, result, FLOAT16);
+    }
     if let (Some(bias), Some(product)) = (bias, &product) {
         let name = unique(taken, &format!("{output}.biased"));
         let add = NewNode { op: "Add", name: &name, inputs: &[product, bias], output, ..NewNode::default() };
@@ -249,15 +259,28 @@ fn gather(
         pick.put(&mut out);
         ids = row;
     }
+    let output = node.outputs[0];
+    let wide = blocks.is_half.then(|| unique(taken, &format!("{output}.f32")));
     let gather = NewNode {
         domain: "com.microsoft",
         op: "GatherBlockQuantized",
         name: node.name,
         inputs: &[&names[0], &ids, &names[1]],
-        output: node.outputs[0],
+        output: wide.as_deref().unwrap_or(output),
         ints: &[("gather_axis", 0), ("quantize_axis", 1), ("bits", blocks.bits() as i64), ("block_size", BLOCK as i64)],
         ..NewNode::default()
     };
     gather.put(&mut out);
+    if let Some(wide) = &wide {
+        cast(&mut out, taken, wide, output, FLOAT16);
+    }
     out
+}
+
+/// Appends a `Cast` to another element type.
+fn cast(graph: &mut Vec<u8>, taken: &mut BTreeSet<String>, from: &str, to: &str, element: i64) {
+    // Of a node without a name, some runtimes take its output's, which another node may have.
+    let name = unique(taken, &format!("{to}.cast"));
+    let ints = &[("to", element)];
+    NewNode { op: "Cast", name: &name, inputs: &[from], output: to, ints, ..NewNode::default() }.put(graph);
 }

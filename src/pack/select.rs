@@ -6,10 +6,12 @@ use super::glob::any_matches;
 use super::keys::Layout;
 use super::options::{Packing, Scheme};
 use crate::kernel::BlockFormat;
-use crate::onnx::{FLOAT, Graph, Node, TensorHead, element_name};
+use crate::onnx::{FLOAT, FLOAT16, Graph, Node, TensorHead, element_name};
 
 /// Blocks along a row: what GGUF pads a row to.
 const BLOCK: usize = 32;
+/// Since this operator set `Cast` names its type by number.
+pub(super) const NUMBERED_CAST: i64 = 6;
 
 /// A tensor that becomes blocks.
 pub(super) struct Plan<'a> {
@@ -19,6 +21,8 @@ pub(super) struct Plan<'a> {
     pub dims: Vec<u64>,
     pub format: BlockFormat,
     pub layout: Layout,
+    /// Of the power of two that the weights are divided by.
+    pub exponent: i32,
     /// The operators that read it, by node and input.
     pub uses: Vec<(usize, usize)>,
 }
@@ -44,7 +48,9 @@ pub(super) fn survey<'a>(graph: &Graph<'a>, packing: &Packing) -> crate::Result<
     let (mut plans, mut stays) = (Vec::new(), Vec::new());
     for Found { tensor, constant, uses } in found(graph)? {
         match judge(graph, packing, &tensor, &uses) {
-            Ok((dims, format, layout)) => plans.push(Plan { tensor, constant, dims, format, layout, uses }),
+            Ok((dims, format, layout)) => {
+                plans.push(Plan { tensor, constant, dims, format, layout, exponent: 0, uses });
+            }
             Err(why) => stays.push(Stays { tensor, why }),
         }
     }
@@ -100,11 +106,17 @@ fn judge(
     tensor: &TensorHead<'_>,
     uses: &[(usize, usize)],
 ) -> Result<(Vec<u64>, BlockFormat, Layout), String> {
-    if tensor.element != FLOAT {
-        return Err(format!("it is {}, not f32", element_name(tensor.element)));
-    }
+    let size = match tensor.element {
+        FLOAT => 4,
+        // What reads it has to be given f16 again.
+        FLOAT16 if graph.opset >= NUMBERED_CAST => 2,
+        FLOAT16 => {
+            return Err(format!("it is f16, which an operator set before {NUMBERED_CAST} cannot be given again"));
+        }
+        other => return Err(format!("it is {}, not f32 or f16", element_name(other))),
+    };
     let dims: Vec<u64> = tensor.dims.iter().map(|d| u64::try_from(*d).unwrap_or(0)).collect();
-    let elements = tensor.check().map_err(|e| e.to_string())? / 4;
+    let elements = tensor.check().map_err(|e| e.to_string())? / size;
     if elements < packing.min_elements.max(1) {
         return Err(format!("it has only {elements} elements"));
     }
@@ -129,38 +141,50 @@ fn judge(
         Scheme::F16 => BlockFormat::F16,
     };
     let layout = match scheme {
-        Scheme::F16 => half(graph, uses)?,
+        Scheme::F16 if tensor.element == FLOAT16 => return Err("it is f16 already".into()),
+        Scheme::F16 => half(graph, uses, &dims)?,
         scheme => blocked(graph, tensor.name, scheme, uses, &dims)?,
     };
     let (_, columns) = layout.split(&dims).ok_or("its size overflows")?;
-    if scheme != Scheme::F16 && !fills_blocks(format, &dims, layout) {
+    if scheme != Scheme::F16 && !fills_blocks(format, &dims, layout, tensor.element) {
         return Err(format!("its rows of {columns} do not fill blocks of {BLOCK}"));
     }
     Ok((dims, format, layout))
 }
 
-/// Whether blocks, with the padding of the last one of a row, take no more than two bytes for a weight.
-pub(super) fn fills_blocks(format: BlockFormat, dims: &[u64], layout: Layout) -> bool {
+/// Whether blocks, with the padding of the last one of a row, take no more than half of what f32 takes, or three quarters
+/// of f16.
+pub(super) fn fills_blocks(format: BlockFormat, dims: &[u64], layout: Layout, element: i64) -> bool {
     let bytes = |(rows, columns): (u64, u64)| {
         let padded = rows.checked_mul(columns.checked_next_multiple_of(BLOCK as u64)?)?;
         let bytes = format.bytes(usize::try_from(padded).ok()?)?;
-        Some(bytes as u64 <= rows * columns * 2)
+        let weights = rows * columns;
+        Some(bytes as u64 <= if element == FLOAT16 { weights + weights / 2 } else { weights * 2 })
     };
     layout.split(dims).and_then(bytes).unwrap_or(false)
 }
 
 /// Half precision serves any reader; it is worth it for the large ones.
-fn half(graph: &Graph<'_>, uses: &[(usize, usize)]) -> Result<Layout, String> {
+fn half(graph: &Graph<'_>, uses: &[(usize, usize)], dims: &[u64]) -> Result<Layout, String> {
     let reads = |(i, slot): &(usize, usize)| {
         let node = &graph.nodes[*i];
         match *slot {
             0 => ["MatMul", "Gemm", "Gather"].iter().any(|op| node.is(op)),
-            1 => ["MatMul", "Gemm", "Conv"].iter().any(|op| node.is(op)),
+            1 => ["MatMul", "Gemm", "Conv"].iter().chain(RECURRENT).any(|op| node.is(op)),
+            2 => RECURRENT.iter().any(|op| node.is(op)),
             _ => false,
         }
     };
-    if uses.iter().any(reads) { Ok(Layout::Rows) } else { Err("no MatMul, Gemm, Gather or Conv reads it".into()) }
+    if uses.iter().any(reads) {
+        let is_recurrent = |(i, _): &(usize, usize)| RECURRENT.contains(&graph.nodes[*i].op);
+        return Ok(if dims.len() == 3 && uses.iter().any(is_recurrent) { Layout::Inner } else { Layout::Rows });
+    }
+    Err("no MatMul, Gemm, Gather, Conv, LSTM, GRU or RNN reads it".into())
 }
+
+/// Operators with weights of their inputs, and of their own last outputs, `[directions, gates · hidden, width]`, as inputs
+/// 1 and 2.
+const RECURRENT: &[&str] = &["LSTM", "GRU", "RNN"];
 
 /// The layout in which every reader can use blocks.
 fn blocked(
@@ -200,11 +224,13 @@ fn wanted(node: &Node<'_>, slot: usize, scheme: Scheme, dims: &[u64]) -> Result<
             }
         }
         ("Gather", 0) if matrix && node.int("axis", 0) == 0 => Ok(Layout::Rows),
+        (op, 1 | 2) if RECURRENT.contains(&op) && dims.len() == 3 => Ok(Layout::Inner),
         ("Conv", 1) if scheme == Scheme::Int8 && dims.len() > 2 => Ok(Layout::Rows),
         ("Conv", 1) => Err("a Conv reads it, which has no 4-bit form".into()),
-        ("MatMul" | "Gemm" | "Gather", _) => {
+        ("MatMul" | "Gemm" | "Gather" | "LSTM" | "GRU" | "RNN", _) => {
             Err(format!("{} reads it as input {slot} of rank {}", node.op, dims.len()))
         }
+        ("", _) => Err("a node without an operator reads it".into()),
         _ => Err(format!("{} reads it", node.op)),
     }
 }

@@ -5,9 +5,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::graph::Slim;
-use super::keys::{VERSION, WEIGHTS};
+use super::keys::{VERSION, WEIGHTS, power};
 use super::model::Model;
 use super::options::{KeptTensor, PackProgress, PackReport, PackedTensor, Packing, Scheme};
+use super::range::exponent;
 use super::select::{Plan, Stays, survey, unmatched};
 use super::{encode, mixture};
 use crate::digest::{Digest, Hasher};
@@ -23,6 +24,8 @@ use crate::{Code, Error, Result};
 const ALIGNMENT: u32 = 64;
 /// The most bytes of a tensor's name in GGUF.
 const MAX_NAME_BYTES: usize = 63;
+/// Since this operator set `Mul` takes a number for all of a tensor.
+const BROADCAST: i64 = 7;
 /// How many killed processes of one number may have left a folder beside the same model.
 const MAX_LEFT: u32 = 1000;
 
@@ -126,7 +129,7 @@ impl<'a> Model<'a> {
         let part = to.part()?;
         let beside = to.path.with_file_name(&part);
         let mut folder = NewFolder::create(to.disk, &to.name, &part).map_err(|e| Error::io(beside.display(), e))?;
-        let call = Call { cancel: packing.cancel.clone(), ..Call::default() };
+        let call = call_of(packing);
         let written = self.write_blocks(&plans, &mut folder, &beside.join(WEIGHTS), packing, &call, progress)?;
         let Written { packed, begins, bytes, digest } = written;
         let graph = Slim { model: self, plans: &plans, packed: &packed, stays: &stays, begins: &begins }
@@ -160,29 +163,44 @@ impl<'a> Model<'a> {
         // Every weight is read here and again when it is encoded: the mixture, and the head of the weight file, have to
         // know all that is packed before the first block is written.
         let mut plans = Vec::with_capacity(planned.len());
+        let call = call_of(packing);
         for plan in planned {
-            if encode::fits(&self.data(&plan.tensor)?) {
-                plans.push(plan);
-            } else {
-                let why = "expected finite weights within ±65504, the range of f16".into();
-                stays.push(Stays { tensor: plan.tensor, why });
+            call.check()?;
+            match self.fitted(plan)? {
+                Ok(plan) => plans.push(plan),
+                Err(kept) => stays.push(kept),
             }
-        }
-        if plans.is_empty() {
-            // What would have been worth it stands first.
-            stays.sort_by_key(|s| std::cmp::Reverse(s.tensor.check().unwrap_or(0)));
-            let mut why: Vec<String> = stays.iter().map(|s| format!("'{}': {}", s.tensor.name, s.why)).collect();
-            if why.len() > 5 {
-                let more = why.len() - 5;
-                why.truncate(5);
-                why.push(format!("and {more} more"));
-            }
-            return Err(Error::unsupported(format!("there is nothing to pack: {}", why.join("; "))));
         }
         if packing.scheme == Scheme::Int4 {
             mixture::mix(&mut plans, &self.graph, packing)?;
+            for plan in plans.iter_mut().filter(|plan| plan.format == BlockFormat::Q8_0) {
+                // Another format may call for another exponent; if none serves it, the one that was planned does.
+                match exponent(plan, &self.data(&plan.tensor)?) {
+                    Ok(exponent) => plan.exponent = exponent,
+                    Err(_) => plan.format = BlockFormat::Q4_0,
+                }
+            }
         }
-        Ok((plans, stays))
+        if plans.is_empty() { Err(nothing(stays, self.before)) } else { Ok((plans, stays)) }
+    }
+
+    /// The plan with the exponent that its weights need; or why they stay.
+    fn fitted(&self, mut plan: Plan<'a>) -> Result<Result<Plan<'a>, Stays<'a>>> {
+        let found = exponent(&plan, &self.data(&plan.tensor)?);
+        let why = match found {
+            Ok(exponent) if exponent != 0 && plan.format == BlockFormat::F16 && self.graph.opset < BROADCAST => {
+                format!(
+                    "its weights are out of the range of f16, and operator set {} cannot scale them",
+                    self.graph.opset
+                )
+            }
+            Ok(exponent) => {
+                plan.exponent = exponent;
+                return Ok(Ok(plan));
+            }
+            Err(why) => why,
+        };
+        Ok(Err(Stays { tensor: plan.tensor, why }))
     }
 
     fn write_blocks(
@@ -221,7 +239,8 @@ impl<'a> Model<'a> {
                 encode::encode(plan, &weights).map_err(|e| e.during(format!("packing tensor '{name}'")))?;
             begins.push(data.written());
             data.write(&blocks)?;
-            done += weights.len() as u64;
+            let before = plan.tensor.check()?;
+            done += before;
             let operators: BTreeSet<&str> = plan.uses.iter().map(|(i, _)| self.graph.nodes[*i].op).collect();
             packed.push(PackedTensor {
                 name: name.into(),
@@ -229,9 +248,11 @@ impl<'a> Model<'a> {
                 dims: plan.dims.clone(),
                 format: plan.format.name(),
                 operators: operators.into_iter().map(String::from).collect(),
-                before: weights.len() as u64,
+                before,
                 after: blocks.len() as u64,
+                scale: power(plan.exponent),
                 worst_error: loss.worst,
+                row_error: loss.row,
                 relative_error: loss.relative(),
             });
         }
@@ -241,6 +262,29 @@ impl<'a> Model<'a> {
         progress(PackProgress { tensor: None, done, total });
         Ok(Written { packed, begins, bytes, digest: hash.digest() })
     }
+}
+
+fn call_of(packing: &Packing) -> Call {
+    Call { cancel: packing.cancel.clone(), ..Call::default() }
+}
+
+/// What is said of a model of so many bytes, of which everything stays.
+fn nothing(mut stays: Vec<Stays<'_>>, model: u64) -> Error {
+    let bytes = |s: &Stays<'_>| s.tensor.check().unwrap_or(0);
+    // What would have been worth it stands first.
+    stays.sort_by_key(|s| std::cmp::Reverse(bytes(s)));
+    let mut why: Vec<String> = stays.iter().map(|s| format!("'{}': {}", s.tensor.name, s.why)).collect();
+    if why.len() > 5 {
+        let more = why.len() - 5;
+        why.truncate(5);
+        why.push(format!("and {more} more"));
+    }
+    if why.is_empty() {
+        why.push("it has no weights in its outermost graph".into());
+    } else if stays.iter().map(bytes).sum::<u64>() < model / 2 {
+        why.insert(0, "most of its bytes lie in sub-graphs, or are no weights".into());
+    }
+    Error::unsupported(format!("there is nothing to pack: {}", why.join("; ")))
 }
 
 /// The weight file, once it is written.

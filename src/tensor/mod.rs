@@ -7,6 +7,7 @@ mod dtype;
 #[cfg(feature = "ndarray")]
 mod nd;
 mod shape;
+mod strings;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -80,6 +81,42 @@ impl Tensor {
     pub fn copy_from(dtype: DType, shape: Shape, bytes: &[u8]) -> Result<Self> {
         check_len(dtype, &shape, bytes.len())?;
         Ok(Self { dtype, shape, data: Data::Bytes(Bytes::copy_from(bytes)?) })
+    }
+
+    /// A tensor of raw bytes, copied into memory that is aligned for every dtype: row-major, numbers little-endian, a
+    /// boolean as a byte of 0 or 1. Where the bytes lie does not matter.
+    ///
+    /// A string is its length in bytes as a little-endian u32, then its UTF-8, and the next one follows without a gap:
+    /// `BYTES` of the Open Inference Protocol.
+    ///
+    /// # Errors
+    /// `InvalidArgument` unless the bytes are exactly the elements of the shape, for a boolean of another byte, and for a
+    /// string that is not UTF-8; as [`Shape::new`]; `OutOfMemory`.
+    ///
+    /// ```
+    /// use selvedge::{DType, Tensor};
+    /// let t = Tensor::from_raw_bytes(DType::I16, &[1, 2], &[1, 0, 0xff, 0xff])?;
+    /// assert_eq!(t.as_slice::<i16>()?, [1, -1]);
+    /// let words = Tensor::from_raw_bytes(DType::String, &[2], b"\x02\0\0\0hi\0\0\0\0")?;
+    /// assert_eq!(words.as_strings()?, ["hi", ""]);
+    /// assert!(Tensor::from_raw_bytes(DType::Bool, &[1], &[7]).is_err());
+    /// # Ok::<(), selvedge::Error>(())
+    /// ```
+    pub fn from_raw_bytes(dtype: DType, dims: &[usize], bytes: &[u8]) -> Result<Self> {
+        let shape = Shape::new(dims)?;
+        if dtype == DType::String {
+            let strings = strings::read(&shape, bytes)?;
+            return Ok(Self { dtype, shape, data: Data::Strings(strings.into()) });
+        }
+        let odd = bytes.iter().position(|byte| *byte > 1).filter(|_| dtype == DType::Bool);
+        let tensor = Self::copy_from(dtype, shape, bytes)?;
+        match odd {
+            Some(i) => Err(Error::invalid(format!(
+                "tensor {} of bool: expected 0 or 1 in every byte, got {} at byte {i}",
+                tensor.shape, bytes[i]
+            ))),
+            None => Ok(tensor),
+        }
     }
 
     /// A 64-byte aligned tensor of zeros.

@@ -288,6 +288,58 @@ fn floats_compare_by_their_bits() {
     assert_ne!(Tensor::zeros(DType::U8, &[1, 2]).unwrap(), Tensor::zeros(DType::U8, &[2]).unwrap());
 }
 
+#[test]
+fn raw_bytes_are_a_tensor_in_one_call() {
+    let odd: Vec<u8> = (0..65).collect();
+    for dtype in DType::ALL.into_iter().filter(|d| !matches!(d, DType::String | DType::Bool)) {
+        let size = dtype.size().unwrap();
+        // From an address that is aligned for no dtype but those of a byte.
+        let bytes = &odd[1 - odd.as_ptr() as usize % 2..][..6 * size];
+        let tensor = Tensor::from_raw_bytes(dtype, &[2, 3], bytes).unwrap();
+        assert_eq!((tensor.dtype(), &**tensor.shape(), tensor.bytes().unwrap()), (dtype, &[2, 3][..], bytes));
+        assert_eq!(tensor.bytes().unwrap().as_ptr() as usize % Bytes::ALIGN, 0);
+        for wrong in [0, 1, 6 * size - 1, 6 * size + 1] {
+            let expected = format!("tensor [2, 3] of {dtype}: expected {} bytes, got {wrong}", 6 * size);
+            assert_eq!(message(Tensor::from_raw_bytes(dtype, &[2, 3], &odd[..wrong])), expected);
+        }
+        assert_eq!(Tensor::from_raw_bytes(dtype, &[], &odd[..size]).unwrap().shape().rank(), 0);
+        assert!(Tensor::from_raw_bytes(dtype, &[0, 4], &[]).unwrap().bytes().unwrap().is_empty());
+        assert!(Tensor::from_raw_bytes(dtype, &[usize::MAX, 2], &[]).is_err());
+    }
+    let numbers = Tensor::from_raw_bytes(DType::I32, &[2], &[1, 2, 0, 0, 0xfe, 0xff, 0xff, 0xff]).unwrap();
+    assert_eq!(numbers.as_slice::<i32>().unwrap(), [513, -2]);
+    let floats = Tensor::from_raw_bytes(DType::F64, &[1], &f64::NAN.to_le_bytes()).unwrap();
+    assert!(floats.as_slice::<f64>().unwrap()[0].is_nan());
+    let flags = Tensor::from_raw_bytes(DType::Bool, &[3], &[0, 1, 1]).unwrap();
+    assert_eq!(flags.as_slice::<bool>().unwrap(), [false, true, true]);
+    let refused = message(Tensor::from_raw_bytes(DType::Bool, &[3], &[0, 1, 0xff]));
+    assert_eq!(refused, "tensor [3] of bool: expected 0 or 1 in every byte, got 255 at byte 2");
+    assert!(message(Tensor::from_raw_bytes(DType::Bool, &[3], &[2])).contains("expected 3 bytes, got 1"));
+}
+
+#[test]
+fn raw_bytes_of_strings_are_lengths_and_texts() {
+    let raw = |words: &[&[u8]]| -> Vec<u8> {
+        words.iter().flat_map(|word| [&(word.len() as u32).to_le_bytes()[..], word].concat()).collect()
+    };
+    let words = raw(&["Zürich".as_bytes(), b"", "雨\0".as_bytes()]);
+    let tensor = Tensor::from_raw_bytes(DType::String, &[3, 1], &words).unwrap();
+    assert_eq!(
+        (&**tensor.shape(), tensor.as_strings().unwrap()),
+        (&[3, 1][..], &["Zürich", "", "雨\0"].map(String::from)[..])
+    );
+    assert!(Tensor::from_raw_bytes(DType::String, &[0], &[]).unwrap().as_strings().unwrap().is_empty());
+    let refused = |dims: &[usize], bytes: &[u8]| message(Tensor::from_raw_bytes(DType::String, dims, bytes));
+    for end in 0..words.len() {
+        assert!(refused(&[3], &words[..end]).starts_with("string tensor [3]: "), "{end}");
+    }
+    assert_eq!(refused(&[2], &words), "string tensor [2]: expected 2 elements, got 8 bytes after them");
+    assert_eq!(refused(&[1], &raw(&[b"\xff"])), "string tensor [1]: element 0: expected UTF-8");
+    assert_eq!(refused(&[1], &[0xff; 8]), "string tensor [1]: element 0: expected 4294967295 bytes, got 4");
+    // A count that no bytes are there for takes no memory.
+    assert!(refused(&[isize::MAX as usize], &words).contains("expected at least"));
+}
+
 #[cfg(feature = "ndarray")]
 mod nd {
     use ndarray::{Array, ArrayD, Axis, IxDyn, ShapeBuilder, s};

@@ -43,9 +43,11 @@ impl fmt::Display for FileFormat {
 /// tensors stay where they are until someone reads them. Every place that a view gives out was checked against the
 /// file's size at opening, and every byte of the file is one of the header, of a tensor, or padding: zeros, or blanks
 /// after the header of safetensors. What a tensor's own bytes are is not looked at: NaN and infinite weights and scales
-/// open, and are dequantized to what they are. Limits: 65,536 keys and 65,536 tensors; GGUF: 4 dimensions, names of 63
+/// open, and are dequantized to what they are. A tensor of safetensors may have no elements, and one of either format no
+/// dimensions, which makes it a scalar. Limits: 65,536 keys and 65,536 tensors; GGUF: 4 dimensions, all from 1, names of 63
 /// bytes, arrays nested 4 deep, alignment up to 4096; safetensors: a header of 16 MiB, texts of 2 MiB, 8
-/// dimensions, names of 256 printable ASCII characters; 1,024 files that are opened as one.
+/// dimensions, names of 256 characters of any script that can be seen, without `..` and `\`; 1,024 files that are opened as
+/// one.
 ///
 /// A file that is truncated while it is mapped ends the process when a page that is gone is touched ([`Loading`](crate::Loading)):
 /// open with `Loading::Read` what others may write to. A file that is changed in place gives changed numbers, and no worse.

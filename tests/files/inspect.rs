@@ -145,3 +145,34 @@ fn an_onnx_file_may_begin_with_any_field() {
         assert_eq!(inspect([field, &model].concat(), &Options::new()).unwrap().parameters(), 15, "{field:?}");
     }
 }
+
+/// A tensor without elements, beside others and alone, and names of another script.
+#[test]
+fn what_is_empty_is_listed() {
+    let tensor = |name: &str, dtype: &str, shape: &str, from: u64, to: u64| {
+        format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{from},{to}]}}"#)
+    };
+    let file = |tensors: &[String], data: usize| {
+        let header = format!("{{{}}}", tensors.join(","));
+        [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; data]].concat()
+    };
+    let none = tensor("\u{7a7a}", "F32", "[0,4]", 1, 1);
+    let reported = inspect(file(&[none, tensor("flag", "U8", "[1]", 0, 1)], 1), &Options::new()).unwrap();
+    assert!(reported.flaw.is_none() && reported.parameters() == 1, "{reported:?}");
+    let empty = &reported.tensors[0];
+    assert_eq!((&*empty.name, &*empty.element, &*empty.shape, empty.bytes), ("\u{7a7a}", "F32", &[0, 4][..], 0));
+    assert!(!reported.warnings.iter().any(|w| w.contains("does not begin")), "{:?}", reported.warnings);
+    let reported = inspect(file(&[tensor("w", "I64", "[3,0]", 0, 0)], 0), &Options::new()).unwrap();
+    assert!(reported.flaw.is_none() && reported.tensors.len() == 1, "{reported:?}");
+    // Of GGUF, a scalar.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.gguf");
+    let mut writer = GgufWriter::new();
+    writer.set("general.architecture", "none").unwrap();
+    writer.tensor("\u{3c3}", &[], TensorType::F32).unwrap();
+    let mut out = writer.create(&path).unwrap();
+    out.write(&[0; 4]).unwrap();
+    out.finish().unwrap();
+    let reported = inspect(&path, &Options::new()).unwrap();
+    assert_eq!((reported.parameters(), &*reported.tensors[0].shape, reported.tensors[0].bytes), (1, &[][..], 4));
+}

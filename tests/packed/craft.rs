@@ -55,6 +55,13 @@ pub(crate) fn weight(name: &str, dims: &[i64], values: &[f32]) -> Vec<u8> {
     field(5, [dims, int(2, 1), field(8, name), field(9, raw)].concat())
 }
 
+/// A weight of f16, of numbers rounded to it.
+pub(crate) fn half_weight(name: &str, dims: &[i64], values: &[f32]) -> Vec<u8> {
+    let raw: Vec<u8> = values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect();
+    let dims: Vec<u8> = dims.iter().flat_map(|d| int(1, *d)).collect();
+    field(5, [dims, int(2, 10), field(8, name), field(9, raw)].concat())
+}
+
 /// Numbers that look random, within ±1; other ones for every seed.
 pub(crate) fn noise(n: usize, seed: u64) -> Vec<f32> {
     let mut state = 0x2545_f491_4f6c_dd1d ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -5,11 +5,14 @@
 #[path = "../support/corpus.rs"]
 mod corpus;
 mod craft;
+mod halves;
 mod models;
 mod real;
+mod recurrent;
 mod refused;
 mod report;
 mod runtimes;
+mod sizes;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -17,7 +20,8 @@ use std::sync::Arc;
 
 use runtimes::{backends, options};
 use selvedge::pack::{PackReport, Packing, Scheme, pack};
-use selvedge::{Answer, Ask, Backend, Engine, Tensor, Tensors};
+use selvedge::weights::WeightFile;
+use selvedge::{Answer, Ask, Backend, Engine, Loading, Tensor, Tensors};
 
 const SCHEMES: [Scheme; 3] = [Scheme::Int4, Scheme::Int8, Scheme::F16];
 
@@ -41,6 +45,25 @@ fn open(path: &Path, backend: Backend) -> Arc<dyn Engine> {
 
 fn ask(engine: &dyn Engine, inputs: &[(&str, Tensor)]) -> Answer {
     engine.run(Tensors::new(inputs.iter().cloned())).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// ‖a − b‖ ÷ ‖a‖.
+fn apart(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let square = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>();
+    let pairs = a.iter().zip(b).map(|(a, b)| (f64::from(*a), f64::from(*b)));
+    (square(&mut pairs.clone().map(|(a, b)| a - b)) / square(&mut pairs.map(|(a, _)| a))).sqrt()
+}
+
+/// Rows of a stored tensor, without padding, as the report says that they are multiplied.
+fn stored(packed: &Packed, name: &str, columns: usize) -> Vec<Vec<f32>> {
+    let tensor = packed.report.packed.iter().find(|t| t.name == name).expect("it was packed");
+    let file = WeightFile::open(packed.path.join("weights.gguf"), Loading::Mapped).unwrap();
+    let blocks = file.tensor(&tensor.stored).unwrap();
+    let mut values = vec![0.0; blocks.shape().elements()];
+    blocks.dequantize_into(&mut values).unwrap();
+    values.iter_mut().for_each(|w| *w *= tensor.scale);
+    values.chunks(blocks.row_len()).map(|row| row[..columns].to_vec()).collect()
 }
 
 fn f32s<'a>(answer: &'a Answer, output: &str) -> &'a [f32] {

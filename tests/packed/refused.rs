@@ -94,7 +94,7 @@ fn the_weight_file_must_be_the_one_it_was_packed_with() {
 #[test]
 fn a_graph_that_does_not_fit_its_weights_is_corrupt() {
     let changes: &[(&str, &str, &str)] = &[
-        ("columns", "coLumns", "expected layout rows or columns"),
+        ("columns", "coLumns", "expected layout rows, inner or columns"),
         // Its rows are as many as W's columns.
         ("gguf.tensor\x12\x01W", "gguf.tensor\x12\x01T", "in the weight file, got [32, 64]"),
         ("gguf.tensor\x12\x01T", "gguf.tensor\x12\x01Z", "has no tensor 'Z'"),

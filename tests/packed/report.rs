@@ -85,7 +85,7 @@ fn a_packed_model_that_does_not_open_has_a_flaw() {
     };
     changed("columns", "colunms");
     let (code, why) = flaw(&packed).expect("a flaw");
-    assert!(code == Code::Corrupt && why.contains("expected layout rows or columns, got 'colunms'"), "{why}");
+    assert!(code == Code::Corrupt && why.contains("expected layout rows, inner or columns, got 'colunms'"), "{why}");
     // Blocks of a model that does not say it is packed.
     changed("selvedge.packed\u{12}", "selvedge.pakced\u{12}");
     let (code, why) = flaw(&packed).expect("a flaw");

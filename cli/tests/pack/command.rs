@@ -143,6 +143,101 @@ fn the_report_comes_before_a_comparison_that_fails() {
 }
 
 #[test]
+fn an_answer_that_changed_much_is_no() {
+    let folder = folder();
+    let backend = backends()[0].name();
+    let check = ["pack", "m.onnx", "-o", "b", "--int4", "--overwrite", "--check", "data.npz", "--backend", backend];
+    let run = |more: &[&str]| selvedge(&[&check[..], more].concat(), folder.path());
+    let ran = run(&[]);
+    assert!(ran.status.success() && ran.stderr.is_empty(), "{}", text(&ran.stderr));
+    let ran = run(&["--tolerance", "0.01"]);
+    assert_eq!(ran.status.code(), Some(1), "{}", text(&ran.stderr));
+    let said = text(&ran.stderr);
+    assert!(
+        said.starts_with("warning: output 'y' changed much: by ") && said.ends_with(", beyond 1.000 %\n"),
+        "{said}"
+    );
+    assert!(text(&ran.stdout).contains("b: 12.1 KiB -> "), "{}", text(&ran.stdout));
+    for (tolerance, code) in [("0.01", 1), ("0.5", 0)] {
+        let ran = run(&["--tolerance", tolerance, "--json"]);
+        let report: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
+        assert_eq!((ran.status.code(), &report["check"][0]["changed_much"]), (Some(code), &(code == 1).into()));
+        assert!(report["check"][0]["error"].as_f64().is_some_and(|error| error > 0.01 && error < 0.15), "{report}");
+    }
+    for wrong in ["-0.1", "nan", "much"] {
+        let ran = run(&[&*format!("--tolerance={wrong}")]);
+        assert!(ran.status.code() == Some(2) && text(&ran.stderr).contains("expected a number from 0"), "{wrong}");
+    }
+    let ran = selvedge(&["pack", "m.onnx", "-o", "c", "--int8", "--tolerance", "0.1"], folder.path());
+    assert!(ran.status.code() == Some(2) && text(&ran.stderr).contains("--check"), "{}", text(&ran.stderr));
+}
+
+/// The products of weights and of an input that is as large as they are small, in the shell of a user.
+#[test]
+fn small_weights_are_not_destroyed() {
+    let folder = folder();
+    for size in [1e-6f32, 1e-30, 1e20] {
+        let graph = model(&[
+            node("MatMul", &["x", "W"], "y", &[]),
+            weight("W", &[64, 48], &noise(64 * 48, 1).iter().map(|w| w * size).collect::<Vec<_>>()),
+            input("x", 1, &[0, 64]),
+            output("y", &[0, 48]),
+        ]);
+        std::fs::write(folder.path().join("small.onnx"), graph).unwrap();
+        for (backend, scheme) in backends().into_iter().flat_map(|b| ["--int4", "--int8", "--f16"].map(|s| (b, s))) {
+            let arguments =
+                ["pack", "small.onnx", "-o", "s", scheme, "--overwrite", "--check", "data.npz", "--json", "--backend"];
+            let ran = selvedge(&[&arguments[..], &[backend.name()]].concat(), folder.path());
+            assert!(ran.status.success(), "{}", text(&ran.stderr));
+            let report: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
+            assert!(
+                report["check"][0]["cosine"].as_f64().unwrap() > 0.99,
+                "{} {scheme} {size:e}: {report}",
+                backend.name()
+            );
+            assert!(report["packed"][0]["scale"].as_f64().unwrap() != 1.0, "{report}");
+        }
+    }
+    let mut values = noise(64 * 48, 1);
+    values[77] = f32::NAN;
+    let graph = model(&[
+        node("MatMul", &["x", "W"], "y", &[]),
+        weight("W", &[64, 48], &values),
+        input("x", 1, &[0, 64]),
+        output("y", &[0, 48]),
+    ]);
+    std::fs::write(folder.path().join("nan.onnx"), graph).unwrap();
+    let ran = selvedge(&["pack", "nan.onnx", "-o", "n", "--int8"], folder.path());
+    assert_eq!(ran.status.code(), Some(1));
+    let expected = "there is nothing to pack: 'W': expected finite weights, got NaN";
+    assert!(text(&ran.stderr).contains(expected), "{}", text(&ran.stderr));
+}
+
+#[test]
+fn a_model_that_keeps_most_of_its_bytes_is_told() {
+    let folder = folder();
+    let graph = model(&[
+        node("MatMul", &["x", "W"], "h", &[]),
+        node("Mul", &["h", "M"], "y", &[]),
+        weight("W", &[64, 48], &noise(64 * 48, 1)),
+        weight("M", &[200, 48], &noise(200 * 48, 2)),
+        input("x", 1, &[200, 64]),
+        output("y", &[200, 48]),
+    ]);
+    std::fs::write(folder.path().join("m.onnx"), graph).unwrap();
+    for scheme in ["--int4", "--int8", "--f16"] {
+        let ran = selvedge(&["pack", "m.onnx", "-o", "a", scheme, "--overwrite"], folder.path());
+        let said = text(&ran.stderr);
+        assert!(ran.status.success() && said.starts_with("warning: the model keeps "), "{scheme}: {said}");
+        let why = if scheme == "--f16" { "no MatMul" } else { "Mul reads it" };
+        assert!(said.contains(&format!(" of them were not packed: 'M' of 37.5 KiB: {why}")), "{scheme}: {said}");
+        let ran = selvedge(&["pack", "m.onnx", "-o", "a", scheme, "--overwrite", "--json"], folder.path());
+        let report: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
+        assert!(report["keeps_most"] == Value::Bool(true) && ran.stderr.is_empty(), "{report}");
+    }
+}
+
+#[test]
 fn outputs_in_half_precision_are_compared() {
     let folder = folder();
     let graph = model(&[

@@ -9,7 +9,10 @@ use crate::weights::{TensorEntry, WeightFile};
 pub(super) fn inspect(model: &OpenedFile, file: &WeightFile, options: &Options) -> Inspection {
     let mut inspection = Inspection::of_weights(model, Format::Safetensors, file);
     inspection.backends.extend(super::static_embedding(model, file, options));
-    let odd = |t: &TensorEntry<'_>| t.tensor_type().block_bytes().is_some_and(|n| !t.place().start.is_multiple_of(n));
+    let odd = |t: &TensorEntry<'_>| {
+        let size = t.tensor_type().block_bytes();
+        !t.bytes().is_empty() && size.is_some_and(|n| !t.place().start.is_multiple_of(n))
+    };
     if let Some(tensor) = file.tensors().find(odd) {
         let name = tensor.name();
         inspection

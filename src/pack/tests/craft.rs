@@ -1,6 +1,8 @@
 //! Small models, made in memory.
 
-use crate::onnx::{FLOAT, NewNode, external_tensor, inline_tensor, put, put_int};
+use half::f16;
+
+use crate::onnx::{FLOAT, FLOAT16, NewNode, external_tensor, inline_tensor, put, put_int};
 
 /// A field that no reader of ours knows.
 pub(super) const UNKNOWN: u32 = 77;
@@ -23,8 +25,12 @@ impl Craft {
         self
     }
 
-    pub(super) fn output(mut self, name: &str, dims: &[i64]) -> Self {
-        put(&mut self.fields, 12, &value(name, FLOAT, dims));
+    pub(super) fn output(self, name: &str, dims: &[i64]) -> Self {
+        self.output_of(name, FLOAT, dims)
+    }
+
+    pub(super) fn output_of(mut self, name: &str, element: i64, dims: &[i64]) -> Self {
+        put(&mut self.fields, 12, &value(name, element, dims));
         self
     }
 
@@ -39,6 +45,12 @@ impl Craft {
 
     pub(super) fn weight(mut self, name: &str, dims: &[i64], values: &[f32]) -> Self {
         put(&mut self.fields, 5, &weight(name, dims, values));
+        self
+    }
+
+    /// In half precision.
+    pub(super) fn half(mut self, name: &str, dims: &[i64], values: &[f32]) -> Self {
+        put(&mut self.fields, 5, &inline_tensor(name, FLOAT16, dims, &halves(values)));
         self
     }
 
@@ -64,6 +76,11 @@ impl Craft {
 pub(super) fn weight(name: &str, dims: &[i64], values: &[f32]) -> Vec<u8> {
     let data: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
     inline_tensor(name, FLOAT, dims, &data)
+}
+
+/// The bytes of numbers in half precision.
+pub(super) fn halves(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect()
 }
 
 /// `ValueInfoProto`; a dimension 0 is one that is not known.

@@ -1,6 +1,9 @@
 mod craft;
 mod crash;
+mod halves;
 mod mixture;
+mod range;
+mod recurrent;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -73,6 +76,23 @@ fn read(file: &WeightFile, name: &str, columns: usize) -> Vec<f32> {
     let mut values = vec![0.0; tensor.shape().elements()];
     dequantize_into(tensor.format().unwrap(), tensor.bytes(), &mut values).unwrap();
     values.chunks(tensor.row_len()).flat_map(|row| row[..columns].to_vec()).collect()
+}
+
+/// What a runtime is given of it.
+fn given(packed: &Packed, runtime: Runtime) -> form::Packed {
+    let opened = OpenedFile::open(Source::from(packed.to.join(GRAPH)), Access::new()).unwrap();
+    let weights = Weights::open(&opened, Loading::Read, || Ok(()), |_, _| {}).unwrap().expect("it is packed");
+    form::Packed::with(&weights, &opened, runtime).unwrap()
+}
+
+/// The numbers of a tensor in the arena.
+fn in_arena(given: &form::Packed, name: &str) -> Vec<f32> {
+    let graph = Graph::read(given.graph.as_slice()).unwrap();
+    let tensor = graph.initializers.iter().find(|t| t.name == name).unwrap_or_else(|| panic!("no {name}"));
+    let number = |key: &str| tensor.entry(key).unwrap().parse::<usize>().unwrap();
+    let mut room = vec![0; number("length")];
+    given.fill(number("offset") as u64, &mut room).unwrap();
+    room.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
 }
 
 /// What was packed, and the blocks that it became.
@@ -310,7 +330,7 @@ fn external_data_is_packed_or_brought_in() {
     let bytes = packed.graph();
     let graph = Graph::read(&bytes).unwrap();
     let brought = graph.initializers.iter().find(|t| t.name == "M").unwrap();
-    assert_eq!(brought.f32_bytes().as_deref(), Some(&data[16384..]));
+    assert_eq!(brought.float_bytes().as_deref(), Some(&data[16384..]));
     // Its data cannot be found from bytes alone.
     assert_eq!(Packed::of(craft.model(), &Packing::new(Scheme::Int8)).error().code(), Code::Unsupported);
 }

@@ -20,7 +20,7 @@ pub(super) const DEFAULT_ALIGNMENT: u64 = 32;
 pub(super) const MAX_RANK: u32 = 4;
 /// The fewest bytes that a key with its value, and a tensor's entry, can take.
 const MIN_KEY_BYTES: u64 = 8 + 1 + 4 + 1;
-const MIN_TENSOR_BYTES: u64 = 8 + 1 + 4 + 8 + 4 + 8;
+const MIN_TENSOR_BYTES: u64 = 8 + 1 + 4 + 4 + 8;
 
 /// All of a GGUF file but the tensor data.
 #[derive(Debug)]
@@ -139,8 +139,8 @@ impl Listed {
         let name = name(reader, "tensor", i, MAX_TENSOR_NAME)?;
         let broken = |what: String| Err(Error::corrupt(format!("tensor '{name}': {what}")));
         let rank = reader.u32("a tensor's number of dimensions")?;
-        if !(1..=MAX_RANK).contains(&rank) {
-            return broken(format!("expected 1 to {MAX_RANK} dimensions, got {rank}"));
+        if rank > MAX_RANK {
+            return broken(format!("expected at most {MAX_RANK} dimensions, got {rank}"));
         }
         let (mut dims, mut elements) = ([1u64; MAX_RANK as usize], 1u128);
         let dims = &mut dims[..rank as usize];
@@ -163,8 +163,10 @@ impl Listed {
         let tensor_type = TensorType::of_gguf(number);
         let bytes = match (tensor_type.block_elements(), tensor_type.block_bytes()) {
             (Some(block), Some(block_bytes)) => {
-                if !dims[0].is_multiple_of(block) {
-                    return broken(format!("expected rows of a multiple of {block} elements, got {}", dims[0]));
+                // Without dimensions it is a scalar: a row of one element.
+                let row = dims.first().copied().unwrap_or(1);
+                if !row.is_multiple_of(block) {
+                    return broken(format!("expected rows of a multiple of {block} elements, got {row}"));
                 }
                 let bytes = elements / u128::from(block) * u128::from(block_bytes);
                 match u64::try_from(bytes) {

@@ -97,22 +97,22 @@ impl GgufWriter {
     /// # Errors
     ///
     /// `InvalidArgument` for a name that is there already, is empty, longer than 63 bytes or holds a NUL, for a
-    /// rank beyond 1 to 4, for a dimension of 0, for rows that are no whole blocks; `Unsupported` for a type that GGUF
+    /// rank beyond 4, for a dimension of 0, for rows that are no whole blocks; `Unsupported` for a type that GGUF
     /// does not have.
     pub fn tensor(&mut self, name: &str, shape: &[usize], tensor_type: TensorType) -> Result<&mut Self> {
         let broken = |what: String| Err(Error::invalid(format!("tensor '{}': {what}", name.escape_debug())));
         if name.is_empty() || name.len() as u64 > MAX_TENSOR_NAME || name.contains('\0') {
             return broken(format!("expected a name of 1 to {MAX_TENSOR_NAME} bytes without NUL"));
         }
-        if shape.is_empty() || shape.len() > MAX_RANK as usize || shape.contains(&0) {
-            return broken(format!("expected 1 to {MAX_RANK} dimensions from 1, got {shape:?}"));
+        if shape.len() > MAX_RANK as usize || shape.contains(&0) {
+            return broken(format!("expected at most {MAX_RANK} dimensions, all from 1, got {shape:?}"));
         }
         let shape = Shape::new(shape).map_err(|e| e.during(format!("adding tensor '{name}'")))?;
         let known = tensor_type.gguf_number().zip(tensor_type.block_elements().zip(tensor_type.block_bytes()));
         let Some((number, (block, block_bytes))) = known else {
             return Err(Error::unsupported(format!("tensor '{name}': GGUF has no elements of {tensor_type}")));
         };
-        let row = shape.last().map_or(0, |&n| n as u64);
+        let row = shape.last().map_or(1, |&n| n as u64);
         if !row.is_multiple_of(block) {
             return broken(format!("expected rows of a multiple of {block} elements, got {row}"));
         }

@@ -9,6 +9,7 @@ use crate::{Error, Result};
 /// The format allows more; no model comes near this.
 pub(super) const MAX_HEADER: u64 = 16 << 20;
 const FORMAT_MAX_HEADER: u64 = 100_000_000;
+/// In characters: a name may be in any script.
 const MAX_NAME: usize = 256;
 
 /// All of a safetensors file but the tensor data.
@@ -26,8 +27,8 @@ impl Header {
     ///
     /// # Errors
     ///
-    /// `Corrupt` for what breaks the format's rules, `Unsupported` for a dtype that is not known, a tensor
-    /// without elements, and more than the limits allow.
+    /// `Corrupt` for what breaks the format's rules, `Unsupported` for a dtype that is not known, a name that is not
+    /// taken, and more than the limits allow.
     pub(in crate::weights) fn read(file: &[u8]) -> Result<Self> {
         let (json, data) = divided(file)?;
         let listing = Listing::read(json)?;
@@ -107,12 +108,16 @@ impl Listed<'_> {
             return refused(format!("expected at most {MAX_RANK} dimensions, got {}", self.rank));
         }
         let dims = &self.dims[..self.rank];
-        let Some(elements) = dims.iter().try_fold(1u64, |n, &dim| n.checked_mul(dim)) else {
-            return broken(format!("shape {dims:?} has more elements than can be counted"));
+        // Zero is skipped so that a huge product is refused in whatever order it comes.
+        let product = dims.iter().try_fold(1u64, |n, &dim| n.checked_mul(dim.max(1)));
+        let is_empty = dims.contains(&0);
+        let elements = match product {
+            Some(product) if is_empty && isize::try_from(product).is_ok() => 0,
+            // It has no bytes that could be counted wrongly, so it breaks no rule.
+            _ if is_empty => return refused(format!("shape {dims:?} has more elements than can be addressed")),
+            Some(elements) => elements,
+            None => return broken(format!("shape {dims:?} has more elements than can be counted")),
         };
-        if elements == 0 {
-            return refused(format!("expected dimensions from 1, got {dims:?}"));
-        }
         let (block, bytes) = (tensor_type.block_elements().unwrap_or(1), tensor_type.block_bytes().unwrap_or(1));
         if !elements.is_multiple_of(block) {
             return broken(format!("{elements} elements of {tensor_type} do not fill whole bytes"));
@@ -128,15 +133,24 @@ impl Listed<'_> {
     }
 }
 
-/// Names go into messages, paths and other files.
+/// Names go into messages, paths and other files. The format takes any text.
 fn check_name(text: &Text<'_>) -> Result<()> {
     let name = &*text.0;
-    let plain = name.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
-    if name.is_empty() || name.len() > MAX_NAME || !plain || name.contains("..") {
-        return Err(Error::corrupt(format!(
-            "tensor '{}': expected a name of 1 to {MAX_NAME} printable ASCII characters without '..', '\\' and blanks",
+    let long = name.chars().nth(MAX_NAME).is_some();
+    let blank = name.trim() != name;
+    if name.is_empty() || long || blank || name.contains("..") || name.contains(hides) {
+        return Err(Error::unsupported(format!(
+            "tensor '{}': expected a name of 1 to {MAX_NAME} characters that can be seen, without '..', '\\' and \
+             blanks at its ends",
             text.shown()
         )));
     }
     Ok(())
+}
+
+/// Whether a character makes a name look like another, or like a path.
+fn hides(c: char) -> bool {
+    // Controls, what turns the direction of a text, ends of lines, and marks of no width.
+    let unseen = matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || c == '\\' || unseen || matches!(c, '\u{61c}' | '\u{200b}' | '\u{feff}')
 }

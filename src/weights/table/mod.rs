@@ -63,6 +63,8 @@ enum Cells {
     Blocks(BlockFormat),
     /// Whole numbers without a scale, as model2vec stores tables whose rows only count by their direction.
     I8,
+    /// As numpy makes numbers unless it is told; rounded to f32 when they are read.
+    F64,
 }
 
 /// Pooling: how rows become one vector.
@@ -92,6 +94,7 @@ impl Table {
         let cells = match (tensor.format(), tensor.tensor_type()) {
             (Some(format), _) => Cells::Blocks(format),
             (None, TensorType::I8) => Cells::I8,
+            (None, TensorType::F64) => Cells::F64,
             (None, other) => {
                 return Err(Error::unsupported(format!("table '{name}': elements of {other} cannot be read")));
             }
@@ -123,6 +126,7 @@ impl Table {
         let row_bytes = match cells {
             Cells::Blocks(format) => format.bytes(width),
             Cells::I8 => Some(width),
+            Cells::F64 => width.checked_mul(8),
         };
         match row_bytes {
             Some(row_bytes) if row_bytes.checked_mul(rows) == Some(bytes.as_slice().len()) => {
@@ -147,11 +151,11 @@ impl Table {
         &self.bytes
     }
 
-    /// How a row is stored; `None` for plain 8-bit numbers.
+    /// How a row is stored; `None` for plain numbers of 8 bits, and for those of 64.
     pub fn format(&self) -> Option<BlockFormat> {
         match self.cells {
             Cells::Blocks(format) => Some(format),
-            Cells::I8 => None,
+            Cells::I8 | Cells::F64 => None,
         }
     }
 
@@ -275,6 +279,10 @@ impl Table {
                 row.iter().zip(out).for_each(|(&cell, x)| *x = f32::from(cell as i8));
                 Ok(())
             }
+            Cells::F64 => {
+                row.as_chunks().0.iter().zip(out).for_each(|(cell, x)| *x = f64::from_le_bytes(*cell) as f32);
+                Ok(())
+            }
         }
     }
 
@@ -284,6 +292,13 @@ impl Table {
             Cells::I8 => {
                 for (row, weight) in rows {
                     row.iter().zip(&mut *sum).for_each(|(&cell, x)| *x += weight * f32::from(cell as i8));
+                }
+                Ok(())
+            }
+            Cells::F64 => {
+                for (row, weight) in rows {
+                    let cells = row.as_chunks().0.iter().map(|cell| f64::from_le_bytes(*cell) as f32);
+                    cells.zip(&mut *sum).for_each(|(cell, x)| *x += weight * cell);
                 }
                 Ok(())
             }

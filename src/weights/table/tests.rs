@@ -210,3 +210,35 @@ fn bytes_are_numbers_without_a_scale() {
     assert_eq!(out[..3], [-6.0, -3.0, 0.0]);
     assert_eq!(table.search(&[0.0, 0.0, 1.0], 1).unwrap(), [Hit { row: 1, score: 2.0 }]);
 }
+
+#[test]
+fn a_table_of_f64_is_that_of_its_numbers_in_f32() {
+    let (rows, width) = (40, 24);
+    let wide: Vec<f64> = numbers(rows * width, 5).iter().map(|x| f64::from(*x) + 1e-12).collect();
+    let header =
+        format!(r#"{{"t":{{"dtype":"F64","shape":[{rows},{width}],"data_offsets":[0,{}]}}}}"#, rows * width * 8);
+    let data: Vec<u8> = wide.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat();
+    let file = crate::weights::WeightFile::of_bytes(Bytes::shared(bytes)).unwrap();
+    let read = Table::new(&file.tensor("t").unwrap()).unwrap();
+    assert_eq!((read.rows(), read.width(), read.format()), (rows, width, None));
+    let narrow: Vec<f32> = wide.iter().map(|x| *x as f32).collect();
+    let expected = table(BlockFormat::F32, width, &narrow);
+    let ids = [39, 0, 7, 7, 31];
+    let both = |of: &dyn Fn(&Table) -> Vec<f32>| (of(&read), of(&expected));
+    let gathered = both(&|t| {
+        let mut out = vec![0.0; ids.len() * width];
+        t.gather_into(&ids, &mut out).unwrap();
+        out
+    });
+    assert_eq!(gathered.0, gathered.1);
+    for pool in [Pool::Sum, Pool::Mean, Pool::Weighted(&[0.5, -1.0, 2.0, 0.0, 1.0])] {
+        let pooled = both(&|t| {
+            let mut out = vec![0.0; width];
+            t.pool_into(&ids, pool, true, &mut out).unwrap();
+            out
+        });
+        assert_eq!(pooled.0, pooled.1, "{pool:?}");
+    }
+    assert_eq!(read.search(&narrow[..width], 5).unwrap(), expected.search(&narrow[..width], 5).unwrap());
+}

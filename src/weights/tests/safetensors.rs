@@ -149,13 +149,35 @@ fn shapes_and_names() {
     refused(&one("F32", "[4194305,4194305,211106198978564]"), Corrupt, "counted");
     refused(&one("U8", "[18446744073709551615,2]"), Corrupt, "counted");
     refused(&one("F64", "[2305843009213693953]"), Corrupt, "expected 18446744073709551624 bytes");
-    refused(&one("F32", "[0]"), Unsupported, "from 1");
+    refused(&one("F32", "[0]"), Corrupt, "expected 0 bytes");
     let named = |name: &str| file(&format!(r#"{{"{name}":{}}}"#, tensor("F32", "[2]", 0, 8)), 8);
-    for good in ["a", "model.layers.0.mlp/kernel:0", &"n".repeat(256), "\\u0061"] {
-        assert!(read(&named(good)).is_ok(), "{good}");
+    let long = "\u{96e8}".repeat(256);
+    let scripts =
+        ["gewicht.\u{fc}", "\\u00e9", "\u{43a}\u{43e}\u{434}", "\u{5c42}.0", "\u{1f600}", "\u{646}\u{200c}\u{647}"];
+    for good in
+        ["a", "model.layers.0.mlp/kernel:0", "a b", &"n".repeat(256), "\\u0061", &long].into_iter().chain(scripts)
+    {
+        let file = read(&named(good)).unwrap_or_else(|e| panic!("{good}: {e}"));
+        let name = file.tensors().next().unwrap().name();
+        assert!(file.get(name).is_some() && (good.starts_with('\\') || name == good), "{name}");
     }
-    for bad in ["", "../x\\u0000", "a..b", "a b", "a\\\\b", "\\u00e9", "a\\u0000", "a\\n", &"n".repeat(257)] {
-        refused(&named(bad), Corrupt, "expected a name");
+    let beyond = ["n".repeat(257), "\u{96e8}".repeat(257)];
+    let bad = [
+        "",
+        " ",
+        " a",
+        "../x\\u0000",
+        "a..b",
+        "a\\\\b",
+        "a\\u0000",
+        "a\\n",
+        "a\u{202e}b",
+        "a\u{200b}",
+        "\u{feff}a",
+        "a\u{85}",
+    ];
+    for bad in bad.into_iter().chain(beyond.iter().map(String::as_str)) {
+        refused(&named(bad), Unsupported, "expected a name");
     }
 }
 
@@ -176,8 +198,11 @@ fn offsets_fill_the_data() {
     refused(&two((0, 4), (4, 7), 8), Corrupt, "expected 7 bytes");
     refused(&two((0, 4), (4, 9), 8), Corrupt, "within the 8");
     refused(&two((0, 4), (4, u64::MAX), 8), Corrupt, "within the 8");
-    // No bytes, and the offset of another.
-    refused(&two((0, 8), (0, 0), 8), Unsupported, "from 1");
+    // No bytes, at the beginning of another, at its end, within it and behind all.
+    assert!(read(&two((0, 8), (0, 0), 8)).is_ok());
+    assert!(read(&two((0, 8), (8, 8), 8)).is_ok());
+    refused(&two((0, 8), (4, 4), 8), Corrupt, "expected offset 8, got 4");
+    refused(&two((0, 8), (9, 9), 8), Corrupt, "within the 8");
     refused(&file(&format!(r#"{{"a":{}}}"#, tensor("U8", "[4]", 4, 0)), 4), Corrupt, "got 4..0");
     refused(&file("{}", 1), Corrupt, "expected 0 bytes");
 }
@@ -191,4 +216,42 @@ fn more_tensors_than_the_limit() {
     }
     header.push('}');
     refused(&file(&header, 100_000), Unsupported, "at most 65536 tensors, got 100000");
+}
+
+#[test]
+fn tensors_without_elements_are_listed_and_read() {
+    for dtype in ["F32", "F16", "BF16", "F64", "I64", "BOOL", "U8", "F4", "F6_E2M3", "F8_E4M3", "C64"] {
+        for shape in ["[0]", "[0,4]", "[4,0]", "[0,0]", "[2,0,3]", "[1,1,1,1,1,1,1,0]"] {
+            let none = tensor(dtype, shape, 4, 4);
+            let header =
+                format!(r#"{{"b":{},"none":{none},"a":{}}}"#, tensor("F32", "[1]", 4, 8), tensor("U8", "[4]", 0, 4));
+            let file = read(&file(&header, 8)).unwrap_or_else(|e| panic!("{dtype} {shape}: {e}"));
+            let entry = file.tensor("none").unwrap();
+            assert_eq!((entry.shape().elements(), entry.bytes(), file.tensor_bytes()), (0, &[][..], 8));
+            assert_eq!(entry.share().as_slice(), [0u8; 0]);
+            if entry.dtype().is_some() {
+                let view = entry.view().unwrap();
+                assert_eq!((view.shape(), view.to_tensor().unwrap().bytes().unwrap()), (entry.shape(), &[][..]));
+            }
+            let rows = entry.row_count();
+            // Rows of half a byte are none, however few.
+            let is_whole = (entry.row_len() as u64).is_multiple_of(entry.tensor_type().block_elements().unwrap());
+            assert_eq!(entry.rows(0..rows).ok(), is_whole.then_some(&[][..]), "{dtype} {shape}");
+            assert!(entry.rows(0..rows + 1).is_err());
+            if entry.format().is_some() {
+                entry.dequantize_into(&mut []).unwrap();
+                entry.dequantize_rows_into(0..rows, &mut []).unwrap();
+                assert!(entry.tiles(&mut [0.0; 32]).unwrap().next().is_none());
+                assert_eq!(entry.dequantize_into(&mut [0.0]).unwrap_err().code(), crate::Code::InvalidArgument);
+            }
+            // There is no row of numbers to search.
+            assert!(crate::weights::Table::new(&entry).is_err());
+        }
+    }
+    // Nothing but such tensors; and one whose other dimensions are too many to be looked at.
+    assert!(read(&file(&format!(r#"{{"w":{}}}"#, tensor("F32", "[0,4]", 0, 0)), 0)).is_ok());
+    for shape in ["[4294967296,0,4294967296]", "[0,18446744073709551615]", "[9223372036854775808,0]"] {
+        let bytes = file(&format!(r#"{{"w":{}}}"#, tensor("F32", shape, 0, 0)), 0);
+        refused(&bytes, Unsupported, "more elements than can be addressed");
+    }
 }

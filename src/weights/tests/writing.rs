@@ -27,7 +27,7 @@ fn what_is_written_is_read() {
     writer.set("k.u8", 5u8).unwrap();
     writer.set("general.alignment", 64u32).unwrap();
     writer.tensor("a", &[3, 5], TensorType::F32).unwrap().tensor("b", &[2, 2, 32], TensorType::Q4_0).unwrap();
-    writer.tensor("c", &[7], TensorType::I8).unwrap();
+    writer.tensor("c", &[7], TensorType::I8).unwrap().tensor("\u{3c3}", &[], TensorType::F32).unwrap();
     let mut data = writer.create(&path).unwrap();
     assert_eq!(data.expects(), Some(("a", 60)));
     let bytes = |seed: u8, len: u8| (0..len).map(|i| i.wrapping_mul(seed)).collect::<Vec<u8>>();
@@ -35,6 +35,7 @@ fn what_is_written_is_read() {
     data.write(&bytes(5, 72)).unwrap();
     data.write(&[]).unwrap();
     data.write(&bytes(7, 7)).unwrap();
+    data.write(&0.5f32.to_le_bytes()).unwrap();
     assert_eq!(data.expects(), None);
     data.finish().unwrap();
     assert_eq!(folder_has(folder.path()), ["m.gguf"]);
@@ -61,7 +62,8 @@ fn what_is_written_is_read() {
     assert_eq!(metadata.array("k.texts").unwrap().unwrap().texts().collect::<Vec<_>>(), [&b"a"[..], b""]);
     let tensors: Vec<_> = file.tensors().map(|t| (t.name(), t.tensor_type(), t.shape().to_vec())).collect();
     let (f32, q4, i8) = (TensorType::F32, TensorType::Q4_0, TensorType::I8);
-    assert_eq!(tensors, [("a", f32, vec![3, 5]), ("b", q4, vec![2, 2, 32]), ("c", i8, vec![7])]);
+    let expected = [("a", f32, vec![3, 5]), ("b", q4, vec![2, 2, 32]), ("c", i8, vec![7]), ("\u{3c3}", f32, vec![])];
+    assert_eq!(tensors, expected);
     for (name, content) in [("a", bytes(3, 60)), ("b", bytes(5, 72)), ("c", bytes(7, 7))] {
         assert_eq!(file.tensor(name).unwrap().bytes(), content);
         assert_eq!(file.tensor(name).unwrap().place().start % 64, 0);
@@ -140,7 +142,9 @@ fn what_breaks_a_rule_is_not_written() {
     for name in [String::new(), "a\0".into(), long(64)] {
         assert_eq!(tensor(&name, &[1], TensorType::F32), invalid);
     }
-    for shape in [&[][..], &[1; 5], &[0], &[2, 0], &[usize::MAX, 2], &[1 << 62]] {
+    assert_eq!(tensor("t", &[], TensorType::F64), Ok(()), "a scalar");
+    assert_eq!(tensor("t", &[], TensorType::Q8_0), invalid);
+    for shape in [&[1; 5][..], &[0], &[2, 0], &[usize::MAX, 2], &[1 << 62]] {
         assert_eq!(tensor("t", shape, TensorType::F64), invalid, "{shape:?}");
     }
     assert_eq!(tensor("t", &[32, 33], TensorType::Q4_0), invalid);

@@ -126,7 +126,8 @@ fn tensors() {
         refused("a name with NUL", named(b"a\0b"), Corrupt),
         refused("a name that is not UTF-8", named(b"\xC0\x80"), Corrupt),
         refused("a name twice", File::new().tensor("t", &[8], 0, 32).tensor("t", &[8], 0, 32).bytes(), Corrupt),
-        refused("rank 0", rank(0), Corrupt),
+        refused("rank 0, and bytes of another", rank(0), Corrupt),
+        refused("a block without dimensions", one(&[], 8, 34), Corrupt),
         refused("rank 5", rank(5), Corrupt),
         refused("rank 2^32-1", rank(u32::MAX), Corrupt),
         refused("a dimension of -1", one(&[u64::MAX], 0, 32), Corrupt),
@@ -223,6 +224,8 @@ fn odd_files_that_keep_the_rules_open() {
         good("arrays in an array", File::new().array("k", 9, 2, inner.repeat(2)).bytes()),
         good("alignment 1", aligned_to_1.bytes()),
         good("rank 4", most.bytes()),
+        good("rank 0", File::new().tensor("s", &[], 0, 4).tensor("t", &[8], 0, 32).bytes()),
+        good("a name in another script", File::new().tensor("\u{5c42}.\u{fc}", &[8], 0, 32).bytes()),
         good("padding to pages", padded_with(&[0], 200)),
         good("padding of nothing", raw(3, 0, 0, &[0; 8])),
         // What these mean is for a reader of models to say.

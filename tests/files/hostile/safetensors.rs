@@ -88,7 +88,8 @@ fn malformed_files_are_typed_errors() {
     add("an overflow", one("F32", "[4194305,4194305,211106198978564]", "[0,8]"), Corrupt);
     add("dims of 2^64", one("U8", "[18446744073709551616]", "[0,8]"), Corrupt);
     add("2^62 of 8 bytes", one("F64", "[4611686018427387904]", "[0,8]"), Corrupt);
-    add("a dimension of 0", one("F32", "[0]", "[0,0]"), Unsupported);
+    add("a dimension of 0, and bytes for it", one("F32", "[0]", "[0,8]"), Corrupt);
+    add("a dimension of 0, and bytes of nobody", one("F32", "[0]", "[0,0]"), Corrupt);
     add("a dimension of 0 among large ones", one("F32", "[4294967296,0,4294967296]", "[0,0]"), Unsupported);
     // Offsets.
     add("reversed", one("F32", "[2]", "[8,0]"), Corrupt);
@@ -96,8 +97,8 @@ fn malformed_files_are_typed_errors() {
     add("a gap at the beginning", two("[1,5]", "[5,9]", 9), Corrupt);
     add("an overlap", two("[0,4]", "[3,7]", 7), Corrupt);
     add("the same bytes", two("[0,4]", "[0,4]", 4), Corrupt);
-    let alias = format!(r#"{{"a":{},"b":{}}}"#, tensor("U8", "[4]", "[0,4]"), tensor("U8", "[0]", "[0,0]"));
-    add("an alias of no bytes", file(&alias, 4), Unsupported);
+    let within = format!(r#"{{"a":{},"b":{}}}"#, tensor("U8", "[4]", "[0,4]"), tensor("U8", "[0]", "[2,2]"));
+    add("no bytes within another", file(&within, 4), Corrupt);
     add("past the end", one("F32", "[2]", "[8,16]"), Corrupt);
     add("at 2^64-8", one("F32", "[2]", "[18446744073709551608,18446744073709551615]"), Corrupt);
     add("three offsets", one("F32", "[2]", "[0,4,8]"), Corrupt);
@@ -118,10 +119,11 @@ fn malformed_files_are_typed_errors() {
     let long = "\u{7f}".repeat(2 << 20);
     add("a shape that is a text of 2 MiB", one("F32", &format!("\"{long}\""), "[0,8]"), Corrupt);
     add("a dtype of 2 MiB", one(&long, "[2]", "[0,8]"), Unsupported);
-    // Names.
-    for name in [r"../x\u0000", "..", "a/../b", "", " ", r"a\n", r"\ud800", r"a\u202eb", r"a\\b", &"n".repeat(257)] {
-        add(&format!("name {name}"), file(&format!(r#"{{"{name}":{w}}}"#), 8), Corrupt);
+    // Names: the format takes any text, so that what is not taken here is no damage.
+    for name in [r"../x\u0000", "..", "a/../b", "", " ", r"a\n", r"a\u202eb", r"a\\b", &"n".repeat(257)] {
+        add(&format!("name {name}"), file(&format!(r#"{{"{name}":{w}}}"#), 8), Unsupported);
     }
+    add("a name that is no text", file(&format!(r#"{{"\ud800":{w}}}"#), 8), Corrupt);
     let many: Vec<String> =
         (0..100_000).map(|i| format!(r#""{i}":{}"#, tensor("U8", "[1]", &format!("[{i},{}]", i + 1)))).collect();
     add("100,000 tensors", file(&format!("{{{}}}", many.join(",")), 100_000), Unsupported);
@@ -141,5 +143,15 @@ fn odd_files_that_keep_the_rules_open() {
         good("padded", file(&format!(r#"{{"w":{w}}}       "#), 8)),
         good("blanks within", file(&format!("{{ \n\"w\" :\t{w} }}"), 8)),
         good("a scalar", file(&format!(r#"{{"w":{}}}"#, tensor("F64", "[]", "[0,8]")), 8)),
+        good("a name with a blank", file(&format!(r#"{{"a b":{w}}}"#), 8)),
+        good("a name in another script", file(&format!("{{\"\u{5c42}.\u{fc}\":{w}}}"), 8)),
+        good(
+            "nothing but a tensor without elements",
+            file(&format!(r#"{{"w":{}}}"#, tensor("F32", "[0,4]", "[0,0]")), 0),
+        ),
+        good("one beside others", {
+            let [none, after] = [tensor("F32", "[4,0]", "[8,8]"), tensor("U8", "[0]", "[8,8]")];
+            file(&format!(r#"{{"none":{none},"w":{w},"after":{after}}}"#), 8)
+        }),
     ]);
 }

@@ -17,9 +17,9 @@ pub fn open_and_use(data: &[u8]) -> bool {
     }
     let (mut row, mut last) = (vec![0.0; 4096], 0);
     let mut places: Vec<_> = file.tensors().map(|tensor| tensor.place()).collect();
-    places.sort_by_key(|place| place.start);
+    places.sort_by_key(|place| (place.start, place.end));
     for place in places {
-        assert!(last <= place.start && place.start < place.end && place.end <= data.len() as u64);
+        assert!(last <= place.start && place.start <= place.end && place.end <= data.len() as u64);
         last = place.end;
     }
     for tensor in file.tensors() {

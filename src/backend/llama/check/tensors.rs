@@ -34,10 +34,11 @@ const PLAIN: &[&str] = &[
 const MATRICES_OF_ONE_ROW: &[&str] = &["cls.output.weight", "ffn_gate_inp_shexp.weight"];
 
 /// Errors: `Corrupt` for a tensor of another shape than the metadata calls for, `Unsupported` for a type that is not
-/// computed with.
+/// computed with, for a scalar, and for a tensor without elements.
 pub(super) fn check_tensors(file: &WeightFile, header: &Header) -> Result<()> {
     let usual = Architecture::of(&header.architecture).is_checked();
     for tensor in file.tensors() {
+        check_dimensions(&tensor)?;
         check_type(&tensor)?;
         if usual && let Some(expected) = header.shape_of(tensor.name())? {
             // One of several rows may be given without saying so.
@@ -50,6 +51,19 @@ pub(super) fn check_tensors(file: &WeightFile, header: &Header) -> Result<()> {
                 )));
             }
         }
+    }
+    Ok(())
+}
+
+/// Our reader lists what has no dimensions, or no elements. No architecture has such a tensor, and ggml divides by its
+/// sizes.
+fn check_dimensions(tensor: &TensorEntry<'_>) -> Result<()> {
+    let shape = tensor.shape();
+    if shape.rank() == 0 || shape.elements() == 0 {
+        let name = tensor.name();
+        return Err(Error::unsupported(format!(
+            "tensor '{name}': expected 1 to 4 dimensions, all from 1, got {shape}"
+        )));
     }
     Ok(())
 }

@@ -104,6 +104,12 @@ fn tensors() {
         (found.dims, found.kind, found.bytes) = (dims.to_vec(), kind, bytes);
         file
     };
+    // Listed by the reader, and of no use to a model: what has no dimensions, wherever it stands and whatever it is.
+    for name in ["output_norm.weight", "blk.1.ffn_norm.weight"] {
+        refused(&with(name, &[], 0, 4).bytes(), Code::Unsupported, "expected 1 to 4 dimensions, all from 1, got []");
+    }
+    let scalar = complete().tensor("blk.0.attn_q.scale", &[], 0, 4);
+    refused(&scalar.bytes(), Code::Unsupported, "expected 1 to 4 dimensions");
     // Rows of the vocabulary, heads and feed-forward, as the metadata has them.
     corrupt(&with("token_embd.weight", &[64, 299], 0, 299 * 256), "expected the shape [300, 64]");
     corrupt(&with("token_embd.weight", &[32, 300], 0, 300 * 128), "expected the shape [300, 64]");
