@@ -8,6 +8,8 @@ mod engines;
 #[cfg(unix)]
 mod fork;
 mod generate;
+#[cfg(unix)]
+mod guarded;
 mod handles;
 mod header;
 mod lending;

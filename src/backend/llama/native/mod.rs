@@ -3,3 +3,4 @@
 pub(super) mod context;
 pub(super) mod file;
 pub(super) mod model;
+mod terminate;

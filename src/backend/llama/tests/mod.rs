@@ -7,6 +7,8 @@ mod meaning;
 mod native;
 mod serving;
 mod splits;
+#[cfg(unix)]
+mod terminate;
 
 use super::check::{self, Header};
 use crate::weights::WeightFile;
