@@ -13,6 +13,7 @@ mod guarded;
 mod handles;
 mod header;
 mod lending;
+mod panics;
 mod real;
 mod spelling;
 mod tensors;
