@@ -83,7 +83,11 @@ pub(super) struct Callee {
 impl Callee {
     pub(super) fn new() -> Self {
         let kind = Kind::Tensor { dtype: DType::F32, shape: None };
-        let port = |name| Port { name, kind: kind.clone(), optional: true };
+        let port = |name: String| {
+            let mut port = Port::tensor(name, DType::F32, Vec::new());
+            (port.kind, port.optional) = (kind.clone(), true);
+            port
+        };
         let ports = |letter: char| (0..3).map(|i| port(format!("{letter}{i}"))).collect();
         let one = |_: usize| Tensor::new(&[1], vec![1.0f32]);
         let tensors = Fake::tensors(ports('x'), ports('y'), move |_| (0..3).map(one).collect());
@@ -124,7 +128,7 @@ impl Callee {
 
     /// A run, done or not begun.
     fn a_run(&self, done: bool) -> *mut selvedge_run {
-        let mut run = ptr::null_mut();
+        let mut run: *mut selvedge_run = ptr::null_mut();
         let started = self.generate(as_place(&prompt()), ptr::null(), (&raw mut run).cast(), ptr::null_mut());
         assert_eq!(started, SELVEDGE_OK);
         let mut event = init!(selvedge_event {});
