@@ -28,18 +28,31 @@ def main():
 def pin(path):
     lines = [line.removesuffix("\\").strip() for line in path.read_text().splitlines()]
     lines = [line for line in lines if not line.startswith("--hash=")]
+    wheels = wheels_of(lines)
+    # What was found beside the list may be of several versions; once it is listed, it is of one.
+    while lacking := lacks(lines, wheels):
+        lines += lacking
+        wheels = wheels_of(lines)
+    path.write_text("".join(text(line, wheels.get(key(line), ("", ()))[1]) for line in lines))
+    print(f"{path}: {len(wheels)} packages, {sum(len(hashes) for _, hashes in wheels.values())} wheels")
+
+
+def lacks(lines, wheels):
+    listed = {key(line) for line in lines if "==" in line and not line.startswith("#")}
+    return sorted(f"{name}=={version}" for name, (version, _) in wheels.items() if name not in listed)
+
+
+def wheels_of(lines):
+    """Version and digests of every package, over all Pythons and platforms."""
     wheels = {}
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(4) as pool:
         bare = Path(folder) / "bare.txt"
         bare.write_text("\n".join(lines))
         asked = [(bare, python, tags) for python in PYTHONS for tags in platforms()]
-        for taken in pool.map(lambda ask: wheels_taken(*ask), asked):
+        for taken in pool.map(lambda ask: list(wheels_taken(*ask)), asked):
             for name, version, sha256 in taken:
                 wheels.setdefault(name, (version, set()))[1].add(sha256)
-    listed = {key(line): line for line in lines if "==" in line and not line.startswith("#")}
-    lines += sorted(f"{name}=={version}" for name, (version, _) in wheels.items() if name not in listed)
-    path.write_text("".join(text(line, wheels.get(key(line), ("", ()))[1]) for line in lines))
-    print(f"{path}: {len(wheels)} packages, {sum(len(hashes) for _, hashes in wheels.values())} wheels")
+    return wheels
 
 
 def text(line, hashes):

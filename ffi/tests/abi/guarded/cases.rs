@@ -1,7 +1,8 @@
 //! The sizes, counts, lengths and alignments that are tried at every place.
 
+use super::callee::Callee;
 use super::ground::Ground;
-use super::places::{Array, Block, Bytes, Callee, Place, places};
+use super::places::{Array, Block, Bytes, Place, places};
 use super::*;
 
 type Call = Box<dyn Fn(&Callee, &mut Ground) -> selvedge_status>;

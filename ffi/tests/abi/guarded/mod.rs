@@ -1,6 +1,7 @@
 //! Every pointer that the header takes, with a page behind it that nobody may touch: what is read or written is what the
 //! caller said is there, and a size that cannot be is refused before anything behind it is read.
 
+mod callee;
 mod cases;
 mod ground;
 mod places;
@@ -12,9 +13,10 @@ use std::process::{Command, Stdio};
 use super::header::preprocessed;
 use super::spelling::is_name;
 use super::*;
+use callee::Callee;
 use cases::cases;
 use ground::Ground;
-use places::{Callee, places};
+use places::places;
 
 /// Set in the child: the number of its first case.
 const FIRST: &str = "SELVEDGE_TEST_FIRST";

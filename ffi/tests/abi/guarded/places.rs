@@ -4,9 +4,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use selvedge::backend::fake::Fake;
-use selvedge::{DType, Kind, Port, Tensor};
-
+use super::callee::*;
 use super::cases::Most;
 use super::*;
 
@@ -69,108 +67,15 @@ impl Place {
     }
 }
 
-/// Objects to call.
-pub(super) struct Callee {
-    /// Takes any of `x0`, `x1`, `x2`, of f32, and gives `y0`, `y1`, `y2`.
-    tensors: *mut selvedge_engine,
-    /// Gives its input `x`, of bool, back.
-    bools: *mut selvedge_engine,
-    text: *mut selvedge_engine,
-    embedding: *mut selvedge_engine,
-    answer: *mut selvedge_answer,
-}
-
-impl Callee {
-    pub(super) fn new() -> Self {
-        let kind = Kind::Tensor { dtype: DType::F32, shape: None };
-        let port = |name: String| {
-            let mut port = Port::tensor(name, DType::F32, Vec::new());
-            (port.kind, port.optional) = (kind.clone(), true);
-            port
-        };
-        let ports = |letter: char| (0..3).map(|i| port(format!("{letter}{i}"))).collect();
-        let one = |_: usize| Tensor::new(&[1], vec![1.0f32]);
-        let tensors = Fake::tensors(ports('x'), ports('y'), move |_| (0..3).map(one).collect());
-        let mut callee = Self {
-            tensors: handle(tensors.build()),
-            bools: handle(Fake::echo(DType::Bool).build()),
-            text: handle(Fake::text("so it goes").build()),
-            embedding: handle(Fake::embedding(4).build()),
-            answer: ptr::null_mut(),
-        };
-        let out = (&raw mut callee.answer).cast();
-        assert_eq!(callee.run(as_place(&init!(selvedge_tensors {})), ptr::null(), out, ptr::null_mut()), SELVEDGE_OK);
-        callee
-    }
-
-    fn run(&self, request: *const u8, call: *const u8, out: *mut u8, err: *mut u8) -> selvedge_status {
-        // SAFETY: the places are as a case made them: what the library may touch of them is there.
-        unsafe { selvedge_engine_run(self.tensors, request.cast(), call.cast(), out.cast(), err.cast()) }
-    }
-
-    fn generate(&self, request: *const u8, call: *const u8, out: *mut u8, err: *mut u8) -> selvedge_status {
-        // SAFETY: as above.
-        unsafe { selvedge_engine_generate(self.text, request.cast(), call.cast(), out.cast(), err.cast()) }
-    }
-
-    fn embed(&self, request: *const u8, call: *const u8, out: *mut u8, err: *mut u8) -> selvedge_status {
-        // SAFETY: as above.
-        unsafe { selvedge_engine_embed(self.embedding, request.cast(), call.cast(), out.cast(), err.cast()) }
-    }
-
-    /// Runs one input of two numbers, or of what is changed in it.
-    fn run_input(&self, engine: *mut selvedge_engine, input: &selvedge_tensor) -> selvedge_status {
-        let request = init!(selvedge_tensors { inputs: input, input_count: 1 });
-        let mut out = ptr::null_mut();
-        // SAFETY: as above.
-        unsafe { selvedge_engine_run(engine, &request, ptr::null(), &raw mut out, ptr::null_mut()) }
-    }
-
-    /// A run, done or not begun.
-    fn a_run(&self, done: bool) -> *mut selvedge_run {
-        let mut run: *mut selvedge_run = ptr::null_mut();
-        let started = self.generate(as_place(&prompt()), ptr::null(), (&raw mut run).cast(), ptr::null_mut());
-        assert_eq!(started, SELVEDGE_OK);
-        let mut event = init!(selvedge_event {});
-        while done && event.kind != SELVEDGE_EVENT_DONE {
-            assert_eq!(next(run, (&raw mut event).cast(), ptr::null_mut()), SELVEDGE_OK);
-        }
-        run
-    }
-}
-
-fn open(path: *const u8, len: usize, options: *const u8, out: *mut u8, err: *mut u8) -> selvedge_status {
-    // SAFETY: as in `Callee::run`, here and below.
-    unsafe { selvedge_engine_open(path.cast(), len, options.cast(), out.cast(), err.cast()) }
-}
-
-fn next(run: *mut selvedge_run, event: *mut u8, err: *mut u8) -> selvedge_status {
-    // SAFETY: as above.
-    unsafe { selvedge_run_next(run, event.cast(), err.cast()) }
-}
-
-fn output(answer: *mut selvedge_answer, tensor: *mut u8, err: *mut u8) -> selvedge_status {
-    // SAFETY: as above.
-    unsafe { selvedge_answer_output(answer, 0, tensor.cast(), err.cast()) }
-}
-
 const MISSING: &[u8] = b"no/such/model.onnx";
 const NOT_FOUND: selvedge_status = selvedge_status(2);
 const OK: selvedge_status = SELVEDGE_OK;
 const NUMBERS: [f32; 2] = [1.0, 2.0];
 const TWO: [i64; 1] = [2];
 
-fn prompt() -> selvedge_generate {
-    init!(selvedge_generate { prompt: text("and then") })
-}
-
 /// Two numbers, as an input.
 fn input(name: &str) -> selvedge_tensor {
     super::super::tensors::floats(name, &TWO, &NUMBERS)
-}
-
-fn as_place<T>(value: &T) -> *const u8 {
-    ptr::from_ref(value).cast()
 }
 
 /// A struct or a pointer as bytes.
@@ -281,44 +186,19 @@ fn results() -> Vec<Block> {
         err("selvedge_engine_embed.err", |c, at| c.embed(ptr::null(), ptr::null(), spare(), at)),
         err("selvedge_run_next.err", |c, at| next(c.a_run(true), spare(), at)),
         err("selvedge_answer_output.err", |c, at| output(c.answer, ptr::null_mut(), at)),
-        // SAFETY: as in `Callee::run`, here and below.
-        out("selvedge_cancel_new.out", |_, at| unsafe { selvedge_cancel_new(at.cast(), spare().cast()) }),
-        err("selvedge_cancel_new.err", |_, at| unsafe { selvedge_cancel_new(ptr::null_mut(), at.cast()) }),
-        out("selvedge_engine_spec_json.json", |c, at| unsafe {
-            selvedge_engine_spec_json(c.text, at.cast(), spare().cast(), spare().cast())
-        }),
-        out("selvedge_engine_spec_json.len", |c, at| unsafe {
-            selvedge_engine_spec_json(c.text, spare().cast(), at.cast(), spare().cast())
-        }),
-        err("selvedge_engine_spec_json.err", |_, at| unsafe {
-            selvedge_engine_spec_json(ptr::null(), spare().cast(), spare().cast(), at.cast())
-        }),
-        out("selvedge_run_answer.out", |c, at| unsafe {
-            selvedge_run_answer(c.a_run(true), at.cast(), spare().cast())
-        }),
-        err("selvedge_run_answer.err", |c, at| unsafe {
-            selvedge_run_answer(c.a_run(false), spare().cast(), at.cast())
-        }),
-        out("selvedge_answer_output_count.count", |c, at| unsafe {
-            selvedge_answer_output_count(c.answer, at.cast(), spare().cast())
-        }),
-        err("selvedge_answer_output_count.err", |c, at| unsafe {
-            selvedge_answer_output_count(c.answer, ptr::null_mut(), at.cast())
-        }),
-        out("selvedge_answer_json.json", |c, at| unsafe {
-            selvedge_answer_json(c.answer, at.cast(), spare().cast(), spare().cast())
-        }),
-        out("selvedge_answer_json.len", |c, at| unsafe {
-            selvedge_answer_json(c.answer, spare().cast(), at.cast(), spare().cast())
-        }),
-        err("selvedge_answer_json.err", |c, at| unsafe {
-            selvedge_answer_json(c.answer, ptr::null_mut(), spare().cast(), at.cast())
-        }),
-        place("selvedge_error_message.len", OK, OK, |_, at| {
-            // The message is one in every case.
-            let message = unsafe { selvedge_error_message(ptr::null(), at.cast()) };
-            if message.is_null() { INVALID } else { OK }
-        }),
+        out("selvedge_cancel_new.out", |_, at| cancel_new(at, spare())),
+        err("selvedge_cancel_new.err", |_, at| cancel_new(ptr::null_mut(), at)),
+        out("selvedge_engine_spec_json.json", |c, at| spec_json(c.text, at, spare(), spare())),
+        out("selvedge_engine_spec_json.len", |c, at| spec_json(c.text, spare(), at, spare())),
+        err("selvedge_engine_spec_json.err", |_, at| spec_json(ptr::null_mut(), spare(), spare(), at)),
+        out("selvedge_run_answer.out", |c, at| run_answer(c.a_run(true), at, spare())),
+        err("selvedge_run_answer.err", |c, at| run_answer(c.a_run(false), spare(), at)),
+        out("selvedge_answer_output_count.count", |c, at| output_count(c.answer, at, spare())),
+        err("selvedge_answer_output_count.err", |c, at| output_count(c.answer, ptr::null_mut(), at)),
+        out("selvedge_answer_json.json", |c, at| answer_json(c.answer, at, spare(), spare())),
+        out("selvedge_answer_json.len", |c, at| answer_json(c.answer, spare(), at, spare())),
+        err("selvedge_answer_json.err", |c, at| answer_json(c.answer, ptr::null_mut(), spare(), at)),
+        place("selvedge_error_message.len", OK, OK, |_, at| error_message(at)),
     ]
 }
 
