@@ -4,8 +4,9 @@
     pin.py REQUIREMENTS...      for example: tests/tools/pin.py tests/tools/requirements*.txt
 
 To be run after a version was changed. A package that another of the list needs and the list lacks is added to its end,
-in the newest version that fits. pip itself is asked what it would take, on each platform and Python that the tests
-serve; nothing is installed. `pip install --require-hashes` then refuses every other file, and every package without one.
+in the newest version that fits. pip itself is asked what it would take, on each Python and platform that the tests
+serve, or on the platforms that a line `# platforms: PATTERN` of the list names. Nothing is installed. With the digests,
+`pip install --require-hashes` refuses every other file, and every package that has none.
 """
 
 import json
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatch
 from pathlib import Path
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
@@ -48,7 +50,8 @@ def wheels_of(lines):
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(4) as pool:
         bare = Path(folder) / "bare.txt"
         bare.write_text("\n".join(lines))
-        asked = [(bare, python, tags) for python in PYTHONS for tags in platforms()]
+        wanted = next((line.split(":")[1].strip() for line in lines if line.startswith("# platforms:")), "*")
+        asked = [(bare, python, tags) for python in PYTHONS for tags in platforms() if fnmatch(tags[0], wanted)]
         for taken in pool.map(lambda ask: list(wheels_taken(*ask)), asked):
             for name, version, sha256 in taken:
                 wheels.setdefault(name, (version, set()))[1].add(sha256)
