@@ -13,12 +13,13 @@
  * 3 MEMORY     What the library takes, it has copied when the call returns, or it needs it no more: no memory of the
  *              caller's is touched after a call. What the library gives out stays in its hands: a pointer is valid
  *              until the handle it was asked of is freed (an event's: until the next selvedge_run_next).
- * 4 TEXT       UTF-8. Taken with its length, and needs no NUL; given out with its length, and a NUL follows it.
+ * 4 TEXT       UTF-8. Taken with its length, and needs no NUL; given out with its length, and a NUL follows it. Names,
+ *              roles and paths have at most 65,536 bytes.
  * 5 STRUCTS    Those that begin with struct_size may grow. Set it to sizeof, or use the *_INIT macro; a field that is
  *              zero stands for its default. A struct smaller than the library's first version of it is
  *              INVALID_ARGUMENT; in a larger one, the fields the library does not know must be zero, and are zeroed
- *              where it writes. All elements of an array have the same struct_size. More than 65,536 elements in an
- *              array are INVALID_ARGUMENT.
+ *              where it writes. All elements of an array have the same struct_size; one that has another is
+ *              INVALID_ARGUMENT, and nothing else of it is read. So are more than 65,536 elements.
  * 6 THREADS    Any call may come from any thread. Where a handle is `const`, any number of threads may use it at once;
  *              where it is not, a second thread gets SELVEDGE_ERR_BUSY, or, if it frees, ends what the first one does.
  *              Functions that free are safe at any time, but pointers that were given out end with their handle.

@@ -35,7 +35,7 @@ pub unsafe extern "C" fn selvedge_engine_open(
     let (out, err) = unsafe { (Out::zeroed("out", out), Out::optional(err)) };
     guard::give(out, err, || {
         // SAFETY: as above.
-        let (path, options) = unsafe { (memory::text("path", path, path_len)?, request::options(options)?) };
+        let (path, options) = unsafe { (memory::name("path", path, path_len)?, request::options(options)?) };
         if path.is_empty() || path.contains('\0') {
             return Err(invalid(format!("path: expected the name of a file, got {path:?}")));
         }

@@ -1,7 +1,8 @@
 //! Memory of the caller's: the only file that reads and writes through its pointers.
 //!
 //! Nothing is assumed of a pointer but what the header asks for: it may be NULL where its length is 0,
-//! and it may be misaligned, for some languages pack their structs by hand.
+//! and it may be misaligned, for some languages pack their structs by hand. A size, a count or a length is checked before
+//! a byte is read that is there only if it is right.
 
 #![expect(unsafe_code, reason = "reads and writes the caller's memory")]
 
@@ -13,9 +14,12 @@ use selvedge::{Code, Error, Result};
 
 use crate::abi;
 
-/// The largest struct a caller may claim, and the longest array of structs: beyond is a wild value.
+/// The largest struct a caller may claim, the longest array, and the longest name or path: beyond is a wild value.
 const MAX_STRUCT: usize = 4096;
 const MAX_COUNT: usize = 1 << 16;
+const MAX_NAME: usize = 1 << 16;
+/// The most bytes of anything. On 64 bits, where pointers have room for more than a process can, 128 TiB.
+const MAX_BYTES: usize = isize::MAX as usize >> if usize::BITS == 64 { 16 } else { 0 };
 
 /// A struct of the header that begins with `struct_size`.
 ///
@@ -173,6 +177,15 @@ const AFTER_SIZE: usize = size_of::<usize>();
 pub(crate) unsafe fn read<T: Struct>(place: *const T) -> Result<T> {
     // SAFETY: the caller vouches for it.
     let size = unsafe { struct_size(place) }?;
+    // SAFETY: as above, and the size can be one.
+    unsafe { read_sized(place, size) }
+}
+
+/// Reads a struct of a size that was checked; its own is not looked at again.
+///
+/// # Safety
+/// `place` points to `size` readable bytes, at least `T::FIRST`.
+unsafe fn read_sized<T: Struct>(place: *const T, size: usize) -> Result<T> {
     let (bytes, known) = (place.cast::<u8>(), size.min(size_of::<T>()));
     let mut value = MaybeUninit::<T>::zeroed();
     // SAFETY: `known` bytes may be read there and fit here.
@@ -196,26 +209,30 @@ pub(crate) unsafe fn read_optional<T: Struct>(place: *const T) -> Result<Option<
     if place.is_null() { Ok(None) } else { unsafe { read(place) }.map(Some) }
 }
 
-/// Reads an array of structs, each as large as the first says it is.
+/// Reads an array of structs, each as large as the first says it is. One that says otherwise is not read.
 ///
 /// # Safety
-/// `place` points to `count` structs as of [`read`], one after another.
+/// `place` points to structs as of [`read`], one after another: to `count`, or to those up to one of another size, of
+/// which no more than the size need be there.
 pub(crate) unsafe fn read_array<T: Struct>(name: &str, place: *const T, count: usize) -> Result<Vec<T>> {
     if !has_elements(name, place, count)? {
         return Ok(Vec::new());
     }
     // SAFETY: there is at least one.
     let stride = unsafe { struct_size(place) }?;
+    check_len(name, place.cast(), count * stride)?;
     let mut structs = Vec::with_capacity(count);
     for i in 0..count {
-        // SAFETY: element i is there, as far as every one before has the size of the first.
-        let element = unsafe { read(place.cast::<u8>().add(i * stride).cast::<T>()) }?;
-        // SAFETY: as above.
-        let size = unsafe { struct_size(place.cast::<u8>().add(i * stride).cast::<T>()) }?;
+        // SAFETY: all before are there and have the size of the first, so that the next begins here with its own.
+        let (element, size) = unsafe {
+            let element = place.byte_add(i * stride);
+            (element, element.cast::<usize>().read_unaligned())
+        };
         if size != stride {
             return Err(invalid(format!("{name}[{i}].struct_size: expected {stride} as in [0], got {size}")));
         }
-        structs.push(element);
+        // SAFETY: it is as large as it says.
+        structs.push(unsafe { read_sized(element, stride) }?);
     }
     Ok(structs)
 }
@@ -228,6 +245,7 @@ pub(crate) unsafe fn read_values<T: Copy>(name: &str, place: *const T, count: us
     if !has_elements(name, place, count)? {
         return Ok(Vec::new());
     }
+    check_len(name, place.cast(), count * size_of::<T>())?;
     // SAFETY: value i is there.
     Ok((0..count).map(|i| unsafe { place.add(i).read_unaligned() }).collect())
 }
@@ -243,9 +261,7 @@ pub(crate) unsafe fn bytes<'a>(name: &str, place: *const u8, len: usize) -> Resu
     if place.is_null() {
         return Err(null(name));
     }
-    if isize::try_from(len).is_err() || place.addr().checked_add(len).is_none() {
-        return Err(invalid(format!("{name}: a length of {len} exceeds the address space")));
-    }
+    check_len(name, place, len)?;
     // SAFETY: not NULL, and the caller vouches for the rest.
     Ok(unsafe { std::slice::from_raw_parts(place, len) })
 }
@@ -258,6 +274,19 @@ pub(crate) unsafe fn text<'a>(name: &str, place: *const c_char, len: usize) -> R
     // SAFETY: the caller vouches for it.
     let bytes = unsafe { bytes(name, place.cast(), len) }?;
     std::str::from_utf8(bytes).map_err(|e| invalid(format!("{name}: expected UTF-8")).because(e))
+}
+
+/// Borrows a name or a path.
+///
+/// # Safety
+/// As of [`bytes`].
+pub(crate) unsafe fn name<'a>(name: &str, place: *const c_char, len: usize) -> Result<&'a str> {
+    // What is longer than memory, `bytes` refuses.
+    if (MAX_NAME + 1..=MAX_BYTES).contains(&len) {
+        return Err(invalid(format!("{name}: expected at most {MAX_NAME} bytes, got {len}")));
+    }
+    // SAFETY: the caller vouches for it.
+    unsafe { text(name, place, len) }
 }
 
 pub(crate) fn invalid(message: String) -> Error {
@@ -276,6 +305,14 @@ fn has_elements<T>(name: &str, place: *const T, count: usize) -> Result<bool> {
         1..=MAX_COUNT => Ok(true),
         _ => Err(invalid(format!("{name}: expected at most {MAX_COUNT}, got {count}"))),
     }
+}
+
+/// Refuses a length that nothing in memory has.
+fn check_len(name: &str, place: *const u8, len: usize) -> Result<()> {
+    if len <= MAX_BYTES && place.addr().checked_add(len).is_some() {
+        return Ok(());
+    }
+    Err(invalid(format!("{name}: a length of {len} exceeds the address space")))
 }
 
 /// # Safety

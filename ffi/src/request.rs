@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "follows the pointers in the caller's structs")]
 
+use std::ffi::c_char;
 use std::time::Duration;
 
 use selvedge::{
@@ -45,7 +46,7 @@ pub(crate) unsafe fn options(place: *const selvedge_options) -> Result<Options> 
         options.digest = Some(digest);
     }
     // SAFETY: the caller vouches for it.
-    let library = unsafe { text("selvedge_options.onnxruntime", o.onnxruntime) }?;
+    let library = unsafe { memory::name("selvedge_options.onnxruntime", o.onnxruntime.data, o.onnxruntime.len) }?;
     options.onnxruntime = (!library.is_empty()).then(|| library.into());
     options.cancel = cancel::optional(o.cancel)?;
     Ok(options)
@@ -83,7 +84,8 @@ pub(crate) unsafe fn tensors(place: *const selvedge_tensors, loan: &Loan) -> Res
     let mut request = Tensors::new(inputs);
     if !t.outputs.is_null() || t.output_count > 0 {
         // SAFETY: as above.
-        request.outputs = Some(unsafe { texts("selvedge_tensors.outputs", t.outputs, t.output_count) }?);
+        let names = unsafe { texts("selvedge_tensors.outputs", t.outputs, t.output_count, memory::name) };
+        request.outputs = Some(names?);
     }
     Ok(request)
 }
@@ -107,7 +109,7 @@ pub(crate) unsafe fn generate(place: *const selvedge_generate) -> Result<Generat
     };
     let mut request = Generate::new(prompt).logprobs(g.flags & SELVEDGE_GENERATE_LOGPROBS != 0);
     // SAFETY: as above.
-    request.stop = unsafe { texts("selvedge_generate.stop", g.stop, g.stop_count) }?;
+    request.stop = unsafe { texts("selvedge_generate.stop", g.stop, g.stop_count, memory::text) }?;
     request.max_tokens = match g.max_tokens {
         0 => request.max_tokens,
         SELVEDGE_MAX_TOKENS_NONE => None,
@@ -137,7 +139,7 @@ pub(crate) unsafe fn embed(place: *const selvedge_embed) -> Result<Embed> {
     check_flags("selvedge_embed.flags", e.flags, SELVEDGE_EMBED_RAW)?;
     check_flags("selvedge_embed.reserved", e.reserved, 0)?;
     // SAFETY: as above.
-    let texts = unsafe { texts("selvedge_embed.texts", e.texts, e.text_count) }?;
+    let texts = unsafe { texts("selvedge_embed.texts", e.texts, e.text_count, memory::text) }?;
     Ok(Embed::new(texts).normalize(e.flags & SELVEDGE_EMBED_RAW == 0))
 }
 
@@ -145,7 +147,7 @@ pub(crate) unsafe fn embed(place: *const selvedge_embed) -> Result<Embed> {
 /// The pointers are as the header asks, and the data stays as it is until `loan` has been dropped.
 unsafe fn tensor(t: &selvedge_tensor, loan: &Loan) -> Result<(String, Tensor)> {
     // SAFETY: the caller vouches for it, here and below.
-    let name = unsafe { memory::text("selvedge_tensor.name", t.name, t.name_len) }?;
+    let name = unsafe { memory::name("selvedge_tensor.name", t.name, t.name_len) }?;
     check_flags("selvedge_tensor.flags", t.flags, 0)?;
     let dtype = DType::ALL.into_iter().find(|d| *d as i32 == t.dtype).ok_or_else(|| unknown("selvedge_dtype", t.dtype));
     let dtype = dtype.map_err(|e| e.during(format!("reading input '{name}'")))?;
@@ -165,11 +167,13 @@ unsafe fn tensor(t: &selvedge_tensor, loan: &Loan) -> Result<(String, Tensor)> {
     // SAFETY: as above.
     let data = unsafe { memory::bytes("selvedge_tensor.data", t.data.cast(), t.byte_len) };
     let tensor = data.and_then(|data| {
+        // Its length is compared with the shape's before a byte of it is read.
+        // SAFETY: as above.
+        let tensor = unsafe { loan.tensor(dtype, Shape::new(&dims)?, data) }?;
         if dtype == DType::Bool && data.iter().any(|b| *b > 1) {
             return Err(invalid("bool: expected bytes of 0 and 1, got another".into()));
         }
-        // SAFETY: as above.
-        unsafe { loan.tensor(dtype, Shape::new(&dims)?, data) }
+        Ok(tensor)
     });
     Ok((name.into(), tensor.map_err(|e| e.during(format!("reading input '{name}'")))?))
 }
@@ -178,8 +182,9 @@ unsafe fn tensor(t: &selvedge_tensor, loan: &Loan) -> Result<(String, Tensor)> {
 /// The pointers are as the header asks.
 unsafe fn message(m: &selvedge_message) -> Result<Message> {
     // SAFETY: the caller vouches for it.
-    let (role, content) =
-        unsafe { (text("selvedge_message.role", m.role)?, text("selvedge_message.content", m.content)?) };
+    let role = unsafe { memory::name("selvedge_message.role", m.role.data, m.role.len) }?;
+    // SAFETY: as above.
+    let content = unsafe { text("selvedge_message.content", m.content) }?;
     let role = match role {
         "" => return Err(invalid("selvedge_message.role: expected a name, got none".into())),
         "system" => Role::System,
@@ -191,12 +196,17 @@ unsafe fn message(m: &selvedge_message) -> Result<Message> {
 }
 
 /// # Safety
-/// As of [`memory::read_values`], and each is as of [`memory::text`].
-unsafe fn texts(name: &str, place: *const selvedge_text, count: usize) -> Result<Vec<String>> {
+/// As of [`memory::read_values`], and each is as `read` asks.
+unsafe fn texts<'a>(
+    name: &str,
+    place: *const selvedge_text,
+    count: usize,
+    read: unsafe fn(&str, *const c_char, usize) -> Result<&'a str>,
+) -> Result<Vec<String>> {
     // SAFETY: the caller vouches for it.
     let texts = unsafe { memory::read_values(name, place, count) }?;
     // SAFETY: as above.
-    texts.into_iter().map(|t| unsafe { text(name, t) }.map(String::from)).collect()
+    texts.into_iter().map(|t| unsafe { read(name, t.data, t.len) }.map(String::from)).collect()
 }
 
 /// # Safety

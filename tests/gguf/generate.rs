@@ -393,11 +393,3 @@ fn many_sessions_do_not_grow() {
     assert!(after < before + (600 << 20), "{before} -> {after}");
     drop(engine);
 }
-
-/// A debugger that ggml would start on the process is no thing for an app.
-#[test]
-fn ggml_starts_no_debugger() {
-    if shared().is_some() {
-        assert_eq!(std::env::var("GGML_NO_BACKTRACE").as_deref(), Ok("1"));
-    }
-}

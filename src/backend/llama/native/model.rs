@@ -20,6 +20,7 @@ use llama_cpp_sys_2 as sys;
 use super::file::Input;
 use super::splitter::Splitter;
 use crate::{Code, Error, Result, threads};
+use super::terminate;
 
 /// A token id, as llama.cpp counts them.
 pub(in crate::backend::llama) type Token = i32;
@@ -44,6 +45,7 @@ pub(in crate::backend::llama) fn init() {
             sys::llama_log_set(Some(log), ptr::null_mut());
             sys::llama_backend_init();
         }
+        terminate::install();
     });
 }
 
@@ -341,22 +343,3 @@ unsafe extern "C" fn aborting(message: *const c_char) {
     let message = unsafe { CStr::from_ptr(message) }.to_string_lossy();
     let _ = catch_unwind(|| tracing::error!(target: "selvedge::llama", "llama.cpp aborts: {message}"));
 }
-
-unsafe extern "C" {
-    fn setenv(name: *const c_char, value: *const c_char, overwrite: i32) -> i32;
-}
-
-/// Keeps ggml from starting a debugger on its own process when it fails: it looks for this variable when the program
-/// starts and when it fails.
-extern "C" fn no_backtrace() {
-    // SAFETY: the texts are NUL-terminated. This runs before `main` (in a library: while it is being loaded), when no
-    // other thread can be reading the environment; changing it later would race with C code that does.
-    unsafe {
-        setenv(c"GGML_NO_BACKTRACE".as_ptr(), c"1".as_ptr(), 0);
-    }
-}
-
-#[used]
-#[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
-#[cfg_attr(all(unix, not(target_vendor = "apple")), unsafe(link_section = ".init_array.00100"))]
-static NO_BACKTRACE: extern "C" fn() = no_backtrace;

@@ -9,6 +9,8 @@ mod serving;
 mod splits;
 mod texts;
 mod threads;
+#[cfg(unix)]
+mod terminate;
 
 use super::check::{self, Header};
 use crate::weights::WeightFile;
