@@ -24,8 +24,8 @@ pub(crate) enum Access {
 
 /// Opens a regular file; a new one is readable and writable for its owner alone.
 ///
-/// `InvalidData` for what is no regular file, and for one that is to be written and has a second name, as one that
-/// another folder shares with this one has.
+/// `IsADirectory` for a folder; `InvalidData` for what else is no regular file, and for one that is to be written and has a
+/// second name, as one that another folder shares with this one has.
 pub(crate) fn open(path: &Path, access: Access) -> io::Result<File> {
     let mut options = OpenOptions::new();
     match access {
@@ -104,13 +104,12 @@ pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
 }
 
 fn not_regular(meta: &Metadata) -> io::Error {
-    let kind = meta.file_type();
-    let got = match kind {
-        _ if kind.is_symlink() => "a link",
-        _ if kind.is_dir() => "a folder",
-        _ => "a pipe, a socket or a device",
+    let (kind, got) = match meta.file_type() {
+        kind if kind.is_dir() => (io::ErrorKind::IsADirectory, "a folder"),
+        kind if kind.is_symlink() => (io::ErrorKind::InvalidData, "a link"),
+        _ => (io::ErrorKind::InvalidData, "a pipe, a socket or a device"),
     };
-    io::Error::new(io::ErrorKind::InvalidData, format!("expected a regular file, got {got}"))
+    io::Error::new(kind, format!("expected a regular file, got {got}"))
 }
 
 #[cfg(unix)]

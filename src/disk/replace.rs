@@ -32,7 +32,10 @@ impl<D: Disk> NewFile<D> {
     pub(crate) fn create(mut disk: D, name: &str, part: &str) -> io::Result<Self> {
         if let Some(got @ (Entry::Folder | Entry::Other)) = disk.find(name)? {
             let got = if got == Entry::Folder { "a folder" } else { "a pipe, a socket or a device" };
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("expected a regular file or none, got {got}")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("expected a regular file or none, got {got}"),
+            ));
         }
         disk.append(part, &[], true)?;
         Ok(Self { disk, name: name.into(), part: part.into(), buffer: Vec::new(), is_published: false })

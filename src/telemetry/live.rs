@@ -176,7 +176,7 @@ impl Live {
             Ok((file, header)) => (Some((file, header)), 0),
             Err(e) if e.kind() == io::ErrorKind::NotFound => (None, 0),
             // A folder is nothing of ours, and stays.
-            Err(e) if e.kind() == io::ErrorKind::InvalidData && !is_folder(&path) => {
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => {
                 // One such file is kept for whoever wants to look; the one before it goes.
                 fs::rename(&path, dir.join(format!("{NAME}.bad")))?;
                 (None, 1)
@@ -441,10 +441,6 @@ impl Live {
 fn row_checksum(words: &[u64]) -> u64 {
     let words: Vec<u64> = words.iter().map(|w| w.to_le()).collect();
     crc32c::crc32c(bytemuck::cast_slice(&words)).into()
-}
-
-fn is_folder(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
 }
 
 fn sum(numbers: &[u64]) -> u64 {

@@ -233,7 +233,8 @@ impl Window {
     /// Bytes that its lists take.
     pub(crate) fn memory(&self) -> usize {
         let of_features = self.features.iter().map(|counts| size_of_val(&**counts)).sum::<usize>();
-        let numbers = [&self.confidence, &self.entropy, &self.latency.buckets, &self.first_token.buckets, &self.embedding];
+        let numbers =
+            [&self.confidence, &self.entropy, &self.latency.buckets, &self.first_token.buckets, &self.embedding];
         let of_numbers = numbers.iter().map(|numbers| size_of_val(&***numbers)).sum::<usize>();
         let of_pairs = size_of_val(&*self.outcomes) + size_of_val(&*self.classes);
         of_features + size_of_val(&*self.features) + of_numbers + of_pairs

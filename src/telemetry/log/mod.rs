@@ -16,8 +16,8 @@ use std::io;
 pub(super) use self::open::Found;
 pub(super) use self::peek::{peek, visit};
 
-use super::budget::{MAX_FILE_BYTES, MAX_READ};
 use self::segment::{FRAME_BYTES, HEADER_BYTES, Header};
+use super::budget::{MAX_FILE_BYTES, MAX_READ};
 use super::codec;
 use super::loss::{Losses, Reason};
 use super::record::{Anchor, Boot, Cursor, Drops, Position, Record, Stamp};

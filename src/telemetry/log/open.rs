@@ -228,5 +228,6 @@ fn floor(payload: &[u8]) -> Option<Position> {
 fn is_damage(e: &io::Error) -> bool {
     const EIO: i32 = 5;
     const ERROR_CRC: i32 = 23;
-    e.kind() == io::ErrorKind::InvalidData || e.raw_os_error() == Some(if cfg!(windows) { ERROR_CRC } else { EIO })
+    matches!(e.kind(), io::ErrorKind::InvalidData | io::ErrorKind::IsADirectory)
+        || e.raw_os_error() == Some(if cfg!(windows) { ERROR_CRC } else { EIO })
 }

@@ -39,8 +39,10 @@ pub(in crate::telemetry) fn visit(
         let file = match disk.read(name, MAX_FILE_BYTES) {
             Ok(file) => file,
             // Whoever has the folder open may delete it meanwhile, and sets aside what is no segment.
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => continue,
-            Err(e) => return Err(e),
+            Err(e) => match e.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::InvalidData | io::ErrorKind::IsADirectory => continue,
+                _ => return Err(e),
+            },
         };
         bytes = bytes.saturating_add(file.len());
         let Some(header) = Header::decode(&file) else { continue };
