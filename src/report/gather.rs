@@ -1,6 +1,6 @@
 //! The gathering of a folder's records into a story, in bounded memory: the oldest windows and alerts give way.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::path::Path;
 
 use super::story::{Model, Seen, Story};

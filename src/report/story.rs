@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::drift::{FeatureDrift, Judge, Policy, Profile, Proportion, Verdict, WindowCounts};
-use crate::telemetry::{AlertCode, AlertRecord, Anchor, Exponential, ModelInfo, ModelSlot, Reason, Stamp, Window};
+use crate::telemetry::{AlertRecord, Anchor, Exponential, ModelInfo, ModelSlot, Reason, Stamp, Window};
 
 /// The story of a telemetry folder: its models, alerts and losses.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use super::clock::{self, Clocks};
+use super::clock::Clocks;
 use super::metric;
 use super::options::OutboxOptions;
 use super::otlp;

@@ -21,8 +21,7 @@ use self::reader::Reader;
 use super::budget::Room;
 use super::exponential::Exponential;
 use super::loss::Reason;
-use super::outcome::Outcome;
-use super::record::{AlertRecord, Anchor, Boot, Drops, FeedbackRecord, ModelInfo, ModelSlot, Record, Stamp, Window};
+use super::record::{AlertRecord, Anchor, Boot, Drops, FeedbackRecord, ModelInfo, Record, Stamp, Window};
 
 const BOOT: u8 = 1;
 const ANCHOR: u8 = 2;
