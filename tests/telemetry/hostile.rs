@@ -248,7 +248,12 @@ fn numbers_at_the_limit_end_no_sum() {
     };
     let model = |seq| segments::model(seq, 7, [0x11; 32], &segments::profile(1, most));
     let all = |last: u64| {
-        let records = [model(1), window(2).payload(), window(3).payload(), segments::drops(4, &[(0, most), (0, most)])];
+        let records = [
+            model(1),
+            window(2).payload(),
+            window(3).payload(),
+            segments::drops(4, &[(0, most), (0, most), (4, most), (5, most)]),
+        ];
         let more = [segments::anchor(5), segments::feedback(6), window(last).payload(), segments::floor(most, most)];
         segments::segment(1, records.into_iter().chain(more))
     };
