@@ -186,14 +186,14 @@ impl<'a> Ledger<'a> {
         }
         let of_class = sums(window.classes.iter().map(|(class, count)| (u32::from(*class), *count)));
         let known: BTreeSet<u32> = totals.class_ids.iter().copied().collect();
-        totals.class_ids.extend(of_class.keys().filter(|class| !known.contains(class)));
+        totals.class_ids.extend(of_class.iter().map(|(class, _)| class).filter(|class| !known.contains(class)));
+        let of_class: BTreeMap<u32, u64> = of_class.into_iter().collect();
         let classes: Vec<u64> = totals.class_ids.iter().map(|id| of_class.get(id).copied().unwrap_or(0)).collect();
         privacy.add(&classes, &mut totals.classes.given, &mut totals.classes.held, self.noise)?;
-        let mut of_outcome = sums(window.outcomes.iter().map(|(outcome, count)| (outcome.bits().into(), *count)));
-        for known in &mut totals.outcomes {
-            known.count = known.count.saturating_add(of_outcome.remove(&known.outcome).unwrap_or(0));
-        }
-        totals.outcomes.extend(of_outcome.into_iter().map(|(outcome, count)| Outcome { outcome, count }));
+        let known = totals.outcomes.iter().map(|known| (known.outcome, known.count));
+        let of_window = window.outcomes.iter().map(|(outcome, count)| (outcome.bits().into(), *count));
+        let outcomes = sums(known.chain(of_window));
+        totals.outcomes = outcomes.into_iter().map(|(outcome, count)| Outcome { outcome, count }).collect();
         totals.latency.merge(&window.latency);
         totals.first_token.merge(&window.first_token);
         totals.windows = totals.windows.saturating_add(1);
@@ -383,12 +383,15 @@ pub(super) fn is_lasting(info: &ModelInfo) -> bool {
     info.slot == ModelInfo::slot_of(&info.digest, &info.profile)
 }
 
-/// Counts by their key, which may come more than once.
-fn sums(counts: impl Iterator<Item = (u32, u64)>) -> BTreeMap<u32, u64> {
-    let mut sums = BTreeMap::new();
+/// Counts by their key, which may come more than once; in the order in which the keys come first.
+fn sums(counts: impl Iterator<Item = (u32, u64)>) -> Vec<(u32, u64)> {
+    let (mut sums, mut places) = (Vec::<(u32, u64)>::new(), BTreeMap::new());
     for (key, count) in counts {
-        let sum = sums.entry(key).or_insert(0u64);
-        *sum = sum.saturating_add(count);
+        let place = *places.entry(key).or_insert(sums.len());
+        match sums.get_mut(place) {
+            Some((_, sum)) => *sum = sum.saturating_add(count),
+            None => sums.push((key, count)),
+        }
     }
     sums
 }

@@ -135,7 +135,7 @@ impl Outbox {
             }
         }
         if !ledger.has_news() {
-            if ledger.records >= QUIET {
+            if ledger.records >= QUIET || ledger.is_worn() {
                 let state = ledger.state;
                 self.keep(state)?;
             }
