@@ -28,6 +28,13 @@ pub(super) fn epoch_of(name: &str) -> Option<u64> {
     if is_hex(epoch, 16) && is_hex(file, 8) { u64::from_str_radix(epoch, 16).ok() } else { None }
 }
 
+/// Whether the header can be that of the file of this name: no log writes one of another epoch, or says of later ones that
+/// they are acknowledged.
+pub(super) fn is_of(header: &Header, name: &str) -> bool {
+    let is_epoch = epoch_of(name).is_some_and(|epoch| epoch < MAX_EPOCH && epoch == header.epoch);
+    is_epoch && header.floor.epoch <= header.epoch
+}
+
 /// The log as it was left.
 pub(in crate::telemetry) struct Found {
     pub(super) log: Log,
@@ -116,7 +123,7 @@ impl Found {
             }
             return Ok(self.quarantine(name));
         };
-        if header.epoch != epoch || header.floor.epoch > epoch {
+        if !is_of(&header, name) {
             return Ok(self.quarantine(name));
         }
         self.log.floor = self.log.floor.max(header.floor);

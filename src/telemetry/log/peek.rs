@@ -6,7 +6,7 @@ use std::io;
 use super::super::budget::{MAX_FILE_BYTES, MAX_FILES, MAX_PEEK, PEEK_GROWTH};
 use super::super::codec;
 use super::super::record::{Position, Record};
-use super::open::epoch_of;
+use super::open::{epoch_of, is_of};
 use super::segment::{self, Header};
 use crate::disk::Disk;
 
@@ -45,7 +45,7 @@ pub(in crate::telemetry) fn visit(
             },
         };
         bytes = bytes.saturating_add(file.len());
-        let Some(header) = Header::decode(&file) else { continue };
+        let Some(header) = Header::decode(&file).filter(|header| is_of(header, name)) else { continue };
         let (frames, stretches) = segment::frames(&file, true);
         damaged += stretches;
         for payload in frames {
