@@ -304,11 +304,11 @@ fn a_state_of_sync_is_bounded_before_it_is_read() {
         let len = (message.len() as u32).to_le_bytes();
         [b"SLVSYNC1", &crc32c::crc32c(message).to_le_bytes()[..], &len, message].concat()
     };
-    let models = [0x1a, 0].repeat(2 << 20 >> 1);
-    let bins = [0x1a, 0].repeat(1 << 20);
-    let totals = [&[0x52][..], &segments::number(bins.len() as u64), &bins].concat();
-    let features = [&[0x1a][..], &segments::number(totals.len() as u64), &totals].concat();
-    let slots = [0x22, 0].repeat(2 << 20 >> 1);
+    let models = [0x1a_u8, 0].repeat(2 << 20 >> 1);
+    let bins = [0x1a_u8, 0].repeat(1 << 20);
+    let totals = [&[0x52_u8][..], &segments::number(bins.len() as u64), &bins].concat();
+    let features = [&[0x1a_u8][..], &segments::number(totals.len() as u64), &totals].concat();
+    let slots = [0x22_u8, 0].repeat(2 << 20 >> 1);
     for (name, message) in [("models", models), ("features", features), ("slots", slots)] {
         println!("{name}");
         let folder = tempfile::tempdir().unwrap();
@@ -319,7 +319,7 @@ fn a_state_of_sync_is_bounded_before_it_is_read() {
     }
     // Numbers at the limit that are few.
     let (most, ten) = (u64::MAX, [255; 9].iter().copied().chain([1]).collect::<Vec<u8>>());
-    let device = [&[0x08][..], &ten, &[0x10], &ten, &[0x1a, 14, 0x0a, 1, b'x', 0x10], &ten].concat();
+    let device = [&[0x08_u8][..], &ten, &[0x10], &ten, &[0x1a, 14, 0x0a, 1, b'x', 0x10], &ten].concat();
     let spread = [&[0x08, 0x0e, 0x10][..], &ten, &[0x18, 0xff, 0xff, 0xff, 0xff, 0x0f]].concat();
     let totals = [
         [&[0x08][..], &ten, &[0x10], &ten, &[0x58], &ten, &[0x60], &ten, &[0x68], &ten].concat(),
@@ -331,7 +331,7 @@ fn a_state_of_sync_is_bounded_before_it_is_read() {
     let message = [
         [&[0x1a][..], &segments::number(model.len() as u64), &model].concat(),
         [&[0x32][..], &segments::number(device.len() as u64), &device].concat(),
-        [&[0x22, 4, 0x10, 7, 0x18, 1, 0x48][..], &[0xff, 0xff, 0xff, 0xff, 0x0f]].concat(),
+        [&[0x22_u8, 6, 0x10, 7, 0x18, 1, 0x20, 1, 0x48][..], &[0xff, 0xff, 0xff, 0xff, 0x0f]].concat(),
     ]
     .concat();
     let folder = tempfile::tempdir().unwrap();
