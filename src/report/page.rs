@@ -10,6 +10,8 @@ use crate::telemetry::AlertRecord;
 
 /// The p below which a bar is marked: 1 in 10,000.
 const ZEROS: f64 = 4.0;
+/// Bytes of the page up to which features have a card: more than anybody looks at, and less than a browser minds.
+const MAX_CARDS: usize = 4 << 20;
 /// Cleared alerts and alerts of old are many; the last ones tell the story.
 const MAX_ALERTS: usize = 50;
 
@@ -61,6 +63,10 @@ fn of_model(html: &mut String, story: &Story, model: &Model) {
         html.push_str("<h3>Drift</h3>\n<p class=\"soft\"><span class=\"key ref\"></span>reference <span class=\"key now\"></span>");
         html.push_str("latest window <span class=\"key bad\"></span>beyond chance</p>\n<div class=\"grid wide\">\n");
         for (i, feature) in profile.features.iter().enumerate() {
+            if html.len() > MAX_CARDS {
+                let _ = writeln!(html, "<p class=\"soft\">And {} more features.</p>", profile.features.len() - i);
+                break;
+            }
             of_feature(html, story, model, i, feature);
         }
         html.push_str("</div>\n");

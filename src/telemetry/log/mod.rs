@@ -14,9 +14,10 @@ use std::collections::VecDeque;
 use std::io;
 
 pub(super) use self::open::Found;
-pub(super) use self::peek::peek;
+pub(super) use self::peek::{peek, visit};
 
 use self::segment::{FRAME_BYTES, HEADER_BYTES, Header};
+use super::budget::{MAX_FILE_BYTES, MAX_READ};
 use super::codec;
 use super::loss::{Losses, Reason};
 use super::record::{Anchor, Boot, Cursor, Drops, Position, Record, Stamp};
@@ -26,9 +27,6 @@ use crate::{Code, Error, Result};
 
 /// What the file system gives a file at least.
 const BLOCK: u64 = 4096;
-/// No segment is larger, whatever the limits of the one who made it: a quarter of the largest log that anybody would keep on
-/// a device.
-const MAX_FILE_BYTES: u64 = 256 << 20;
 /// The kind of a payload that is a floor.
 const FLOOR: u8 = 0;
 
@@ -181,7 +179,7 @@ impl Log {
     }
 
     fn records_after(&mut self, mut last: Position, max_bytes: usize) -> Vec<(Position, Record)> {
-        let (mut records, mut bytes) = (Vec::new(), 0);
+        let (mut records, mut bytes, mut memory) = (Vec::new(), 0usize, 0usize);
         for i in 0..self.files.len() {
             if self.files[i].last() <= last {
                 continue;
@@ -205,17 +203,17 @@ impl Log {
             let Some(header) = Header::decode(&file) else { continue };
             for payload in segment::frames(&file, self.rules.checksums).0 {
                 let len = payload.len() + FRAME_BYTES;
+                let Some(seq) = codec::seq_of(&file[payload.clone()]) else { continue };
+                let position = Position { epoch: header.epoch, seq };
+                // What an error left half done was counted as lost, and cannot be acknowledged.
+                if position <= last || self.files[i].seqs.binary_search(&seq).is_err() {
+                    continue;
+                }
                 let Some((record, _)) = codec::decode_payload(&file[payload], header.boot, header.epoch) else {
                     continue;
                 };
-                let position = record.stamp().position();
-                // What an error left half done was counted as lost, and cannot be acknowledged.
-                let is_sealed = self.files[i].seqs.binary_search(&position.seq).is_ok();
-                if position <= last || !is_sealed {
-                    continue;
-                }
-                bytes += len;
-                if bytes > max_bytes && !records.is_empty() {
+                (bytes, memory) = (bytes.saturating_add(len), memory.saturating_add(record.memory()));
+                if (bytes > max_bytes || memory > MAX_READ) && !records.is_empty() {
                     return records;
                 }
                 last = position;
