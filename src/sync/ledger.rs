@@ -8,7 +8,7 @@ use super::clock::{self, Clocks};
 use super::metric;
 use super::options::OutboxOptions;
 use super::otlp;
-use super::privacy::Noise;
+use super::privacy::{Noise, Privacy};
 use super::request::{self, DEVICE, Draft, Requests, hex};
 use super::state::{self, Bins, Outcome, State};
 use crate::Result;
@@ -100,7 +100,7 @@ impl<'a> Ledger<'a> {
             Record::Model(info) => self.model(info),
             Record::Window(window) => self.window(window)?,
             Record::Alert(alert) => self.alert(alert),
-            Record::Feedback(feedback) => self.feedback(feedback),
+            Record::Feedback(feedback) => self.feedback(feedback)?,
             Record::Drops(drops) => self.drops(drops),
             Record::Anchor(_) | Record::Boot(_) => {}
         }
@@ -208,35 +208,35 @@ impl<'a> Ledger<'a> {
             for (counts, bins) in window.features.iter().zip(&mut totals.features) {
                 privacy.add(counts, &mut bins.given, &mut bins.held, self.noise)?;
             }
-            if !window.embedding.is_empty() {
-                let (counts, bins) =
-                    ([&window.embedding[..], &[window.embedded]].concat(), totals.embedding.get_or_insert_default());
-                privacy.add(&counts, &mut bins.given, &mut bins.held, self.noise)?;
+            let embedded = match &window.embedding[..] {
+                [] => vec![],
+                signs => [signs, &[window.embedded]].concat(),
+            };
+            if !embedded.is_empty() || totals.embedding.is_some() {
+                let bins = totals.embedding.get_or_insert_default();
+                privacy.add(&embedded, &mut bins.given, &mut bins.held, self.noise)?;
             }
         }
         for (counts, bins) in [(&window.confidence, &mut totals.confidence), (&window.entropy, &mut totals.entropy)] {
             privacy.add(counts, &mut bins.given, &mut bins.held, self.noise)?;
         }
-        for (class, _) in &window.classes {
-            if !totals.class_ids.contains(&u32::from(*class)) {
-                totals.class_ids.push(u32::from(*class));
-            }
-        }
-        let classes: Vec<u64> = totals.class_ids.iter().map(|id| count_of(&window.classes, *id)).collect();
-        privacy.add(&classes, &mut totals.classes.given, &mut totals.classes.held, self.noise)?;
+        let bins = &mut totals.classes;
+        let counts = [&mut bins.given, &mut bins.held];
+        privacy.classes(&window.classes, &mut totals.class_ids, counts, self.noise)?;
+        count_labels(totals, privacy, self.noise)?;
         for (outcome, count) in &window.outcomes {
             let outcome = u32::from(outcome.bits());
             match totals.outcomes.iter_mut().find(|o| o.outcome == outcome) {
-                Some(known) => known.count += count,
+                Some(known) => known.count = known.count.saturating_add(*count),
                 None => totals.outcomes.push(Outcome { outcome, count: *count }),
             }
         }
         totals.latency.merge(&window.latency);
         totals.first_token.merge(&window.first_token);
         totals.windows += 1;
-        totals.rows += window.rows;
-        totals.tokens_in += window.tokens_in;
-        totals.tokens_out += window.tokens_out;
+        totals.rows = totals.rows.saturating_add(window.rows);
+        totals.tokens_in = totals.tokens_in.saturating_add(window.tokens_in);
+        totals.tokens_out = totals.tokens_out.saturating_add(window.tokens_out);
         Ok(())
     }
 
@@ -287,10 +287,10 @@ impl<'a> Ledger<'a> {
         self.profiles.entry(key).or_insert_with(decode).as_ref()
     }
 
-    fn feedback(&mut self, feedback: &FeedbackRecord) {
+    fn feedback(&mut self, feedback: &FeedbackRecord) -> Result<()> {
         let Some(key) = self.in_slot(feedback.stamp.epoch, feedback.model_slot) else {
             self.lose("no_model", &feedback.stamp);
-            return;
+            return Ok(());
         };
         if let Some(time) = self.unix(&feedback.stamp, &feedback.stamp) {
             self.place(key, time, time);
@@ -298,7 +298,12 @@ impl<'a> Ledger<'a> {
         if let Some(model) = self.state.model(key) {
             let right = feedback.predicted == feedback.truth;
             *if right { &mut model.totals.right } else { &mut model.totals.wrong } += 1;
+            // Noise on each label would bury them: it comes once, with the next window.
+            if self.options.privacy.epsilon.is_none() {
+                count_labels(&mut model.totals, self.options.privacy, self.noise)?;
+            }
         }
+        Ok(())
     }
 
     fn drops(&mut self, drops: &Drops) {
@@ -340,7 +345,7 @@ impl<'a> Ledger<'a> {
         self.profile(key);
         let profile = self.profiles.get(&key).and_then(Option::as_ref);
         let Some(model) = self.state.models.iter().find(|m| m.key == key) else { return };
-        let points = metric::of_model(model, profile, time);
+        let points = metric::of_model(model, profile, self.options.privacy, time);
         points.into_iter().for_each(|(metric, point)| self.draft.point(key, metric, point));
         self.due.remove(&key);
     }
@@ -350,7 +355,7 @@ impl<'a> Ledger<'a> {
         let time = self.unix(&alert.stamp, &alert.stamp).unwrap_or(0);
         let since = self.clocks.unix(&alert.since);
         let uid = self.uid(alert.stamp.position());
-        self.draft.log(key, request::log_record(alert, time, since, &uid));
+        self.draft.log(key, request::log_record(&self.options.privacy.alert(alert), time, since, &uid));
     }
 
     /// The same record has the same id whenever it is sent, so that a receiver can tell a copy.
@@ -371,7 +376,8 @@ impl<'a> Ledger<'a> {
         let due = self.due.iter().flat_map(|(key, time)| {
             let model = self.state.models.iter().find(|m| m.key == *key);
             let profile = self.profiles.get(key).and_then(Option::as_ref);
-            model.into_iter().flat_map(move |m| metric::of_model(m, profile, *time)).map(move |(m, p)| (*key, m, p))
+            let points = move |m| metric::of_model(m, profile, self.options.privacy, *time);
+            model.into_iter().flat_map(points).map(move |(m, p)| (*key, m, p))
         });
         let device = self.device_due.into_iter().flat_map(|time| metric::of_device(&self.state.device, time));
         let later = due.chain(device.map(|(m, p)| (DEVICE, m, p))).collect();
@@ -416,6 +422,8 @@ impl state::Model {
         self.totals.confidence = held(old.confidence);
         self.totals.entropy = held(old.entropy);
         self.totals.embedding = old.embedding.map(held);
+        self.totals.feedback = old.feedback.map(held);
+        (self.totals.right, self.totals.wrong) = (old.right, old.wrong);
         (self.start, self.last) = (0, 0);
     }
 }
@@ -425,6 +433,12 @@ pub(super) fn is_lasting(info: &ModelInfo) -> bool {
     info.slot == ModelInfo::slot_of(&info.digest, &info.profile)
 }
 
-fn count_of(counts: &[(u16, u64)], id: u32) -> u64 {
-    counts.iter().filter(|(i, _)| u32::from(*i) == id).map(|(_, count)| count).sum()
+/// Adds the labels that came since to those that are given out and held back.
+fn count_labels(totals: &mut state::Totals, privacy: Privacy, noise: &mut Noise) -> Result<()> {
+    let labels = [std::mem::take(&mut totals.right), std::mem::take(&mut totals.wrong)];
+    if labels == [0, 0] && totals.feedback.is_none() {
+        return Ok(());
+    }
+    let bins = totals.feedback.get_or_insert_default();
+    privacy.add(&labels, &mut bins.given, &mut bins.held, noise)
 }

@@ -63,23 +63,27 @@
 mod batch;
 mod clock;
 mod encoding;
+mod endpoint;
 mod ledger;
 mod metric;
 mod options;
 mod otlp;
 mod outbox;
+mod parts;
 mod privacy;
 mod request;
 mod response;
 mod retry;
 mod state;
+mod status;
 #[cfg(test)]
 mod tests;
 
 pub use batch::Batch;
 pub use encoding::Encoding;
+pub use endpoint::Endpoint;
 pub use options::OutboxOptions;
 pub use outbox::Outbox;
 pub use privacy::Privacy;
-pub use response::{Partial, partial_success};
-pub use retry::{Hints, Retry, RetryDecision, retry_after};
+pub use response::{Partial, Response, partial_success};
+pub use retry::{Hints, Judgement, Retry, RetryDecision, retry_after};
