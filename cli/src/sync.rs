@@ -1,8 +1,5 @@
 //! `selvedge sync`: posts a telemetry folder's batches. The library opens no socket; this does.
 
-mod header;
-mod poster;
-
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,9 +9,9 @@ use clap::Args;
 use selvedge::sync::{Batch, Encoding, Endpoint, Outbox, OutboxOptions, Privacy, Retry};
 use selvedge::telemetry::{Limits, Mode, Telemetry};
 
+use crate::header::{self, Header};
+use crate::poster::{Delivery, Poster};
 use crate::{NO, Outcome};
-use header::Header;
-use poster::{Delivery, Poster};
 
 /// Batches are not made smaller than this because a receiver takes no larger ones: what is, is split.
 const LEAST: usize = 16 << 10;

@@ -373,10 +373,11 @@ impl<'a> Ledger<'a> {
         for key in keys {
             self.profile(key);
         }
+        let privacy = self.options.privacy;
         let due = self.due.iter().flat_map(|(key, time)| {
             let model = self.state.models.iter().find(|m| m.key == *key);
             let profile = self.profiles.get(key).and_then(Option::as_ref);
-            let points = move |m| metric::of_model(m, profile, self.options.privacy, *time);
+            let points = move |m| metric::of_model(m, profile, privacy, *time);
             model.into_iter().flat_map(points).map(move |(m, p)| (*key, m, p))
         });
         let device = self.device_due.into_iter().flat_map(|time| metric::of_device(&self.state.device, time));

@@ -1,4 +1,4 @@
-//! Headers of each request: from the command line, a file, or a variable of the environment.
+//! Headers of each request of `selvedge sync`: from the command line, a file, or a variable of the environment.
 
 use std::env;
 use std::error::Error;
@@ -10,10 +10,10 @@ use ureq::http::{HeaderName, HeaderValue};
 /// Bytes of a file or variable that holds headers.
 const MOST: u64 = 64 << 10;
 
-pub(super) type Header = (HeaderName, HeaderValue);
+pub(crate) type Header = (HeaderName, HeaderValue);
 
 /// Reads `NAME: VALUE`, or the lines of the file in `@FILE`.
-pub(super) fn of_argument(text: &str) -> Result<Vec<Header>, Box<dyn Error>> {
+pub(crate) fn of_argument(text: &str) -> Result<Vec<Header>, Box<dyn Error>> {
     match text.strip_prefix('@') {
         Some(path) => of_lines(&read(path)?, &format!("--header @{path}")),
         None => Ok(vec![of_line(text).map_err(|bad| format!("--header: {bad}"))?]),
@@ -21,7 +21,7 @@ pub(super) fn of_argument(text: &str) -> Result<Vec<Header>, Box<dyn Error>> {
 }
 
 /// Reads the lines in a variable of the environment.
-pub(super) fn of_variable(name: &str) -> Result<Vec<Header>, Box<dyn Error>> {
+pub(crate) fn of_variable(name: &str) -> Result<Vec<Header>, Box<dyn Error>> {
     let bad = |what: &str| format!("--header-env {name}: {what}");
     let text = env::var_os(name).ok_or_else(|| bad("expected a variable of this name, got none"))?;
     let text = text.into_string().map_err(|_| bad("expected UTF-8"))?;

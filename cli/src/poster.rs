@@ -1,4 +1,4 @@
-//! The posting of a batch, as often as the policy says.
+//! The posting of a batch of `selvedge sync`, as often as the policy says.
 
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,13 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use selvedge::sync::{Batch, Endpoint, Judgement, Response, Retry, RetryDecision, retry_after};
 use ureq::Agent;
 
-use super::header::Header;
+use crate::header::Header;
 use crate::print;
 
 /// Bytes of an answer that are read.
 const ANSWER: u64 = 1 << 20;
 
-pub(super) struct Poster {
+pub(crate) struct Poster {
     agent: Agent,
     endpoint: Endpoint,
     headers: Vec<Header>,
@@ -21,7 +21,7 @@ pub(super) struct Poster {
     taken: Option<(Vec<u8>, u64)>,
 }
 
-pub(super) enum Delivery {
+pub(crate) enum Delivery {
     /// The receiver has all of it but for what it refused.
     Done { refused: u64 },
     /// It is too large.
@@ -40,7 +40,7 @@ struct Received {
 }
 
 impl Poster {
-    pub(super) fn new(endpoint: Endpoint, headers: Vec<Header>, retry: Retry) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, headers: Vec<Header>, retry: Retry) -> Self {
         let config = Agent::config_builder()
             // The status is for the policy to judge, and a redirected POST would lose its body.
             .http_status_as_error(false)
@@ -50,7 +50,7 @@ impl Poster {
         Self { agent: config.build().new_agent(), endpoint, headers, retry, taken: None }
     }
 
-    pub(super) fn deliver(&mut self, batch: &Batch) -> Delivery {
+    pub(crate) fn deliver(&mut self, batch: &Batch) -> Delivery {
         let mut refused = 0u64;
         for (path, body) in batch.requests() {
             if let Some((_, count)) = self.taken.take_if(|(taken, _)| taken == body) {
