@@ -97,40 +97,26 @@ impl Sync {
             let bytes = batch.metrics.len() + batch.logs.len();
             let what = format!("{} records, {} points, {} logs", batch.records, batch.points, batch.log_records);
             println!("{}  {what}, {bytes} bytes", &batch.id_hex()[..12]);
-            match poster.deliver(&batch) {
+            let is_smaller = match poster.deliver(&batch) {
                 Delivery::Later { reason } => {
                     let why = crate::print::line(&reason, usize::MAX);
                     eprintln!("note: the batch stays in {} for another time: {why}", self.folder.display());
                     return Ok(false);
                 }
-                Delivery::Done { refused: 0 } => outbox.ack(&batch)?,
-                Delivery::Done { refused } => outbox.refuse(&batch, refused)?,
+                Delivery::Done { refused: 0 } => outbox.ack(&batch).map(|()| false)?,
+                Delivery::Done { refused } => outbox.refuse(&batch, refused).map(|()| false)?,
                 Delivery::TooLarge => {
                     // Those to come would be too large as well.
                     max_bytes = (max_bytes / 2).max(max_bytes.min(LEAST));
-                    let is_smaller = outbox.split(&batch)?;
-                    self.refuse_unless(is_smaller, outbox, &batch)?;
-                    if is_smaller {
-                        continue;
-                    }
+                    outbox.split(&batch)? || give_up(outbox, &batch)?
                 }
-                Delivery::Refused => {
-                    let is_smaller = outbox.bisect(&batch)?;
-                    self.refuse_unless(is_smaller, outbox, &batch)?;
-                    if is_smaller {
-                        continue;
-                    }
-                }
-            }
-            if self.once {
+                Delivery::Refused => outbox.bisect(&batch)? || give_up(outbox, &batch)?,
+            };
+            if self.once && !is_smaller {
                 break;
             }
         }
         Ok(true)
-    }
-
-    fn refuse_unless(&self, is_smaller: bool, outbox: &mut Outbox, batch: &Batch) -> selvedge::Result<()> {
-        if is_smaller { Ok(()) } else { outbox.refuse(batch, batch.points.saturating_add(batch.log_records)) }
     }
 
     fn headers(&self) -> Result<Vec<Header>, Box<dyn Error>> {
@@ -152,4 +138,9 @@ impl Sync {
         options.app_version = self.app_version.clone();
         options
     }
+}
+
+/// Nothing is left to try in smaller parts, which is what `false` says.
+fn give_up(outbox: &mut Outbox, batch: &Batch) -> selvedge::Result<bool> {
+    outbox.refuse(batch, batch.points.saturating_add(batch.log_records)).map(|()| false)
 }

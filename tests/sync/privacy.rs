@@ -194,7 +194,10 @@ fn fewer_rows_than_the_least_count_decide_nothing() {
         });
         let telemetry = record(folder.path(), rows);
         let batches = post(&telemetry, folder.path(), options(privacy).encoding(Encoding::Identity));
-        told(&batches, |name, _| !timed(name))
+        let mut lines = told(&batches, |name, _| !timed(name));
+        // How fast answers come is no matter of rows.
+        lines.retain(|line| !line.contains("selvedge.alert.what=change,"));
+        lines
     };
     let held = Privacy::NONE.min_count(1_000_000);
     let one = told(false, held);

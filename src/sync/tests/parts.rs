@@ -148,8 +148,7 @@ fn bisection_finds_the_bad_ones() {
 fn who_refuses_everything_is_not_asked_by_ever_smaller_parts() {
     let device = Device::new();
     let mut outbox = device.outbox(Encoding::Identity);
-    let mut posts = 0;
-    let mut drain = |outbox: &mut Outbox| {
+    let drain = |outbox: &mut Outbox| {
         let (mut refused, mut asked) = (0, 0);
         while let Some(batch) = next(outbox) {
             asked += 1;
@@ -158,7 +157,6 @@ fn who_refuses_everything_is_not_asked_by_ever_smaller_parts() {
                 outbox.refuse(&batch, batch.points + batch.log_records).unwrap();
             }
         }
-        posts += asked;
         (refused, asked)
     };
     let (refused, asked) = drain(&mut outbox);
