@@ -177,8 +177,8 @@ impl Outbox {
     }
 
     /// The batch is too large for the receiver: in its place come two smaller ones, which hold all of it, durably. What
-    /// [`next_batch`](Outbox::next_batch) then gives is the first, whatever bytes it is asked for. `false` for a batch of one point or one log
-    /// record, which stays: if nobody takes it, [`refuse`](Outbox::refuse).
+    /// [`next_batch`](Outbox::next_batch) then gives is the first, whatever bytes it is asked for. `false` for a batch of
+    /// one point or one log record, which stays: if nobody takes it, [`refuse`](Outbox::refuse).
     ///
     /// ```
     /// # use selvedge::sync::{Batch, Outbox};

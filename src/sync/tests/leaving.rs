@@ -203,7 +203,7 @@ fn the_digest_of_a_learned_profile_stays() {
         attribute(&resource.attributes, "selvedge.profile.digest").unwrap().to_string()
     };
     let requests = window(Privacy::NONE);
-    assert_ne!(digest(&requests), format!("{:02x}", wind().encode().len()).repeat(32), "that of the record");
+    assert_ne!(digest(&requests), format!("{:02x}", wind().encode().len() as u8).repeat(32), "that of the record");
     assert_ne!(digest(&requests), digest(&window(Privacy::NONE)), "another install");
 }
 
