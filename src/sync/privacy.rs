@@ -121,7 +121,13 @@ impl Privacy {
         if let Some(epsilon) = self.epsilon {
             counts = self.blurred_classes(&counts, epsilon, noise)?;
         }
-        ids.extend(counts.keys().filter(|id| !ids.contains(id)).copied().collect::<Vec<_>>());
+        // In the order in which they occur, unless that is one of the things that noise is to hide.
+        let occurred = window.iter().map(|(id, _)| u32::from(*id)).filter(|_| self.epsilon.is_none());
+        for id in occurred.chain(counts.keys().copied()) {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
         given.resize(ids.len(), 0);
         held.resize(ids.len(), 0);
         for ((id, given), held) in ids.iter().zip(given).zip(held) {
