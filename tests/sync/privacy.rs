@@ -76,7 +76,8 @@ fn decoded(encoding: Encoding, body: &[u8]) -> Vec<u8> {
     match encoding {
         Encoding::Gzip => drop(flate2::read::GzDecoder::new(body).read_to_end(&mut bytes).unwrap()),
         Encoding::Zstd => {
-            drop(ruzstd::decoding::StreamingDecoder::new(body).unwrap().read_to_end(&mut bytes).unwrap());
+            let mut decoder = ruzstd::decoding::StreamingDecoder::new(body).unwrap();
+            decoder.read_to_end(&mut bytes).unwrap();
         }
         _ => bytes.extend(body),
     }
