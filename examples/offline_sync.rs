@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use selvedge::drift::{Profile, WindowCounts};
 use selvedge::sync::{
-    Batch, Hints, Outbox, OutboxOptions, Privacy, Retry, RetryDecision, partial_success, retry_after,
+    Batch, Endpoint, Hints, Outbox, OutboxOptions, Privacy, Response, Retry, RetryDecision, retry_after,
 };
 use selvedge::telemetry::{Inference, Limits, ModelInfo, ModelSlot, Outcome, Record, Telemetry, Window};
 use sha2::{Digest, Sha256};
@@ -36,13 +36,25 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("offline: it stays in {folder}");
             break;
         }
-        match post(&args[1], &batch, &retry)? {
-            Some(0) => outbox.ack(&batch)?,
-            Some(refused) => outbox.refuse(&batch, refused)?,
-            None => {
-                println!("no answer: it stays in {folder}");
+        // What is not taken whole goes on in smaller parts, and only what is refused by itself is given up.
+        let is_smaller = match post(&Endpoint::parse(&args[1])?, &batch, &retry)? {
+            Delivery::Taken { refused: 0 } => {
+                outbox.ack(&batch)?;
+                continue;
+            }
+            Delivery::Taken { refused } => {
+                outbox.refuse(&batch, refused)?;
+                continue;
+            }
+            Delivery::Later => {
+                println!("it stays in {folder}");
                 break;
             }
+            Delivery::TooLarge => outbox.split(&batch)?,
+            Delivery::Refused => outbox.bisect(&batch)?,
+        };
+        if !is_smaller {
+            outbox.refuse(&batch, batch.points + batch.log_records)?;
         }
     }
     Ok(())
@@ -89,52 +101,65 @@ fn record(telemetry: &Telemetry) -> selvedge::Result<()> {
     Ok(())
 }
 
-/// Posts both requests of a batch, as often as the policy says. Gives how much was refused for good, or `None` if the batch
-/// is to be posted another time.
-fn post(endpoint: &str, batch: &Batch, retry: &Retry) -> Result<Option<u64>, Box<dyn Error>> {
-    let agent: Agent = Agent::config_builder().http_status_as_error(false).build().into();
+enum Delivery {
+    Taken { refused: u64 },
+    TooLarge,
+    Refused,
+    Later,
+}
+
+/// Posts both requests of a batch, as often as the policy says.
+fn post(endpoint: &Endpoint, batch: &Batch, retry: &Retry) -> Result<Delivery, Box<dyn Error>> {
+    let agent: Agent = Agent::config_builder().http_status_as_error(false).max_redirects(0).build().into();
     let mut refused = 0;
     for (path, body) in batch.requests() {
         for attempt in 0.. {
-            let mut request = agent.post(format!("{endpoint}{path}")).content_type(Batch::CONTENT_TYPE);
+            let mut request = agent.post(endpoint.url(path)).content_type(Batch::CONTENT_TYPE);
             if let Some(encoding) = batch.encoding.header() {
                 request = request.header("Content-Encoding", encoding);
             }
-            let answer = request.send(body).map_or_else(|_| Answer::default(), Answer::of);
-            println!("{path}: {}", answer.status);
-            match retry.next(attempt, answer.status, answer.retry_after, getrandom::u64()?) {
+            // What came only in part is no answer.
+            let answer = request.send(body).ok().and_then(Answer::of).unwrap_or_default();
+            let response = Response::new(answer.status)
+                .content_type(answer.content_type.as_deref())
+                .retry_after(answer.retry_after)
+                .body(&answer.body);
+            let judged = retry.judge(attempt, path, &response, getrandom::u64()?);
+            println!("{path}: {} {}", answer.status, judged.reason);
+            match judged.decision {
                 RetryDecision::Accepted => {
-                    refused += partial_success(path, &answer.body).map_or(0, |partial| partial.refused);
+                    refused += judged.refused;
                     break;
                 }
                 RetryDecision::Wait(wait) => sleep(wait),
-                RetryDecision::Drop => {
-                    refused += if path == "/v1/logs" { batch.log_records } else { batch.points };
-                    break;
-                }
-                _ => return Ok(None),
+                RetryDecision::Split => return Ok(Delivery::TooLarge),
+                RetryDecision::Drop => return Ok(Delivery::Refused),
+                _ => return Ok(Delivery::Later),
             }
         }
     }
-    Ok(Some(refused))
+    Ok(Delivery::Taken { refused })
 }
 
 /// What the policy asks about; a status of 0 stands for no answer.
 #[derive(Default)]
 struct Answer {
     status: u16,
+    content_type: Option<String>,
     retry_after: Option<Duration>,
     body: Vec<u8>,
 }
 
 impl Answer {
-    fn of(mut response: ureq::http::Response<ureq::Body>) -> Self {
+    fn of(mut response: ureq::http::Response<ureq::Body>) -> Option<Self> {
+        let body = response.body_mut().read_to_vec().ok()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let reported = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
-        Self {
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        Some(Self {
             status: response.status().as_u16(),
-            retry_after: reported.and_then(|value| retry_after(value, now)),
-            body: response.body_mut().read_to_vec().unwrap_or_default(),
-        }
+            content_type: header("content-type").map(str::to_string),
+            retry_after: header("retry-after").and_then(|value| retry_after(value, now)),
+            body,
+        })
     }
 }

@@ -1,11 +1,13 @@
-//! The command `selvedge`. One file per subcommand.
+//! The command `selvedge`. One file per subcommand, and two more for `sync`.
 //!
 //! Results go to standard output, errors to standard error as `error: …`. Nothing asks and nothing blinks: what it
 //! prints on a terminal it prints into a pipe, but for the progress of long work.
 
 mod check;
+mod header;
 mod inspect;
 mod pack;
+mod poster;
 mod print;
 mod profile;
 mod report;

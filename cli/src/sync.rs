@@ -1,23 +1,25 @@
 //! `selvedge sync`: posts a telemetry folder's batches. The library opens no socket; this does.
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::thread::sleep;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::Args;
-use selvedge::sync::{
-    Batch, Encoding, Outbox, OutboxOptions, Privacy, Retry, RetryDecision, partial_success, retry_after,
-};
+use selvedge::sync::{Batch, Encoding, Endpoint, Outbox, OutboxOptions, Privacy, Retry};
 use selvedge::telemetry::{Limits, Mode, Telemetry};
-use ureq::Agent;
 
+use crate::header::{self, Header};
+use crate::poster::{Delivery, Poster};
 use crate::{NO, Outcome};
+
+/// Batches are not made smaller than this because a receiver takes no larger ones: what is, is split.
+const LEAST: usize = 16 << 10;
 
 /// Posts what a telemetry folder holds to an OpenTelemetry Collector, or any receiver of OTLP over HTTP.
 ///
-/// A batch leaves the folder only when the receiver has it. What cannot be posted now stays for the next run. No app may
-/// have the folder open meanwhile.
+/// A batch leaves the folder only when the receiver has it, or has refused its content, which is counted. What cannot be
+/// posted now stays for the next run. No app may have the folder open meanwhile.
 #[derive(Args)]
 pub(crate) struct Sync {
     /// The telemetry folder.
@@ -25,9 +27,13 @@ pub(crate) struct Sync {
     /// Where to post: http://localhost:4318 becomes http://localhost:4318/v1/metrics and …/v1/logs.
     #[arg(long, value_name = "URL")]
     endpoint: String,
-    /// A header of each request, such as 'Authorization: Bearer …'. May be given more than once.
-    #[arg(long, value_name = "NAME: VALUE", value_parser = header)]
-    header: Vec<(String, String)>,
+    /// A header of each request, or @FILE with one per line: a secret in a file or a variable is in no list of processes.
+    /// May be given more than once.
+    #[arg(long, value_name = "NAME: VALUE | @FILE")]
+    header: Vec<String>,
+    /// A variable of the environment that holds headers, one NAME: VALUE per line. May be given more than once.
+    #[arg(long, value_name = "VARIABLE")]
+    header_env: Vec<String>,
     /// The app that the telemetry is of: service.name.
     #[arg(long, default_value = "selvedge")]
     app: String,
@@ -49,7 +55,7 @@ pub(crate) struct Sync {
     /// Blur bins with Laplace noise of this ε before anything is stored or sent.
     #[arg(long, value_name = "E")]
     epsilon: Option<f64>,
-    /// Attempts per batch until it is left for another time.
+    /// Attempts per request until the batch is left for another time.
     #[arg(long, default_value_t = Retry::default().attempts, value_name = "N")]
     attempts: u32,
     /// Post one batch and stop.
@@ -57,13 +63,10 @@ pub(crate) struct Sync {
     once: bool,
 }
 
-fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or("expected NAME: VALUE")?;
-    Ok((name.trim().into(), value.trim().into()))
-}
-
 impl Sync {
     pub(crate) fn run(self) -> Outcome {
+        // What is wrong with the command is said before anything is read or posted.
+        let (endpoint, headers) = (Endpoint::parse(&self.endpoint)?, self.headers()?);
         if !self.folder.is_dir() {
             return Err(format!("{}: no such folder", self.folder.display()).into());
         }
@@ -75,28 +78,56 @@ impl Sync {
         if let Some(damage) = outbox.damage() {
             eprintln!("note: {damage}; counting begins anew");
         }
-        let mut exit = ExitCode::SUCCESS;
-        let poster = Poster::new(&self.endpoint, &self.header, Retry::default().attempts(self.attempts));
-        while let Some(batch) = outbox.next_batch(self.max_bytes)? {
+        let before = outbox.refused();
+        let poster = Poster::new(endpoint, headers, Retry::default().attempts(self.attempts));
+        let is_done = self.post(&mut outbox, poster)?;
+        let lost = outbox.refused() - before;
+        if lost > 0 {
+            let all = outbox.refused();
+            eprintln!("note: {lost} points and log records lost: the receiver refused their content");
+            eprintln!("note: {all} since the folder was made; the count goes out as selvedge.dropped");
+        }
+        Ok(if is_done && lost == 0 { ExitCode::SUCCESS } else { ExitCode::from(NO) })
+    }
+
+    /// Posts until nothing is left; `false` if something stays for another time.
+    fn post(&self, outbox: &mut Outbox, mut poster: Poster) -> selvedge::Result<bool> {
+        let mut max_bytes = self.max_bytes;
+        while let Some(batch) = outbox.next_batch(max_bytes)? {
             let bytes = batch.metrics.len() + batch.logs.len();
             let what = format!("{} records, {} points, {} logs", batch.records, batch.points, batch.log_records);
             println!("{}  {what}, {bytes} bytes", &batch.id_hex()[..12]);
-            match poster.deliver(&batch) {
-                Delivery::Later => {
-                    eprintln!("note: the receiver does not answer; the batch stays for another time");
-                    return Ok(ExitCode::from(NO));
+            let is_smaller = match poster.deliver(&batch) {
+                Delivery::Later { reason } => {
+                    let why = crate::print::line(&reason, usize::MAX);
+                    eprintln!("note: the batch stays in {} for another time: {why}", self.folder.display());
+                    return Ok(false);
                 }
-                Delivery::Done { refused: 0 } => outbox.ack(&batch)?,
-                Delivery::Done { refused } => {
-                    outbox.refuse(&batch, refused)?;
-                    exit = ExitCode::from(NO);
+                Delivery::Done { refused: 0 } => outbox.ack(&batch).map(|()| false)?,
+                Delivery::Done { refused } => outbox.refuse(&batch, refused).map(|()| false)?,
+                Delivery::TooLarge => {
+                    // Those to come would be too large as well.
+                    max_bytes = (max_bytes / 2).max(max_bytes.min(LEAST));
+                    outbox.split(&batch)? || give_up(outbox, &batch)?
                 }
-            }
-            if self.once {
+                Delivery::Refused => outbox.bisect(&batch)? || give_up(outbox, &batch)?,
+            };
+            if self.once && !is_smaller {
                 break;
             }
         }
-        Ok(exit)
+        Ok(true)
+    }
+
+    fn headers(&self) -> Result<Vec<Header>, Box<dyn Error>> {
+        let mut headers = Vec::new();
+        for argument in &self.header {
+            headers.extend(header::of_argument(argument)?);
+        }
+        for variable in &self.header_env {
+            headers.extend(header::of_variable(variable)?);
+        }
+        Ok(headers)
     }
 
     fn options(&self) -> OutboxOptions {
@@ -109,99 +140,7 @@ impl Sync {
     }
 }
 
-struct Poster<'a> {
-    agent: Agent,
-    endpoint: &'a str,
-    headers: &'a [(String, String)],
-    retry: Retry,
-}
-
-enum Delivery {
-    /// The receiver has all of it but for what it refused.
-    Done { refused: u64 },
-    /// It could not be reached, or has no room now.
-    Later,
-}
-
-struct Answer {
-    status: u16,
-    retry_after: Option<Duration>,
-    body: Vec<u8>,
-}
-
-impl<'a> Poster<'a> {
-    fn new(endpoint: &'a str, headers: &'a [(String, String)], retry: Retry) -> Self {
-        let config = Agent::config_builder()
-            // The status is for the policy to judge, and a redirected POST would lose its body.
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .timeout_connect(Some(Duration::from_secs(10)))
-            .timeout_global(Some(Duration::from_secs(60)));
-        Self { agent: config.build().new_agent(), endpoint: endpoint.trim_end_matches('/'), headers, retry }
-    }
-
-    fn deliver(&self, batch: &Batch) -> Delivery {
-        let mut refused = 0;
-        for (path, body) in batch.requests() {
-            match self.request(batch, path, body) {
-                Some(count) => refused += count,
-                None => return Delivery::Later,
-            }
-        }
-        Delivery::Done { refused }
-    }
-
-    /// How much of the request the receiver refused, or `None` if it is to be made another time.
-    fn request(&self, batch: &Batch, path: &str, body: &[u8]) -> Option<u64> {
-        for attempt in 0.. {
-            let answer = self.post(batch, path, body);
-            // Without random numbers the wait is the longest one, which is no reason to fail.
-            let random = getrandom::u64().unwrap_or(u64::MAX);
-            match self.retry.next(attempt, answer.status, answer.retry_after, random) {
-                RetryDecision::Accepted => {
-                    let partial = partial_success(path, &answer.body);
-                    if let Some(partial) = &partial {
-                        eprintln!("note: {path}: {} refused: {}", partial.refused, partial.message);
-                    }
-                    return Some(partial.map_or(0, |p| p.refused));
-                }
-                RetryDecision::Wait(wait) => {
-                    eprintln!("note: {path}: status {}; again in {:.1} s", answer.status, wait.as_secs_f64());
-                    sleep(wait);
-                }
-                RetryDecision::Drop => {
-                    let why = String::from_utf8_lossy(&answer.body);
-                    eprintln!("note: {path}: status {}: refused: {}", answer.status, why.trim());
-                    return Some(if path == "/v1/logs" { batch.log_records } else { batch.points });
-                }
-                _ => return None,
-            }
-        }
-        None
-    }
-
-    fn post(&self, batch: &Batch, path: &str, body: &[u8]) -> Answer {
-        let mut request = self.agent.post(format!("{}{path}", self.endpoint));
-        request = request.header("Content-Type", Batch::CONTENT_TYPE).header("Idempotency-Key", batch.id_hex());
-        if let Some(encoding) = batch.encoding.header() {
-            request = request.header("Content-Encoding", encoding);
-        }
-        for (name, value) in self.headers {
-            request = request.header(name, value);
-        }
-        let mut response = match request.send(body) {
-            Ok(response) => response,
-            Err(error) => {
-                eprintln!("note: {path}: {error}");
-                return Answer { status: 0, retry_after: None, body: vec![] };
-            }
-        };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        let reported = response.headers().get("retry-after").and_then(|v| v.to_str().ok());
-        Answer {
-            retry_after: reported.and_then(|v| retry_after(v, now)),
-            status: response.status().as_u16(),
-            body: response.body_mut().with_config().limit(1 << 20).read_to_vec().unwrap_or_default(),
-        }
-    }
+/// Nothing is left to try in smaller parts, which is what `false` says.
+fn give_up(outbox: &mut Outbox, batch: &Batch) -> selvedge::Result<bool> {
+    outbox.refuse(batch, batch.points.saturating_add(batch.log_records)).map(|()| false)
 }

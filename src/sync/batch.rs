@@ -18,7 +18,7 @@ pub struct Batch {
     pub logs: Vec<u8>,
     /// How both are compressed.
     pub encoding: Encoding,
-    /// Sealed records that are in it.
+    /// Sealed records that are in it; of a batch that was split, its last part has them all.
     pub records: u64,
     /// Points of the metrics.
     pub points: u64,

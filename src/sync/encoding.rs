@@ -1,6 +1,6 @@
 //! Compression of a body.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use crate::{Error, Result};
 
@@ -42,6 +42,25 @@ impl Encoding {
                 Ok(ruzstd::encoding::compress_to_vec(&bytes[..], ruzstd::encoding::CompressionLevel::Fastest))
             }
         }
+    }
+
+    /// What [`encode`](Self::encode) was given.
+    pub(super) fn decode(self, bytes: &[u8]) -> Result<Vec<u8>> {
+        let mut to = Vec::new();
+        match self {
+            _ if bytes.is_empty() => {}
+            Encoding::Identity => to.extend(bytes),
+            Encoding::Gzip => {
+                let read = flate2::read::GzDecoder::new(bytes).read_to_end(&mut to);
+                read.map_err(|e| Error::io("gzip", e))?;
+            }
+            Encoding::Zstd => {
+                let broken = |e: &dyn std::fmt::Display| Error::corrupt(format!("zstd: {e}"));
+                let mut from = ruzstd::decoding::StreamingDecoder::new(bytes).map_err(|e| broken(&e))?;
+                from.read_to_end(&mut to).map_err(|e| broken(&e))?;
+            }
+        }
+        Ok(to)
     }
 
     pub(super) fn number(self) -> u32 {

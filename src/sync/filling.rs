@@ -117,10 +117,11 @@ impl Ledger<'_> {
     /// more.
     fn bytes_up_to(&mut self, most: usize) -> usize {
         let mut sizes = self.draft.sizes();
+        let privacy = self.options.privacy;
         let due: Vec<(u32, u64)> = self.due.iter().map(|(key, time)| (*key, *time)).collect();
         for (key, time) in due {
             if let Some(model) = self.state.models.iter().find(|m| m.key == key).cloned() {
-                let points = metric::of_model(&model, self.profile(key), time);
+                let points = metric::of_model(&model, self.profile(key), privacy, time);
                 self.work += 8 * points.len();
                 points.iter().for_each(|(metric, point)| sizes.add(key, *metric, point));
             }

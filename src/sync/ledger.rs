@@ -8,7 +8,7 @@ use super::clock::Clocks;
 use super::metric;
 use super::options::OutboxOptions;
 use super::otlp;
-use super::privacy::Noise;
+use super::privacy::{Noise, Privacy};
 use super::request::{self, DEVICE, Draft, Requests, hex};
 use super::state::{self, Bins, Outcome, State};
 use crate::Result;
@@ -67,7 +67,7 @@ impl<'a> Ledger<'a> {
             Record::Model(info) => self.model(info),
             Record::Window(window) => self.window(window)?,
             Record::Alert(alert) => self.alert(alert),
-            Record::Feedback(feedback) => self.feedback(feedback),
+            Record::Feedback(feedback) => self.feedback(feedback)?,
             Record::Drops(drops) => self.drops(drops),
             Record::Anchor(_) | Record::Boot(_) => {}
         }
@@ -175,21 +175,22 @@ impl<'a> Ledger<'a> {
             for (counts, bins) in window.features.iter().zip(&mut totals.features) {
                 privacy.add(counts, &mut bins.given, &mut bins.held, self.noise)?;
             }
-            if !window.embedding.is_empty() {
-                let (counts, bins) =
-                    ([&window.embedding[..], &[window.embedded]].concat(), totals.embedding.get_or_insert_default());
-                privacy.add(&counts, &mut bins.given, &mut bins.held, self.noise)?;
+            let embedded = match &window.embedding[..] {
+                [] => vec![],
+                signs => [signs, &[window.embedded]].concat(),
+            };
+            if !embedded.is_empty() || totals.embedding.is_some() {
+                let bins = totals.embedding.get_or_insert_default();
+                privacy.add(&embedded, &mut bins.given, &mut bins.held, self.noise)?;
             }
         }
         for (counts, bins) in [(&window.confidence, &mut totals.confidence), (&window.entropy, &mut totals.entropy)] {
             privacy.add(counts, &mut bins.given, &mut bins.held, self.noise)?;
         }
-        let of_class = sums(window.classes.iter().map(|(class, count)| (u32::from(*class), *count)));
-        let known: BTreeSet<u32> = totals.class_ids.iter().copied().collect();
-        totals.class_ids.extend(of_class.iter().map(|(class, _)| class).filter(|class| !known.contains(class)));
-        let of_class: BTreeMap<u32, u64> = of_class.into_iter().collect();
-        let classes: Vec<u64> = totals.class_ids.iter().map(|id| of_class.get(id).copied().unwrap_or(0)).collect();
-        privacy.add(&classes, &mut totals.classes.given, &mut totals.classes.held, self.noise)?;
+        let bins = &mut totals.classes;
+        let counts = [&mut bins.given, &mut bins.held];
+        privacy.classes(&window.classes, &mut totals.class_ids, counts, self.noise)?;
+        count_labels(totals, privacy, self.noise)?;
         let known = totals.outcomes.iter().map(|known| (known.outcome, known.count));
         let of_window = window.outcomes.iter().map(|(outcome, count)| (outcome.bits().into(), *count));
         let outcomes = sums(known.chain(of_window));
@@ -260,10 +261,10 @@ impl<'a> Ledger<'a> {
         self.profiles.entry(key).or_insert_with(decode).as_ref()
     }
 
-    fn feedback(&mut self, feedback: &FeedbackRecord) {
+    fn feedback(&mut self, feedback: &FeedbackRecord) -> Result<()> {
         let Some(key) = self.in_slot(feedback.stamp.epoch, feedback.model_slot) else {
             self.lose("no_model", &feedback.stamp);
-            return;
+            return Ok(());
         };
         if let Some(time) = self.unix(&feedback.stamp, &feedback.stamp) {
             self.place(key, time, time);
@@ -272,7 +273,12 @@ impl<'a> Ledger<'a> {
             let right = feedback.predicted == feedback.truth;
             let labels = if right { &mut model.totals.right } else { &mut model.totals.wrong };
             *labels = labels.saturating_add(1);
+            // Noise on each label would bury them: it comes once, with the next window.
+            if self.options.privacy.epsilon.is_none() {
+                count_labels(&mut model.totals, self.options.privacy, self.noise)?;
+            }
         }
+        Ok(())
     }
 
     fn drops(&mut self, drops: &Drops) {
@@ -314,7 +320,7 @@ impl<'a> Ledger<'a> {
         self.profile(key);
         let profile = self.profiles.get(&key).and_then(Option::as_ref);
         let Some(model) = self.state.models.iter().find(|m| m.key == key) else { return };
-        let points = metric::of_model(model, profile, time);
+        let points = metric::of_model(model, profile, self.options.privacy, time);
         points.into_iter().for_each(|(metric, point)| self.draft.point(key, metric, point));
         self.due.remove(&key);
     }
@@ -324,7 +330,7 @@ impl<'a> Ledger<'a> {
         let time = self.unix(&alert.stamp, &alert.stamp).unwrap_or(0);
         let since = self.clocks.unix(&alert.since);
         let uid = self.uid(alert.stamp.position());
-        self.draft.log(key, request::log_record(alert, time, since, &uid));
+        self.draft.log(key, request::log_record(&self.options.privacy.alert(alert), time, since, &uid));
     }
 
     /// The same record has the same id whenever it is sent, so that a receiver can tell a copy.
@@ -374,6 +380,8 @@ impl state::Model {
         self.totals.confidence = held(old.confidence);
         self.totals.entropy = held(old.entropy);
         self.totals.embedding = old.embedding.map(held);
+        self.totals.feedback = old.feedback.map(held);
+        (self.totals.right, self.totals.wrong) = (old.right, old.wrong);
         (self.start, self.last) = (0, 0);
     }
 }
@@ -394,4 +402,14 @@ fn sums(counts: impl Iterator<Item = (u32, u64)>) -> Vec<(u32, u64)> {
         }
     }
     sums
+}
+
+/// Adds the labels that came since to those that are given out and held back.
+fn count_labels(totals: &mut state::Totals, privacy: Privacy, noise: &mut Noise) -> Result<()> {
+    let labels = [std::mem::take(&mut totals.right), std::mem::take(&mut totals.wrong)];
+    if labels == [0, 0] && totals.feedback.is_none() {
+        return Ok(());
+    }
+    let bins = totals.feedback.get_or_insert_default();
+    privacy.add(&labels, &mut bins.given, &mut bins.held, noise)
 }

@@ -1,11 +1,14 @@
 //! The metrics: their names and units, and how totals become points.
 
+use std::collections::BTreeMap;
+
 use super::otlp::{
     Buckets, CUMULATIVE, Data, ExponentialHistogram, ExponentialHistogramDataPoint, Histogram, HistogramDataPoint,
     KeyValue, Metric, Number, NumberDataPoint, Sum,
 };
+use super::privacy::{Magnitude, Privacy, Told};
 use super::state::{Device, Model, Spread};
-use crate::drift::{self, Profile};
+use crate::drift::{FeatureProfile, Profile};
 use crate::telemetry::Outcome;
 
 /// What kind of point a metric has.
@@ -26,10 +29,17 @@ pub(super) struct Definition {
 
 /// Names of OpenTelemetry's conventions for generative AI where they have one, for every engine alike, so that one
 /// dashboard serves all; else under `selvedge.`. A batch holds them in this order.
-pub(super) const METRICS: [Definition; 15] = [
+pub(super) const METRICS: [Definition; 17] = [
     define("selvedge.windows", "{window}", "Closed windows", Kind::Sum),
     define("selvedge.requests", "{request}", "Requests by outcome", Kind::Sum),
     define("selvedge.feature", "1", "Rows per bin of a numeric feature", Kind::Histogram),
+    define(
+        "selvedge.feature.magnitude",
+        "1",
+        "Rows per power of two of a numeric feature whose profile was learned on the device",
+        Kind::Exponential,
+    ),
+    define("selvedge.feature.other", "{row}", "Rows outside of the magnitudes that are told", Kind::Sum),
     define("selvedge.feature.category", "{row}", "Rows per category of a categorical feature", Kind::Sum),
     define("selvedge.feature.missing", "{row}", "Rows without a value of the feature", Kind::Sum),
     define(
@@ -143,6 +153,28 @@ impl Moment<'_> {
             scale: spread.scale,
             zero_count: spread.zero_count,
             positive: Some(Buckets { offset: spread.offset.saturating_sub(shift), bucket_counts: spread.buckets }),
+            negative: None,
+        };
+        self.push(metric, Point::Exponential(point));
+    }
+
+    fn magnitudes(&mut self, metric: &str, powers: &BTreeMap<Magnitude, u64>, attributes: Vec<KeyValue>) {
+        let of = |sign: fn(&Magnitude) -> Option<i32>| {
+            let counts: BTreeMap<i32, u64> = powers.iter().filter_map(|(m, count)| Some((sign(m)?, *count))).collect();
+            let (first, last) = (*counts.keys().next()?, *counts.keys().next_back()?);
+            let count = |power| counts.get(&power).copied().unwrap_or(0);
+            Some(Buckets { offset: first, bucket_counts: (first..=last).map(count).collect() })
+        };
+        let point = ExponentialHistogramDataPoint {
+            attributes,
+            start_time_unix_nano: self.start,
+            time_unix_nano: self.time,
+            count: powers.values().sum(),
+            sum: None,
+            scale: 0,
+            zero_count: powers.get(&Magnitude::Zero).copied().unwrap_or(0),
+            positive: of(|m| if let Magnitude::Positive(power) = m { Some(*power) } else { None }),
+            negative: of(|m| if let Magnitude::Negative(power) = m { Some(*power) } else { None }),
         };
         self.push(metric, Point::Exponential(point));
     }
@@ -169,7 +201,7 @@ impl Moment<'_> {
 }
 
 /// The totals of a model at a time, as points with the index of their metric.
-pub(super) fn of_model(model: &Model, profile: Option<&Profile>, time: u64) -> Vec<(usize, Point)> {
+pub(super) fn of_model(model: &Model, profile: Option<&Profile>, privacy: Privacy, time: u64) -> Vec<(usize, Point)> {
     let mut points = Vec::new();
     let totals = &model.totals;
     let mut at = Moment { start: model.start, time, points: &mut points };
@@ -177,10 +209,13 @@ pub(super) fn of_model(model: &Model, profile: Option<&Profile>, time: u64) -> V
     for outcome in &totals.outcomes {
         at.sum("selvedge.requests", outcome.count, outcome_attributes(Outcome::from_bits(outcome.outcome as u16)));
     }
-    for (feature, bins) in profile.iter().flat_map(|p| &p.features).zip(&totals.features) {
-        of_feature(&mut at, feature, &bins.given);
+    if let Some(profile) = profile {
+        for (feature, bins) in profile.features.iter().zip(&totals.features) {
+            of_feature(&mut at, feature, &bins.given, privacy.told(profile, feature, &bins.given));
+        }
     }
-    if let Some((rows, signs)) = totals.embedding.as_ref().and_then(|bins| bins.given.split_last()) {
+    let embedding = totals.embedding.as_ref().filter(|_| privacy.tells_embedding(profile));
+    if let Some((rows, signs)) = embedding.and_then(|bins| bins.given.split_last()) {
         // What is counted is the number of a feature; each has a bucket of its own.
         at.histogram("selvedge.embedding", signs, (1..signs.len()).map(|i| (i - 1) as f64).collect(), vec![]);
         at.sum("selvedge.embedding.rows", *rows, vec![]);
@@ -194,10 +229,9 @@ pub(super) fn of_model(model: &Model, profile: Option<&Profile>, time: u64) -> V
             at.histogram(metric, &bins.given, (1..parts).map(|i| i as f64 / parts as f64).collect(), vec![]);
         }
     }
-    for (right, count) in [("true", totals.right), ("false", totals.wrong)] {
-        if totals.right > 0 || totals.wrong > 0 {
-            at.sum("selvedge.feedback", count, vec![KeyValue::new("selvedge.feedback.right", right)]);
-        }
+    let labels = totals.feedback.as_ref().map(|bins| &bins.given).filter(|given| given.iter().any(|count| *count > 0));
+    for (right, count) in ["true", "false"].into_iter().zip(labels.into_iter().flatten()) {
+        at.sum("selvedge.feedback", *count, vec![KeyValue::new("selvedge.feedback.right", right)]);
     }
     for (metric, spread) in [
         ("gen_ai.server.request.duration", &totals.latency),
@@ -215,20 +249,28 @@ pub(super) fn of_model(model: &Model, profile: Option<&Profile>, time: u64) -> V
     points
 }
 
-fn of_feature(at: &mut Moment<'_>, feature: &drift::FeatureProfile, given: &[u64]) {
+fn of_feature(at: &mut Moment<'_>, feature: &FeatureProfile, given: &[u64], told: Told) {
     let name = || KeyValue::new("selvedge.feature.name", feature.name.as_str());
     let Some((missing, values)) = given.split_last().filter(|_| given.len() == feature.bins.len()) else { return };
-    match &feature.bins {
-        // The bins include their upper edge, as OTLP's buckets do: the edges are its bounds as they stand.
-        drift::Bins::Numeric { edges, .. } => {
-            at.histogram("selvedge.feature", values, edges.iter().map(|e| f64::from(*e)).collect(), vec![name()]);
+    let mut category = |category: KeyValue, count: u64| {
+        if count > 0 {
+            at.sum("selvedge.feature.category", count, vec![name(), category]);
         }
-        drift::Bins::Categories { .. } => {
-            for (i, count) in values.iter().enumerate().filter(|(_, count)| **count > 0) {
-                let category = feature.bins.name(i);
-                let attributes = vec![name(), KeyValue::new("selvedge.category", category.as_str())];
-                at.sum("selvedge.feature.category", *count, attributes);
-            }
+    };
+    match told {
+        Told::Nothing => {}
+        Told::Bounds(bounds) => at.histogram("selvedge.feature", values, bounds, vec![name()]),
+        Told::Names(names) => {
+            names.iter().for_each(|(text, count)| category(KeyValue::new("selvedge.category", text.as_str()), *count));
+        }
+        Told::Ranks { ranks, other } => {
+            let rank = |rank: u64| KeyValue::new("selvedge.category.rank", rank as i64);
+            ranks.into_iter().for_each(|(number, count)| category(rank(number), count));
+            category(KeyValue::new("selvedge.category", "other"), other);
+        }
+        Told::Magnitudes { powers, other } => {
+            at.magnitudes("selvedge.feature.magnitude", &powers, vec![name()]);
+            at.sum("selvedge.feature.other", other, vec![name()]);
         }
     }
     at.sum("selvedge.feature.missing", *missing, vec![name()]);

@@ -1,7 +1,7 @@
 //! Sealed records into batches that any OpenTelemetry Collector takes. Opens no socket.
 //!
-//! Enters: what [`Telemetry`](crate::telemetry::Telemetry) sealed. Leaves: [`Batch`]es, and what to do after an attempt
-//! to post one ([`Retry`]). May import: telemetry, drift, disk, digest.
+//! Enters: what [`Telemetry`](crate::telemetry::Telemetry) sealed. Leaves: [`Batch`]es, where to post them
+//! ([`Endpoint`]), and what to do after an attempt ([`Retry`]). May import: telemetry, drift, disk, digest.
 //!
 //! # What is in a batch
 //!
@@ -13,7 +13,9 @@
 //! | `selvedge.windows` | sum | windows | |
 //! | `selvedge.requests` | sum | requests | `selvedge.finish` (`complete`, `end_of_text`, `stop`, `length`, `context_full`) if it is known, `selvedge.refused`, `selvedge.schema_valid` if it was checked, `error.type` if it failed |
 //! | `selvedge.feature` | histogram, bounds are the profile's edges | | `selvedge.feature.name` |
-//! | `selvedge.feature.category` | sum | rows | `selvedge.feature.name`, `selvedge.category` |
+//! | `selvedge.feature.magnitude` | exponential histogram of scale 0, in place of `selvedge.feature` where the profile was learned | | `selvedge.feature.name` |
+//! | `selvedge.feature.other` | sum, beside it: rows outside of what was learned, or where few rows were learned | rows | `selvedge.feature.name` |
+//! | `selvedge.feature.category` | sum | rows | `selvedge.feature.name`, `selvedge.category`; of a learned profile `selvedge.category.rank`, 1 being the most frequent |
 //! | `selvedge.feature.missing` | sum | rows | `selvedge.feature.name` |
 //! | `selvedge.embedding` | histogram; bucket *j* counts the rows in which feature *j* of the embedding is positive | | |
 //! | `selvedge.embedding.rows` | sum | rows | |
@@ -30,8 +32,37 @@
 //!
 //! The resource says whose they are: `service.name`, `service.version`, `service.instance.id`, `app.installation.id`
 //! (random, see [`Outbox::reset_install_id`]), `selvedge.model.name`, `.version` and `.digest`, `selvedge.backend`,
-//! `selvedge.profile.digest`. Alerts are log records of the event `selvedge.alert` with the evidence as attributes, and
-//! with a `log.record.uid` by which a receiver tells a copy.
+//! `selvedge.profile.digest`, `selvedge.profile.learned`. Alerts are log records of the event `selvedge.alert` with the
+//! evidence as attributes, and with a `log.record.uid` by which a receiver tells a copy. An alert is cleared under its
+//! feature and `selvedge.alert.since`; what was wrong may have another name by then.
+//!
+//! # What leaves the device
+//!
+//! This, and nothing else. [`Privacy`] decides it, in one place, for metrics and logs alike. Values that were fed to a
+//! model, its answers and its texts never leave; nor do sums, least or largest values of a feature.
+//!
+//! | what | leaves | under `min_count` | under `epsilon` |
+//! |---|---|---|---|
+//! | names of app, model, backend, features, and what the app adds to the resource | as they are | | |
+//! | random id of the install | as it is, until it is [reset](Outbox::reset_install_id) | | |
+//! | digests of the model, and of a profile that was shipped with it | as they are | | |
+//! | digest of a profile that was learned on the device | never; in its place a number that follows from the install's id | | |
+//! | times at which windows closed and alerts were raised | as they are | | |
+//! | requests by outcome, rows, tokens, latencies, records lost: operation | exact | | |
+//! | counts by bins and categories of a shipped profile, with its edges and names | counts | in steps of at least so many rows | blurred |
+//! | counts by bins of a learned profile | by powers of two; no edges | the same, and only powers in which so many rows were learned | never |
+//! | counts by categories of a learned profile | by rank; no names | the same, and only ranks of which so many rows were learned | never |
+//! | counts of missing values, classes, confidence, entropy, labels | counts | in steps of at least so many rows | blurred, those of nothing too |
+//! | counts of the signs of embeddings | counts | in steps of at least so many rows | blurred; of a learned profile, never |
+//! | that an alert was raised or cleared, of which kind and feature | as it is | what was wrong with the feature (`missing_values`, …) only if so many rows were; else `drift` | `drift` |
+//! | numbers of an alert | two digits; shares of fewer rows are 0, of all but fewer 1 | only if it says that it is of so many rows | never, but for broken promises, which are operation |
+//!
+//! With [`Privacy::NONE`] counts and numbers of alerts are exact; the rules for learned profiles hold all the same. A
+//! profile counts as learned if [`Profile::learned`](crate::drift::Profile::learned) says so: an app that fits one on the
+//! device, from what its users do, sets it.
+//!
+//! What of an alert is decided by one row cannot be ruled out in full: a window at the edge of its test is decided by any
+//! of its rows. What the alert tells is that the test of so many rows was failed.
 //!
 //! # Why it can be resent
 //!
@@ -40,6 +71,13 @@
 //! Where totals must begin anew (a new install id, version or attribute of the app, a lost state, a clock set back by more
 //! than an hour), the start time moves with them, as the OpenTelemetry data model has it. A batch that is on its way when
 //! the app is updated is sent as it was made.
+//!
+//! # What becomes of a batch that is not taken
+//!
+//! It stays until the receiver has it, or has read it and refused its content: [`Retry`] has the table. A batch that is
+//! too large is [split](Outbox::split), one of which something is refused is [bisected](Outbox::bisect), and only a
+//! point or log record that is refused by itself is lost. That is counted in the state file, and told: by
+//! [`Outbox::refused`], and to the receiver as `selvedge.dropped` with the reason `refused`.
 //!
 //! # What stays on the device
 //!
@@ -65,23 +103,27 @@ mod bound;
 mod clock;
 mod encoding;
 mod filling;
+mod endpoint;
 mod ledger;
 mod metric;
 mod options;
 mod otlp;
 mod outbox;
+mod parts;
 mod privacy;
 mod request;
 mod response;
 mod retry;
 mod state;
+mod status;
 #[cfg(test)]
 mod tests;
 
 pub use batch::Batch;
 pub use encoding::Encoding;
+pub use endpoint::Endpoint;
 pub use options::OutboxOptions;
 pub use outbox::Outbox;
 pub use privacy::Privacy;
-pub use response::{Partial, partial_success};
-pub use retry::{Hints, Retry, RetryDecision, retry_after};
+pub use response::{Partial, Response, partial_success};
+pub use retry::{Hints, Judgement, Retry, RetryDecision, retry_after};

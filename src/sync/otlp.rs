@@ -283,6 +283,9 @@ pub(super) struct ExponentialHistogramDataPoint {
     /// Values above zero.
     #[prost(message, optional, tag = "8")]
     pub positive: Option<Buckets>,
+    /// Values below zero, by their magnitude.
+    #[prost(message, optional, tag = "9")]
+    pub negative: Option<Buckets>,
 }
 
 /// Bucket *i* counts values in (base^(offset + i), base^(offset + i + 1)].

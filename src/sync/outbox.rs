@@ -24,6 +24,9 @@ use crate::{Code, Error, Result};
 const READ: usize = 256 << 10;
 /// Records that tell nothing are acknowledged without a batch once there are so many.
 const QUIET: u64 = 64;
+/// Refusals in a row after which a receiver is taken to refuse everything. More than it takes to find one bad point at the
+/// start of a batch of 100,000.
+const REFUSALS: u32 = 20;
 
 /// Makes batches of what the telemetry sealed, and keeps each until it is acknowledged.
 ///
@@ -42,7 +45,7 @@ const QUIET: u64 = 64;
 /// let telemetry = Telemetry::open(folder, Limits::default());
 /// let mut outbox = Outbox::open(&telemetry, folder, OutboxOptions::new("field-notes"))?;
 /// while let Some(batch) = outbox.next_batch(1 << 20)? {
-///     // post batch.requests(), then:
+///     // Post batch.requests(), judge each answer by `Retry::judge`, and if all were taken:
 ///     outbox.ack(&batch)?;
 /// }
 /// # Ok::<(), selvedge::Error>(())
@@ -105,6 +108,7 @@ impl Outbox {
 
     /// The next batch, or `None` when there is nothing to tell. Until it is acknowledged or refused, the same again.
     ///
+    /// What holds back and blurs what is in it is said in [`Privacy`](super::Privacy).
     /// `max_bytes` bounds both bodies together before compression. A batch holds at least one record, so that a small
     /// bound slows a device down but does not stop it: one window of 10 features takes about 5 kB. Making it takes a bounded
     /// time: of a log that would take longer, the next call goes on with the rest, also after a `None`.
@@ -143,18 +147,11 @@ impl Outbox {
         }
         let requests = ledger.finish();
         let (metrics, logs) = (requests.metrics.encode_to_vec(), requests.logs.encode_to_vec());
-        let mut hash = Sha256::new();
-        hash.update((metrics.len() as u64).to_le_bytes());
-        hash.update(&metrics);
-        hash.update(&logs);
         let pending = Pending {
-            id: hash.finalize().to_vec(),
-            metrics: self.options.encoding.encode(metrics)?,
-            logs: self.options.encoding.encode(logs)?,
-            encoding: self.options.encoding.number(),
             records: ledger.records,
             points: requests.points,
             log_records: requests.log_records,
+            ..Pending::new(metrics, logs, self.options.encoding)?
         };
         let state = State { pending: Some(pending), ..ledger.state };
         self.keep(state)?;
@@ -167,18 +164,63 @@ impl Outbox {
     ///
     /// `InvalidArgument` for a batch that is not the one handed out last, `Io`; then it is handed out again.
     pub fn ack(&mut self, batch: &Batch) -> Result<()> {
-        self.settle(batch, |_| {})
+        self.settle(batch, |state| state.refusals = 0)
     }
 
     /// The receiver refused so many points and log records for good: the whole batch, or a part of it, as its answer
-    /// says ([`partial_success`](super::partial_success)). They are counted as `refused`, and the batch is forgotten as by
-    /// [`ack`](Outbox::ack). What refused points counted stays in the totals and comes with the next points.
+    /// says ([`Judgement::refused`](super::Judgement::refused)). They are counted as `refused`, durably, the count goes out
+    /// as `selvedge.dropped` with the next window, and the batch is forgotten as by [`ack`](Outbox::ack). What refused
+    /// points counted stays in the totals and comes with the next points.
     ///
     /// # Errors
     ///
     /// As [`ack`](Outbox::ack).
     pub fn refuse(&mut self, batch: &Batch, refused: u64) -> Result<()> {
-        self.settle(batch, |state| state.lose("refused", refused))
+        let is_whole = refused >= batch.points + batch.log_records;
+        self.settle(batch, |state| {
+            state.refusals = if is_whole { state.refusals.saturating_add(1) } else { 0 };
+            state.lose("refused", refused);
+        })
+    }
+
+    /// The batch is too large for the receiver: in its place come two smaller ones, which hold all of it, durably. What
+    /// [`next_batch`](Outbox::next_batch) then gives is the first, whatever bytes it is asked for. `false` for a batch of
+    /// one point or one log record, which stays: if nobody takes it, [`refuse`](Outbox::refuse).
+    ///
+    /// ```
+    /// # use selvedge::sync::{Batch, Outbox};
+    /// # fn example(outbox: &mut Outbox, batch: &Batch) -> selvedge::Result<()> {
+    /// if !outbox.split(batch)? {
+    ///     outbox.refuse(batch, batch.points + batch.log_records)?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`ack`](Outbox::ack).
+    pub fn split(&mut self, batch: &Batch) -> Result<bool> {
+        self.divide(batch, |_| {})
+    }
+
+    /// The receiver refused the content of the batch: as [`split`](Outbox::split), so that only what it does not take is
+    /// lost and not what lies beside it. Also `false` once it has refused 20 batches or parts in a row: then it takes
+    /// nothing, and asking by ever smaller parts would only cost time.
+    ///
+    /// # Errors
+    ///
+    /// As [`ack`](Outbox::ack).
+    pub fn bisect(&mut self, batch: &Batch) -> Result<bool> {
+        if self.state.refusals >= REFUSALS {
+            return Ok(false);
+        }
+        self.divide(batch, |state| state.refusals += 1)
+    }
+
+    /// Points and log records that the receiver refused for good, over the life of this folder.
+    pub fn refused(&self) -> u64 {
+        self.state.device.lost.iter().find(|loss| loss.reason == "refused").map_or(0, |loss| loss.count)
     }
 
     /// The random id of this install, a UUID: `service.instance.id` and `app.installation.id`.
@@ -198,6 +240,7 @@ impl Outbox {
         fill(&mut state.install)?;
         state.restart();
         state.pending = None;
+        state.parts.clear();
         state.acked.clear();
         self.keep(state)?;
         Ok(self.install_id())
@@ -241,15 +284,26 @@ impl Outbox {
         }
         match &self.state.pending {
             Some(pending) if pending.id == batch.id => {
-                let mut state = State { pending: None, acked: batch.id.to_vec(), ..self.state.clone() };
+                let mut state = State { acked: batch.id.to_vec(), ..self.state.clone() };
+                state.pending = (!state.parts.is_empty()).then(|| state.parts.remove(0));
                 count(&mut state);
                 self.keep(state)
             }
-            other => {
-                let expected = other.as_ref().map_or_else(|| "none".into(), |p| hex(&p.id));
-                Err(Error::invalid(format!("batch: expected {expected}, got {}", batch.id_hex())))
-            }
+            other => Err(unexpected(other.as_ref(), batch)),
         }
+    }
+
+    fn divide(&mut self, batch: &Batch, count: impl FnOnce(&mut State)) -> Result<bool> {
+        let pending = match &self.state.pending {
+            Some(pending) if pending.id == batch.id => pending,
+            other => return Err(unexpected(other.as_ref(), batch)),
+        };
+        let Some([first, second]) = pending.halves()? else { return Ok(false) };
+        let mut state = State { pending: Some(first), ..self.state.clone() };
+        state.parts.insert(0, second);
+        count(&mut state);
+        self.keep(state)?;
+        Ok(true)
     }
 
     /// First the state, with the totals and the batch, is durable; then the records that are in it are acknowledged. Should
@@ -288,6 +342,11 @@ impl Outbox {
             self.release();
         }
     }
+}
+
+fn unexpected(pending: Option<&Pending>, batch: &Batch) -> Error {
+    let expected = pending.map_or_else(|| "none".into(), |pending| hex(&pending.id));
+    Error::invalid(format!("batch: expected {expected}, got {}", batch.id_hex()))
 }
 
 /// Another version of the app, or another attribute, is another stream to a receiver: it would add totals that went on to

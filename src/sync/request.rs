@@ -7,6 +7,7 @@ use prost::Message;
 use super::metric::{METRICS, Point};
 use super::options::OutboxOptions;
 use super::otlp::{self, KeyValue, LogRecord};
+use super::privacy;
 use super::state;
 use crate::telemetry::AlertRecord;
 
@@ -134,8 +135,8 @@ impl Sizes {
 }
 
 /// Whose points and records they are.
-pub(super) fn resource(options: &OutboxOptions, install: &[u8], model: Option<&state::Model>) -> otlp::Resource {
-    let install = uuid(install);
+pub(super) fn resource(options: &OutboxOptions, install_id: &[u8], model: Option<&state::Model>) -> otlp::Resource {
+    let install = uuid(install_id);
     let mut attributes = vec![KeyValue::new("service.name", options.app.as_str())];
     attributes.extend(options.app_version.as_deref().map(|v| KeyValue::new("service.version", v)));
     attributes.push(KeyValue::new("service.instance.id", install.as_str()));
@@ -147,7 +148,11 @@ pub(super) fn resource(options: &OutboxOptions, install: &[u8], model: Option<&s
         attributes.push(KeyValue::new("selvedge.model.digest", hex(&model.digest).as_str()));
         attributes.push(KeyValue::new("selvedge.backend", model.backend.as_str()));
         if !model.profile.is_empty() {
-            attributes.push(KeyValue::new("selvedge.profile.digest", hex(&model.profile_digest).as_str()));
+            let digest = privacy::profile_digest(&model.profile, &model.profile_digest, install_id, model.key);
+            attributes.push(KeyValue::new("selvedge.profile.digest", hex(&digest).as_str()));
+            if privacy::is_learned(&model.profile) {
+                attributes.push(KeyValue::new("selvedge.profile.learned", "true"));
+            }
         }
     }
     otlp::Resource { attributes }

@@ -2,11 +2,24 @@
 
 use std::time::Duration;
 
+use super::response::{self, Response};
+use super::status::{Meaning, meaning};
+
 /// The policy of trying again: when to, and when not to.
 ///
-/// Follows the rules of OTLP/HTTP: only 429, 502, 503 and 504, and an attempt that got no answer, are tried again; a
-/// `Retry-After` is honoured, one of more than an hour by leaving it for another day. The wait is "full jitter": uniform between zero and a bound that doubles up to a cap, so
-/// that a fleet that lost its server together does not return together.
+/// What passes by itself is tried again: 408, 425, 429, 502, 503 and 504, and an attempt that got no answer. A
+/// `Retry-After` is honoured, one of more than an hour by leaving it for another day. The wait is "full jitter": uniform
+/// between zero and a bound that doubles up to a cap, so that a fleet that lost its server together does not return
+/// together. Nothing is given up but what the receiver refuses as content:
+///
+/// | answer | decision |
+/// |---|---|
+/// | 2xx with a body that is an answer of OTLP, or empty | [`Accepted`](RetryDecision::Accepted) |
+/// | 2xx with another body: the page of a hotel's network, another service | [`Later`](RetryDecision::Later) |
+/// | none; 408, 425, 429, 502, 503, 504 | [`Wait`](RetryDecision::Wait), at last `Later` |
+/// | 3xx, 401, 403, 404, 405, 407, 415, 421, other 4xx, 500 and other 5xx | `Later`: the owner has to look |
+/// | 413 | [`Split`](RetryDecision::Split) |
+/// | 400, 422 | [`Drop`](RetryDecision::Drop), or `Later` where the body shows that no receiver of OTLP has read it |
 ///
 /// ```
 /// use std::time::Duration;
@@ -48,10 +61,27 @@ pub enum RetryDecision {
     Accepted,
     /// Try the same bytes again after this time.
     Wait(Duration),
-    /// Leave the batch in its folder and stop for now; the next run begins with it.
+    /// Leave the batch in its folder and stop for now; the next run begins with it. Where the owner has to look, the
+    /// [reason](Judgement::reason) says at what.
     Later,
-    /// The receiver will never take it: [`Outbox::refuse`](super::Outbox::refuse) drops and counts it.
+    /// It is too large: [`Outbox::split`](super::Outbox::split), and go on with the smaller batch. Where nothing is
+    /// left to split, [`Outbox::refuse`](super::Outbox::refuse).
+    Split,
+    /// The receiver will never take it as it is: [`Outbox::bisect`](super::Outbox::bisect) finds what of it, and where
+    /// nothing is left to bisect, [`Outbox::refuse`](super::Outbox::refuse) drops and counts it.
     Drop,
+}
+
+/// The answer of [`Retry::judge`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Judgement {
+    /// What to do.
+    pub decision: RetryDecision,
+    /// Points or log records that the receiver refused of a request that it took otherwise.
+    pub refused: u64,
+    /// Why, for people: the status, what to check, and the first words of the answer. Empty if all is well.
+    pub reason: String,
 }
 
 /// Hints of the app about the network.
@@ -117,19 +147,53 @@ impl Retry {
         (hints.offline || hints.metered && !self.on_metered).then_some(RetryDecision::Later)
     }
 
-    /// What to do after an attempt. Pure: the same arguments give the same answer.
+    /// What to do after an attempt, by all of its answer. Pure: the same arguments give the same answer.
     ///
-    /// - `attempt`: how many attempts for this batch failed before this one, from 0.
+    /// - `attempt`: how many attempts for this request failed before this one, from 0.
+    /// - `path`: that of the request, as [`Batch::requests`](super::Batch::requests) gives it.
+    /// - `random`: 64 uniform bits.
+    ///
+    /// ```
+    /// use selvedge::sync::{Response, Retry, RetryDecision};
+    /// let page = Response::new(200).content_type("text/html").body(b"<html>Welcome to the hotel</html>");
+    /// let judged = Retry::default().judge(0, "/v1/metrics", &page, 0);
+    /// assert_eq!(judged.decision, RetryDecision::Later);
+    /// assert!(judged.reason.starts_with("status 200, and no answer of a receiver of OTLP"), "{}", judged.reason);
+    /// ```
+    pub fn judge(&self, attempt: u32, path: &str, answer: &Response<'_>, random: u64) -> Judgement {
+        let decision = self.next(attempt, answer.status, answer.retry_after, random);
+        let later = |reason| Judgement { decision: RetryDecision::Later, refused: 0, reason };
+        match decision {
+            RetryDecision::Accepted => match response::receipt(path, answer) {
+                Ok(partial) => {
+                    let (refused, reason) = partial.map_or_else(Default::default, |p| (p.refused, p.message));
+                    Judgement { decision, refused, reason }
+                }
+                Err(error) => later(error.message().into()),
+            },
+            RetryDecision::Drop if !answer.is_of_receiver() => later(answer.foreign()),
+            _ => Judgement { decision, refused: 0, reason: answer.explained() },
+        }
+    }
+
+    /// What to do after an attempt, by its status alone: [`judge`](Retry::judge) also looks at the body, without which a
+    /// page of a hotel passes for an answer. Pure: the same arguments give the same answer.
+    ///
+    /// - `attempt`: how many attempts for this request failed before this one, from 0.
     /// - `status`: the HTTP status; 0 if no answer came (refused, reset, timed out).
     /// - `retry_after`: the header of that name, if there was one.
     /// - `random`: 64 uniform bits.
     pub fn next(&self, attempt: u32, status: u16, retry_after: Option<Duration>, random: u64) -> RetryDecision {
-        match status {
-            200..=299 => RetryDecision::Accepted,
-            0 | 429 | 502 | 503 | 504 if attempt.saturating_add(1) >= self.attempts => RetryDecision::Later,
-            429 | 502 | 503 | 504 if retry_after.is_some_and(|asked| asked > Self::MAX_WAIT) => RetryDecision::Later,
-            0 | 429 | 502 | 503 | 504 => RetryDecision::Wait(self.wait(attempt, retry_after, random)),
-            _ => RetryDecision::Drop,
+        match meaning(status) {
+            Meaning::Taken => RetryDecision::Accepted,
+            Meaning::Passing if attempt.saturating_add(1) >= self.attempts => RetryDecision::Later,
+            Meaning::Passing if status != 0 && retry_after.is_some_and(|asked| asked > Self::MAX_WAIT) => {
+                RetryDecision::Later
+            }
+            Meaning::Passing => RetryDecision::Wait(self.wait(attempt, retry_after, random)),
+            Meaning::Owner => RetryDecision::Later,
+            Meaning::TooLarge => RetryDecision::Split,
+            Meaning::Content => RetryDecision::Drop,
         }
     }
 

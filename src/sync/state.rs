@@ -64,6 +64,12 @@ pub(super) struct State {
     /// SHA-256 of what the app says of itself: the totals are of a stream with these attributes.
     #[prost(bytes = "vec", tag = "10")]
     pub app: Vec<u8>,
+    /// What follows the pending batch, where that is a part of one that was split.
+    #[prost(message, repeated, tag = "11")]
+    pub parts: Vec<Pending>,
+    /// Batches and parts of which the receiver refused all content, since it last took something.
+    #[prost(uint32, tag = "12")]
+    pub refusals: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -131,7 +137,7 @@ pub(super) struct Totals {
     pub tokens_in: u64,
     #[prost(uint64, tag = "12")]
     pub tokens_out: u64,
-    /// Labels by whether the answer was right.
+    /// Labels by whether the answer was right, that are not in `feedback` yet.
     #[prost(uint64, tag = "13")]
     pub right: u64,
     #[prost(uint64, tag = "14")]
@@ -139,6 +145,9 @@ pub(super) struct Totals {
     /// Counts of the embeddings' signs, and behind them of the rows that brought one.
     #[prost(message, optional, tag = "15")]
     pub embedding: Option<Bins>,
+    /// Labels: right, wrong.
+    #[prost(message, optional, tag = "16")]
+    pub feedback: Option<Bins>,
 }
 
 /// Counts of bins: what was given, and what is held back until it is enough.

@@ -48,18 +48,7 @@ impl Device {
         let rows: Vec<[f32; 3]> = (0..500).map(|_| FEATURES.map(|_| (next(&mut random) >> 40) as f32 / 1e4)).collect();
         let fit = FEATURES.iter().fold(Profile::fit().model([7; 32]), |fit, name| fit.number(*name));
         let profile = fit.of_rows(&rows).unwrap();
-        let bytes = profile.encode();
-        let info = ModelInfo {
-            slot: ModelSlot(1),
-            name: "rain".into(),
-            version: Some("7".into()),
-            digest: [7; 32],
-            backend: "tract".into(),
-            profile_digest: Sha256::digest(&bytes).into(),
-            profile: bytes,
-            ..ModelInfo::default()
-        };
-        telemetry.seal(&Record::Model(info)).unwrap();
+        announce(&telemetry, &profile);
         Self { folder, telemetry, profile, random, begun, counted: vec![], windows: 0, alerts: 0 }
     }
 
@@ -127,6 +116,32 @@ impl Device {
     }
 }
 
+impl Device<()> {
+    /// The app begins again.
+    #[allow(dead_code, reason = "the command posts what a closed device left")]
+    pub(crate) fn open(self) -> Device {
+        let Self { folder, profile, random, begun, counted, windows, alerts, telemetry: () } = self;
+        let telemetry = Telemetry::open(folder.path(), Limits::default());
+        announce(&telemetry, &profile);
+        Device { folder, telemetry, profile, random, begun, counted, windows, alerts }
+    }
+}
+
+fn announce(telemetry: &Telemetry, profile: &Profile) {
+    let bytes = profile.encode();
+    let info = ModelInfo {
+        slot: ModelSlot(1),
+        name: "rain".into(),
+        version: Some("7".into()),
+        digest: [7; 32],
+        backend: "tract".into(),
+        profile_digest: Sha256::digest(&bytes).into(),
+        profile: bytes,
+        ..ModelInfo::default()
+    };
+    telemetry.seal(&Record::Model(info)).unwrap();
+}
+
 impl<T> Device<T> {
     #[allow(dead_code, reason = "the command posts what a closed device left")]
     pub(crate) fn folder(&self) -> &Path {
@@ -158,7 +173,7 @@ fn next(random: &mut u64) -> u64 {
 }
 
 /// A state of sync that knows when the boot was: a device that has reported all it had before, and was offline since.
-fn write_clock(folder: &Path, unix: u64) {
+pub(crate) fn write_clock(folder: &Path, unix: u64) {
     #[derive(Message)]
     struct State {
         #[prost(bytes = "vec", tag = "1")]

@@ -9,6 +9,7 @@ mod http;
 #[path = "../../src/sync/otlp.rs"]
 #[allow(dead_code, reason = "a test reads a part of the messages")]
 mod otlp;
+mod privacy;
 mod received;
 mod victoria_metrics;
 

@@ -1,6 +1,7 @@
 //! `selvedge sync` against real receivers, an OpenTelemetry Collector and a VictoriaMetrics: those of `tests/sync`, with
-//! its device.
+//! its device. What those two never answer, a receiver of the test's own does.
 
+mod answers;
 #[path = "../../../tests/sync/collector.rs"]
 #[allow(dead_code, reason = "the library's tests need the rest of it")]
 mod collector;
@@ -16,6 +17,7 @@ mod otlp;
 #[path = "../../../tests/sync/received.rs"]
 #[allow(dead_code, reason = "the library's tests need the rest of it")]
 mod received;
+mod receiver;
 #[path = "../../../tests/sync/victoria_metrics/server.rs"]
 #[allow(dead_code, reason = "the library's tests need the rest of it")]
 mod server;
@@ -72,7 +74,7 @@ fn the_command_posts_a_folder_to_victoria_metrics() {
         .args(["--gzip", "--interval", "0", "--min-count", "1", "--attempts", "2"])
         .output()
         .unwrap();
-    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert_eq!(done.status.code(), Some(1), "something was refused: {done:?}");
     assert!(String::from_utf8_lossy(&done.stderr).contains("/v1/logs: status 400: refused"), "{done:?}");
     check_features(&server.stored(), device.expected());
 }

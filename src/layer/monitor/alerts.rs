@@ -164,7 +164,9 @@ fn numbers(alert: &Alert, findings: &WindowFindings<'_>) -> Vec<(String, f64)> {
             })
         }
         AlertKind::Embedding => {
-            verdict.and_then(|v| v.embedding).map_or_else(Vec::new, |e| named([("mmd2", e.mmd2), ("p", e.p)]))
+            let rows = findings.summary.window.embedded as f64;
+            let judged = verdict.and_then(|v| v.embedding);
+            judged.map_or_else(Vec::new, |e| named([("rows", rows), ("mmd2", e.mmd2), ("p", e.p)]))
         }
         AlertKind::Health => {
             let breach = findings.summary.breaches.iter().find(|b| b.slo == alert.feature);
@@ -172,7 +174,8 @@ fn numbers(alert: &Alert, findings: &WindowFindings<'_>) -> Vec<(String, f64)> {
         }
         AlertKind::Stream => {
             let shift = findings.worse.iter().find(|s| s.stream.name() == alert.feature);
-            shift.map_or_else(Vec::new, |s| named([("before", s.before), ("after", s.after)]))
+            let rows = findings.summary.window.rows as f64;
+            shift.map_or_else(Vec::new, |s| named([("rows", rows), ("before", s.before), ("after", s.after)]))
         }
         _ => Vec::new(),
     }

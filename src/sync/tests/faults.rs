@@ -73,6 +73,13 @@ struct World {
     refused_logs: u64,
 }
 
+enum Posted {
+    Later,
+    TooLarge,
+    /// Points and log records that were refused.
+    Taken(u64, u64),
+}
+
 /// What a run came to.
 #[derive(Debug, Default, PartialEq)]
 struct Outcome {
@@ -189,11 +196,18 @@ impl World {
         };
         self.taken.insert((batch.id, batch.records));
         match self.post(&batch) {
-            None => {}
-            Some((0, 0)) => {
+            Posted::Later => {}
+            Posted::TooLarge => {
+                let is_one = batch.points + batch.log_records == 1;
+                if self.settle(|outbox| outbox.split(&batch).map(drop)) && !is_one {
+                    // Its last part has its records.
+                    self.taken.remove(&(batch.id, batch.records));
+                }
+            }
+            Posted::Taken(0, 0) => {
                 self.settle(|outbox| outbox.ack(&batch));
             }
-            Some((points, logs)) => {
+            Posted::Taken(points, logs) => {
                 let settled = self.settle(|outbox| outbox.refuse(&batch, points + logs));
                 if settled {
                     self.refused_points += points;
@@ -213,8 +227,7 @@ impl World {
         settled || kill == Some(Kill::BeforeRelease)
     }
 
-    /// Points and log records that were refused, or `None` if the batch is to be sent again.
-    fn post(&mut self, batch: &Batch) -> Option<(u64, u64)> {
+    fn post(&mut self, batch: &Batch) -> Posted {
         let mut refused = (0, 0);
         for (path, body) in batch.requests() {
             let body = plain_bytes(batch.encoding, body);
@@ -223,10 +236,11 @@ impl World {
                 RetryDecision::Accepted => {}
                 RetryDecision::Drop if path == "/v1/logs" => refused.1 = batch.log_records,
                 RetryDecision::Drop => refused.0 = batch.points,
-                _ => return None,
+                RetryDecision::Split => return Posted::TooLarge,
+                _ => return Posted::Later,
             }
         }
-        Some(refused)
+        Posted::Taken(refused.0, refused.1)
     }
 
     fn network(&mut self, path: &'static str, body: &[u8]) -> u16 {
@@ -244,7 +258,8 @@ impl World {
                 self.delayed.push((path, body.to_vec()));
                 0
             }
-            42..52 => {
+            42..46 => 413,
+            46..52 => {
                 self.receiver.take(path, body);
                 self.delayed.push((path, body.to_vec()));
                 200

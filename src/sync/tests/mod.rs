@@ -1,9 +1,12 @@
 mod clock;
+mod endpoint;
 mod epochs;
 pub(super) mod faults;
+mod leaving;
 mod ledger;
 mod made;
 mod outbox;
+mod parts;
 mod privacy;
 mod receiver;
 mod request;

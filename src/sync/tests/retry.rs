@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::sync::{Hints, Retry, RetryDecision, retry_after};
+use crate::sync::{Hints, Judgement, Response, Retry, RetryDecision, retry_after};
 
 const MAX: u64 = u64::MAX;
 
@@ -12,13 +12,15 @@ fn waits(retry: &Retry, attempt: u32, random: u64) -> Duration {
 }
 
 #[test]
-fn only_passing_failures_are_tried_again() {
+fn only_passing_failures_are_tried_again_and_only_refused_content_is_given_up() {
     let retry = Retry::default();
-    for status in 100..=599 {
+    for status in 1..=999 {
         let expected = match status {
             200..=299 => RetryDecision::Accepted,
-            429 | 502 | 503 | 504 => RetryDecision::Wait(Duration::ZERO),
-            _ => RetryDecision::Drop,
+            408 | 425 | 429 | 502 | 503 | 504 => RetryDecision::Wait(Duration::ZERO),
+            413 => RetryDecision::Split,
+            400 | 422 => RetryDecision::Drop,
+            _ => RetryDecision::Later,
         };
         assert_eq!(retry.next(0, status, None, 0), expected, "{status}");
     }
@@ -84,4 +86,96 @@ fn a_retry_after_is_seconds_or_a_date() {
     {
         assert_eq!(retry_after(bad, 0), None, "{bad}");
     }
+}
+
+fn judged(response: Response<'_>) -> Judgement {
+    Retry::default().attempts(1).judge(0, "/v1/metrics", &response, 0)
+}
+
+#[test]
+fn what_is_kept_says_what_to_check() {
+    for (status, check) in [
+        (301, "give the address that it redirects to"),
+        (401, "check the header with the credentials"),
+        (403, "check their rights"),
+        (404, "check the path of the endpoint"),
+        (407, "a proxy asks"),
+        (415, "check the compression"),
+        (421, "another host answered"),
+        (429, "check its limits"),
+        (500, "check its log"),
+        (503, "check that it runs"),
+        (511, "sign in there"),
+    ] {
+        let Judgement { decision, refused, reason } = judged(Response::new(status).body(b"no\x07 such\tplace\n"));
+        assert_eq!((decision, refused), (RetryDecision::Later, 0), "{status}");
+        assert!(reason.starts_with(&format!("status {status}: ")) && reason.contains(check), "{reason}");
+        assert!(reason.ends_with(" (no such place)"), "{reason}");
+    }
+    let none = judged(Response::none());
+    assert_eq!(none.decision, RetryDecision::Later);
+    assert!(none.reason.starts_with("no answer came: check the network"), "{none:?}");
+    let long = "x".repeat(100_000);
+    assert!(judged(Response::new(404).body(long.as_bytes())).reason.len() < 400);
+}
+
+#[test]
+fn a_success_is_one_only_with_the_body_of_a_receiver() {
+    const PROTOBUF: &str = "application/x-protobuf";
+    let page = b"<html>Welcome</html>";
+    let is_taken = |kind: Option<&'static str>, body: &[u8]| {
+        let judged = judged(Response::new(200).content_type(kind).body(body));
+        match judged.decision {
+            RetryDecision::Accepted => true,
+            RetryDecision::Later => false,
+            other => panic!("{other:?}"),
+        }
+    };
+    for (kind, body) in [
+        (None, &b""[..]),
+        (Some(PROTOBUF), b""),
+        (Some("text/plain; charset=utf-8"), b""),
+        (Some(PROTOBUF), b"\x0a\x00"),
+        (None, b"\x0a\x02\x08\x03"),
+        (Some("Application/JSON;charset=utf-8"), b" { } "),
+        (Some("application/json"), b"{\"partialSuccess\":null}"),
+    ] {
+        assert!(is_taken(kind, body), "{kind:?} {body:?}");
+    }
+    for (kind, body) in [
+        (Some("text/html"), &b""[..]),
+        (Some("text/html"), page),
+        (None, page),
+        (None, b"\n  <!doctype html>"),
+        (Some(PROTOBUF), page),
+        (Some(PROTOBUF), b"{}"),
+        (Some(PROTOBUF), b"OK\n"),
+        (Some(PROTOBUF), b"\x0a\x05\x08\x03"),
+        (Some(PROTOBUF), b"\x7a\x02hi"),
+        (Some("text/plain"), b"OK"),
+        (Some("application/json"), b"{\"error\":\"sign in\"}"),
+        (Some("application/json"), b"{\"partialSuccess\":7}"),
+        (Some("application/json"), b"null"),
+        (Some("application/json"), b"\x0a\x00"),
+    ] {
+        assert!(!is_taken(kind, body), "{kind:?} {body:?}");
+    }
+    let json = br#"{"partialSuccess":{"rejectedDataPoints":"3","errorMessage":"too old"}}"#;
+    let partial = judged(Response::new(200).content_type("application/json").body(json));
+    assert_eq!((partial.decision, partial.refused, &*partial.reason), (RetryDecision::Accepted, 3, "too old"));
+    let partial = judged(Response::new(200).content_type(PROTOBUF).body(b"\x0a\x02\x08\x03"));
+    assert_eq!((partial.decision, partial.refused), (RetryDecision::Accepted, 3));
+}
+
+/// A proxy, or a server of TLS that was spoken to in the clear, says 400 without having read anything.
+#[test]
+fn a_refusal_is_one_only_by_who_read_the_content() {
+    let decision = |kind: Option<&'static str>, body: &'static [u8]| {
+        judged(Response::new(400).content_type(kind).body(body)).decision
+    };
+    assert_eq!(decision(Some("application/x-protobuf"), b"\x08\x03\x12\x03bad"), RetryDecision::Drop);
+    assert_eq!(decision(None, b""), RetryDecision::Drop);
+    assert_eq!(decision(Some("text/plain"), b"unsupported path requested"), RetryDecision::Drop);
+    assert_eq!(decision(Some("text/html"), b"<html><h1>400 Bad Request"), RetryDecision::Later);
+    assert_eq!(decision(None, b"Client sent an HTTP request to an HTTPS server.\n"), RetryDecision::Later);
 }
