@@ -189,9 +189,11 @@ impl Adwin {
 
     /// The newest buckets, until they hold so many values.
     fn newest(&self, width: f64) -> Sum {
-        let newest_first = self.rows.iter().enumerate().flat_map(|(row, buckets)| {
-            buckets.iter().rev().map(move |bucket| (size(row), bucket))
-        });
+        let newest_first = self
+            .rows
+            .iter()
+            .enumerate()
+            .flat_map(|(row, buckets)| buckets.iter().rev().map(move |bucket| (size(row), bucket)));
         let mut sum = Sum::default();
         for (n, bucket) in newest_first {
             if sum.width >= width {

@@ -116,11 +116,11 @@ pub use health::{Breach, Health, LatencyHistogram, RequestOutcome, Slo};
 pub use judge::{EmbeddingDrift, Judge, Policy, Verdict};
 pub use kswin::Kswin;
 pub use page_hinkley::PageHinkley;
+pub(crate) use profile::category_code;
 pub use profile::{
     Bins, Categories, CellValue, Column, EmbeddingProfile, FeatureProfile, FeatureSource, Fit, Learner, MAX_BINS,
     MISSING, Moments, Profile, Reliability, Row, RowDependence, RowSink,
 };
 #[cfg(feature = "csv")]
 pub use profile::{CsvRow, CsvTable};
-pub(crate) use profile::category_code;
 pub use window::WindowCounts;

@@ -133,8 +133,9 @@ fn near(sample: &[f32], at: usize, reach: usize, roundings: Roundings) -> Option
         let outwards = (0..=reach).flat_map(|step| [Some(at + step), at.checked_sub(step)]);
         outwards.flatten().find_map(|i| pair(i, roundings))
     };
-    // A value that is all of a bin and more ends where the next one begins.
+    // A value that is all of a bin and more ends where the next one begins, or what rounding makes equal to it.
     let run_end = sample.partition_point(|v| *v <= sample[at]).saturating_sub(1);
+    let behind = |roundings: Roundings| (run_end..=run_end + reach).find_map(|i| pair(i, roundings));
     let coarse = roundings.without_half();
-    search(roundings).or_else(|| search(coarse)).or_else(|| pair(run_end, roundings)).or_else(|| pair(run_end, coarse))
+    search(roundings).or_else(|| behind(roundings)).or_else(|| search(coarse)).or_else(|| behind(coarse))
 }

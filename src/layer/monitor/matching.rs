@@ -20,7 +20,11 @@ pub(super) fn check_types(profile: &Profile, probe: &[ProbeFeature], spec: &Spec
         };
         match (&feature.bins, given) {
             (Bins::Categories(names), Given::Numbers) if !names.are_numbers() => {
-                return Err(refusal(feature, &format!("texts, such as {:?}", names.names()), &format!("numbers ({got})")));
+                return Err(refusal(
+                    feature,
+                    &format!("texts, such as {:?}", names.names()),
+                    &format!("numbers ({got})"),
+                ));
             }
             (Bins::Numeric { .. }, Given::Names) => {
                 return Err(refusal(feature, "numbers", &format!("texts that are categories ({got})")));

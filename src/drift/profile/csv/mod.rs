@@ -1,5 +1,6 @@
 //! CSV tables as references and as windows (feature `csv`), read twice or once and never held.
 
+mod lines;
 mod separator;
 mod table;
 
@@ -11,8 +12,8 @@ use super::fit::Fit;
 use super::reference::{FeatureSource, Profile};
 use super::rows::{CellValue, Named, Row, RowSink};
 use crate::{Error, Result};
+use table::decimal_comma;
 pub use table::{CsvRow, CsvTable};
-use table::{decimal_comma, is_nothing};
 
 impl Fit {
     /// Fits a CSV with a header line, as [`CsvTable`] reads it. `open` gives the bytes from their beginning; it is called

@@ -3,6 +3,7 @@
 use std::io::{Chain, Cursor, Read};
 
 use super::super::number::read_number;
+use super::lines::Lines;
 use super::separator::{asked, found};
 use crate::{Code, Error, Result};
 
@@ -38,11 +39,9 @@ const HEAD: u64 = 65_536;
 /// # Ok::<(), selvedge::Error>(())
 /// ```
 pub struct CsvTable<R: Read> {
-    reader: csv::Reader<Chain<Cursor<Vec<u8>>, R>>,
+    reader: csv::Reader<Lines<Chain<Cursor<Vec<u8>>, R>>>,
     names: Vec<String>,
     separator: u8,
-    /// Lines before the header.
-    skipped: u64,
     record: csv::StringRecord,
 }
 
@@ -63,13 +62,16 @@ impl<R: Read> CsvTable<R> {
     /// See [`CsvTable`].
     pub fn open(mut source: R, separator: Option<char>) -> Result<Self> {
         let mut head = Vec::new();
-        source.by_ref().take(HEAD).read_to_end(&mut head).map_err(|e| Error::new(Code::Io, "csv: I/O failed").because(e))?;
+        source
+            .by_ref()
+            .take(HEAD)
+            .read_to_end(&mut head)
+            .map_err(|e| Error::new(Code::Io, "csv: I/O failed").because(e))?;
         if head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF") {
             return Err(Error::corrupt("csv: expected text in UTF-8, got UTF-16"));
         }
         let mut begin = if head.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
         let said = said_separator(&head[begin..]);
-        let skipped = u64::from(said.is_some());
         begin += said.map_or(0, |(_, length)| length);
         let separator = match (separator, said) {
             (Some(separator), _) => asked(separator)?,
@@ -78,9 +80,13 @@ impl<R: Read> CsvTable<R> {
         };
         let mut source = Cursor::new(head).chain(source);
         source.get_mut().0.set_position(begin as u64);
-        let mut reader = csv::ReaderBuilder::new().delimiter(separator).flexible(true).from_reader(source);
-        let names = reader.headers().map_err(|e| csv_error(e, skipped))?.iter().map(|n| n.trim().to_owned()).collect();
-        Ok(Self { reader, names, separator, skipped, record: csv::StringRecord::new() })
+        let lines = Lines::new(source, if said.is_some() { 2 } else { 1 });
+        let mut reader = csv::ReaderBuilder::new().delimiter(separator).flexible(true).from_reader(lines);
+        let names = match reader.headers() {
+            Ok(header) => header.iter().map(|name| name.trim().to_owned()).collect(),
+            Err(e) => return Err(csv_error(e, reader.get_mut())),
+        };
+        Ok(Self { reader, names, separator, record: csv::StringRecord::new() })
     }
 
     /// The names of the columns, in their order; some may be empty.
@@ -119,13 +125,18 @@ impl<R: Read> CsvTable<R> {
     ///
     /// See [`CsvTable`].
     pub fn next_row(&mut self) -> Result<Option<CsvRow<'_>>> {
-        if !self.reader.read_record(&mut self.record).map_err(|e| csv_error(e, self.skipped))? {
-            return Ok(None);
+        match self.reader.read_record(&mut self.record) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(e) => return Err(csv_error(e, self.reader.get_mut())),
         }
-        let line = self.record.position().map_or(0, csv::Position::line) + self.skipped;
+        let begin = self.record.position().map_or(0, csv::Position::byte);
+        let line = self.reader.get_mut().line_from(begin);
         let (want, got) = (self.names.len(), self.record.len());
         if want != got {
-            return Err(Error::corrupt(format!("csv: line {line}: expected {want} fields, as in the header, got {got}")));
+            return Err(Error::corrupt(format!(
+                "csv: line {line}: expected {want} fields, as in the header, got {got}"
+            )));
         }
         Ok(Some(CsvRow { names: &self.names, record: &self.record, separator: self.separator, line }))
     }
@@ -154,7 +165,8 @@ impl<'t> CsvRow<'t> {
             (Some(number), _) | (None, Some(number)) => Ok(Some(number)),
             (None, None) => {
                 let (line, name) = (self.line, self.names.get(column).map_or("", String::as_str));
-                let hint = if comma.is_some() { "; a decimal comma is read where ';' separates the fields" } else { "" };
+                let hint =
+                    if comma.is_some() { "; a decimal comma is read where ';' separates the fields" } else { "" };
                 Err(Error::invalid(format!("csv: line {line}, column '{name}': expected a number, got '{cell}'{hint}")))
             }
         }
@@ -168,7 +180,7 @@ pub(super) fn decimal_comma(cell: &str) -> Option<f32> {
     if fits { format!("{whole}.{decimals}").parse().ok() } else { None }
 }
 
-pub(super) fn is_nothing(cell: &str) -> bool {
+fn is_nothing(cell: &str) -> bool {
     NOTHING.iter().any(|n| cell.trim().eq_ignore_ascii_case(n))
 }
 
@@ -181,8 +193,8 @@ fn said_separator(head: &[u8]) -> Option<(u8, usize)> {
     }
 }
 
-fn csv_error(error: csv::Error, skipped: u64) -> Error {
-    let line = error.position().map_or(0, csv::Position::line) + skipped;
+fn csv_error<R>(error: csv::Error, lines: &mut Lines<R>) -> Error {
+    let line = lines.line_from(error.position().map_or(0, csv::Position::byte));
     match error.kind() {
         csv::ErrorKind::Utf8 { err, .. } => {
             let field = err.field() + 1;
