@@ -60,7 +60,8 @@ impl<R: Read> CsvTable<R> {
     /// # Errors
     ///
     /// See [`CsvTable`].
-    pub fn open(mut source: R, separator: Option<char>) -> Result<Self> {
+    pub fn open(source: R, separator: Option<char>) -> Result<Self> {
+        let mut source = source;
         let mut head = Vec::new();
         source
             .by_ref()
