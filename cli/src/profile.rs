@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use selvedge::drift::{CellValue, FeatureSource, Fit, Row, RowDependence};
+use selvedge::drift::{CellValue, CsvTable, FeatureSource, Fit, Row, RowDependence};
 use selvedge::layer::probe::{self, All, Classes, Columns, Probe};
 use selvedge::{Ask, Code, Digest, Options, Request, Tensor, Tensors, drift, open};
 use sha2::{Digest as _, Sha256};
@@ -177,12 +177,15 @@ impl Numbers {
         if is_npy(path)? {
             return Err("--output: expected data in CSV, whose columns have names".into());
         }
-        let mut reader = csv::Reader::from_path(path)?;
-        let names: Vec<String> = reader.headers()?.iter().map(|name| name.trim().to_owned()).collect();
+        let open = || File::open(path).map_err(|e| io_error(path, &e));
+        // Which columns there are is said once: by what makes a profile of them.
+        let whole = drift::Profile::fit().of_csv(open)?;
+        let names: Vec<String> = whole.features.into_iter().map(|feature| feature.name).collect();
+        let mut table = CsvTable::open(open()?, None)?;
+        let places = names.iter().map(|name| table.column(name)).collect::<Result<Vec<_>, _>>()?;
         let mut cells = vec![Vec::new(); names.len()];
-        let mut record = csv::StringRecord::new();
-        while reader.read_record(&mut record)? {
-            let numbers = record.iter().map(|cell| cell.trim().parse().unwrap_or(f32::NAN));
+        while let Some(row) = table.next_row()? {
+            let numbers = places.iter().map(|place| row.number(*place).ok().flatten().unwrap_or(f32::NAN));
             cells.iter_mut().zip(numbers).for_each(|(column, number)| column.push(number));
         }
         let rows = cells.first().map_or(0, Vec::len);

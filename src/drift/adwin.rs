@@ -2,18 +2,26 @@
 
 use std::collections::VecDeque;
 
+use super::magnitude::{OUT_OF_PROPORTION, bounded};
+
 /// Buckets of one size that are kept before two of them are merged.
 const MAX_BUCKETS: usize = 5;
 /// Cuts that leave fewer values than this on one side are not looked at.
 const MIN_SIDE: f64 = 5.0;
 /// No cut before the window holds more values than this.
 const GRACE: f64 = 10.0;
+/// Values that tell how far the stream spreads now.
+const LATEST: f64 = 32.0;
 
 /// ADWIN2: adaptive windowing over exponential buckets (Bifet and Gavaldà, *Learning from time-changing data with
 /// adaptive windowing*, SDM 2007; the variance of buckets after Babcock et al., PODS 2003).
 ///
 /// For values of bounded or light-tailed spread: accuracies, confidences, latencies in log scale. Memory grows with
 /// the logarithm of the window. Alarms come at the same index as those of river's `ADWIN`.
+///
+/// Values beyond ±1e100 are taken for that. A window whose spread is a million times that of its latest 32 values (or of
+/// 1, or of their mean, whichever is most) holds outliers that would hide every change to come: what is as old as
+/// they are is forgotten, at the next look and without an alarm.
 ///
 /// # Examples
 ///
@@ -40,6 +48,14 @@ pub struct Adwin {
 
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
+    total: f64,
+    variance: f64,
+}
+
+/// Some of the newest buckets, together.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    width: f64,
     total: f64,
     variance: f64,
 }
@@ -74,15 +90,14 @@ impl Adwin {
     /// Adds a value; says whether the mean has changed. The window begins anew after an alarm. A value that is no
     /// finite number is left out.
     pub fn update(&mut self, value: f64) -> bool {
-        if !value.is_finite() {
-            return false;
-        }
+        let Some(value) = bounded(value) else { return false };
         if self.alarmed {
             *self = Self::new().delta(self.delta).clock(self.clock);
         }
         self.insert(value);
         self.tick += 1;
         if self.tick.is_multiple_of(self.clock) && self.width > GRACE {
+            self.forget_outliers();
             while self.drop_one_if_changed() {
                 self.alarmed = true;
             }
@@ -155,17 +170,69 @@ impl Adwin {
         apart.abs() > (2.0 * harmonic * variance * delta).sqrt() + 2.0 / 3.0 * delta * harmonic
     }
 
+    /// Drops the oldest buckets while the window spreads out of all proportion to its latest values.
+    fn forget_outliers(&mut self) {
+        if self.deviation() <= OUT_OF_PROPORTION {
+            return;
+        }
+        let latest = self.newest(LATEST);
+        let (mean, variance) = (latest.total / latest.width, latest.variance / latest.width);
+        let most = OUT_OF_PROPORTION * variance.sqrt().max(mean.abs()).max(1.0);
+        while self.deviation() > most && self.width > latest.width {
+            self.drop_oldest();
+        }
+    }
+
+    fn deviation(&self) -> f64 {
+        (self.variance / self.width).sqrt()
+    }
+
+    /// The newest buckets, until they hold so many values.
+    fn newest(&self, width: f64) -> Sum {
+        let newest_first = self
+            .rows
+            .iter()
+            .enumerate()
+            .flat_map(|(row, buckets)| buckets.iter().rev().map(move |bucket| (size(row), bucket)));
+        let mut sum = Sum::default();
+        for (n, bucket) in newest_first {
+            if sum.width >= width {
+                break;
+            }
+            sum.add(n, bucket);
+        }
+        sum
+    }
+
     fn drop_oldest(&mut self) {
         let row = self.rows.len() - 1;
+        let is_large = self.deviation() > OUT_OF_PROPORTION;
         let Some(oldest) = self.rows[row].pop_front() else { return };
+        if self.rows[row].is_empty() {
+            self.rows.pop();
+        }
+        if is_large {
+            // A difference would keep nothing of what is small beside the oldest.
+            Sum { width: self.width, total: self.total, variance: self.variance } = self.newest(f64::INFINITY);
+            return;
+        }
         let n = size(row);
         self.width -= n;
         self.total -= oldest.total;
         let apart = oldest.total / n - self.total / self.width;
         self.variance -= oldest.variance + n * self.width * apart * apart / (n + self.width);
-        if self.rows[row].is_empty() {
-            self.rows.pop();
+    }
+}
+
+impl Sum {
+    fn add(&mut self, n: f64, bucket: &Bucket) {
+        if self.width > 0.0 {
+            let apart = self.total / self.width - bucket.total / n;
+            self.variance += self.width * n * apart * apart / (self.width + n);
         }
+        self.width += n;
+        self.total += bucket.total;
+        self.variance += bucket.variance;
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::adwin::Adwin;
 use super::ddm::Ddm;
 use super::kswin::Kswin;
+use super::magnitude::{OUT_OF_PROPORTION, Welford, bounded};
 use super::page_hinkley::PageHinkley;
 use crate::{Error, Result};
 
@@ -13,7 +14,7 @@ use crate::{Error, Result};
 /// | | sees | memory | before it can alarm |
 /// |---|---|---|---|
 /// | [`Adwin`](Self::Adwin), the default | a mean that moved, by a bound that holds for any spread | grows with the logarithm of the stream | 11 values |
-/// | [`PageHinkley`](Self::PageHinkley) | a mean that moved, soonest where it moved by a known amount | a few numbers | 128 values |
+/// | [`PageHinkley`](Self::PageHinkley) | a mean that moved, soonest where it moved by a known amount | 128 values | 128 values |
 /// | [`Kswin`](Self::Kswin) | another distribution, be it of the same mean | `window` values, and a sort per value | `window` values |
 /// | [`Ddm`](Self::Ddm) | a share of failures that rose | a few numbers | 31 values and 10 failures |
 ///
@@ -116,8 +117,7 @@ impl Detector {
             min_deviation,
             kind: self.kind()?,
             alarmed: false,
-            count: 0,
-            sum: 0.0,
+            since_alarm: Welford::default(),
             latest: VecDeque::new(),
         })
     }
@@ -169,8 +169,7 @@ pub struct DetectorState {
     kind: Kind,
     alarmed: bool,
     /// Of the values since the last alarm. ADWIN knows better: it drops what came before a change.
-    count: u64,
-    sum: f64,
+    since_alarm: Welford,
     latest: VecDeque<f64>,
 }
 
@@ -200,17 +199,15 @@ impl DetectorState {
     }
 
     /// Adds a value; says whether the stream has changed. Begins anew after an alarm. A value that is no finite number is
-    /// left out.
+    /// left out, and one beyond ±1e100 is taken for that. Outliers, however large, hide no later change for good: what
+    /// was measured among them is measured again.
     pub fn update(&mut self, value: f64) -> bool {
-        if !value.is_finite() {
-            return false;
-        }
+        let Some(value) = bounded(value) else { return false };
         if self.alarmed {
-            (self.count, self.sum) = (0, 0.0);
+            self.since_alarm = Welford::default();
             self.latest.clear();
         }
-        self.count += 1;
-        self.sum += value;
+        self.since_alarm.add(value);
         if self.latest.len() == LATEST {
             self.latest.pop_front();
         }
@@ -218,7 +215,14 @@ impl DetectorState {
         self.alarmed = match &mut self.kind {
             Kind::Adwin(adwin) => adwin.update(value),
             Kind::PageHinkley { test, spread } => {
-                let alarm = spread.scale(value, self.min_deviation).is_some_and(|scaled| test.update(scaled));
+                let alarm = match spread.scale(value, self.min_deviation) {
+                    Scaled::Known(scaled) => test.update(scaled),
+                    Scaled::Unknown => false,
+                    Scaled::Remeasured => {
+                        test.restart();
+                        false
+                    }
+                };
                 if alarm {
                     *spread = Spread::default();
                 }
@@ -236,9 +240,8 @@ impl DetectorState {
     pub fn mean(&self) -> f64 {
         match &self.kind {
             Kind::Adwin(adwin) => adwin.mean(),
-            _ if self.count == 0 => 0.0,
             _ if self.alarmed => self.latest.iter().sum::<f64>() / self.latest.len() as f64,
-            _ => self.sum / self.count as f64,
+            _ => self.since_alarm.mean,
         }
     }
 
@@ -248,32 +251,56 @@ impl DetectorState {
         match &self.kind {
             Kind::Adwin(adwin) => adwin.width(),
             _ if self.alarmed => self.latest.len() as u64,
-            _ => self.count,
+            _ => self.since_alarm.count,
         }
     }
 }
 
-/// The standard deviation of the first values, by Welford's recurrence (1962).
-#[derive(Clone, Copy, Debug, Default)]
+/// The standard deviation of the first values, and of as many again wherever it is out of all proportion to theirs.
+#[derive(Clone, Debug, Default)]
 struct Spread {
-    count: u64,
-    mean: f64,
-    squares: f64,
+    /// Of the block that is measured.
+    values: Vec<f64>,
+    deviation: Option<f64>,
+}
+
+/// A value in deviations, as far as they are known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Scaled {
+    Unknown,
+    Known(f64),
+    /// The stream was measured among outliers, and anew.
+    Remeasured,
 }
 
 impl Spread {
     /// Values that are measured.
-    const MEASURED: u64 = 128;
+    const MEASURED: usize = 128;
 
-    /// The value in deviations; `None` while they are measured.
-    fn scale(&mut self, value: f64, min_deviation: f64) -> Option<f64> {
-        if self.count == Self::MEASURED {
-            return Some(value / (self.squares / (Self::MEASURED - 1) as f64).sqrt().max(min_deviation));
+    fn scale(&mut self, value: f64, min_deviation: f64) -> Scaled {
+        let known = self.deviation;
+        self.values.push(value);
+        if self.values.len() == Self::MEASURED {
+            let now = robust_deviation(&self.values, min_deviation);
+            self.values.clear();
+            if known.is_none_or(|known| known > OUT_OF_PROPORTION * now) {
+                self.deviation = Some(now);
+                return if known.is_none() { Scaled::Unknown } else { Scaled::Remeasured };
+            }
         }
-        self.count += 1;
-        let apart = value - self.mean;
-        self.mean += apart / self.count as f64;
-        self.squares += apart * (value - self.mean);
-        None
+        known.map_or(Scaled::Unknown, |deviation| Scaled::Known(value / deviation))
     }
+}
+
+/// The standard deviation, at least `least`, of the values that are not out of all proportion to the median of deviations.
+fn robust_deviation(values: &[f64], least: f64) -> f64 {
+    let median = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    let middle = median(values.to_vec());
+    let usual = median(values.iter().map(|v| (v - middle).abs()).collect()).max(least);
+    let mut measured = Welford::default();
+    values.iter().filter(|v| (**v - middle).abs() <= OUT_OF_PROPORTION * usual).for_each(|v| measured.add(*v));
+    measured.deviation().max(least)
 }

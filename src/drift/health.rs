@@ -170,8 +170,8 @@ impl Health {
         self.length_stops += u64::from(outcome.length_stop);
         self.with_schema += u64::from(outcome.schema_valid.is_some());
         self.schema_valid += u64::from(outcome.schema_valid == Some(true));
-        self.tokens_in += outcome.tokens_in;
-        self.tokens_out += outcome.tokens_out;
+        self.tokens_in = self.tokens_in.saturating_add(outcome.tokens_in);
+        self.tokens_out = self.tokens_out.saturating_add(outcome.tokens_out);
         if !outcome.error {
             self.latency.add(outcome.latency_us, 1);
         }
@@ -179,14 +179,18 @@ impl Health {
 
     /// Adds another window.
     pub fn merge(&mut self, other: &Health) {
-        self.rows += other.rows;
-        self.errors += other.errors;
-        self.refusals += other.refusals;
-        self.length_stops += other.length_stops;
-        self.with_schema += other.with_schema;
-        self.schema_valid += other.schema_valid;
-        self.tokens_in += other.tokens_in;
-        self.tokens_out += other.tokens_out;
+        for (mine, theirs) in [
+            (&mut self.rows, other.rows),
+            (&mut self.errors, other.errors),
+            (&mut self.refusals, other.refusals),
+            (&mut self.length_stops, other.length_stops),
+            (&mut self.with_schema, other.with_schema),
+            (&mut self.schema_valid, other.schema_valid),
+            (&mut self.tokens_in, other.tokens_in),
+            (&mut self.tokens_out, other.tokens_out),
+        ] {
+            *mine = mine.saturating_add(theirs);
+        }
         self.latency.merge(&other.latency);
     }
 
@@ -196,7 +200,7 @@ impl Health {
     /// kept (exact binomial test): one error in three requests is no evidence against 1 %. A latency quantile is the
     /// share of answers above its bound.
     pub fn breaches(&self, slo: &Slo) -> Vec<Breach> {
-        let answers = self.rows - self.errors;
+        let answers = self.rows.saturating_sub(self.errors);
         let mut found = Vec::new();
         let mut share = |slo_name, bound: Option<f64>, part: u64, of: u64| {
             if let Some(bound) = bound
@@ -209,7 +213,7 @@ impl Health {
         share("refusals", slo.refusals, self.refusals, answers);
         share("length_stops", slo.length_stops, self.length_stops, answers);
         if let Some(bound) = slo.schema_valid {
-            let invalid = self.with_schema - self.schema_valid;
+            let invalid = self.with_schema.saturating_sub(self.schema_valid);
             if breaks(invalid, self.with_schema, 1.0 - bound, slo.min_cases) {
                 let value = self.schema_valid as f64 / self.with_schema as f64;
                 found.push(Breach { slo: "schema_valid", bound, value, of: self.with_schema });
@@ -272,7 +276,7 @@ impl LatencyHistogram {
             return None;
         }
         let rank = ((q * self.count as f64).ceil() as u64).max(1);
-        let mut seen = 0;
+        let mut seen = 0u64;
         let at = self.buckets.iter().position(|n| {
             seen = n.saturating_add(seen);
             seen >= rank

@@ -81,6 +81,7 @@
 mod adwin;
 mod alert;
 mod calibrate;
+mod check;
 mod compare;
 mod concept;
 mod ddm;
@@ -91,6 +92,7 @@ mod fourier;
 mod health;
 mod judge;
 mod kswin;
+mod magnitude;
 mod page_hinkley;
 mod profile;
 mod python_random;
@@ -103,6 +105,7 @@ mod window;
 pub use adwin::Adwin;
 pub use alert::{Action, Alert, AlertEvent, AlertKind, Alerts, Observation, Severity};
 pub use calibrate::{FalseAlarm, Persistence};
+pub use check::check;
 pub use compare::{FeatureDrift, compare};
 pub use concept::{Concept, LabelVerdict, Proportion};
 pub use ddm::Ddm;
@@ -113,8 +116,11 @@ pub use health::{Breach, Health, LatencyHistogram, RequestOutcome, Slo};
 pub use judge::{EmbeddingDrift, Judge, Policy, Verdict};
 pub use kswin::Kswin;
 pub use page_hinkley::PageHinkley;
+pub(crate) use profile::category_code;
 pub use profile::{
     Bins, Categories, CellValue, Column, EmbeddingProfile, FeatureProfile, FeatureSource, Fit, Learner, MAX_BINS,
     MISSING, Moments, Profile, Reliability, Row, RowDependence, RowSink,
 };
+#[cfg(feature = "csv")]
+pub use profile::{CsvRow, CsvTable};
 pub use window::WindowCounts;

@@ -1,9 +1,11 @@
 //! Page-Hinkley test: a cumulated deviation from the running mean.
 
+use super::magnitude::bounded;
+
 /// The Page-Hinkley test (Page, *Continuous inspection schemes*, Biometrika 1954), two-sided, with forgetting.
 ///
 /// Its threshold is in the unit of the values: give it z-scores, or it cries wolf. Alarms come at the same index as
-/// those of river's `PageHinkley`.
+/// those of river's `PageHinkley`. Values beyond ±1e100 are taken for that.
 ///
 /// # Examples
 ///
@@ -67,11 +69,9 @@ impl PageHinkley {
     /// Adds a value; says whether the mean has risen or fallen. Begins anew after an alarm. A value that is no finite
     /// number is left out.
     pub fn update(&mut self, value: f64) -> bool {
-        if !value.is_finite() {
-            return false;
-        }
+        let Some(value) = bounded(value) else { return false };
         if self.alarmed {
-            *self = Self { delta: self.delta, threshold: self.threshold, alpha: self.alpha, ..Self::new() };
+            self.restart();
         }
         self.n += 1.0;
         self.mean += 1.0 / self.n * (value - self.mean);
@@ -83,6 +83,11 @@ impl PageHinkley {
         let most = (self.rise - self.lowest_rise).max(self.highest_fall - self.fall);
         self.alarmed = self.n >= self.warm_up && most > self.threshold;
         self.alarmed
+    }
+
+    /// Forgets all values.
+    pub(super) fn restart(&mut self) {
+        *self = Self { delta: self.delta, threshold: self.threshold, alpha: self.alpha, ..Self::new() };
     }
 }
 

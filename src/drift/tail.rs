@@ -7,6 +7,8 @@ use statrs::function::gamma::{gamma_ur, ln_gamma};
 
 /// Below this a probability is computed as a logarithm.
 const FAINT: f64 = 1e-280;
+/// From this variance on, counts are taken for normal: their terms would be too many to add up.
+const MANY: f64 = 1e8;
 
 /// ln P(χ² with `df` degrees of freedom ≥ x).
 pub(super) fn ln_chi2(x: f64, df: f64) -> f64 {
@@ -110,6 +112,10 @@ pub(super) fn ln_hypergeometric(marked: u64, drawn: u64, all_marked: u64, total:
     if k * t <= n * m {
         return 0.0;
     }
+    let (mean, variance) = (n * m / t, n * (m / t) * (1.0 - m / t) * ((t - n) / (t - 1.0)));
+    if variance > MANY {
+        return ln_normal((k - 0.5 - mean) / variance.sqrt()).min(0.0);
+    }
     let ln_choose = |a: f64, b: f64| ln_gamma(a + 1.0) - ln_gamma(b + 1.0) - ln_gamma(a - b + 1.0);
     let first = ln_choose(m, k) + ln_choose(t - m, n - k) - ln_choose(t, n);
     let ratio = |x: f64| (m - x) * (n - x) / ((x + 1.0) * (t - m - n + x + 1.0));
@@ -124,6 +130,10 @@ pub(super) fn ln_binomial(part: u64, of: u64, p: f64) -> f64 {
     }
     if p <= 0.0 {
         return f64::NEG_INFINITY;
+    }
+    let variance = n * p * (1.0 - p);
+    if variance > MANY {
+        return ln_normal((k - 0.5 - n * p) / variance.sqrt()).min(0.0);
     }
     let ln_choose = ln_gamma(n + 1.0) - ln_gamma(k + 1.0) - ln_gamma(n - k + 1.0);
     let first = ln_choose + k * p.ln() + (n - k) * (-p).ln_1p();

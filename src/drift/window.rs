@@ -54,14 +54,15 @@ impl WindowCounts {
         }
     }
 
-    /// Adds another window of the same profile.
+    /// Adds another window of the same profile; a count that would be beyond all `u64` stays at the largest.
     pub fn merge(&mut self, other: &WindowCounts) {
-        self.rows += other.rows;
+        let add = |mine: &mut u64, theirs: &u64| *mine = mine.saturating_add(*theirs);
+        add(&mut self.rows, &other.rows);
         for (mine, theirs) in self.features.iter_mut().zip(&other.features) {
-            mine.iter_mut().zip(theirs).for_each(|(a, b)| *a += b);
+            mine.iter_mut().zip(theirs).for_each(|(a, b)| add(a, b));
         }
-        self.embedding.iter_mut().zip(&other.embedding).for_each(|(a, b)| *a += b);
-        self.embedded += other.embedded;
+        self.embedding.iter_mut().zip(&other.embedding).for_each(|(a, b)| add(a, b));
+        add(&mut self.embedded, &other.embedded);
     }
 
     /// Takes the window's counts and leaves an empty window.

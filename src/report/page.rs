@@ -214,8 +214,10 @@ fn bin_name(bins: &Bins, bin: usize) -> String {
         _ if bin == last => "missing".into(),
         Bins::Numeric { edges, .. } if bin == 0 => format!("up to {}", edges[0]),
         Bins::Numeric { edges, .. } if bin == last - 1 => format!("above {}", edges[edges.len() - 1]),
-        Bins::Numeric { edges, discrete: true } => edges[bin].to_string(),
-        Bins::Numeric { edges, .. } => format!("{} to {}", edges[bin - 1], edges[bin]),
+        Bins::Numeric { edges, values } => match values.get(bin - 1) {
+            Some(value) => value.to_string(),
+            None => format!("{} to {}", edges[bin - 1], edges[bin]),
+        },
         Bins::Categories(c) => c.names().get(bin).map_or("other", |name| name).to_string(),
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use selvedge::drift::{
-    AlertEvent, Alerts, FalseAlarm, Judge, Policy, Profile, RowDependence, Verdict, WindowCounts, compare,
+    AlertEvent, Alerts, FalseAlarm, Judge, Policy, Profile, RowDependence, Verdict, WindowCounts, check, compare,
 };
 
 const FEATURES: [&str; 4] = ["precipitation", "temp_max", "temp_min", "wind"];
@@ -85,5 +85,30 @@ fn only_new_york_alerts() {
         let raised = alerts.observe_verdict(&verdict, u64::from(y));
         let wind = raised.iter().any(|c| matches!(c, AlertEvent::Raised(a) if a.feature == "wind"));
         assert_eq!(wind, y == 2013, "raised once, in the second of three years: {raised:?}");
+    }
+}
+
+/// The same days, as other types and tables give them: no day is another one for it.
+#[test]
+fn rounding_is_no_other_weather() {
+    let ways: [(&str, fn(f32) -> f32); 5] = [
+        ("f64", |v| f64::from(v) as f32),
+        ("f16", |v| half::f16::from_f32(v).to_f32()),
+        ("text", |v| v.to_string().parse().unwrap()),
+        ("six digits", |v| format!("{v:.5e}").parse().unwrap()),
+        ("f16 in six digits", |v| format!("{:.5e}", half::f16::from_f32(v).to_f32()).parse().unwrap()),
+    ];
+    for (place, days) in years() {
+        for bins in [8, 16, 64] {
+            let fit = FEATURES.iter().fold(Profile::fit().bins(bins), |fit, name| fit.number(*name));
+            let profile = fit.of_rows(&days).unwrap();
+            for (way, rounded) in ways {
+                let rows: Vec<[f32; 4]> = days.iter().map(|day| day.map(rounded)).collect();
+                let verdict = check(&profile, &rows).unwrap();
+                for f in verdict.features {
+                    assert!(f.p > 0.99 && f.out_of_range == 0.0, "{place:?}, {bins} bins, {way}: {f:?}");
+                }
+            }
+        }
     }
 }

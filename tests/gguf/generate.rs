@@ -157,7 +157,9 @@ fn a_context_that_is_full_is_an_error_or_an_end() {
     let tokens = Generate::new(Prompt::Tokens(vec![1; 63])).max_tokens(None);
     assert_eq!(engine.run(tokens).unwrap().usage.output_tokens, 1);
     let tokens = Generate::new(Prompt::Tokens(vec![1; 64]));
-    assert_eq!(code(engine.start(tokens.into(), Call::new())), Code::ContextFull);
+    let error = engine.start(tokens.into(), Call::new()).err().unwrap();
+    let told = "prompt: expected at most 63 tokens, in a context of 64, got 64";
+    assert_eq!((error.code(), error.message()), (Code::ContextFull, told));
 }
 
 #[test]

@@ -274,8 +274,9 @@ impl Llama {
             if tokens.is_empty() {
                 return Err(Error::invalid(format!("{name}: expected at least one token, got none")));
             }
-            if tokens.len() > self.plan.text as usize {
-                return Err(prompts.full(&name, &tokens.len().to_string()));
+            let most = self.plan.text as usize;
+            if tokens.len() > most {
+                return Err(prompts.full(&name, most, &tokens.len().to_string()));
             }
             texts.push(tokens);
         }

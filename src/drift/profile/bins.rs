@@ -1,5 +1,6 @@
 //! Bins of a feature: where a value falls.
 
+use super::number::{category_code, read_number};
 use crate::{Error, Result};
 
 /// The bin of a value that is not there: NaN, an empty cell, an absent field.
@@ -18,8 +19,12 @@ pub const MAX_BINS: usize = 64;
 /// | [`Categories`](Bins::Categories), *k* names | name 0 | … name *k* − 1 | other | missing |
 ///
 /// Bins include their upper edge, as the explicit-bounds histogram of OpenTelemetry does, so that the edges are
-/// its bounds as they stand. The lowest edge is the float just below the reference's smallest value and the highest
-/// edge its largest: *under* and *over* are empty in the reference.
+/// its bounds as they stand.
+///
+/// Edges lie between the reference's values, and the outermost beyond its smallest and its largest: *under* and *over*
+/// are empty in the reference. They leave room for rounding: the reference's own values, rounded to `f32`, to `f16` or to
+/// text of six significant digits, stay in their bins. What rounds to one number in six digits shares a bin. Bins that
+/// are finer than the steps of `f16`, and columns that are beyond its range (65,504), are only safe from the others.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Bins {
@@ -27,8 +32,8 @@ pub enum Bins {
     Numeric {
         /// The edges, in the unit of the feature.
         edges: Vec<f32>,
-        /// Every bin holds exactly one value of the reference: its upper edge.
-        discrete: bool,
+        /// The value that each bin between the edges holds, where the reference has but a few; else empty.
+        values: Vec<f32>,
     },
     /// The most frequent categories of the reference, most frequent first.
     Categories(Categories),
@@ -38,14 +43,33 @@ pub enum Bins {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Categories {
     names: Vec<String>,
-    /// The names that are numbers, so that a number is looked up without being written out.
-    numbers: Vec<Option<f32>>,
+    /// The numbers that stand for the names, in their order.
+    codes: Vec<f32>,
 }
+
+/// Half the distance of neighbouring `f16`s, as a share of their value.
+const HALF_STEP: f32 = 1.0 / 2048.0;
 
 impl Categories {
     /// The names, most frequent first.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// Every name says a number, so that numbers are of these categories, too.
+    pub(crate) fn are_numbers(&self) -> bool {
+        self.names.iter().all(|name| read_number(name).is_some_and(f32::is_finite))
+    }
+
+    /// The place of a number: a whole one is itself, and another one may have been rounded.
+    fn of(&self, value: f32) -> Option<usize> {
+        let exact = self.codes.iter().position(|code| *code == value);
+        if exact.is_some() || value.fract() == 0.0 || !value.is_finite() {
+            return exact;
+        }
+        let apart = |code: f32| (code - value).abs();
+        let near = (0..self.codes.len()).filter(|i| apart(self.codes[*i]) <= HALF_STEP * value.abs());
+        near.min_by(|a, b| apart(self.codes[*a]).total_cmp(&apart(self.codes[*b])))
     }
 }
 
@@ -63,15 +87,15 @@ impl Bins {
                 MAX_BINS + 1
             )));
         }
-        Ok(Self::Numeric { edges, discrete: false })
+        Ok(Self::Numeric { edges, values: Vec::new() })
     }
 
-    /// Says whether every bin holds exactly one value of the reference.
-    pub(super) fn discrete(mut self, yes: bool) -> Self {
-        if let Self::Numeric { discrete, .. } = &mut self {
-            *discrete = yes;
-        }
-        self
+    /// Says which value each bin holds. Values that are not one in each bin are not taken.
+    pub(super) fn with_values(mut self, of_bins: Vec<f32>) -> Option<Self> {
+        let Self::Numeric { edges, values } = &mut self else { return None };
+        let inside = edges.windows(2).zip(&of_bins).all(|(bin, v)| bin[0] < *v && *v <= bin[1]);
+        *values = of_bins;
+        (inside && values.len() + 1 == edges.len()).then_some(self)
     }
 
     /// Categories by name; everything else falls into *other*.
@@ -87,8 +111,8 @@ impl Bins {
         if names.len() > MAX_BINS {
             return Err(Error::invalid(format!("categories: expected at most {MAX_BINS}, got {}", names.len())));
         }
-        let numbers = names.iter().map(|n| n.parse().ok()).collect();
-        Ok(Self::Categories(Categories { names, numbers }))
+        let codes = names.iter().map(|name| category_code(name)).collect();
+        Ok(Self::Categories(Categories { names, codes }))
     }
 
     /// Length of the counts, *under*, *over*, *other* and *missing* included.
@@ -104,22 +128,28 @@ impl Bins {
         false
     }
 
-    /// The bin of a number, [`MISSING`] for NaN. Among categories it is the one whose name reads as this number.
+    /// The bin of a number, [`MISSING`] for NaN. Among categories it is the one whose name reads as this number (`true`
+    /// and `false` as 1 and 0), or for which it stands in a row of numbers.
     #[inline]
     pub fn of(&self, value: f32) -> u8 {
         match self {
             _ if value.is_nan() => MISSING,
             // At most MAX_BINS + 1 edges, so the cast is exact.
             Bins::Numeric { edges, .. } => edges.iter().map(|e| u8::from(*e < value)).sum(),
-            Bins::Categories(c) => c.numbers.iter().position(|n| *n == Some(value)).unwrap_or(c.names.len()) as u8,
+            Bins::Categories(c) => c.of(value).unwrap_or(c.names.len()) as u8,
         }
     }
 
-    /// The bin of a category. For numeric bins the text is read as a number; what is none is [`MISSING`].
+    /// The bin of a category: that of its name, or of the number that it says. For numeric bins the text is read as a
+    /// number; what is none is [`MISSING`].
     pub fn of_category(&self, name: &str) -> u8 {
+        let number = || read_number(name);
         match self {
-            Bins::Numeric { .. } => name.trim().parse().map_or(MISSING, |v| self.of(v)),
-            Bins::Categories(c) => c.names.iter().position(|n| n == name).unwrap_or(c.names.len()) as u8,
+            Bins::Numeric { .. } => number().map_or(MISSING, |v| self.of(v)),
+            Bins::Categories(c) => {
+                let named = c.names.iter().position(|n| n == name);
+                named.or_else(|| c.of(number()?)).unwrap_or(c.names.len()) as u8
+            }
         }
     }
 
@@ -132,18 +162,20 @@ impl Bins {
             Bins::Categories(c) => c.names.get(index).cloned().unwrap_or_else(|| "other".into()),
             Bins::Numeric { edges, .. } if index == 0 => format!("≤ {}", edges[0]),
             Bins::Numeric { edges, .. } if index == edges.len() => format!("> {}", edges[index - 1]),
-            Bins::Numeric { edges, discrete: true } => edges[index].to_string(),
-            Bins::Numeric { edges, .. } => format!("({}, {}]", edges[index - 1], edges[index]),
+            Bins::Numeric { edges, values } => match values.get(index - 1) {
+                Some(value) => value.to_string(),
+                None => format!("({}, {}]", edges[index - 1], edges[index]),
+            },
         }
     }
 
-    /// A position per value bin (*missing* left out) on the feature's own axis: the middle of a bin, the value of a
-    /// discrete one, the outermost edges for *under* and *over*. Categories have none.
+    /// A position per value bin (*missing* left out) on the feature's own axis: the middle of a bin, or its one value, the outermost edges for *under* and *over*. Categories have none.
     pub fn centres(&self) -> Option<Vec<f64>> {
-        let Bins::Numeric { edges, discrete } = self else { return None };
+        let Bins::Numeric { edges, values } = self else { return None };
         let edge = |i: usize| f64::from(edges[i]);
         let mut centres = vec![edge(0)];
-        centres.extend((1..edges.len()).map(|i| if *discrete { edge(i) } else { (edge(i - 1) + edge(i)) / 2.0 }));
+        let middle = |i: usize| (edge(i - 1) + edge(i)) / 2.0;
+        centres.extend((1..edges.len()).map(|i| values.get(i - 1).map_or_else(|| middle(i), |v| f64::from(*v))));
         centres.push(edge(edges.len() - 1));
         Some(centres)
     }

@@ -13,6 +13,10 @@ const COSINES: u16 = 2;
 const RELIABILITY: u16 = 4;
 const EMBEDDING: u16 = 8;
 const HEAD: usize = 46;
+/// The values of numeric bins are their upper edges.
+const UPPER_EDGES: u8 = 1;
+/// The values of numeric bins are written behind the edges.
+const VALUES: u8 = 2;
 
 impl Profile {
     /// The profile's bytes: versioned, with a checksum. The layout is drawn at [`Profile::decode`].
@@ -73,9 +77,12 @@ fn feature(out: &mut Vec<u8>, feature: &FeatureProfile) {
     text(out, &feature.name);
     out.push(feature.source as u8);
     match &feature.bins {
-        Bins::Numeric { edges, discrete } => {
-            out.extend([0, u8::from(*discrete), edges.len() as u8]);
+        Bins::Numeric { edges, values } => {
+            let kind = value_kind(edges, values);
+            out.extend([0, kind, edges.len() as u8]);
             out.extend(edges.iter().flat_map(|e| e.to_le_bytes()));
+            let written = if kind == VALUES { &values[..] } else { &[] };
+            out.extend(written.iter().flat_map(|v| v.to_le_bytes()));
         }
         Bins::Categories(categories) => {
             out.extend([1, categories.names().len() as u8]);
@@ -89,6 +96,16 @@ fn feature(out: &mut Vec<u8>, feature: &FeatureProfile) {
         out.extend([m.mean, m.deviation].iter().flat_map(|x| x.to_le_bytes()));
     }
     weights(out, &feature.dependence);
+}
+
+/// No value stands for its bin, each bin's upper edge does, or the values follow.
+fn value_kind(edges: &[f32], values: &[f32]) -> u8 {
+    let are_edges = values.iter().zip(&edges[1..]).all(|(v, e)| v.to_bits() == e.to_bits());
+    match values.is_empty() {
+        true => 0,
+        false if are_edges => UPPER_EDGES,
+        false => VALUES,
+    }
 }
 
 fn weights(out: &mut Vec<u8>, weights: &[f32]) {
@@ -256,10 +273,21 @@ impl<'a> Reader<'a> {
         let kind = self.byte()?;
         let bins = match kind {
             0 => {
-                let discrete = self.flag()?;
-                let edges = self.byte()?;
-                let edges = (0..edges).map(|_| self.f32()).collect::<Result<_>>()?;
-                Bins::numeric(edges).map(|bins| bins.discrete(discrete))
+                let kind = self.byte()?;
+                let count = self.byte()?;
+                let edges = (0..count).map(|_| self.f32()).collect::<Result<Vec<f32>>>()?;
+                let values = match kind {
+                    0 => Vec::new(),
+                    UPPER_EDGES => edges.iter().skip(1).copied().collect(),
+                    VALUES => (1..count).map(|_| self.f32()).collect::<Result<_>>()?,
+                    other => return Err(self.corrupt(format!("kind of values: expected 0 to 2, got {other}"))),
+                };
+                let bins = Bins::numeric(edges.clone()).map_err(|e| self.corrupt(e.message()))?;
+                if value_kind(&edges, &values) != kind {
+                    return Err(self.corrupt("values of bins: expected them in their shortest form"));
+                }
+                let valued = if values.is_empty() { Some(bins) } else { bins.with_values(values) };
+                valued.ok_or_else(|| Error::corrupt("values of bins: expected one inside each"))
             }
             1 => {
                 let names = self.byte()?;

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use super::super::python_random::PythonRandom;
 use super::bins::Bins;
+use super::edges;
+use super::number::read_number;
 use super::reference::Moments;
 use crate::Result;
 
@@ -81,8 +83,7 @@ impl Summary {
         match self {
             Self::Numbers(numbers) => numbers.finish(bins),
             Self::Names(names) => {
-                let mut names: Vec<(String, u64)> = names.into_iter().map(|(name, (count, _))| (name, count)).collect();
-                names.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+                let mut names = by_frequency(names);
                 names.truncate(categories);
                 Ok((Bins::categories(names.into_iter().map(|(name, _)| name).collect())?, None))
             }
@@ -120,22 +121,33 @@ impl Numbers {
             // Nothing to learn from: zero is as good as any number, and every value will be out of range.
             return Ok((Bins::numeric(vec![0f32.next_down(), 0.0])?, None));
         }
-        let discrete = self.distinct.len() <= self.max_distinct;
-        let mut edges = vec![self.min.next_down().max(f32::MIN)];
-        if discrete {
-            edges.extend(&self.distinct);
+        let (edges, values) = if self.distinct.len() <= self.max_distinct {
+            edges::of_values(&self.distinct)
         } else {
             self.sample.sort_by(f32::total_cmp);
-            let n = self.sample.len();
-            edges.extend((1..bins).map(|i| self.sample[(i * n).div_ceil(bins).max(1) - 1]));
-            edges.push(self.max);
-        }
-        edges.dedup_by(|a, b| *a <= *b);
-        if edges.len() < 2 {
-            edges.push(edges[0].next_up());
-        }
+            (edges::of_quantiles(&self.sample, bins, [self.min, self.max]), Vec::new())
+        };
         let deviation = if self.n > 1 { (self.squares / (self.n - 1) as f64).sqrt() } else { 0.0 };
         let moments = Moments { min: self.min, max: self.max, mean: self.mean, deviation };
-        Ok((Bins::numeric(edges)?.discrete(discrete), Some(moments)))
+        let bins = Bins::numeric(edges)?;
+        Ok((bins.clone().with_values(values).unwrap_or(bins), Some(moments)))
     }
+}
+
+/// Names and their counts, most frequent first. Those that say one number, as `1` and `1.0` do, are one.
+fn by_frequency(names: HashMap<String, (u64, usize)>) -> Vec<(String, u64)> {
+    let mut names: Vec<(String, u64)> = names.into_iter().map(|(name, (count, _))| (name, count)).collect();
+    names.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let mut places: HashMap<u32, usize> = HashMap::new();
+    let mut merged: Vec<(String, u64)> = Vec::with_capacity(names.len());
+    for (name, count) in names {
+        // Two zeros are one.
+        let number = read_number(&name).filter(|v| v.is_finite()).map(|v| (v + 0.0).to_bits());
+        match number.map(|bits| *places.entry(bits).or_insert(merged.len())) {
+            Some(at) if at < merged.len() => merged[at].1 += count,
+            _ => merged.push((name, count)),
+        }
+    }
+    merged.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    merged
 }

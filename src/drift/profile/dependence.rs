@@ -104,6 +104,22 @@ fn shrink(mut spectrum: Vec<f64>, samples: f64) -> Vec<f64> {
     spectrum
 }
 
+/// Deviations of the median size beyond which a value is an outlier.
+const OUTLIER: f64 = 100.0;
+
+/// Outliers drawn in to where they begin: beside a single one as it is, all other autocorrelation would be nothing.
+fn without_outliers(series: &[f32]) -> Vec<f64> {
+    let mut sorted: Vec<f64> = series.iter().map(|x| f64::from(*x)).collect();
+    sorted.sort_by(f64::total_cmp);
+    let Some(middle) = sorted.get(sorted.len() / 2).copied() else { return sorted };
+    sorted.iter_mut().for_each(|x| *x = (*x - middle).abs());
+    sorted.sort_by(f64::total_cmp);
+    // Where most values are one and the same, nothing tells what is far.
+    let usual = sorted[sorted.len() / 2];
+    let reach = if usual > 0.0 { OUTLIER * usual } else { f64::INFINITY };
+    series.iter().map(|x| f64::from(*x).clamp(middle - reach, middle + reach)).collect()
+}
+
 /// Autocorrelations are not followed beyond this lag.
 const MAX_LAGS: usize = 1000;
 
@@ -112,8 +128,9 @@ const MAX_LAGS: usize = 1000;
 /// 1 for a series without autocorrelation.
 pub(super) fn block_length(series: &[f32]) -> usize {
     let n = series.len();
-    let mean = series.iter().map(|x| f64::from(*x)).sum::<f64>() / n.max(1) as f64;
-    let centred: Vec<f64> = series.iter().map(|x| f64::from(*x) - mean).collect();
+    let series = without_outliers(series);
+    let mean = series.iter().sum::<f64>() / n.max(1) as f64;
+    let centred: Vec<f64> = series.iter().map(|x| x - mean).collect();
     let covariance = |lag: usize| {
         let products = centred[lag..].iter().zip(&centred).map(|(a, b)| a * b);
         products.sum::<f64>() / n as f64

@@ -33,6 +33,9 @@ pub struct Fit {
     pub(super) embedding: Option<usize>,
     pub(super) seed: u32,
     pub(super) learned: bool,
+    /// Of a CSV.
+    #[cfg(feature = "csv")]
+    pub(super) separator: Option<char>,
 }
 
 impl Profile {
@@ -53,6 +56,8 @@ impl Fit {
             embedding: None,
             seed: 0,
             learned: false,
+            #[cfg(feature = "csv")]
+            separator: None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use half::f16;
 use npyz::{NpyFile, Order};
 
 use super::fit::Fit;
@@ -11,12 +12,14 @@ use crate::{Error, Result};
 
 impl Fit {
     /// Fits an NPY array of two dimensions, rows × features, or of one, rows of a single feature. Numbers of any NumPy
-    /// type, in C order. `open` gives the bytes from their beginning; it is called twice or three times.
+    /// type, or booleans, which are 1 and 0, in C order. `open` gives the bytes from their beginning; it is called twice or three times.
     ///
     /// If no feature was named, they are called `x0`, `x1`, …; with an [`embedding`](Self::embedding) and no features,
     /// the rows are embeddings.
     ///
-    /// Errors: `Corrupt` for bytes that are no NPY file or end too early, `Unsupported` for another type of elements,
+    /// # Errors
+    ///
+    /// `Corrupt` for bytes that are no NPY file or end too early, `Unsupported` for another type of elements,
     /// Fortran order or more dimensions, `InvalidArgument` for another number of columns than features; and as for
     /// [`stream`](Self::stream).
     pub fn of_npy<R: Read>(mut self, mut open: impl FnMut() -> Result<R>) -> Result<Profile> {
@@ -50,16 +53,21 @@ fn columns<R: Read>(file: &NpyFile<R>) -> Result<usize> {
 fn npy_pass<R: Read>(file: NpyFile<R>, embeds: bool, sink: &mut RowSink<'_>) -> Result<()> {
     let columns = columns(&file)?;
     macro_rules! try_types {
-        ($file:expr, $($type:ty)*) => {{
+        ($file:expr, $($type:ty: $number:expr),*) => {{
             let file = $file;
             $(let file = match file.try_data::<$type>() {
-                Ok(data) => return rows(data.map(|v| v.map(|v| v as f32)), columns, embeds, sink),
+                Ok(data) => return rows(data.map(|v| v.map($number)), columns, embeds, sink),
                 Err(file) => file,
             };)*
             file
         }};
     }
-    let file = try_types!(file, f32 f64 i64 i32 i16 i8 u8 u16 u32 u64);
+    let file = try_types!(
+        file,
+        f32: |v| v, f64: |v| v as f32, f16: f16::to_f32, bool: |v| f32::from(u8::from(v)),
+        i64: |v| v as f32, i32: |v| v as f32, i16: f32::from, i8: f32::from,
+        u64: |v| v as f32, u32: |v| v as f32, u16: f32::from, u8: f32::from
+    );
     Err(Error::unsupported(format!("npy: expected numbers, got elements of type {}", file.dtype().descr())))
 }
 

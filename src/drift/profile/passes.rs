@@ -5,6 +5,7 @@ use super::bins::{Bins, MISSING};
 use super::column::{SAMPLE, Summary};
 use super::dependence::{Blocks, block_length};
 use super::fit::Fit;
+use super::number::read_number;
 use super::reference::{EmbeddingProfile, FeatureProfile, FeatureSource, Moments, Profile, Reliability};
 use super::rows::{CellValue, Column, Named, Row, RowDependence, RowSink};
 use crate::{Error, Result};
@@ -113,7 +114,7 @@ impl<'f> FirstPass<'f> {
             let seen = match (self.fit.features[i].category, value) {
                 (_, CellValue::Missing) => f32::NAN,
                 (false, CellValue::Number(v)) => *v,
-                (false, CellValue::Category(text)) => text.trim().parse().unwrap_or(f32::NAN),
+                (false, CellValue::Category(text)) => read_number(text).unwrap_or(f32::NAN),
                 (true, CellValue::Number(v)) if v.is_nan() => f32::NAN,
                 (true, CellValue::Number(v)) => column.add_name(&v.to_string()) as f32,
                 (true, CellValue::Category(name)) => column.add_name(name) as f32,
@@ -139,11 +140,11 @@ fn median_distance(embeddings: &[Vec<f32>]) -> f32 {
         // Each with a few that came well after it: neighbours in time are too alike.
         for step in [1, 7, 31, 127, 255] {
             let b = finite[(i + step) % finite.len()];
-            let squares: f32 = a.iter().zip(b.iter()).map(|(x, y)| (x - y) * (x - y)).sum();
-            distances.push(squares.sqrt());
+            let apart = a.iter().zip(b.iter()).map(|(x, y)| f64::from(*x) - f64::from(*y));
+            distances.push(apart.map(|d| d * d).sum::<f64>().sqrt() as f32);
         }
     }
-    distances.retain(|d| *d > 0.0 && d.is_finite());
+    distances.retain(|d| (f32::MIN_POSITIVE..=f32::MAX).contains(d));
     distances.sort_by(f32::total_cmp);
     distances.get(distances.len() / 2).copied().unwrap_or(1.0)
 }

@@ -131,7 +131,8 @@ fn quantile_bins_are_even_and_their_range_is_the_references() {
     let counts = &profile.features[0].counts;
     assert_eq!(counts.len(), 19);
     assert_eq!((counts[0], counts[17], counts[18]), (0, 0, 0));
-    assert!(counts[1..17].iter().all(|c| c.abs_diff(1000) <= 2), "{counts:?}");
+    // An edge lies between two steps of f16, which hold a row or two.
+    assert!(counts[1..17].iter().all(|c| c.abs_diff(1000) <= 5), "{counts:?}");
     let Some(Moments { min, max, mean, deviation }) = profile.features[0].moments else { panic!() };
     assert_eq!(min, values.iter().copied().fold(f32::MAX, f32::min));
     assert_eq!(max, values.iter().copied().fold(f32::MIN, f32::max));

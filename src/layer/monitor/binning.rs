@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::Digest;
-use crate::drift::{Bins, FeatureSource, Fourier, MISSING, Profile};
-use crate::layer::probe::{Prediction, ProbeFeature, category_code};
+use crate::drift::{FeatureSource, Fourier, Profile};
+use crate::layer::probe::{Prediction, ProbeFeature};
 use crate::telemetry::{Inference, ModelInfo, ModelSlot};
 use crate::{Error, Result};
 
@@ -14,13 +14,7 @@ pub(super) struct Binning {
     /// What records of this model under this profile carry.
     pub(super) slot: ModelSlot,
     pub(super) profile: Arc<Profile>,
-    columns: Vec<Column>,
-}
-
-#[derive(Debug)]
-struct Column {
-    from: ValueSource,
-    kind: Kind,
+    columns: Vec<ValueSource>,
 }
 
 /// The source of a value.
@@ -31,13 +25,6 @@ enum ValueSource {
     Confidence,
     Entropy,
     Latency,
-}
-
-#[derive(Debug)]
-enum Kind {
-    Numeric,
-    /// The numbers that stand for the names, in the order of the names.
-    Categories(Vec<f32>),
 }
 
 impl Binning {
@@ -60,15 +47,10 @@ impl Binning {
                 FeatureSource::Latency => Some(ValueSource::Latency),
                 _ => None,
             });
-            let from = from.ok_or_else(|| {
+            from.ok_or_else(|| {
                 let (names, name) = (probe.iter().map(|p| &p.name).collect::<Vec<_>>(), &feature.name);
                 Error::invalid(format!("profile: feature '{name}': expected one that the probe gives, of {names:?}"))
-            })?;
-            let kind = match &feature.bins {
-                Bins::Categories(c) => Kind::Categories(c.names().iter().map(|name| category_code(name)).collect()),
-                _ => Kind::Numeric,
-            };
-            Ok(Column { from, kind })
+            })
         });
         let columns = columns.collect::<Result<_>>()?;
         Ok(Self { slot: slot(model, &profile.encode()), profile, columns })
@@ -83,19 +65,14 @@ impl Binning {
         into: &mut [u8; Inference::MAX_BINS],
     ) -> usize {
         for ((column, feature), bin) in self.columns.iter().zip(&self.profile.features).zip(into.iter_mut()) {
-            let value = match column.from {
+            let value = match *column {
                 ValueSource::Probe(i) => values.get(i).copied().unwrap_or(f32::NAN),
                 ValueSource::Class => prediction.class.map_or(f32::NAN, f32::from),
                 ValueSource::Confidence => prediction.confidence,
                 ValueSource::Entropy => prediction.entropy,
                 ValueSource::Latency => latency_ms,
             };
-            *bin = match &column.kind {
-                Kind::Numeric => feature.bin(value),
-                Kind::Categories(_) if value.is_nan() => MISSING,
-                // A name that is no number is known by its code.
-                Kind::Categories(codes) => codes.iter().position(|c| *c == value).unwrap_or(codes.len()) as u8,
-            };
+            *bin = feature.bin(value);
         }
         self.columns.len()
     }

@@ -10,6 +10,7 @@ use super::binning::{Binning, slot};
 use super::drain::FolderDrain;
 use super::history::{self, History};
 use super::identity::ModelIdentity;
+use super::matching::check_types;
 use super::model_watch::MonitoredModel;
 use super::recorder::{LAYER, Recorder};
 use super::settings::Settings;
@@ -138,8 +139,9 @@ impl MonitorBuilder {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` for a profile of another model, one with a feature that the probe does not give, two
-    /// features of one name, a detector that is not for its stream, or an option out of its range.
+    /// `InvalidArgument` for a profile of another model, one with a feature that the probe does not give or gives in
+    /// another type (names of categories where the model gets numbers; `true` and `false` are 1 and 0), two features of
+    /// one name, a detector that is not for its stream, or an option out of its range.
     pub fn build(self) -> Result<Monitor> {
         let (probe, settings) = (self.probe, Arc::new(self.settings));
         if !(8..=65_536).contains(&settings.window) {
@@ -154,6 +156,9 @@ impl MonitorBuilder {
         check_names(&features)?;
         let spec = self.engine.spec();
         let identity = Arc::new(ModelIdentity::of(&spec.provenance));
+        if let Some(profile) = &self.profile {
+            check_types(profile, &features, &spec)?;
+        }
         let learns = self.learn > 0 && self.profile.is_none();
         let profile = match self.profile {
             None if learns => history::learned_profile(&self.telemetry, identity.digest)

@@ -20,6 +20,7 @@ mod drain;
 mod feedback;
 mod history;
 mod identity;
+mod matching;
 mod model_watch;
 mod outcome;
 mod recorder;

@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
 use super::binning::{Binning, slot};
+use super::matching::check_types;
 use super::outcome::{answered, health_of, in_health};
 use super::streams::{MonitoredStream, Streams};
-use crate::Code;
-use crate::Digest;
+use crate::backend::fake::Fake;
 use crate::drift::{CellValue, Detector, FeatureSource, Fit, MISSING, Profile, Row};
-use crate::layer::probe::{Prediction, ProbeFeature, category_code};
+use crate::layer::probe::{self, Columns, Prediction, Probe, ProbeFeature, category_code};
 use crate::telemetry::{AlertCode, Inference, ModelSlot, Outcome, Window};
+use crate::{Ask, Code, DType, Digest, Request, Result, Tensor, Tensors};
 
 #[test]
 fn an_outcome_keeps_code_finish_and_marks() {
@@ -164,4 +165,78 @@ fn a_part_includes_its_upper_end() {
     }
     let parts = &open.window.confidence;
     assert_eq!([0, 1, 9, 10, 19].map(|i| parts[i]), [2, 1, 1, 1, 1], "{parts:?}");
+}
+
+/// Whether a profile of one column `a` suits a probe of the model's input of this type.
+fn suits(fit: Fit, cell: CellValue<'_>, probe: &dyn Probe, dtype: DType) -> Result<()> {
+    let profile = fit.stream(|sink| sink(&Row::new(&[cell]))).unwrap();
+    check_types(&profile, &probe.features(), &Fake::echo(dtype).build().spec())
+}
+
+#[test]
+fn names_are_not_looked_for_among_numbers() {
+    let name = CellValue::Category("rain");
+    for dtype in [DType::F32, DType::F64, DType::I64, DType::Bool] {
+        for probe in [Columns::of("x", ["a"]), Columns::of("", ["a"]), Columns::of("x", ["a"]).category("a")] {
+            let error = suits(Profile::fit().category("a"), name, &probe, dtype).unwrap_err();
+            let want =
+                format!("profile: feature 'a': expected texts, such as [\"rain\"], got numbers ('x', {dtype}[..])");
+            assert_eq!((error.code(), error.message().starts_with(&want)), (Code::InvalidArgument, true), "{error}");
+        }
+    }
+    let output = Columns::of_output("y", ["a"]);
+    assert!(suits(Profile::fit().category("a"), name, &output, DType::F32).is_err());
+    assert!(suits(Profile::fit().category("a"), name, &output, DType::String).is_ok());
+    assert!(suits(Profile::fit().category("a"), name, &Columns::of("x", ["a"]), DType::String).is_ok());
+    assert!(suits(Profile::fit().category("a"), name, &Columns::of("another", ["a"]), DType::F32).is_ok(), "not known");
+    // A class is known by its number.
+    let class = suits(Profile::fit().output("class", FeatureSource::Class), name, &(), DType::F32).unwrap_err();
+    assert!(class.message().contains("feature 'class': expected texts"), "{class}");
+}
+
+#[test]
+fn names_that_say_numbers_and_texts_that_may_are_mapped() {
+    let named = |cell: &'static str| CellValue::Category(cell);
+    for cell in ["True", "false", "3", "0.5"] {
+        for dtype in [DType::Bool, DType::F32, DType::I64, DType::String] {
+            let probe = Columns::of("x", ["a"]);
+            assert!(suits(Profile::fit().category("a"), named(cell), &probe, dtype).is_ok(), "{cell} {dtype}");
+            assert!(suits(Profile::fit().number("a"), named(cell), &probe, dtype).is_ok(), "{cell} {dtype}");
+        }
+    }
+    let categories = Columns::of("x", ["a"]).category("a");
+    let error = suits(Profile::fit().number("a"), named("3"), &categories, DType::String).unwrap_err();
+    assert!(
+        error.message().starts_with("profile: feature 'a': expected numbers, got texts that are categories"),
+        "{error}"
+    );
+}
+
+/// What a table says of flags is what a model gets of them, by whichever type.
+#[test]
+fn flags_of_a_table_are_those_of_a_tensor() {
+    let cells = ["True", "False", "True", "True"];
+    let tensors = [
+        Tensor::new(&[4, 1], vec![true, false, true, true]).unwrap(),
+        Tensor::new(&[4, 1], vec![1i64, 0, 1, 1]).unwrap(),
+        Tensor::strings(&[4, 1], cells.map(String::from).to_vec()).unwrap(),
+        Tensor::strings(&[4, 1], ["1", "0", "true", "1.0"].map(String::from).to_vec()).unwrap(),
+    ];
+    for fit in [Profile::fit().number("a"), Profile::fit().category("a")] {
+        let rows = cells.map(|cell| [CellValue::Category(cell)]);
+        let profile = fit.stream(|sink| rows.iter().try_for_each(|row| sink(&Row::new(row)))).unwrap();
+        for tensor in &tensors {
+            let columns = Columns::of("x", ["a"]);
+            let request: Request = Tensors::from([("x", tensor.clone())]).into();
+            let answer = Fake::echo(tensor.dtype()).build().run(request.clone()).unwrap();
+            let binning = Binning::new(Arc::new(profile.clone()), Digest([3; 32]), &columns.features()).unwrap();
+            let mut counts = vec![0; profile.features[0].bins.len()];
+            for row in probe::rows(&columns, &request, &answer) {
+                let mut bins = [0; Inference::MAX_BINS];
+                binning.bin(&row, &Prediction::default(), 0.0, &mut bins);
+                counts[usize::from(bins[0])] += 1;
+            }
+            assert_eq!(counts, profile.features[0].counts, "{tensor:?}");
+        }
+    }
 }

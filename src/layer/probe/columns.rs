@@ -1,7 +1,7 @@
 //! Tabular columns.
 
 use super::numbers::{Numbers, input, output};
-use super::{Probe, ProbeFeature, Rows};
+use super::{Probe, ProbeFeature, ProbedTensor, Rows};
 use crate::Tensor;
 use crate::engine::{Answer, Request};
 
@@ -18,21 +18,25 @@ use crate::engine::{Answer, Request};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Columns {
-    tensor: String,
+    tensor: ProbedTensor,
     features: Vec<ProbeFeature>,
-    of_answer: bool,
 }
 
 impl Columns {
     /// The columns of an input.
     pub fn of<N: Into<String>>(input: impl Into<String>, columns: impl IntoIterator<Item = N>) -> Self {
-        let features = columns.into_iter().map(ProbeFeature::number).collect();
-        Self { tensor: input.into(), features, of_answer: false }
+        Self::of_tensor(ProbedTensor::Input(input.into()), columns)
     }
 
     /// The columns of an output: a regression's result.
     pub fn of_output<N: Into<String>>(output: impl Into<String>, columns: impl IntoIterator<Item = N>) -> Self {
-        Self { of_answer: true, ..Self::of(output, columns) }
+        Self::of_tensor(ProbedTensor::Output(output.into()), columns)
+    }
+
+    fn of_tensor<N: Into<String>>(tensor: ProbedTensor, columns: impl IntoIterator<Item = N>) -> Self {
+        let feature = |name| ProbeFeature { tensor: Some(tensor.clone()), ..ProbeFeature::number(name) };
+        let features = columns.into_iter().map(feature).collect();
+        Self { tensor, features }
     }
 
     /// Makes this column one of categories. A name that is no column is ignored.
@@ -61,13 +65,17 @@ impl Probe for Columns {
     }
 
     fn request(&self, request: &Request, rows: &mut Rows<'_>) {
-        if let Some(tensor) = input(request, &self.tensor).filter(|_| !self.of_answer) {
+        if let ProbedTensor::Input(name) = &self.tensor
+            && let Some(tensor) = input(request, name)
+        {
             self.observe(tensor, rows);
         }
     }
 
     fn answer(&self, answer: &Answer, rows: &mut Rows<'_>) {
-        if let Some(tensor) = output(answer, &self.tensor).filter(|_| self.of_answer) {
+        if let ProbedTensor::Output(name) = &self.tensor
+            && let Some(tensor) = output(answer, name)
+        {
             self.observe(tensor, rows);
         }
     }

@@ -126,12 +126,21 @@ pub struct ProbeFeature {
     pub source: FeatureSource,
     /// The values are categories: numbers that stand for names (see [`category_code`]).
     pub category: bool,
+    /// The tensor whose elements the values are, where they are taken as they stand.
+    pub(in crate::layer) tensor: Option<ProbedTensor>,
+}
+
+/// A tensor of the model, by name; an empty name stands for the first one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::layer) enum ProbedTensor {
+    Input(String),
+    Output(String),
 }
 
 impl ProbeFeature {
     /// A number that a probe makes of the input.
     pub fn number(name: impl Into<String>) -> Self {
-        Self { name: name.into(), source: FeatureSource::Input, category: false }
+        Self { name: name.into(), source: FeatureSource::Input, category: false, tensor: None }
     }
 
     /// A category of the input: a whole number, or the [`category_code`] of a text.
@@ -149,21 +158,14 @@ impl ProbeFeature {
 /// hash. Two of 16 names have one number with a probability of 1 in 70,000.
 ///
 /// A profile that was fitted from the names knows them by this number, too. A name that is a plain number, such as
-/// `"7"`, stands for itself.
+/// `"7"`, stands for itself; `"true"` and `"false"`, in any case, stand for 1 and 0.
 ///
 /// ```
 /// use selvedge::layer::probe::category_code;
-/// assert_eq!(category_code("7"), 7.0);
+/// assert_eq!((category_code("7"), category_code("True")), (7.0, 1.0));
 /// assert!(category_code("rain") < -8e6 && category_code("rain") != category_code("snow"));
 /// ```
 #[must_use]
 pub fn category_code(name: &str) -> f32 {
-    if let Ok(number) = name.parse::<f32>()
-        && number.is_finite()
-    {
-        return number;
-    }
-    let hash = name.bytes().fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
-    // 2^23 to 2^24: whole numbers that an f32 holds exactly, away from codes that people choose.
-    -(((hash >> 9) | 1 << 23) as f32)
+    crate::drift::category_code(name)
 }

@@ -36,7 +36,8 @@ impl Prompts<'_> {
             return Err(Error::invalid("prompt: expected at least one token, got none"));
         }
         if tokens.len() >= self.context {
-            return Err(self.full("prompt", &tokens.len().to_string()));
+            // One more is the answer's.
+            return Err(self.full("prompt", self.context.saturating_sub(1), &tokens.len().to_string()));
         }
         Ok(tokens)
     }
@@ -72,12 +73,12 @@ impl Prompts<'_> {
         ids(self.model.tokenize(text, true, false)?)
     }
 
-    /// `ContextFull` for something named `name`.
-    pub(in crate::backend::llama) fn full(&self, name: &str, got: &str) -> Error {
-        let most = self.context;
+    /// `ContextFull` for something named `name`, of which there may be `most` tokens.
+    pub(in crate::backend::llama) fn full(&self, name: &str, most: usize, got: &str) -> Error {
+        let context = self.context;
         Error::new(
             Code::ContextFull,
-            format!("{name}: expected fewer than the {most} tokens of the context, got {got}"),
+            format!("{name}: expected at most {most} tokens, in a context of {context}, got {got}"),
         )
     }
 
@@ -100,7 +101,7 @@ impl Prompts<'_> {
     fn could_fit(&self, name: &str, bytes: usize) -> Result<()> {
         let least = bytes / self.longest.max(1);
         if least > self.context {
-            return Err(self.full(name, &format!("at least {least}")));
+            return Err(self.full(name, self.context, &format!("at least {least}")));
         }
         Ok(())
     }
