@@ -1,5 +1,6 @@
 //! Comparison of one feature's window with its reference.
 
+use super::accumulate::Accumulated;
 use super::finding::Finding;
 use super::profile::{Bins, FeatureProfile};
 use super::statistic::{chi2, hellinger, js, ks, psi, wasserstein};
@@ -51,10 +52,12 @@ pub struct FeatureDrift {
     pub new_category: f64,
     /// Share of the window outside the reference's range; 0 for categories.
     pub out_of_range: f64,
-    /// What is wrong, if a [`Judge`](super::Judge) rejected this window.
+    /// What is wrong, if a [`Judge`](super::Judge) rejected this window, or all that it saw of the last ones.
     pub finding: Option<Finding>,
-    /// Rejected in enough of the last windows: an alert is due.
+    /// Rejected in enough of the last windows, or by what they show together: an alert is due.
     pub drifted: bool,
+    /// What this window shows together with the ones before it, where that was tested.
+    pub accumulated: Option<Accumulated>,
     /// ln p of χ², of more missing values, and of more values out of range or in other categories.
     evidence: [f64; 3],
 }
@@ -84,18 +87,20 @@ pub fn compare(feature: &FeatureProfile, window: &[u64]) -> Result<FeatureDrift>
         true => ln_chi2(pooled.statistic, f64::from(pooled.df)),
         false => ln_weighted_chi2(pooled.statistic, &weights),
     };
-    let rarer = |r: u64, w: u64| {
+    let rarer = |r: u64, w: u64, runs: f64| {
         let [r, w, r_all, w_all] = [r, w, r_all, w_all].map(|n| (n as f64 / runs).floor() as u64);
         ln_hypergeometric(w, w_all, r + w, r_all + w_all)
     };
+    // Extremes come in shorter runs than the values do: a season is made of many spells.
+    let numeric = matches!(feature.bins, Bins::Numeric { .. });
+    let spell = feature.runs.filter(|_| numeric).map_or(runs, |r| f64::from(r.cluster).max(1.0));
     let (strange_r, strange_w) = (strange(&feature.bins, values_r), strange(&feature.bins, values_w));
     let few = f64::ln((1.0 - CHI2_SHARE) / 2.0);
     let evidence =
-        [ln_chi2 - CHI2_SHARE.ln(), rarer(reference[last], window[last]) - few, rarer(strange_r, strange_w) - few];
+        [ln_chi2 - CHI2_SHARE.ln(), rarer(reference[last], window[last], runs) - few, rarer(strange_r, strange_w, spell) - few];
     let ln_p = evidence.iter().fold(0.0, |least: f64, ln_p| least.min(*ln_p));
     let (folded_r, folded_w) = (fold(&feature.bins, reference), fold(&feature.bins, window));
     let share = |n: u64| if w_all == 0 { 0.0 } else { n as f64 / w_all as f64 };
-    let numeric = matches!(feature.bins, Bins::Numeric { .. });
     Ok(FeatureDrift {
         name: feature.name.clone(),
         chi2: pooled.statistic,
@@ -113,6 +118,7 @@ pub fn compare(feature: &FeatureProfile, window: &[u64]) -> Result<FeatureDrift>
         out_of_range: if numeric { share(strange_w) } else { 0.0 },
         finding: None,
         drifted: false,
+        accumulated: None,
         evidence,
     })
 }

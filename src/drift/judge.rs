@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::accumulate::{Accumulator, Terms};
 use super::calibrate::{FalseAlarm, Persistence, family, level};
 use super::compare::{FeatureDrift, compare};
 use super::fourier::Fourier;
@@ -128,7 +129,14 @@ pub struct Judge {
     alpha: f64,
     /// One per feature, then one for the embedding.
     histories: Vec<u8>,
+    terms: Terms,
+    /// What windows show together; one per feature.
+    accumulators: Vec<Accumulator>,
 }
+
+/// The share of the false alarms that evidence of several windows together may raise.
+const TOGETHER: f64 = 0.2;
+
 
 impl Judge {
     /// A judge of windows of `profile`.
@@ -142,8 +150,13 @@ impl Judge {
         if tests == 0 {
             return Err(Error::invalid("profile: expected at least one feature, got none"));
         }
-        let alpha = level(policy.false_alarm.in_windows(policy.window), tests, policy.persistence)?;
-        Ok(Self { profile, policy, alpha, histories: vec![0; tests] })
+        let windows = policy.false_alarm.in_windows(policy.window);
+        level(windows, tests, policy.persistence)?;
+        let alpha = level(windows / (1.0 - TOGETHER), tests, policy.persistence)?;
+        let rate = TOGETHER / (windows * tests as f64);
+        let terms = Terms::new(policy.window, profile.rows, policy.persistence.k().into(), rate);
+        let accumulators = vec![Accumulator::default(); profile.features.len()];
+        Ok(Self { profile, policy, alpha, histories: vec![0; tests], terms, accumulators })
     }
 
     /// The profile.
@@ -164,6 +177,7 @@ impl Judge {
     /// Forgets the rejections so far.
     pub fn reset(&mut self) {
         self.histories.fill(0);
+        self.accumulators.fill(Accumulator::default());
     }
 
     /// Judges a closed window. A window of no rows rejects nothing.
@@ -185,7 +199,12 @@ impl Judge {
         let drifted: Vec<bool> = self.histories.iter_mut().zip(&rejected).map(keep).collect();
         for (i, drift) in compared.iter_mut().enumerate() {
             drift.finding = rejected[i].then(|| drift.classify(&features[i], self.alpha));
-            drift.drifted = drifted[i];
+            let (feature, counts) = (&features[i], &window.features[i]);
+            drift.accumulated =
+                self.accumulators[i].add(feature, counts, rejected[i], drifted[i], &self.terms)?;
+            let found = drift.accumulated.and_then(|a| a.finding);
+            drift.finding = drift.finding.or(found);
+            drift.drifted = drifted[i] || found.is_some();
         }
         let last = features.len();
         let embedding = mmd.map(|(mmd2, ln_p)| EmbeddingDrift {

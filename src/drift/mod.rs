@@ -78,6 +78,7 @@
 //! Closing a window of 100 features takes about 0.1 ms (x86-64, one core). The statistics agree with scipy's to 10⁻⁹,
 //! and the detectors alarm at the same index as river's on 50 streams each: `tests/drift/oracles`.
 
+mod accumulate;
 mod adwin;
 mod alert;
 mod calibrate;
@@ -100,6 +101,7 @@ mod tail;
 mod tests;
 mod window;
 
+pub use accumulate::Accumulated;
 pub use adwin::Adwin;
 pub use alert::{Action, Alert, AlertEvent, AlertKind, Alerts, Observation, Severity};
 pub use calibrate::{FalseAlarm, Persistence};
@@ -115,6 +117,6 @@ pub use kswin::Kswin;
 pub use page_hinkley::PageHinkley;
 pub use profile::{
     Bins, Categories, CellValue, Column, EmbeddingProfile, FeatureProfile, FeatureSource, Fit, Learner, MAX_BINS,
-    MISSING, Moments, Profile, Reliability, Row, RowDependence, RowSink,
+    MISSING, Moments, Profile, Reliability, Row, RowDependence, RowSink, Runs,
 };
 pub use window::WindowCounts;

@@ -13,9 +13,10 @@ mod npy;
 mod passes;
 mod reference;
 mod rows;
+mod runs;
 
 pub use bins::{Bins, Categories, MAX_BINS, MISSING};
 pub use fit::Fit;
 pub use learn::Learner;
-pub use reference::{EmbeddingProfile, FeatureProfile, FeatureSource, Moments, Profile, Reliability};
+pub use reference::{EmbeddingProfile, FeatureProfile, FeatureSource, Moments, Profile, Reliability, Runs};
 pub use rows::{CellValue, Column, Row, RowDependence, RowSink};

@@ -125,8 +125,12 @@ impl MonitorBuilder {
         self
     }
 
-    /// The callback for every alert that is raised or cleared, on the thread that closed the window, with no lock held.
+    /// The callback for every alert that is raised or cleared, on a thread that closed a window, with no lock held.
     /// A panic in it is contained and counted.
+    ///
+    /// It is called once at a time, in the order in which alerts were raised and cleared; what comes while it runs is told
+    /// by the thread that it runs on. An alert that an earlier process had raised is told when it is over: raised, and
+    /// cleared.
     pub fn on_alert(mut self, callback: impl Fn(&AlertEvent) + Send + Sync + 'static) -> Self {
         self.settings.callback = Some(Arc::new(callback));
         self

@@ -1,6 +1,5 @@
 //! Feedback: the ground truth about earlier answers.
 
-use super::callback::PendingCallback;
 use super::history::seal;
 use super::model_watch::MonitoredModel;
 use crate::drift::LabelVerdict;
@@ -23,8 +22,8 @@ impl MonitoredModel {
         id: u64,
         label: Label,
         telemetry: &Telemetry,
-    ) -> (LabelVerdict, Option<PendingCallback>) {
-        let Some(class) = self.accuracy.concept.class_of(id) else { return (LabelVerdict::Unknown, None) };
+    ) -> LabelVerdict {
+        let Some(class) = self.accuracy.concept.class_of(id) else { return LabelVerdict::Unknown };
         let before = self.accuracy.of_labels();
         let (feedback, predicted, truth) = match label {
             Label::Class(truth) => (self.accuracy.concept.feedback(id, truth), class, truth),
@@ -33,11 +32,14 @@ impl MonitoredModel {
         };
         let model = self.slot();
         seal(telemetry, &Record::Feedback(record(model, id, predicted, truth)));
-        let LabelVerdict::Drifted { .. } = feedback else { return (feedback, None) };
+        let LabelVerdict::Drifted { .. } = feedback else { return feedback };
         let before = *self.accuracy.before_drift.get_or_insert(before.map_or(1.0, |share| share.value));
         let index = self.index();
         let change = self.alerts.accuracy_fell(self.accuracy.of_labels(), before, model, index, telemetry.now());
-        (feedback, change.map(|change| self.publish(change, telemetry)))
+        if let Some(change) = change {
+            self.publish(change, telemetry);
+        }
+        feedback
     }
 }
 

@@ -140,13 +140,9 @@ impl Monitor {
         self.tick();
         let mut models = self.recorder.drain.lock();
         let model = models.get(self.recorder.shared.slot());
-        let result = model.map(|model| model.feedback(id, label, &self.recorder.telemetry));
-        drop(models);
-        let (feedback, callback) = result.unwrap_or((LabelVerdict::Unknown, None));
-        if let Some(callback) = callback {
-            callback.call();
-        }
-        Ok(feedback)
+        let verdict = model.map(|model| model.feedback(id, label, &self.recorder.telemetry));
+        self.recorder.drain.finish(models);
+        Ok(verdict.unwrap_or(LabelVerdict::Unknown))
     }
 
     /// The profile that windows are held against: given or learned; `None` while there is none. Keep a learned one
@@ -193,7 +189,7 @@ impl Monitor {
             report.totals = model.closed.totals;
             report.accuracy = model.accuracy.of_labels();
             report.estimated_accuracy = model.accuracy.estimated();
-            report.other_panics += model.callback_panics.load(Ordering::Relaxed);
+            report.other_panics += model.callbacks.panics();
         }
         report
     }

@@ -1,0 +1,261 @@
+//! Evidence of a feature that adds up over windows: what no single window can show.
+//!
+//! A window of fewer rows than depend on each other shows nothing, however broken its sensor; a hundred of them do. So
+//! windows are put together, two and two, up to some times the rows of the reference, and each such sum is compared as
+//! a window is. Beside it stands the rule of the dead: windows in a row whose values all lie in one bin.
+
+use super::compare::{FeatureDrift, compare};
+use super::finding::Finding;
+use super::profile::FeatureProfile;
+use crate::Result;
+
+/// What several windows in a row show together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Accumulated {
+    /// Windows that were put together, this one the last.
+    pub windows: u64,
+    /// Their rows.
+    pub rows: u64,
+    /// Natural logarithm of the probability of evidence as strong as this without drift.
+    pub ln_p: f64,
+    /// Population stability index of all of them. Never decides.
+    pub psi: f64,
+    /// Share of their values that are missing.
+    pub missing: f64,
+    /// Share of their values outside the reference's range, or in categories that it does not name.
+    pub strange: f64,
+    /// What is wrong with them, where `ln_p` is at or below the level of such a sum.
+    pub finding: Option<Finding>,
+}
+
+impl Accumulated {
+    /// The probability of evidence as strong as this without drift.
+    pub fn p(&self) -> f64 {
+        self.ln_p.exp()
+    }
+
+    fn of(drift: &FeatureDrift, windows: u64, rows: u64) -> Self {
+        let strange = drift.out_of_range.max(drift.new_category);
+        let (ln_p, psi, missing) = (drift.ln_p, drift.psi, drift.missing);
+        Self { windows, rows, ln_p, psi, missing, strange, finding: None }
+    }
+}
+
+/// The terms on which evidence is put together: the same for all features.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Terms {
+    /// Rows of the shortest sum; windows of fewer are put together first.
+    unit: u64,
+    /// The longest sum is of 2^scales units.
+    scales: usize,
+    /// The fewest windows that an alert may rest on.
+    windows: u64,
+    /// False alarms per window and feature that the sums may raise, and the rule of the dead.
+    sums: f64,
+    dead: f64,
+}
+
+/// Sums are no longer than so many doublings of a window.
+const MAX_SCALES: usize = 10;
+/// More rows than so many references show no more than they do: the reference is a sample, too.
+const REFERENCES: u64 = 4;
+/// The largest level of any sum.
+const MAX_LEVEL: f64 = 0.01;
+
+impl Terms {
+    /// The terms for windows of `unit` rows and a reference of `reference` rows, where alerts rest on at least `windows`
+    /// windows and each feature may raise `rate` false alarms per window.
+    pub(super) fn new(unit: u64, reference: u64, windows: u64, rate: f64) -> Self {
+        let enough = reference.saturating_mul(REFERENCES).div_ceil(unit.max(1));
+        let scales = (0..MAX_SCALES).find(|s| 1 << s >= enough).unwrap_or(MAX_SCALES).max(3);
+        Self { unit: unit.max(1), scales, windows, sums: 0.75 * rate, dead: 0.25 * rate }
+    }
+
+    /// The level of a sum of 2^scale units, of which there is one every 2^(scale − 1) units.
+    fn level(&self, scale: usize) -> f64 {
+        let every = (1u64 << scale.saturating_sub(1)) as f64;
+        (self.sums / (self.scales + 1) as f64 * every).min(MAX_LEVEL)
+    }
+}
+
+/// The windows of one feature that were put together.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Sum {
+    counts: Vec<u64>,
+    windows: u64,
+}
+
+impl Sum {
+    fn rows(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    fn add(&mut self, counts: &[u64], windows: u64) {
+        self.counts.resize(counts.len(), 0);
+        self.counts.iter_mut().zip(counts).for_each(|(sum, n)| *sum = sum.saturating_add(*n));
+        self.windows += windows;
+    }
+
+    fn with(&self, other: &Sum) -> Self {
+        let mut both = self.clone();
+        both.add(&other.counts, other.windows);
+        both
+    }
+}
+
+/// Windows in a row whose values all lie in one bin.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Stay {
+    bin: usize,
+    rows: u64,
+    windows: u64,
+}
+
+/// By what a drift was found that no single window shows, and so what ends it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum FoundBy {
+    /// A sum of this scale; the next one of it that shows nothing ends it.
+    Sum(usize),
+    /// The rule of the dead; a window with another value ends it.
+    Stay,
+}
+
+/// What the windows of one feature show together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Accumulator {
+    /// Windows on their way to a unit.
+    pending: Sum,
+    /// Per scale the last sum of 2^scale units.
+    last: Vec<Option<Sum>>,
+    units: u64,
+    stay: Stay,
+    found: Option<(FoundBy, Accumulated)>,
+}
+
+impl Accumulator {
+    /// Forgets what was put together. How long the values have stayed where they are is not a matter of windows.
+    fn restart(&mut self) {
+        *self = Self { stay: self.stay, ..Self::default() };
+    }
+
+    /// Adds a window. `alone` says that the window was rejected by itself, `persistent` that enough of them were: what
+    /// they show needs nothing beside it, and would hide what the others show. Gives what was tested.
+    pub(super) fn add(
+        &mut self,
+        feature: &FeatureProfile,
+        counts: &[u64],
+        alone: bool,
+        persistent: bool,
+        terms: &Terms,
+    ) -> Result<Option<Accumulated>> {
+        self.follow(counts);
+        if persistent {
+            self.restart();
+            return Ok(None);
+        }
+        if let Some(dead) = self.dead(feature, counts, terms) {
+            self.restart();
+            self.found = Some((FoundBy::Stay, dead));
+            return Ok(Some(dead));
+        }
+        if matches!(self.found, Some((FoundBy::Stay, _))) {
+            self.found = None;
+        }
+        let tested = match alone {
+            true => None,
+            false => self.sum_up(feature, counts, terms)?,
+        };
+        Ok(self.found.map(|(_, found)| found).or(tested))
+    }
+
+    fn follow(&mut self, counts: &[u64]) {
+        let mut filled = counts.iter().enumerate().filter(|(_, n)| **n > 0);
+        match (filled.next(), filled.next()) {
+            (None, _) => {}
+            (Some((bin, rows)), None) => {
+                if self.stay.bin != bin {
+                    self.stay = Stay { bin, ..Stay::default() };
+                }
+                self.stay.rows = self.stay.rows.saturating_add(*rows);
+                self.stay.windows += 1;
+            }
+            _ => self.stay = Stay::default(),
+        }
+    }
+
+    /// The rule of the dead: P(all of n rows in one bin) = e^(−n/endurance).
+    fn dead(&self, feature: &FeatureProfile, counts: &[u64], terms: &Terms) -> Option<Accumulated> {
+        let ln_p = -(self.stay.rows as f64) / endurance(feature)?;
+        if self.stay.windows < terms.windows || ln_p > terms.dead.ln() {
+            return None;
+        }
+        let drift = compare(feature, counts).ok()?;
+        let dead = Accumulated::of(&drift, self.stay.windows, self.stay.rows);
+        Some(Accumulated { ln_p, finding: Some(Finding::DeadFeature), ..dead })
+    }
+
+    fn sum_up(&mut self, feature: &FeatureProfile, counts: &[u64], terms: &Terms) -> Result<Option<Accumulated>> {
+        self.pending.add(counts, 1);
+        if self.pending.rows() < terms.unit {
+            return Ok(None);
+        }
+        let mut block = std::mem::take(&mut self.pending);
+        let mut tested = Vec::new();
+        if block.windows > 1 {
+            tested.push((0, test(feature, &block, 0, terms)?));
+        }
+        self.units += 1;
+        self.last.resize(terms.scales, None);
+        for scale in 0..terms.scales {
+            let before = self.last[scale].replace(block.clone());
+            let Some(both) = before.map(|before| before.with(&block)) else { break };
+            if both.windows >= terms.windows {
+                tested.push((scale + 1, test(feature, &both, scale + 1, terms)?));
+            }
+            // Every second one is a whole sum of the next scale.
+            if !(self.units >> scale).is_multiple_of(2) {
+                break;
+            }
+            block = both;
+        }
+        self.conclude(&tested, terms);
+        Ok(tested.into_iter().map(|(_, tested)| tested).min_by(|a, b| a.ln_p.total_cmp(&b.ln_p)))
+    }
+
+    /// The shortest sum that shows a drift has found it; then the next one of its length says whether it lasts.
+    fn conclude(&mut self, tested: &[(usize, Accumulated)], _terms: &Terms) {
+        let shown = tested.iter().find(|(_, t)| t.finding.is_some());
+        match (self.found, shown) {
+            (None, Some((scale, shown))) => {
+                self.restart();
+                self.found = Some((FoundBy::Sum(*scale), *shown));
+            }
+            (Some((FoundBy::Sum(scale), _)), _) => {
+                let Some((_, again)) = tested.iter().find(|(at, _)| *at == scale) else { return };
+                self.restart();
+                self.found = again.finding.map(|_| (FoundBy::Sum(scale), *again));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn test(feature: &FeatureProfile, sum: &Sum, scale: usize, terms: &Terms) -> Result<Accumulated> {
+    let level = terms.level(scale);
+    let drift = compare(feature, &sum.counts)?;
+    let finding = (drift.ln_p <= level.ln()).then(|| drift.classify(feature, level));
+    Ok(Accumulated { finding, ..Accumulated::of(&drift, sum.windows, sum.rows()) })
+}
+
+/// Rows in which it becomes e times less likely that all values lie in one bin; `None` if they always did.
+fn endurance(feature: &FeatureProfile) -> Option<f64> {
+    let (rows, most) = (feature.counts.iter().sum::<u64>(), *feature.counts.iter().max()?);
+    if most == rows {
+        return None;
+    }
+    // Whoever stays must at least not leave by chance; one row more, in another bin, is as likely as not.
+    let by_chance = -1.0 / ((most + 1) as f64 / (rows + 2) as f64).ln();
+    let runs = feature.dependence.first().map_or(1.0, |w| f64::from(*w).max(1.0));
+    Some(feature.runs.map_or(runs * by_chance, |r| f64::from(r.endurance).max(by_chance)))
+}
