@@ -35,6 +35,18 @@ impl Accumulated {
         self.ln_p.exp()
     }
 
+    /// The numbers, in words.
+    pub(super) fn evidence(&self, p: &str) -> String {
+        let Self { windows, rows, psi, .. } = self;
+        let mut text = format!("p {p}, PSI {psi:.3}, over {windows} windows of {rows} rows together");
+        for (share, of) in [(self.missing, "missing"), (self.strange, "out of range or new")] {
+            if share > 0.0 {
+                text += &format!(", {:.1} % {of}", 100.0 * share);
+            }
+        }
+        text
+    }
+
     fn of(drift: &FeatureDrift, windows: u64, rows: u64) -> Self {
         let strange = drift.out_of_range.max(drift.new_category);
         let (ln_p, psi, missing) = (drift.ln_p, drift.psi, drift.missing);
@@ -70,6 +82,21 @@ impl Terms {
         let enough = reference.saturating_mul(REFERENCES).div_ceil(unit.max(1));
         let scales = (0..MAX_SCALES).find(|s| 1 << s >= enough).unwrap_or(MAX_SCALES).max(3);
         Self { unit: unit.max(1), scales, windows, sums: 0.75 * rate, dead: 0.25 * rate }
+    }
+
+    pub(super) fn unit(&self) -> u64 {
+        self.unit
+    }
+
+    /// The sums of more than one unit: how many units, and the level of each.
+    pub(super) fn sums(&self) -> impl Iterator<Item = (u64, f64)> {
+        (1..=self.scales).map(|scale| (1 << scale, self.level(scale)))
+    }
+
+    /// Rows after which the rule of the dead applies; `None` for a feature whose values never varied.
+    pub(super) fn dead_after(&self, feature: &FeatureProfile, windows: u64) -> Option<u64> {
+        let rows = (-self.dead.ln() * endurance(feature)?).ceil() as u64;
+        Some(rows.div_ceil(self.unit).max(windows).saturating_mul(self.unit))
     }
 
     /// The level of a sum of 2^scale units, of which there is one every 2^(scale − 1) units.
@@ -219,12 +246,12 @@ impl Accumulator {
             }
             block = both;
         }
-        self.conclude(&tested, terms);
+        self.conclude(&tested);
         Ok(tested.into_iter().map(|(_, tested)| tested).min_by(|a, b| a.ln_p.total_cmp(&b.ln_p)))
     }
 
     /// The shortest sum that shows a drift has found it; then the next one of its length says whether it lasts.
-    fn conclude(&mut self, tested: &[(usize, Accumulated)], _terms: &Terms) {
+    fn conclude(&mut self, tested: &[(usize, Accumulated)]) {
         let shown = tested.iter().find(|(_, t)| t.finding.is_some());
         match (self.found, shown) {
             (None, Some((scale, shown))) => {

@@ -7,6 +7,7 @@ use super::calibrate::{FalseAlarm, Persistence, family, level};
 use super::compare::{FeatureDrift, compare};
 use super::fourier::Fourier;
 use super::profile::Profile;
+use super::reach::{Reach, reach};
 use super::tail::ln_weighted_chi2;
 use super::window::WindowCounts;
 use crate::{Error, Result};
@@ -172,6 +173,26 @@ impl Judge {
     /// The level of a single feature's test in one window.
     pub fn level(&self) -> f64 {
         self.alpha
+    }
+
+    /// How soon each feature would be seen to break, in the profile's order: what a build of a monitor can say of its
+    /// windows before the first row.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use selvedge::drift::{Judge, Policy, Profile};
+    /// let rows: Vec<[f32; 2]> = (0..10_000).map(|i| [(i % 97) as f32, 1.0]).collect();
+    /// let profile = Arc::new(Profile::fit().number("wind").number("still").of_rows(&rows)?);
+    /// let reach = Judge::new(profile, Policy::default())?.reach();
+    /// assert_eq!((reach[0].dead, reach[0].missing), (Some(2048), Some(2048))); // two windows of three
+    /// assert_eq!(reach[1].blind(), ["dead", "shift"]); // what never varied cannot stand still
+    /// # Ok::<(), selvedge::Error>(())
+    /// ```
+    pub fn reach(&self) -> Vec<Reach> {
+        let windows = self.policy.persistence.k().into();
+        self.profile.features.iter().map(|f| reach(f, self.alpha, windows, &self.terms)).collect()
     }
 
     /// Forgets the rejections so far.

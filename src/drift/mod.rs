@@ -95,6 +95,7 @@ mod kswin;
 mod page_hinkley;
 mod profile;
 mod python_random;
+mod reach;
 pub mod statistic;
 mod tail;
 #[cfg(test)]
@@ -119,4 +120,5 @@ pub use profile::{
     Bins, Categories, CellValue, Column, EmbeddingProfile, FeatureProfile, FeatureSource, Fit, Learner, MAX_BINS,
     MISSING, Moments, Profile, Reliability, Row, RowDependence, RowSink, Runs,
 };
+pub use reach::Reach;
 pub use window::WindowCounts;

@@ -20,10 +20,12 @@
 //! ```
 
 mod chart;
+mod classes;
 mod html;
 mod page;
 mod story;
 #[cfg(test)]
 mod tests;
 
+pub use classes::AlertClass;
 pub use story::{Model, Seen, Story};

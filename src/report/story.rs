@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::classes::{AlertClass, Classes, is_same};
 use crate::Result;
 use crate::drift::{FeatureDrift, Judge, Policy, Profile, Proportion, Verdict, WindowCounts};
 use crate::telemetry::{
-    AlertCode, AlertRecord, Anchor, Exponential, ModelInfo, ModelSlot, Reason, Record, Stamp, Window, peek,
+    AlertRecord, Anchor, Exponential, ModelInfo, ModelSlot, Reason, Record, Stamp, Window, peek,
 };
 
 /// The story of a telemetry folder: its models, alerts and losses.
@@ -24,6 +25,7 @@ pub struct Story {
     /// Times that the folder was opened for writing.
     pub boots: usize,
     clocks: Vec<Anchor>,
+    classes: Classes,
 }
 
 /// One model with one reference.
@@ -71,6 +73,7 @@ impl Story {
             records: records.len(),
             boots: 0,
             clocks: Vec::new(),
+            classes: Classes::default(),
         };
         for (_, record) in records {
             story.take(record);
@@ -86,6 +89,7 @@ impl Story {
             Record::Anchor(anchor) => self.clocks.push(anchor),
             Record::Model(info) => self.register(info),
             Record::Window(window) => {
+                self.classes.window(&window);
                 let model = self.model(window.model_slot);
                 model.windows.push(Seen { window, verdict: None });
             }
@@ -94,7 +98,10 @@ impl Story {
                 model.labels.0 += 1;
                 model.labels.1 += u64::from(label.predicted == label.truth);
             }
-            Record::Alert(alert) => self.alerts.push(alert),
+            Record::Alert(alert) => {
+                self.classes.alert(&alert);
+                self.alerts.push(alert);
+            }
             // Each holds what the ones before held.
             Record::Drops(drops) => self.losses = drops.totals,
         }
@@ -130,12 +137,17 @@ impl Story {
     pub fn standing(&self, slot: ModelSlot) -> Vec<&AlertRecord> {
         let mut standing: Vec<&AlertRecord> = Vec::new();
         for alert in self.alerts.iter().filter(|a| a.model_slot == slot) {
-            standing.retain(|a| a.feature != alert.feature || !is_same(&a.code, &alert.code));
+            standing.retain(|a| !is_same(a, alert));
             if alert.raised {
                 standing.push(alert);
             }
         }
         standing
+    }
+
+    /// The classes of alerts that were raised of a model, the first raised first: how often, and over how many rows.
+    pub fn classes(&self, slot: ModelSlot) -> impl Iterator<Item = &AlertClass> {
+        self.classes.list.iter().filter(move |class| class.model_slot == slot)
     }
 
     /// The wall-clock time of a stamp in seconds since 1970, by the anchor of its boot that is nearest.
@@ -159,11 +171,6 @@ impl Story {
             None => format!("epoch {}, record {}", stamp.epoch, stamp.seq),
         }
     }
-}
-
-/// Whether two codes are of one kind of alert: a feature's finding may change while its alert stands.
-fn is_same(a: &AlertCode, b: &AlertCode) -> bool {
-    a == b || a.is_of_feature() && b.is_of_feature()
 }
 
 impl Model {

@@ -38,7 +38,7 @@ use std::sync::atomic::Ordering;
 
 pub use builder::MonitorBuilder;
 pub use feedback::Label;
-pub use report::{MonitorReport, Reference, Summary, Totals};
+pub use report::{Learning, MonitorReport, Reference, Summary, Totals};
 pub use streams::{MonitoredStream, Shift};
 
 use super::probe::Probe;
@@ -163,11 +163,17 @@ impl Monitor {
             (None, Some(baseline)) => Reference::Learning { left: baseline.remaining() },
             (None, None) => Reference::None,
         };
+        let learning = match reference {
+            Reference::Learning { left } => shared.baseline.as_ref().map(|b| Learning { rows: b.rows() - left, of: b.rows() }),
+            _ => None,
+        };
         let model = &recorder.spec.provenance;
         let mut report = MonitorReport {
             model: model.model.clone(),
             version: model.version.clone(),
             reference,
+            learning,
+            reach: Vec::new(),
             windows: Vec::new(),
             in_progress: 0,
             alerts: Vec::new(),
@@ -183,6 +189,7 @@ impl Monitor {
         let mut models = recorder.drain.lock();
         report.unclaimed = models.unclaimed;
         if let Some(model) = models.get(shared.slot()) {
+            report.reach = model.reach().to_vec();
             report.windows = model.closed.summaries.iter().cloned().collect();
             report.in_progress = model.in_progress();
             report.alerts = model.alerts.standing().to_vec();

@@ -17,7 +17,7 @@ use super::shared::Shared;
 use super::streams::{MonitoredStream, Shift, Streams};
 use super::window::OpenWindow;
 use crate::Result;
-use crate::drift::{FalseAlarm, Health, Judge, Policy, WindowCounts};
+use crate::drift::{FalseAlarm, Health, Judge, Policy, Reach, WindowCounts};
 use crate::telemetry::{Inference, ModelSlot, Record, Telemetry, Window};
 
 pub(super) struct MonitoredModel {
@@ -25,6 +25,7 @@ pub(super) struct MonitoredModel {
     shared: Arc<Shared>,
     settings: Arc<Settings>,
     pub(super) judge: Option<Judge>,
+    reach: Vec<Reach>,
     /// The profile that was learned cannot be judged by.
     is_baseline_useless: bool,
     pub(super) announcement: Announcement,
@@ -48,9 +49,11 @@ impl MonitoredModel {
     pub(super) fn new(identity: Arc<ModelIdentity>, shared: Arc<Shared>, settings: Arc<Settings>) -> Result<Self> {
         let judge = shared.binning.get().map(|binning| judge(binning, &settings)).transpose()?;
         let window = OpenWindow::new(shared.slot(), 0, shared.binning.get().map(|b| &*b.profile));
+        let reach = judge.as_ref().map_or_else(Vec::new, |judge| reach(judge, &identity));
         Ok(Self {
             identity,
             judge,
+            reach,
             is_baseline_useless: false,
             announcement: Announcement::default(),
             window,
@@ -90,6 +93,11 @@ impl MonitoredModel {
     /// Rows and failures in the window in progress.
     pub(super) fn in_progress(&self) -> u64 {
         self.window.records
+    }
+
+    /// How soon each feature would be seen to break.
+    pub(super) fn reach(&self) -> &[Reach] {
+        &self.reach
     }
 
     /// Records until the window closes.
@@ -137,6 +145,7 @@ impl MonitoredModel {
 
     fn install_profile(&mut self, judge: Judge, binning: Binning, telemetry: &Telemetry) {
         self.window = OpenWindow::new(binning.slot, self.index(), Some(&binning.profile));
+        self.reach = reach(&judge, &self.identity);
         self.judge = Some(judge);
         self.announcement.announce(&self.identity, Some(&binning), self.shared.bare_slot, telemetry);
         // From here on, answers are put into bins and carry the new slot.
@@ -218,6 +227,16 @@ impl ClosedWindows {
         }
         self.summaries.push_back(summary);
     }
+}
+
+/// The reach of the judge. What it would never see is also told to whoever looks at the app's log.
+fn reach(judge: &Judge, identity: &ModelIdentity) -> Vec<Reach> {
+    let reach = judge.reach();
+    for blind in reach.iter().filter(|reach| !reach.blind().is_empty()) {
+        let (feature, what) = (&blind.feature, blind.blind().join(", "));
+        tracing::warn!("model '{}': feature '{feature}': no window shows if it is {what}", identity.name);
+    }
+    reach
 }
 
 fn judge(binning: &Binning, settings: &Settings) -> Result<Judge> {
