@@ -183,7 +183,9 @@ impl Model {
     /// Holds each window against the reference, in their order.
     fn judge(&mut self) {
         let Some(profile) = &self.profile else { return };
-        let Ok(mut judge) = Judge::new(profile.clone(), Policy::default()) else { return };
+        // The log does not tell how long windows were to be; the longest is.
+        let rows = self.windows.iter().map(|seen| seen.window.rows).max().unwrap_or(1);
+        let Ok(mut judge) = Judge::new(profile.clone(), Policy::default().window(rows.max(1))) else { return };
         for seen in &mut self.windows {
             let mut counts = WindowCounts::new(profile);
             (counts.rows, counts.features) = (seen.window.rows, seen.window.features.clone());
