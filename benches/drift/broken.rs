@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use selvedge::drift::{
     AlertEvent, AlertKind, Alerts, CellValue, FalseAlarm, Finding, Judge, Learner, Policy, Profile, Row, RowDependence,
-    WindowCounts,
+    WindowCounts, compare,
 };
 
 use super::trial::Random;
@@ -120,13 +120,14 @@ impl Break {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Delay {
     Rows(u64, Finding),
-    /// What the break makes of the reference's own rows lies in its bins as they do, up to this share of them.
+    /// What the break makes of the reference's own rows cannot be told from them: the share that is in another bin.
     NoChange(f64),
     Never,
 }
 
-/// Of the reference's rows, the share that a break moves to other bins: half the sum of what the bins gain and lose.
-fn moved(profile: &Profile, feature: usize, rows: &[Vec<f32>], how: Break) -> f64 {
+/// Whether a break is none: the broken rows of the reference, held against the reference. Gives the share of them by
+/// which the bins differ, where it is small and no more than two samples of one thing differ.
+fn no_change(profile: &Profile, feature: usize, rows: &[Vec<f32>], how: Break) -> Option<f64> {
     let of = &profile.features[feature];
     let (mut broken, moments) = (vec![0u64; of.counts.len()], of.moments.expect("numbers"));
     let last = rows[rows.len() - 1][feature];
@@ -135,11 +136,13 @@ fn moved(profile: &Profile, feature: usize, rows: &[Vec<f32>], how: Break) -> f6
         broken[usize::from(bin).min(of.counts.len() - 1)] += 1;
     }
     let apart: u64 = broken.iter().zip(&of.counts).map(|(b, r)| b.abs_diff(*r)).sum();
-    apart as f64 / 2.0 / rows.len() as f64
+    let share = apart as f64 / 2.0 / rows.len() as f64;
+    let alike = compare(of, &broken).expect("counts of the profile").p > 0.01;
+    (alike && share < UNCHANGED).then_some(share)
 }
 
-/// Shares below this are no change.
-const UNCHANGED: f64 = 0.02;
+/// Larger shares are a change, whatever the samples say.
+const UNCHANGED: f64 = 0.1;
 /// No delay is longer.
 const PATIENCE: u64 = 40_000;
 
@@ -153,8 +156,7 @@ pub(crate) fn delay(
     how: Break,
     window: u64,
 ) -> Delay {
-    let share = moved(profile, feature, &table.rows[..reference], how);
-    if share < UNCHANGED {
+    if let Some(share) = no_change(profile, feature, &table.rows[..reference], how) {
         return Delay::NoChange(share);
     }
     let policy = Policy::new(window, FalseAlarm::windows(10_000.0));
@@ -206,6 +208,7 @@ pub(crate) fn delays(table: &Table, profile: &Arc<Profile>, reference: usize, wi
 }
 
 /// Streams in which nothing breaks.
+#[derive(Clone, Copy)]
 pub(crate) struct Calm {
     /// Rows of the reference, of a window, and of a block that is drawn.
     pub(crate) reference: usize,
@@ -223,8 +226,9 @@ pub(crate) struct Calm {
 pub(crate) struct Raised {
     pub(crate) alone: u64,
     pub(crate) together: u64,
-    /// Streams with any alert.
+    /// Streams with any alert, and with one by what windows show together.
     pub(crate) streams: u64,
+    pub(crate) streams_together: u64,
     pub(crate) asked: f64,
 }
 
@@ -238,7 +242,7 @@ pub(crate) fn calm(table: &Table, calm: &Calm) -> Raised {
         let mut judge = Judge::new(profile.clone(), policy).expect("a policy");
         let (mut alerts, mut counts) = (Alerts::new(3), WindowCounts::new(&profile));
         let rows = table.resampled((calm.windows * calm.window) as usize, calm.block, &mut random);
-        let before = raised.alone + raised.together;
+        let (before, together) = (raised.alone + raised.together, raised.together);
         for (at, window) in rows.chunks(calm.window as usize).enumerate() {
             for row in window {
                 let bins: Vec<u8> = row.iter().zip(&profile.features).map(|(v, f)| f.bin(*v)).collect();
@@ -255,6 +259,7 @@ pub(crate) fn calm(table: &Table, calm: &Calm) -> Raised {
             }
         }
         raised.streams += u64::from(raised.alone + raised.together > before);
+        raised.streams_together += u64::from(raised.together > together);
     }
     raised
 }

@@ -4,9 +4,9 @@
 //! windows are put together, two and two, up to some times the rows of the reference, and each such sum is compared as
 //! a window is. Beside it stands the rule of the dead: windows in a row whose values all lie in one bin.
 
-use super::compare::{FeatureDrift, compare};
+use super::compare::{FeatureDrift, compare_by};
 use super::finding::Finding;
-use super::profile::FeatureProfile;
+use super::profile::{FeatureProfile, Profile};
 use crate::Result;
 
 /// What several windows in a row show together.
@@ -66,6 +66,8 @@ pub(super) struct Terms {
     /// False alarms per window and feature that the sums may raise, and the rule of the dead.
     sums: f64,
     dead: f64,
+    /// Independent blocks that the dependence of rows was estimated from.
+    blocks: f64,
 }
 
 /// Sums are no longer than so many doublings of a window.
@@ -74,18 +76,27 @@ const MAX_SCALES: usize = 10;
 const REFERENCES: u64 = 4;
 /// The largest level of any sum.
 const MAX_LEVEL: f64 = 0.01;
+/// A drift that a sum has found is over with the next one of its length whose p is above this: one that was just seen
+/// may well be a little less plain the next time.
+const CALM_P: f64 = 0.05;
 
 impl Terms {
-    /// The terms for windows of `unit` rows and a reference of `reference` rows, where alerts rest on at least `windows`
-    /// windows and each feature may raise `rate` false alarms per window.
-    pub(super) fn new(unit: u64, reference: u64, windows: u64, rate: f64) -> Self {
-        let enough = reference.saturating_mul(REFERENCES).div_ceil(unit.max(1));
+    /// The terms for windows of `unit` rows, where alerts rest on at least `windows` windows and each feature may raise
+    /// `rate` false alarms per window.
+    pub(super) fn new(unit: u64, profile: &Profile, windows: u64, rate: f64) -> Self {
+        let enough = profile.rows.saturating_mul(REFERENCES).div_ceil(unit.max(1));
         let scales = (0..MAX_SCALES).find(|s| 1 << s >= enough).unwrap_or(MAX_SCALES).max(3);
-        Self { unit: unit.max(1), scales, windows, sums: 0.75 * rate, dead: 0.25 * rate }
+        // Of blocks that overlap, as many as 1.5 times those that do not (Künsch 1989).
+        let blocks = 1.5 * profile.rows as f64 / f64::from(profile.block.max(1));
+        Self { unit: unit.max(1), scales, windows, sums: 0.75 * rate, dead: 0.25 * rate, blocks }
     }
 
     pub(super) fn unit(&self) -> u64 {
         self.unit
+    }
+
+    pub(super) fn blocks(&self) -> f64 {
+        self.blocks
     }
 
     /// The sums of more than one unit: how many units, and the level of each.
@@ -217,7 +228,7 @@ impl Accumulator {
         if self.stay.windows < terms.windows || ln_p > terms.dead.ln() {
             return None;
         }
-        let drift = compare(feature, counts).ok()?;
+        let drift = compare_by(feature, counts, terms.blocks).ok()?;
         let dead = Accumulated::of(&drift, self.stay.windows, self.stay.rows);
         Some(Accumulated { ln_p, finding: Some(Finding::DeadFeature), ..dead })
     }
@@ -258,10 +269,12 @@ impl Accumulator {
                 self.restart();
                 self.found = Some((FoundBy::Sum(*scale), *shown));
             }
-            (Some((FoundBy::Sum(scale), _)), _) => {
+            (Some((FoundBy::Sum(scale), found)), _) => {
                 let Some((_, again)) = tested.iter().find(|(at, _)| *at == scale) else { return };
                 self.restart();
-                self.found = again.finding.map(|_| (FoundBy::Sum(scale), *again));
+                let finding = again.finding.or(found.finding);
+                let lasts = again.ln_p <= CALM_P.ln();
+                self.found = lasts.then_some((FoundBy::Sum(scale), Accumulated { finding, ..*again }));
             }
             _ => {}
         }
@@ -270,7 +283,7 @@ impl Accumulator {
 
 fn test(feature: &FeatureProfile, sum: &Sum, scale: usize, terms: &Terms) -> Result<Accumulated> {
     let level = terms.level(scale);
-    let drift = compare(feature, &sum.counts)?;
+    let drift = compare_by(feature, &sum.counts, terms.blocks)?;
     let finding = (drift.ln_p <= level.ln()).then(|| drift.classify(feature, level));
     Ok(Accumulated { finding, ..Accumulated::of(&drift, sum.windows, sum.rows()) })
 }

@@ -4,7 +4,7 @@ use super::accumulate::Accumulated;
 use super::finding::Finding;
 use super::profile::{Bins, FeatureProfile};
 use super::statistic::{chi2, hellinger, js, ks, psi, wasserstein};
-use super::tail::{ln_chi2, ln_hypergeometric, ln_weighted_chi2};
+use super::tail::{ln_chi2, ln_f_adjusted, ln_hypergeometric, ln_weighted_chi2};
 use crate::{Error, Result};
 
 /// Bins are pooled until both samples may expect this many independent rows in each (Cochran, *Some methods for strengthening the
@@ -70,6 +70,12 @@ pub struct FeatureDrift {
 ///
 /// `InvalidArgument` for another number of bins.
 pub fn compare(feature: &FeatureProfile, window: &[u64]) -> Result<FeatureDrift> {
+    compare_by(feature, window, f64::INFINITY)
+}
+
+/// The same, where the dependence of rows was estimated from so many independent blocks: it is an estimate, too, and
+/// what is far out by it is so by less.
+pub(super) fn compare_by(feature: &FeatureProfile, window: &[u64], blocks: f64) -> Result<FeatureDrift> {
     let (reference, got) = (&feature.counts, window.len());
     let Some(last) = reference.len().checked_sub(1).filter(|last| *last + 1 == got) else {
         let (name, expected) = (&feature.name, reference.len());
@@ -85,7 +91,7 @@ pub fn compare(feature: &FeatureProfile, window: &[u64]) -> Result<FeatureDrift>
     let weights: Vec<f64> = feature.dependence.iter().map(|w| f64::from(*w)).take(pooled.df as usize).collect();
     let ln_chi2 = match weights.is_empty() {
         true => ln_chi2(pooled.statistic, f64::from(pooled.df)),
-        false => ln_weighted_chi2(pooled.statistic, &weights),
+        false => ln_weighted_chi2(pooled.statistic, &weights).max(ln_f_adjusted(pooled.statistic, &weights, blocks)),
     };
     let rarer = |r: u64, w: u64, runs: f64| {
         let [r, w, r_all, w_all] = [r, w, r_all, w_all].map(|n| (n as f64 / runs).floor() as u64);

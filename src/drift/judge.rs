@@ -155,7 +155,7 @@ impl Judge {
         level(windows, tests, policy.persistence)?;
         let alpha = level(windows / (1.0 - TOGETHER), tests, policy.persistence)?;
         let rate = TOGETHER / (windows * tests as f64);
-        let terms = Terms::new(policy.window, profile.rows, policy.persistence.k().into(), rate);
+        let terms = Terms::new(policy.window, &profile, policy.persistence.k().into(), rate);
         let accumulators = vec![Accumulator::default(); profile.features.len()];
         Ok(Self { profile, policy, alpha, histories: vec![0; tests], terms, accumulators })
     }

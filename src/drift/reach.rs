@@ -1,7 +1,7 @@
 //! Reach of a judge: how soon it would see a feature break, or that it never would.
 
 use super::accumulate::Terms;
-use super::compare::compare;
+use super::compare::compare_by;
 use super::profile::FeatureProfile;
 
 /// How soon a feature that breaks raises an alert, by the arithmetic of the judge: rows from the break on, in windows
@@ -71,13 +71,13 @@ fn upper_half(feature: &FeatureProfile) -> Option<Vec<f64>> {
 }
 
 fn rows_until(feature: &FeatureProfile, shares: &[f64], alone: f64, windows: u64, terms: &Terms) -> Option<u64> {
-    let shows = |rows: u64, level: f64| {
+    let shows = |rows: u64, blocks: f64, level: f64| {
         let counts: Vec<u64> = shares.iter().map(|share| (share * rows as f64).round() as u64).collect();
-        compare(feature, &counts).is_ok_and(|drift| drift.ln_p <= level.ln())
+        compare_by(feature, &counts, blocks).is_ok_and(|drift| drift.ln_p <= level.ln())
     };
-    if shows(terms.unit(), alone) {
+    if shows(terms.unit(), f64::INFINITY, alone) {
         return Some(terms.unit() * windows);
     }
     let mut sums = terms.sums().filter(|(units, _)| *units >= windows);
-    sums.find(|(units, level)| shows(units * terms.unit(), *level)).map(|(units, _)| units * terms.unit())
+    sums.find(|(units, level)| shows(units * terms.unit(), terms.blocks(), *level)).map(|(units, _)| units * terms.unit())
 }
