@@ -252,7 +252,7 @@ pub(crate) fn calm(table: &Table, calm: &Calm) -> Raised {
             for change in alerts.observe_verdict(&verdict, at as u64) {
                 let AlertEvent::Raised(alert) = change else { continue };
                 let drift = verdict.features.iter().find(|f| f.name == alert.feature);
-                match drift.and_then(|f| f.accumulated).and_then(|a| a.finding) {
+                match drift.and_then(|f| f.accumulated) {
                     Some(_) => raised.together += 1,
                     None => raised.alone += 1,
                 }

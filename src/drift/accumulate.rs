@@ -4,7 +4,7 @@
 //! windows are put together, two and two, up to some times the rows of the reference, and each such sum is compared as
 //! a window is. Beside it stands the rule of the dead: windows in a row whose values all lie in one bin.
 
-use super::compare::{FeatureDrift, compare_by};
+use super::compare::{FeatureDrift, compare_by, weigh};
 use super::finding::Finding;
 use super::profile::{FeatureProfile, Profile};
 use crate::Result;
@@ -25,8 +25,8 @@ pub struct Accumulated {
     pub missing: f64,
     /// Share of their values outside the reference's range, or in categories that it does not name.
     pub strange: f64,
-    /// What is wrong with them, where `ln_p` is at or below the level of such a sum.
-    pub finding: Option<Finding>,
+    /// What is wrong with them.
+    pub finding: Finding,
 }
 
 impl Accumulated {
@@ -47,10 +47,10 @@ impl Accumulated {
         text
     }
 
-    fn of(drift: &FeatureDrift, windows: u64, rows: u64) -> Self {
+    fn of(drift: &FeatureDrift, windows: u64, rows: u64, finding: Finding) -> Self {
         let strange = drift.out_of_range.max(drift.new_category);
         let (ln_p, psi, missing) = (drift.ln_p, drift.psi, drift.missing);
-        Self { windows, rows, ln_p, psi, missing, strange, finding: None }
+        Self { windows, rows, ln_p, psi, missing, strange, finding }
     }
 }
 
@@ -150,98 +150,40 @@ struct Stay {
     windows: u64,
 }
 
+/// A sum that was tested.
+struct Tested {
+    scale: usize,
+    /// At or below the level of its scale.
+    is_rejected: bool,
+    /// What it shows; nothing where it is calm.
+    shown: Option<Accumulated>,
+}
+
 /// By what a drift was found that no single window shows, and so what ends it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum FoundBy {
     /// A sum of this scale; the next one of it that shows nothing ends it.
     Sum(usize),
-    /// The rule of the dead; a window with another value ends it.
-    Stay,
-}
-
-/// What the windows of one feature show together.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Accumulator {
-    /// Windows on their way to a unit.
-    pending: Sum,
-    /// Per scale the last sum of 2^scale units.
-    last: Vec<Option<Sum>>,
-    units: u64,
-    stay: Stay,
-    found: Option<(FoundBy, Accumulated)>,
-}
-
-impl Accumulator {
-    /// Forgets what was put together. How long the values have stayed where they are is not a matter of windows.
-    fn restart(&mut self) {
-        *self = Self { stay: self.stay, ..Self::default() };
-    }
-
-    /// Adds a window. `alone` says that the window was rejected by itself, `persistent` that enough of them were: what
-    /// they show needs nothing beside it, and would hide what the others show. Gives what was tested.
-    pub(super) fn add(
-        &mut self,
-        feature: &FeatureProfile,
-        counts: &[u64],
-        alone: bool,
-        persistent: bool,
-        terms: &Terms,
-    ) -> Result<Option<Accumulated>> {
-        self.follow(counts);
-        if persistent {
-            self.restart();
-            return Ok(None);
-        }
-        if let Some(dead) = self.dead(feature, counts, terms) {
-            self.restart();
-            self.found = Some((FoundBy::Stay, dead));
-            return Ok(Some(dead));
-        }
-        if matches!(self.found, Some((FoundBy::Stay, _))) {
-            self.found = None;
-        }
-        let tested = match alone {
-            true => None,
-            false => self.sum_up(feature, counts, terms)?,
-        };
-        Ok(self.found.map(|(_, found)| found).or(tested))
-    }
-
-    fn follow(&mut self, counts: &[u64]) {
-        let mut filled = counts.iter().enumerate().filter(|(_, n)| **n > 0);
-        match (filled.next(), filled.next()) {
-            (None, _) => {}
-            (Some((bin, rows)), None) => {
-                if self.stay.bin != bin {
-                    self.stay = Stay { bin, ..Stay::default() };
-                }
-                self.stay.rows = self.stay.rows.saturating_add(*rows);
-                self.stay.windows += 1;
-            }
-            _ => self.stay = Stay::default(),
-        }
-    }
-
     /// The rule of the dead: P(all of n rows in one bin) = e^(−n/endurance).
     fn dead(&self, feature: &FeatureProfile, counts: &[u64], terms: &Terms) -> Option<Accumulated> {
-        let ln_p = -(self.stay.rows as f64) / endurance(feature)?;
-        if self.stay.windows < terms.windows || ln_p > terms.dead.ln() {
+        let Stay { rows, windows, .. } = self.stay;
+        let ln_p = -(rows as f64) / endurance(feature)?;
+        if windows < terms.windows || ln_p > terms.dead.ln() {
             return None;
         }
         let drift = compare_by(feature, counts, terms.blocks).ok()?;
-        let dead = Accumulated::of(&drift, self.stay.windows, self.stay.rows);
-        Some(Accumulated { ln_p, finding: Some(Finding::DeadFeature), ..dead })
+        Some(Accumulated { ln_p, ..Accumulated::of(&drift, windows, rows, Finding::DeadFeature) })
     }
 
-    fn sum_up(&mut self, feature: &FeatureProfile, counts: &[u64], terms: &Terms) -> Result<Option<Accumulated>> {
+    fn sum_up(&mut self, feature: &FeatureProfile, counts: &[u64], terms: &Terms) -> Result<()> {
         self.pending.add(counts, 1);
         if self.pending.rows() < terms.unit {
-            return Ok(None);
+            return Ok(());
         }
         let mut block = std::mem::take(&mut self.pending);
         let mut tested = Vec::new();
-        if block.windows > 1 {
-            tested.push((0, test(feature, &block, 0, terms)?));
+        if block.windows > 1 && block.windows >= terms.windows {
+            tested.push(test(feature, &block, 0, terms)?);
         }
         self.units += 1;
         self.last.resize(terms.scales, None);
@@ -249,7 +191,7 @@ impl Accumulator {
             let before = self.last[scale].replace(block.clone());
             let Some(both) = before.map(|before| before.with(&block)) else { break };
             if both.windows >= terms.windows {
-                tested.push((scale + 1, test(feature, &both, scale + 1, terms)?));
+                tested.push(test(feature, &both, scale + 1, terms)?);
             }
             // Every second one is a whole sum of the next scale.
             if !(self.units >> scale).is_multiple_of(2) {
@@ -257,35 +199,38 @@ impl Accumulator {
             }
             block = both;
         }
-        self.conclude(&tested);
-        Ok(tested.into_iter().map(|(_, tested)| tested).min_by(|a, b| a.ln_p.total_cmp(&b.ln_p)))
+        self.conclude(tested);
+        Ok(())
     }
 
     /// The shortest sum that shows a drift has found it; then the next one of its length says whether it lasts.
-    fn conclude(&mut self, tested: &[(usize, Accumulated)]) {
-        let shown = tested.iter().find(|(_, t)| t.finding.is_some());
-        match (self.found, shown) {
-            (None, Some((scale, shown))) => {
-                self.restart();
-                self.found = Some((FoundBy::Sum(*scale), *shown));
+    fn conclude(&mut self, tested: Vec<Tested>) {
+        let found = match self.found {
+            Some((FoundBy::Sum(scale), _)) => match tested.into_iter().find(|t| t.scale == scale) {
+                Some(again) => again.shown.map(|shown| (FoundBy::Sum(scale), shown)),
+                None => return,
+            },
+            _ => {
+                let shown = tested.into_iter().find(|t| t.is_rejected);
+                let Some(Tested { scale, shown: Some(shown), .. }) = shown else { return };
+                Some((FoundBy::Sum(scale), shown))
             }
-            (Some((FoundBy::Sum(scale), found)), _) => {
-                let Some((_, again)) = tested.iter().find(|(at, _)| *at == scale) else { return };
-                self.restart();
-                let finding = again.finding.or(found.finding);
-                let lasts = again.ln_p <= CALM_P.ln();
-                self.found = lasts.then_some((FoundBy::Sum(scale), Accumulated { finding, ..*again }));
-            }
-            _ => {}
-        }
+        };
+        self.restart();
+        self.found = found;
     }
 }
 
-fn test(feature: &FeatureProfile, sum: &Sum, scale: usize, terms: &Terms) -> Result<Accumulated> {
+fn test(feature: &FeatureProfile, sum: &Sum, scale: usize, terms: &Terms) -> Result<Tested> {
     let level = terms.level(scale);
+    let ln_p = weigh(feature, &sum.counts, terms.blocks)?.ln_p();
+    let is_rejected = ln_p <= level.ln();
+    if ln_p > CALM_P.ln() {
+        return Ok(Tested { scale, is_rejected, shown: None });
+    }
     let drift = compare_by(feature, &sum.counts, terms.blocks)?;
-    let finding = (drift.ln_p <= level.ln()).then(|| drift.classify(feature, level));
-    Ok(Accumulated { finding, ..Accumulated::of(&drift, sum.windows, sum.rows()) })
+    let finding = drift.classify(feature, level.max(ln_p.exp()));
+    Ok(Tested { scale, is_rejected, shown: Some(Accumulated::of(&drift, sum.windows, sum.rows(), finding)) })
 }
 
 /// Rows in which it becomes e times less likely that all values lie in one bin; `None` if they always did.

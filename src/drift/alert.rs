@@ -254,7 +254,7 @@ impl Alerts {
 }
 
 fn evidence(f: &FeatureDrift) -> String {
-    if let Some(together) = f.accumulated.filter(|together| together.finding.is_some()) {
+    if let Some(together) = f.accumulated {
         return together.evidence(&describe_p(together.ln_p));
     }
     let mut text = format!("p {}, χ² {:.1} on {}, PSI {:.3}, KS {:.3}", describe_p(f.ln_p), f.chi2, f.df, f.psi, f.ks);

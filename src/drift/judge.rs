@@ -223,7 +223,7 @@ impl Judge {
             let (feature, counts) = (&features[i], &window.features[i]);
             drift.accumulated =
                 self.accumulators[i].add(feature, counts, rejected[i], drifted[i], &self.terms)?;
-            let found = drift.accumulated.and_then(|a| a.finding);
+            let found = drift.accumulated.map(|together| together.finding);
             drift.finding = drift.finding.or(found);
             drift.drifted = drifted[i] || found.is_some();
         }

@@ -148,7 +148,7 @@ fn numbers(alert: &Alert, findings: &WindowFindings<'_>) -> Vec<(String, f64)> {
     match alert.kind {
         AlertKind::Feature(_) => {
             let drift = verdict.and_then(|v| v.features.iter().find(|f| f.name == alert.feature));
-            let together = drift.and_then(|f| f.accumulated).filter(|together| together.finding.is_some());
+            let together = drift.and_then(|f| f.accumulated);
             if let Some(together) = together {
                 return named([
                     ("rows", together.rows as f64),

@@ -163,8 +163,7 @@ impl MonitorReport {
             let found = drift.finding.map_or("", |finding| finding.name());
             let (line, name) = (sparkline(&history), &drift.name);
             // What windows show together may be more than the last one shows.
-            let together = drift.accumulated.filter(|together| together.finding.is_some());
-            let p = together.map_or(drift.p, |together| together.p());
+            let p = drift.accumulated.map_or(drift.p, |together| together.p());
             writeln!(f, "{name:<longest$}  {:>8.3}  {p:>7.0e}  {line}  {found}", drift.psi)?;
         }
         Ok(())
