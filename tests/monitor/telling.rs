@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -93,12 +93,14 @@ fn threads_tell_alerts_in_the_order_of_the_log() {
         })
         .build()
         .unwrap();
+    let rounds = Barrier::new(4);
     thread::scope(|scope| {
         for seed in 0..4 {
-            let monitor = &monitor;
+            let (monitor, rounds) = (&monitor, &rounds);
             scope.spawn(move || {
                 let mut noise = Noise(seed);
                 for round in 0..40 {
+                    rounds.wait();
                     answer(monitor, &mut noise, round % 2 == 0);
                     monitor.close_window();
                 }

@@ -160,6 +160,8 @@ impl Monitor {
         let reference = match (shared.binning.get(), &shared.baseline) {
             (Some(binning), _) if binning.profile.learned => Reference::Learned,
             (Some(_), _) => Reference::Given,
+            // What was learned is of no use: the app's log says why.
+            (None, Some(baseline)) if baseline.learned().is_some() => Reference::None,
             (None, Some(baseline)) => Reference::Learning { left: baseline.remaining() },
             (None, None) => Reference::None,
         };
