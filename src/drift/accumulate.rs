@@ -4,55 +4,11 @@
 //! windows are put together, two and two, up to some times the rows of the reference, and each such sum is compared as
 //! a window is. Beside it stands the rule of the dead: windows in a row whose values all lie in one bin.
 
-use super::compare::{FeatureDrift, compare_by, weigh};
+use super::accumulated::Accumulated;
+use super::compare::{FeatureDrift, compare_by, total, weigh};
 use super::finding::Finding;
 use super::profile::{FeatureProfile, Profile};
 use crate::Result;
-
-/// What several windows in a row show together.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Accumulated {
-    /// Windows that were put together, this one the last.
-    pub windows: u64,
-    /// Their rows.
-    pub rows: u64,
-    /// Natural logarithm of the probability of evidence as strong as this without drift.
-    pub ln_p: f64,
-    /// Population stability index of all of them. Never decides.
-    pub psi: f64,
-    /// Share of their values that are missing.
-    pub missing: f64,
-    /// Share of their values outside the reference's range, or in categories that it does not name.
-    pub strange: f64,
-    /// What is wrong with them.
-    pub finding: Finding,
-}
-
-impl Accumulated {
-    /// The probability of evidence as strong as this without drift.
-    pub fn p(&self) -> f64 {
-        self.ln_p.exp()
-    }
-
-    /// The numbers, in words.
-    pub(super) fn evidence(&self, p: &str) -> String {
-        let Self { windows, rows, psi, .. } = self;
-        let mut text = format!("p {p}, PSI {psi:.3}, over {windows} windows of {rows} rows together");
-        for (share, of) in [(self.missing, "missing"), (self.strange, "out of range or new")] {
-            if share > 0.0 {
-                text += &format!(", {:.1} % {of}", 100.0 * share);
-            }
-        }
-        text
-    }
-
-    fn of(drift: &FeatureDrift, windows: u64, rows: u64, finding: Finding) -> Self {
-        let strange = drift.out_of_range.max(drift.new_category);
-        let (ln_p, psi, missing) = (drift.ln_p, drift.psi, drift.missing);
-        Self { windows, rows, ln_p, psi, missing, strange, finding }
-    }
-}
 
 /// The terms on which evidence is put together: the same for all features.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -126,7 +82,7 @@ struct Sum {
 
 impl Sum {
     fn rows(&self) -> u64 {
-        self.counts.iter().sum()
+        self.counts.iter().fold(0, |sum, n| sum.saturating_add(*n))
     }
 
     fn add(&mut self, counts: &[u64], windows: u64) {
@@ -172,7 +128,7 @@ enum FoundBy {
             return None;
         }
         let drift = compare_by(feature, counts, terms.blocks).ok()?;
-        Some(Accumulated { ln_p, ..Accumulated::of(&drift, windows, rows, Finding::DeadFeature) })
+        Some(Accumulated { ln_p, ..accumulated(&drift, windows, rows, Finding::DeadFeature) })
     }
 
     fn sum_up(&mut self, feature: &FeatureProfile, counts: &[u64], terms: &Terms) -> Result<()> {
@@ -182,7 +138,12 @@ enum FoundBy {
         }
         let mut block = std::mem::take(&mut self.pending);
         let mut tested = Vec::new();
-        if block.windows > 1 && block.windows >= terms.windows {
+        // Once a sum has found a drift, the next one of its length is tested in any case.
+        let awaited = match self.found {
+            Some((FoundBy::Sum(scale), _)) => Some(scale),
+            _ => None,
+        };
+        if awaited == Some(0) || block.windows > 1 && block.windows >= terms.windows {
             tested.push(test(feature, &block, 0, terms)?);
         }
         self.units += 1;
@@ -190,7 +151,7 @@ enum FoundBy {
         for scale in 0..terms.scales {
             let before = self.last[scale].replace(block.clone());
             let Some(both) = before.map(|before| before.with(&block)) else { break };
-            if both.windows >= terms.windows {
+            if awaited == Some(scale + 1) || both.windows >= terms.windows {
                 tested.push(test(feature, &both, scale + 1, terms)?);
             }
             // Every second one is a whole sum of the next scale.
@@ -230,12 +191,18 @@ fn test(feature: &FeatureProfile, sum: &Sum, scale: usize, terms: &Terms) -> Res
     }
     let drift = compare_by(feature, &sum.counts, terms.blocks)?;
     let finding = drift.classify(feature, level.max(ln_p.exp()));
-    Ok(Tested { scale, is_rejected, shown: Some(Accumulated::of(&drift, sum.windows, sum.rows(), finding)) })
+    Ok(Tested { scale, is_rejected, shown: Some(accumulated(&drift, sum.windows, sum.rows(), finding)) })
+}
+
+fn accumulated(drift: &FeatureDrift, windows: u64, rows: u64, finding: Finding) -> Accumulated {
+    let strange = drift.out_of_range.max(drift.new_category);
+    let (ln_p, psi, missing) = (drift.ln_p, drift.psi, drift.missing);
+    Accumulated { windows, rows, ln_p, psi, missing, strange, finding }
 }
 
 /// Rows in which it becomes e times less likely that all values lie in one bin; `None` if they always did.
 fn endurance(feature: &FeatureProfile) -> Option<f64> {
-    let (rows, most) = (feature.counts.iter().sum::<u64>(), *feature.counts.iter().max()?);
+    let (rows, most) = (total(&feature.counts), *feature.counts.iter().max()?);
     if most == rows {
         return None;
     }

@@ -1,6 +1,6 @@
 //! Comparison of one feature's window with its reference.
 
-use super::accumulate::Accumulated;
+use super::accumulated::Accumulated;
 use super::finding::Finding;
 use super::profile::{Bins, FeatureProfile};
 use super::statistic::{Chi2, chi2, hellinger, js, ks, psi, wasserstein};
@@ -79,7 +79,7 @@ pub(super) fn compare_by(feature: &FeatureProfile, window: &[u64], blocks: f64) 
     let Weighed { pooled, evidence } = weigh(feature, window, blocks)?;
     let (reference, last) = (&feature.counts, window.len() - 1);
     let (values_r, values_w) = (&reference[..last], &window[..last]);
-    let (strange_w, w_all) = (strange(&feature.bins, values_w), window.iter().sum::<u64>());
+    let (strange_w, w_all) = (strange(&feature.bins, values_w), total(window));
     let ln_p = least(&evidence);
     let (folded_r, folded_w) = (fold(&feature.bins, reference), fold(&feature.bins, window));
     let share = |n: u64| if w_all == 0 { 0.0 } else { n as f64 / w_all as f64 };
@@ -130,7 +130,7 @@ pub(super) fn weigh(feature: &FeatureProfile, window: &[u64], blocks: f64) -> Re
         let (name, expected) = (&feature.name, reference.len());
         return Err(Error::invalid(format!("window of '{name}': expected {expected} bins, got {got}")));
     };
-    let (r_all, w_all): (u64, u64) = (reference.iter().sum(), window.iter().sum());
+    let (r_all, w_all) = (total(reference), total(window));
     // Values that come in runs carry less evidence: as if each were counted once per run.
     let runs = feature.dependence.first().map_or(1.0, |w| f64::from(*w).max(1.0));
     let (groups_r, groups_w) = pool(reference, window, last, EXPECTED * runs);
@@ -145,7 +145,7 @@ pub(super) fn weigh(feature: &FeatureProfile, window: &[u64], blocks: f64) -> Re
     };
     let rarer = |r: u64, w: u64, runs: f64| {
         let [r, w, r_all, w_all] = [r, w, r_all, w_all].map(|n| (n as f64 / runs).floor() as u64);
-        ln_hypergeometric(w, w_all, r + w, r_all + w_all)
+        ln_hypergeometric(w, w_all, r.saturating_add(w), r_all.saturating_add(w_all))
     };
     // Extremes come in shorter runs than the values do: a season is made of many spells.
     let numeric = matches!(feature.bins, Bins::Numeric { .. });
@@ -174,12 +174,17 @@ impl FeatureDrift {
     }
 }
 
+/// All counts; those of a damaged record may be larger than any sum.
+pub(super) fn total(counts: &[u64]) -> u64 {
+    counts.iter().fold(0, |sum, n| sum.saturating_add(*n))
+}
+
 /// The outermost bins left open, as is usual for these distances: under and over are counted into their neighbours.
 fn fold(bins: &Bins, counts: &[u64]) -> Vec<u64> {
     let mut folded = counts.to_vec();
     if let (Bins::Numeric { .. }, n @ 4..) = (bins, counts.len()) {
-        folded[1] += counts[0];
-        folded[n - 3] += counts[n - 2];
+        folded[1] = folded[1].saturating_add(counts[0]);
+        folded[n - 3] = folded[n - 3].saturating_add(counts[n - 2]);
         folded.remove(n - 2);
         folded.remove(0);
     }
@@ -190,19 +195,19 @@ fn fold(bins: &Bins, counts: &[u64]) -> Vec<u64> {
 fn strange(bins: &Bins, values: &[u64]) -> u64 {
     let Some((last, rest)) = values.split_last() else { return 0 };
     match bins {
-        Bins::Numeric { .. } => last + rest.first().unwrap_or(&0),
+        Bins::Numeric { .. } => last.saturating_add(*rest.first().unwrap_or(&0)),
         Bins::Categories(_) => *last,
     }
 }
 
 /// Neighbouring value bins until each may expect enough rows; *missing* (at `last`) stands alone or is left out.
 fn pool(reference: &[u64], window: &[u64], last: usize, expected: f64) -> (Vec<u64>, Vec<u64>) {
-    let (r_all, w_all): (u64, u64) = (reference.iter().sum(), window.iter().sum());
+    let (r_all, w_all) = (total(reference), total(window));
     let scale = (w_all as f64 / r_all.max(1) as f64).min(1.0);
     let (mut groups_r, mut groups_w) = (Vec::with_capacity(last + 1), Vec::with_capacity(last + 1));
     let (mut r, mut w) = (0, 0);
     for i in 0..last {
-        (r, w) = (r + reference[i], w + window[i]);
+        (r, w) = (r.saturating_add(reference[i]), w.saturating_add(window[i]));
         if r as f64 * scale >= expected {
             groups_r.push(r);
             groups_w.push(w);
@@ -210,7 +215,7 @@ fn pool(reference: &[u64], window: &[u64], last: usize, expected: f64) -> (Vec<u
         }
     }
     match (groups_r.last_mut(), groups_w.last_mut()) {
-        (Some(last_r), Some(last_w)) => (*last_r, *last_w) = (*last_r + r, *last_w + w),
+        (Some(last_r), Some(last_w)) => (*last_r, *last_w) = (last_r.saturating_add(r), last_w.saturating_add(w)),
         _ => (groups_r, groups_w) = (vec![r], vec![w]),
     }
     if reference[last] as f64 * scale >= expected {

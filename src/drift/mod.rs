@@ -87,6 +87,7 @@
 //! and the detectors alarm at the same index as river's on 50 streams each: `tests/drift/oracles`.
 
 mod accumulate;
+mod accumulated;
 mod adwin;
 mod alert;
 mod calibrate;
@@ -110,7 +111,7 @@ mod tail;
 mod tests;
 mod window;
 
-pub use accumulate::Accumulated;
+pub use accumulated::Accumulated;
 pub use adwin::Adwin;
 pub use alert::{Action, Alert, AlertEvent, AlertKind, Alerts, Observation, Severity};
 pub use calibrate::{FalseAlarm, Persistence};
