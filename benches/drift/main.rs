@@ -43,7 +43,10 @@ fn breaking() {
             for (profile, rows, how) in [given, (table.learned(&table.rows[..learned]), learned, "learned")] {
                 for window in [24, 128, 1024] {
                     let (lines, unseen) = delays(&table, &profile, rows, window);
-                    println!("\n{}, {order}, {how} by {rows} rows, block {}, windows of {window}", table.name, profile.block);
+                    println!(
+                        "\n{}, {order}, {how} by {rows} rows, block {}, windows of {window}",
+                        table.name, profile.block
+                    );
                     println!("feature | stuck | missing | zero | out of range | sign | × 10\n{lines}");
                     never.extend(unseen);
                 }

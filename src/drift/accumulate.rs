@@ -120,6 +120,68 @@ struct Tested {
 enum FoundBy {
     /// A sum of this scale; the next one of it that shows nothing ends it.
     Sum(usize),
+    /// The rule of the dead; a window with another value ends it.
+    Stay,
+}
+
+/// What the windows of one feature show together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Accumulator {
+    /// Windows on their way to a unit.
+    pending: Sum,
+    /// Per scale the last sum of 2^scale units.
+    last: Vec<Option<Sum>>,
+    units: u64,
+    stay: Stay,
+    found: Option<(FoundBy, Accumulated)>,
+}
+
+impl Accumulator {
+    /// Forgets what was put together. How long the values have stayed where they are is not a matter of windows.
+    fn restart(&mut self) {
+        *self = Self { stay: self.stay, ..Self::default() };
+    }
+
+    /// Adds a window. `alone` says that the window was rejected by itself, `persistent` that enough of them were: what
+    /// they show needs nothing beside it, and would hide what the others show. Gives what windows show together.
+    pub(super) fn add(
+        &mut self,
+        feature: &FeatureProfile,
+        counts: &[u64],
+        alone: bool,
+        persistent: bool,
+        terms: &Terms,
+    ) -> Result<Option<Accumulated>> {
+        self.follow(counts);
+        if persistent {
+            self.restart();
+        } else if let Some(dead) = self.dead(feature, counts, terms) {
+            self.restart();
+            self.found = Some((FoundBy::Stay, dead));
+        } else {
+            self.found = self.found.filter(|(by, _)| *by != FoundBy::Stay);
+            if !alone {
+                self.sum_up(feature, counts, terms)?;
+            }
+        }
+        Ok(self.found.map(|(_, found)| found))
+    }
+
+    fn follow(&mut self, counts: &[u64]) {
+        let mut filled = counts.iter().enumerate().filter(|(_, n)| **n > 0);
+        match (filled.next(), filled.next()) {
+            (None, _) => {}
+            (Some((bin, rows)), None) => {
+                if self.stay.bin != bin {
+                    self.stay = Stay { bin, ..Stay::default() };
+                }
+                self.stay.rows = self.stay.rows.saturating_add(*rows);
+                self.stay.windows += 1;
+            }
+            _ => self.stay = Stay::default(),
+        }
+    }
+
     /// The rule of the dead: P(all of n rows in one bin) = e^(−n/endurance).
     fn dead(&self, feature: &FeatureProfile, counts: &[u64], terms: &Terms) -> Option<Accumulated> {
         let Stay { rows, windows, .. } = self.stay;

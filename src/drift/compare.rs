@@ -204,8 +204,9 @@ fn strange(bins: &Bins, values: &[u64]) -> u64 {
 fn pool(reference: &[u64], window: &[u64], last: usize, expected: f64) -> (Vec<u64>, Vec<u64>) {
     let (r_all, w_all) = (total(reference), total(window));
     let scale = (w_all as f64 / r_all.max(1) as f64).min(1.0);
-    let (mut groups_r, mut groups_w) = (Vec::with_capacity(last + 1), Vec::with_capacity(last + 1));
-    let (mut r, mut w) = (0, 0);
+    let (mut groups_r, mut groups_w): (Vec<u64>, Vec<u64>) =
+        (Vec::with_capacity(last + 1), Vec::with_capacity(last + 1));
+    let (mut r, mut w) = (0u64, 0u64);
     for i in 0..last {
         (r, w) = (r.saturating_add(reference[i]), w.saturating_add(window[i]));
         if r as f64 * scale >= expected {

@@ -138,7 +138,6 @@ pub struct Judge {
 /// The share of the false alarms that evidence of several windows together may raise.
 const TOGETHER: f64 = 0.2;
 
-
 impl Judge {
     /// A judge of windows of `profile`.
     ///
@@ -221,8 +220,7 @@ impl Judge {
         for (i, drift) in compared.iter_mut().enumerate() {
             drift.finding = rejected[i].then(|| drift.classify(&features[i], self.alpha));
             let (feature, counts) = (&features[i], &window.features[i]);
-            drift.accumulated =
-                self.accumulators[i].add(feature, counts, rejected[i], drifted[i], &self.terms)?;
+            drift.accumulated = self.accumulators[i].add(feature, counts, rejected[i], drifted[i], &self.terms)?;
             let found = drift.accumulated.map(|together| together.finding);
             drift.finding = drift.finding.or(found);
             drift.drifted = drifted[i] || found.is_some();

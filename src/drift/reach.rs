@@ -79,5 +79,6 @@ fn rows_until(feature: &FeatureProfile, shares: &[f64], alone: f64, windows: u64
         return Some(terms.unit() * windows);
     }
     let mut sums = terms.sums().filter(|(units, _)| *units >= windows);
-    sums.find(|(units, level)| shows(units * terms.unit(), terms.blocks(), *level)).map(|(units, _)| units * terms.unit())
+    sums.find(|(units, level)| shows(units * terms.unit(), terms.blocks(), *level))
+        .map(|(units, _)| units * terms.unit())
 }

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use super::classes::{AlertClass, Classes, is_same};
 use crate::Result;
 use crate::drift::{FeatureDrift, Judge, Policy, Profile, Proportion, Verdict, WindowCounts};
-use crate::telemetry::{
-    AlertRecord, Anchor, Exponential, ModelInfo, ModelSlot, Reason, Record, Stamp, Window, peek,
-};
+use crate::telemetry::{AlertRecord, Anchor, Exponential, ModelInfo, ModelSlot, Reason, Record, Stamp, Window, peek};
 
 /// The story of a telemetry folder: its models, alerts and losses.
 #[derive(Clone, Debug)]

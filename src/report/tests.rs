@@ -193,8 +193,7 @@ fn a_class_of_alerts_has_its_rows() {
     window(5, 100_000);
     alert("dead_feature", "b", true);
     let story = Story::read(folder.path()).unwrap();
-    let classes: Vec<_> =
-        story.classes(ModelSlot(7)).map(|c| (c.code.name(), c.raised, c.standing, c.rows)).collect();
+    let classes: Vec<_> = story.classes(ModelSlot(7)).map(|c| (c.code.name(), c.raised, c.standing, c.rows)).collect();
     assert_eq!(classes, [("dead_feature", 3, 1, 10 + 100 + 1000 + 100_000), ("missing_values", 1, 1, 111_100)]);
     assert_eq!(story.classes(ModelSlot(8)).count(), 0);
     let html = story.html();

@@ -1,7 +1,7 @@
 //! A short run of the proof that `cargo bench -p selvedge-benches --bench drift` makes in full: with exact seeds, so the same every time.
 
-use selvedge::drift::{Detector, RowDependence};
 use crate::trial::{Random, Setting, alarms, delay, power, without_drift};
+use selvedge::drift::{Detector, RowDependence};
 
 const SHORT: Setting = Setting {
     features: 30,

@@ -6,8 +6,8 @@ use super::column::{SAMPLE, Summary};
 use super::dependence::{Blocks, block_length};
 use super::fit::Fit;
 use super::reference::{EmbeddingProfile, FeatureProfile, FeatureSource, Moments, Profile, Reliability, Runs};
-use super::runs::{Stays, cluster};
 use super::rows::{CellValue, Column, Named, Row, RowDependence, RowSink};
+use super::runs::{Stays, cluster};
 use crate::{Error, Result};
 
 /// Embeddings kept to find the scale of their distances.

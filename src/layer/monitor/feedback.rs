@@ -17,12 +17,7 @@ pub enum Label {
 
 impl MonitoredModel {
     /// Counts the label of an earlier answer and seals it. An alert is raised at the label that shows the drift.
-    pub(super) fn feedback(
-        &mut self,
-        id: u64,
-        label: Label,
-        telemetry: &Telemetry,
-    ) -> LabelVerdict {
+    pub(super) fn feedback(&mut self, id: u64, label: Label, telemetry: &Telemetry) -> LabelVerdict {
         let Some(class) = self.accuracy.concept.class_of(id) else { return LabelVerdict::Unknown };
         let before = self.accuracy.of_labels();
         let (feedback, predicted, truth) = match label {

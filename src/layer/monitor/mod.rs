@@ -166,7 +166,9 @@ impl Monitor {
             (None, None) => Reference::None,
         };
         let learning = match reference {
-            Reference::Learning { left } => shared.baseline.as_ref().map(|b| Learning { rows: b.rows() - left, of: b.rows() }),
+            Reference::Learning { left } => {
+                shared.baseline.as_ref().map(|b| Learning { rows: b.rows() - left, of: b.rows() })
+            }
             _ => None,
         };
         let model = &recorder.spec.provenance;
