@@ -32,7 +32,7 @@ const MAX_SCALES: usize = 10;
 const REFERENCES: u64 = 4;
 /// The largest level of any sum.
 const MAX_LEVEL: f64 = 0.01;
-/// A drift that a sum has found is over with the next one of its length whose p is above this: one that was just seen
+/// A drift that a sum has found is over with the next one of twice its length whose p is above this: what was just seen
 /// may well be a little less plain the next time.
 const CALM_P: f64 = 0.05;
 
@@ -118,7 +118,7 @@ struct Tested {
 /// By what a drift was found that no single window shows, and so what ends it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum FoundBy {
-    /// A sum of this scale; the next one of it that shows nothing ends it.
+    /// A sum; the next one of this scale that shows nothing ends it.
     Sum(usize),
     /// The rule of the dead; a window with another value ends it.
     Stay,
@@ -200,12 +200,12 @@ impl Accumulator {
         }
         let mut block = std::mem::take(&mut self.pending);
         let mut tested = Vec::new();
-        // Once a sum has found a drift, the next one of its length is tested in any case.
+        // Once a sum has found a drift, the one that may end it is tested in any case.
         let awaited = match self.found {
             Some((FoundBy::Sum(scale), _)) => Some(scale),
             _ => None,
         };
-        if awaited == Some(0) || block.windows > 1 && block.windows >= terms.windows {
+        if block.windows > 1 && block.windows >= terms.windows {
             tested.push(test(feature, &block, 0, terms)?);
         }
         self.units += 1;
@@ -222,12 +222,12 @@ impl Accumulator {
             }
             block = both;
         }
-        self.conclude(tested);
+        self.conclude(tested, terms);
         Ok(())
     }
 
-    /// The shortest sum that shows a drift has found it; then the next one of its length says whether it lasts.
-    fn conclude(&mut self, tested: Vec<Tested>) {
+    /// The shortest sum that shows a drift has found it; then the next one of twice its length says whether it lasts.
+    fn conclude(&mut self, tested: Vec<Tested>, terms: &Terms) {
         let found = match self.found {
             Some((FoundBy::Sum(scale), _)) => match tested.into_iter().find(|t| t.scale == scale) {
                 Some(again) => again.shown.map(|shown| (FoundBy::Sum(scale), shown)),
@@ -236,7 +236,7 @@ impl Accumulator {
             _ => {
                 let shown = tested.into_iter().find(|t| t.is_rejected);
                 let Some(Tested { scale, shown: Some(shown), .. }) = shown else { return };
-                Some((FoundBy::Sum(scale), shown))
+                Some((FoundBy::Sum((scale + 1).min(terms.scales)), shown))
             }
         };
         self.restart();

@@ -28,10 +28,8 @@ fn what_no_window_shows_windows_show_together() {
     for _ in 0..200 {
         assert!(!judged(0.0).drifted());
     }
-    let mut alone = 0;
     let found = (1..400).find_map(|windows| {
         let drift = judged(0.25).features.remove(0);
-        alone += u32::from(drift.accumulated.is_none());
         drift.drifted.then_some((windows, drift))
     });
     let (windows, drift) = found.expect("a shift of a quarter of a deviation");
@@ -45,7 +43,7 @@ fn what_no_window_shows_windows_show_together() {
         assert!(judged(0.25).drifted());
     }
     let over = (1..400).find(|_| !judged(0.0).drifted());
-    assert!(over.is_some_and(|windows| windows <= 2 * together.windows), "{over:?} of {together:?}");
+    assert!(over.is_some_and(|windows| windows <= 4 * together.windows), "{over:?} of {together:?}");
 }
 
 /// A window whose evidence stands for itself must be followed by another: it does not raise an alert by way of a sum.
