@@ -34,6 +34,12 @@ impl Report {
         fs::write(&part, story.html()).and_then(|()| fs::rename(&part, &self.output)).map_err(at)?;
         let windows: usize = story.models.iter().map(|m| m.windows.len()).sum();
         println!("{}: {windows} windows of {} models", self.output.display(), story.models.len());
+        for model in &story.models {
+            for class in story.classes(model.info.slot) {
+                let (code, name) = (class.code.name().replace('_', " "), &model.info.name);
+                println!("{name}: {code}: {} rows, {} raised, {} standing", class.rows, class.raised, class.standing);
+            }
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -254,6 +254,9 @@ impl Alerts {
 }
 
 fn evidence(f: &FeatureDrift) -> String {
+    if let Some(together) = f.accumulated {
+        return together.evidence(&describe_p(together.ln_p));
+    }
     let mut text = format!("p {}, χ² {:.1} on {}, PSI {:.3}, KS {:.3}", describe_p(f.ln_p), f.chi2, f.df, f.psi, f.ks);
     for (share, of) in [(f.missing, "missing"), (f.new_category, "in new categories"), (f.out_of_range, "out of range")]
     {

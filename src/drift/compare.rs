@@ -1,9 +1,10 @@
 //! Comparison of one feature's window with its reference.
 
+use super::accumulated::Accumulated;
 use super::finding::Finding;
 use super::profile::{Bins, FeatureProfile};
-use super::statistic::{chi2, hellinger, js, ks, psi, wasserstein};
-use super::tail::{ln_chi2, ln_hypergeometric, ln_weighted_chi2};
+use super::statistic::{Chi2, chi2, hellinger, js, ks, psi, wasserstein};
+use super::tail::{ln_chi2, ln_f_adjusted, ln_hypergeometric, ln_weighted_chi2};
 use crate::{Error, Result};
 
 /// Bins are pooled until both samples may expect this many independent rows in each (Cochran, *Some methods for strengthening the
@@ -51,10 +52,12 @@ pub struct FeatureDrift {
     pub new_category: f64,
     /// Share of the window outside the reference's range; 0 for categories.
     pub out_of_range: f64,
-    /// What is wrong, if a [`Judge`](super::Judge) rejected this window.
+    /// What is wrong, if a [`Judge`](super::Judge) rejected this window, or all that it saw of the last ones.
     pub finding: Option<Finding>,
-    /// Rejected in enough of the last windows: an alert is due.
+    /// Rejected in enough of the last windows, or by what they show together: an alert is due.
     pub drifted: bool,
+    /// What this window shows together with the ones before it, where only that shows a drift.
+    pub accumulated: Option<Accumulated>,
     /// ln p of χ², of more missing values, and of more values out of range or in other categories.
     evidence: [f64; 3],
 }
@@ -67,37 +70,17 @@ pub struct FeatureDrift {
 ///
 /// `InvalidArgument` for another number of bins, and for counts that add up to more rows than can be counted.
 pub fn compare(feature: &FeatureProfile, window: &[u64]) -> Result<FeatureDrift> {
-    let (reference, got) = (&feature.counts, window.len());
-    let Some(last) = reference.len().checked_sub(1).filter(|last| *last + 1 == got) else {
-        let (name, expected) = (&feature.name, reference.len());
-        return Err(Error::invalid(format!("window of '{name}': expected {expected} bins, got {got}")));
-    };
-    let (Some(r_all), Some(w_all)) = (rows_of(reference), rows_of(window)) else {
-        let name = &feature.name;
-        return Err(Error::invalid(format!(
-            "window of '{name}': expected counts of at most {MAX_ROWS} rows, got more"
-        )));
-    };
+    compare_by(feature, window, f64::INFINITY)
+}
+
+/// The same, where the dependence of rows was estimated from so many independent blocks: it is an estimate, too, and
+/// what is far out by it is so by less.
+pub(super) fn compare_by(feature: &FeatureProfile, window: &[u64], blocks: f64) -> Result<FeatureDrift> {
+    let Weighed { pooled, evidence } = weigh(feature, window, blocks)?;
+    let (reference, last) = (&feature.counts, window.len() - 1);
     let (values_r, values_w) = (&reference[..last], &window[..last]);
-    // Values that come in runs carry less evidence: as if each were counted once per run.
-    let runs = feature.dependence.first().map_or(1.0, |w| f64::from(*w).max(1.0));
-    let (groups_r, groups_w) = pool(reference, window, last, EXPECTED * runs);
-    let pooled = chi2(&groups_r, &groups_w);
-    // Pooling bins cannot raise the weights above the largest of the single bins' (Cauchy's interlacing).
-    let weights: Vec<f64> = feature.dependence.iter().map(|w| f64::from(*w)).take(pooled.df as usize).collect();
-    let ln_chi2 = match weights.is_empty() {
-        true => ln_chi2(pooled.statistic, f64::from(pooled.df)),
-        false => ln_weighted_chi2(pooled.statistic, &weights),
-    };
-    let rarer = |r: u64, w: u64| {
-        let [r, w, r_all, w_all] = [r, w, r_all, w_all].map(|n| (n as f64 / runs).floor() as u64);
-        ln_hypergeometric(w, w_all, r.saturating_add(w), r_all.saturating_add(w_all))
-    };
-    let (strange_r, strange_w) = (strange(&feature.bins, values_r), strange(&feature.bins, values_w));
-    let few = f64::ln((1.0 - CHI2_SHARE) / 2.0);
-    let evidence =
-        [ln_chi2 - CHI2_SHARE.ln(), rarer(reference[last], window[last]) - few, rarer(strange_r, strange_w) - few];
-    let ln_p = evidence.iter().fold(0.0, |least: f64, ln_p| least.min(*ln_p));
+    let (strange_w, w_all) = (strange(&feature.bins, values_w), total(window));
+    let ln_p = least(&evidence);
     let (folded_r, folded_w) = (fold(&feature.bins, reference), fold(&feature.bins, window));
     let share = |n: u64| if w_all == 0 { 0.0 } else { n as f64 / w_all as f64 };
     let numeric = matches!(feature.bins, Bins::Numeric { .. });
@@ -118,6 +101,7 @@ pub fn compare(feature: &FeatureProfile, window: &[u64]) -> Result<FeatureDrift>
         out_of_range: if numeric { share(strange_w) } else { 0.0 },
         finding: None,
         drifted: false,
+        accumulated: None,
         evidence,
     })
 }
@@ -127,6 +111,61 @@ const MAX_ROWS: u64 = 1 << 62;
 
 fn rows_of(counts: &[u64]) -> Option<u64> {
     counts.iter().try_fold(0u64, |sum, n| sum.checked_add(*n)).filter(|rows| *rows <= MAX_ROWS)
+}
+
+/// What a window's counts weigh beside those of the reference.
+pub(super) struct Weighed {
+    pooled: Chi2,
+    /// ln p of χ², of more missing values, and of more values out of range or in other categories.
+    evidence: [f64; 3],
+}
+
+impl Weighed {
+    pub(super) fn ln_p(&self) -> f64 {
+        least(&self.evidence)
+    }
+}
+
+fn least(evidence: &[f64; 3]) -> f64 {
+    evidence.iter().fold(0.0, |least: f64, ln_p| least.min(*ln_p))
+}
+
+/// The part of a comparison that decides, without the distances.
+pub(super) fn weigh(feature: &FeatureProfile, window: &[u64], blocks: f64) -> Result<Weighed> {
+    let (reference, got) = (&feature.counts, window.len());
+    let Some(last) = reference.len().checked_sub(1).filter(|last| *last + 1 == got) else {
+        let (name, expected) = (&feature.name, reference.len());
+        return Err(Error::invalid(format!("window of '{name}': expected {expected} bins, got {got}")));
+    };
+    let (Some(r_all), Some(w_all)) = (rows_of(reference), rows_of(window)) else {
+        let name = &feature.name;
+        return Err(Error::invalid(format!(
+            "window of '{name}': expected counts of at most {MAX_ROWS} rows, got more"
+        )));
+    };
+    // Values that come in runs carry less evidence: as if each were counted once per run.
+    let runs = feature.dependence.first().map_or(1.0, |w| f64::from(*w).max(1.0));
+    let (groups_r, groups_w) = pool(reference, window, last, EXPECTED * runs);
+    let pooled = chi2(&groups_r, &groups_w);
+    // Pooling bins cannot raise the weights above the largest of the single bins' (Cauchy's interlacing). A cycle has
+    // weights below 1, as whole cycles are all alike; windows are no whole cycles.
+    let weights = feature.dependence.iter().map(|w| f64::from(*w).max(1.0)).take(pooled.df as usize);
+    let weights: Vec<f64> = weights.collect();
+    let ln_chi2 = match weights.is_empty() {
+        true => ln_chi2(pooled.statistic, f64::from(pooled.df)),
+        false => ln_weighted_chi2(pooled.statistic, &weights).max(ln_f_adjusted(pooled.statistic, &weights, blocks)),
+    };
+    let rarer = |r: u64, w: u64, runs: f64| {
+        let [r, w, r_all, w_all] = [r, w, r_all, w_all].map(|n| (n as f64 / runs).floor() as u64);
+        ln_hypergeometric(w, w_all, r.saturating_add(w), r_all.saturating_add(w_all))
+    };
+    // Extremes come in shorter runs than the values do: a season is made of many spells.
+    let numeric = matches!(feature.bins, Bins::Numeric { .. });
+    let spell = feature.runs.filter(|_| numeric).map_or(runs, |r| f64::from(r.cluster).max(1.0));
+    let missing = rarer(reference[last], window[last], runs);
+    let strange = rarer(strange(&feature.bins, &reference[..last]), strange(&feature.bins, &window[..last]), spell);
+    let few = f64::ln((1.0 - CHI2_SHARE) / 2.0);
+    Ok(Weighed { pooled, evidence: [ln_chi2 - CHI2_SHARE.ln(), missing - few, strange - few] })
 }
 
 impl FeatureDrift {
@@ -147,8 +186,8 @@ impl FeatureDrift {
     }
 }
 
-/// A count beyond all `u64` is that of a damaged record, and stays at the largest.
-fn total(counts: &[u64]) -> u64 {
+/// All counts; those of a damaged record may be larger than any sum.
+pub(super) fn total(counts: &[u64]) -> u64 {
     counts.iter().fold(0, |sum, n| sum.saturating_add(*n))
 }
 

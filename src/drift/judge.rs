@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::accumulate::{Accumulator, Terms};
 use super::calibrate::{FalseAlarm, Persistence, family, level};
 use super::compare::{FeatureDrift, compare};
 use super::fourier::Fourier;
 use super::profile::Profile;
+use super::reach::{Reach, reach};
 use super::tail::ln_weighted_chi2;
 use super::window::WindowCounts;
 use crate::{Error, Result};
@@ -128,7 +130,13 @@ pub struct Judge {
     alpha: f64,
     /// One per feature, then one for the embedding.
     histories: Vec<u8>,
+    terms: Terms,
+    /// What windows show together; one per feature.
+    accumulators: Vec<Accumulator>,
 }
+
+/// The share of the false alarms that evidence of several windows together may raise.
+const TOGETHER: f64 = 0.2;
 
 impl Judge {
     /// A judge of windows of `profile`.
@@ -142,8 +150,13 @@ impl Judge {
         if tests == 0 {
             return Err(Error::invalid("profile: expected at least one feature, got none"));
         }
-        let alpha = level(policy.false_alarm.in_windows(policy.window), tests, policy.persistence)?;
-        Ok(Self { profile, policy, alpha, histories: vec![0; tests] })
+        let windows = policy.false_alarm.in_windows(policy.window);
+        level(windows, tests, policy.persistence)?;
+        let alpha = level(windows / (1.0 - TOGETHER), tests, policy.persistence)?;
+        let rate = TOGETHER / (windows * tests as f64);
+        let terms = Terms::new(policy.window, &profile, policy.persistence.k().into(), rate);
+        let accumulators = vec![Accumulator::default(); profile.features.len()];
+        Ok(Self { profile, policy, alpha, histories: vec![0; tests], terms, accumulators })
     }
 
     /// The profile.
@@ -161,9 +174,30 @@ impl Judge {
         self.alpha
     }
 
+    /// How soon each feature would be seen to break, in the profile's order: what a build of a monitor can say of its
+    /// windows before the first row.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use selvedge::drift::{Judge, Policy, Profile};
+    /// let rows: Vec<[f32; 2]> = (0..10_000).map(|i| [(i % 97) as f32, 1.0]).collect();
+    /// let profile = Arc::new(Profile::fit().number("wind").number("still").of_rows(&rows)?);
+    /// let reach = Judge::new(profile, Policy::default())?.reach();
+    /// assert_eq!((reach[0].dead, reach[0].missing), (Some(2048), Some(2048))); // two windows of three
+    /// assert_eq!(reach[1].blind(), ["dead", "shift"]); // what never varied cannot stand still
+    /// # Ok::<(), selvedge::Error>(())
+    /// ```
+    pub fn reach(&self) -> Vec<Reach> {
+        let windows = self.policy.persistence.k().into();
+        self.profile.features.iter().map(|f| reach(f, self.alpha, windows, &self.terms)).collect()
+    }
+
     /// Forgets the rejections so far.
     pub fn reset(&mut self) {
         self.histories.fill(0);
+        self.accumulators.fill(Accumulator::default());
     }
 
     /// Judges a closed window. A window of no rows rejects nothing.
@@ -185,7 +219,11 @@ impl Judge {
         let drifted: Vec<bool> = self.histories.iter_mut().zip(&rejected).map(keep).collect();
         for (i, drift) in compared.iter_mut().enumerate() {
             drift.finding = rejected[i].then(|| drift.classify(&features[i], self.alpha));
-            drift.drifted = drifted[i];
+            let (feature, counts) = (&features[i], &window.features[i]);
+            drift.accumulated = self.accumulators[i].add(feature, counts, rejected[i], drifted[i], &self.terms)?;
+            let found = drift.accumulated.map(|together| together.finding);
+            drift.finding = drift.finding.or(found);
+            drift.drifted = drifted[i] || found.is_some();
         }
         let last = features.len();
         let embedding = mmd.map(|(mmd2, ln_p)| EmbeddingDrift {

@@ -2,6 +2,7 @@
 
 use std::f64::consts::PI;
 
+use statrs::function::beta::beta_reg;
 use statrs::function::erf::erfc;
 use statrs::function::gamma::{gamma_ur, ln_gamma};
 
@@ -79,6 +80,19 @@ pub(super) fn ln_weighted_chi2(x: f64, weights: &[f64]) -> f64 {
     let w = t.signum() * (2.0 * (t * x - k)).max(0.0).sqrt();
     let v = t * curvature.sqrt();
     ln_normal(w + (v / w).ln() / w)
+}
+
+/// ln P(Σ wᵢ·χ²₁ ≥ x) where the weights are estimates from so many independent `blocks`: as F, on the degrees of freedom
+/// that have the mean and the variance of the sum, and on as many for each block (Thomas and Rao, *Small-sample
+/// comparisons of level and power for simple goodness-of-fit statistics under cluster sampling*, 1987).
+pub(super) fn ln_f_adjusted(x: f64, weights: &[f64], blocks: f64) -> f64 {
+    let (sum, squares) = weights.iter().fold((0.0, 0.0), |(sum, squares), w| (sum + w, squares + w * w));
+    if x <= 0.0 || sum <= 0.0 || !blocks.is_finite() {
+        return f64::NEG_INFINITY;
+    }
+    let df = sum * sum / squares;
+    let (below, f) = (df * blocks.max(1.0), x / sum);
+    beta_reg(below / 2.0, df / 2.0, below / (below + df * f)).ln()
 }
 
 /// The t below 1/2w₁ with K′(t) = Σ wᵢ/(1 − 2twᵢ) = x.

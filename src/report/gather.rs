@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
+use super::classes::Classes;
 use super::story::{Model, Seen, Story};
 use crate::Result;
 use crate::telemetry::{AlertRecord, Anchor, ModelInfo, ModelSlot, Reason, Record, Window, visit};
@@ -35,10 +36,10 @@ impl Story {
         let mut gathered = Gathered::default();
         let damaged = visit(folder, |_, record, file_bytes| gathered.take(record, file_bytes))?;
         let (models, alerts) = gathered.finish();
-        let Gathered { mut clocks, losses, records, boots, left_out, .. } = gathered;
+        let Gathered { mut clocks, losses, records, boots, left_out, classes, .. } = gathered;
         clocks.sort_by_key(|a| (a.stamp.boot, a.stamp.epoch, a.monotonic_ns));
         let left_out = left_out.saturating_add(damaged);
-        Ok(Self { models, alerts, losses, records, boots, left_out, clocks })
+        Ok(Self { models, alerts, losses, records, boots, left_out, clocks, classes })
     }
 }
 
@@ -53,6 +54,7 @@ struct Gathered {
     window_memory: usize,
     alerts: VecDeque<AlertRecord>,
     alert_memory: usize,
+    classes: Classes,
     clocks: Vec<Anchor>,
     losses: Vec<(Reason, u64)>,
     records: usize,
@@ -79,13 +81,19 @@ impl Gathered {
             Record::Boot(_) => self.boots += 1,
             Record::Anchor(anchor) => self.clocks.push(anchor),
             Record::Model(info) => self.register(info),
-            Record::Window(window) => self.window(window),
+            Record::Window(window) => {
+                self.classes.window(&window);
+                self.window(window);
+            }
             Record::Feedback(label) => {
                 let model = &mut self.of_slot(label.model_slot).model;
                 model.labels.0 += 1;
                 model.labels.1 += u64::from(label.predicted == label.truth);
             }
-            Record::Alert(alert) => self.alert(alert),
+            Record::Alert(alert) => {
+                self.classes.alert(&alert);
+                self.alert(alert);
+            }
             // Each holds what the ones before held.
             Record::Drops(drops) => self.losses = drops.totals,
         }

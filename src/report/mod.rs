@@ -20,6 +20,7 @@
 //! ```
 
 mod chart;
+mod classes;
 mod gather;
 mod html;
 mod page;
@@ -27,4 +28,5 @@ mod story;
 #[cfg(test)]
 mod tests;
 
+pub use classes::AlertClass;
 pub use story::{Model, Seen, Story};

@@ -165,12 +165,35 @@ fn alerts(html: &mut String, story: &Story) {
     if story.alerts.is_empty() {
         html.push_str("<p>None.</p>\n");
     }
+    classes(html, story);
     for alert in story.alerts.iter().rev().take(MAX_ALERTS) {
         of_alert(html, story, alert);
     }
     if story.alerts.len() > MAX_ALERTS {
         let _ = writeln!(html, "<p class=\"soft\">And {} before these.</p>", story.alerts.len() - MAX_ALERTS);
     }
+}
+
+/// How many rows each class of alert is about.
+fn classes(html: &mut String, story: &Story) {
+    let classes = |model: &'_ Model| story.classes(model.info.slot).cloned().collect::<Vec<_>>();
+    if story.models.iter().all(|model| classes(model).is_empty()) {
+        return;
+    }
+    html.push_str("<div class=\"scroll\"><table><tr><th>model</th><th>class of alert</th><th>raised</th>");
+    html.push_str("<th>standing</th><th>rows</th><th>of all</th></tr>\n");
+    for model in &story.models {
+        for class in classes(model) {
+            let code = escaped(&class.code.name().replace('_', " "));
+            let [raised, standing, rows] = [class.raised, class.standing, class.rows].map(thousands);
+            let (name, of_all) = (escaped(&model.info.name), share(class.rows, model.rows()));
+            let _ = writeln!(
+                html,
+                "<tr><td>{name}</td><td>{code}</td><td>{raised}</td><td>{standing}</td><td>{rows}</td><td>{of_all}</td></tr>"
+            );
+        }
+    }
+    html.push_str("</table></div>\n");
 }
 
 fn of_alert(html: &mut String, story: &Story, alert: &AlertRecord) {

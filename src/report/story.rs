@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::classes::{AlertClass, Classes};
 use crate::drift::{FeatureDrift, Judge, Policy, Profile, Proportion, Verdict, WindowCounts};
 use crate::telemetry::{AlertRecord, Anchor, Exponential, ModelInfo, ModelSlot, Reason, Stamp, Window};
 
@@ -24,6 +25,7 @@ pub struct Story {
     pub left_out: u64,
     /// In the order of boot, epoch and time.
     pub(super) clocks: Vec<Anchor>,
+    pub(super) classes: Classes,
 }
 
 /// One model with one reference.
@@ -69,6 +71,11 @@ impl Story {
         standing.into_iter().map(|at| &self.alerts[at]).collect()
     }
 
+    /// The classes of alerts that were raised of a model, the first raised first: how often, and over how many rows.
+    pub fn classes(&self, slot: ModelSlot) -> impl Iterator<Item = &AlertClass> {
+        self.classes.of(slot).iter()
+    }
+
     /// The wall-clock time of a stamp in seconds since 1970, by the anchor of its boot that is nearest.
     #[must_use]
     pub fn seconds(&self, stamp: &Stamp) -> Option<i64> {
@@ -106,7 +113,10 @@ impl Model {
         // A profile of a later version, or a damaged one, leaves the counts without a reference.
         self.profile = Profile::decode(&self.info.profile).ok().map(Arc::new);
         let Some(profile) = &self.profile else { return 0 };
-        let Ok(mut judge) = Judge::new(profile.clone(), Policy::default()) else { return 0 };
+        // The log does not tell how long windows were to be; the longest is.
+        let rows = self.windows.iter().map(|seen| seen.window.rows).max().unwrap_or(1);
+        let policy = Policy::default().window(rows.max(1));
+        let Ok(mut judge) = Judge::new(profile.clone(), policy) else { return 0 };
         let each = profile.features.len().max(1);
         let windows = (most / each).min(self.windows.len());
         let from = self.windows.len() - windows;

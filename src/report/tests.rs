@@ -164,3 +164,38 @@ fn a_slot_that_another_model_takes_tells_of_two_models() {
         story.models.iter().map(|m| (m.info.version.as_deref(), m.profile.is_some(), m.windows.len())).collect();
     assert_eq!(reported, [(None, true, 2), (Some("2"), false, 2), (Some("3"), true, 2)]);
 }
+
+/// A class has the rows of the windows during which an alert of it stood, each once.
+#[test]
+fn a_class_of_alerts_has_its_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let telemetry = Telemetry::open(folder.path(), Limits::default());
+    let window = |index: u64, rows: u64| {
+        let window = Window { model_slot: ModelSlot(7), index, rows, ..Window::default() };
+        telemetry.seal(&Record::Window(window)).unwrap();
+    };
+    let alert = |code: &str, feature: &str, raised: bool| {
+        let (code, feature) = (AlertCode::from_name(code), Some(feature.to_owned()));
+        let record = AlertRecord { model_slot: ModelSlot(7), code, feature, raised, ..AlertRecord::default() };
+        telemetry.seal(&Record::Alert(record)).unwrap();
+    };
+    window(0, 1);
+    window(1, 10);
+    alert("dead_feature", "a", true);
+    window(2, 100);
+    alert("dead_feature", "b", true);
+    alert("missing_values", "c", true);
+    window(3, 1000);
+    // Its finding has changed meanwhile: it is still the alert that was raised.
+    alert("shift", "a", false);
+    window(4, 10_000);
+    alert("dead_feature", "b", false);
+    window(5, 100_000);
+    alert("dead_feature", "b", true);
+    let story = Story::read(folder.path()).unwrap();
+    let classes: Vec<_> = story.classes(ModelSlot(7)).map(|c| (c.code.name(), c.raised, c.standing, c.rows)).collect();
+    assert_eq!(classes, [("dead_feature", 3, 1, 10 + 100 + 1000 + 100_000), ("missing_values", 1, 1, 111_100)]);
+    assert_eq!(story.classes(ModelSlot(8)).count(), 0);
+    let html = story.html();
+    assert!(html.contains("<td>missing values</td><td>1</td><td>1</td><td>111,100</td>"), "{html}");
+}

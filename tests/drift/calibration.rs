@@ -1,10 +1,7 @@
 //! A short run of the proof that `cargo bench -p selvedge-benches --bench drift` makes in full: with exact seeds, so the same every time.
 
-#[path = "../../benches/drift/trial.rs"]
-mod trial;
-
+use crate::trial::{Random, Setting, alarms, delay, power, without_drift};
 use selvedge::drift::{Detector, RowDependence};
-use trial::{Random, Setting, alarms, delay, power, without_drift};
 
 const SHORT: Setting = Setting {
     features: 30,

@@ -1,6 +1,7 @@
 //! A monitor from outside: what it sees, what it says, what it survives, and that answers do not know of it.
 
 mod allocating;
+mod blind;
 #[path = "../support/counting.rs"]
 mod counting;
 mod drifting;
@@ -13,6 +14,7 @@ mod remembering;
 mod sharing;
 mod streams;
 mod surviving;
+mod telling;
 mod weather;
 
 use std::sync::Arc;

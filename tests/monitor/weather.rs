@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use selvedge::drift::{FalseAlarm, Persistence, Profile, RowDependence};
+use selvedge::drift::{AlertKind, FalseAlarm, Finding, Persistence, Profile, RowDependence};
 use selvedge::layer::monitor::{Monitor, MonitorReport};
 use selvedge::layer::probe::{All, Classes, Columns};
 use selvedge::{Ask, Engine, Tensor, Tensors};
@@ -92,11 +92,19 @@ fn new_york_raises_alerts_on_wind_and_the_lowest_temperature() {
     }
 }
 
-/// One that knows that a day is like the day before asks for more evidence, and finds it in the wind.
+/// One that knows that a day is like the day before asks for more evidence, and finds it in the wind, and in the nights
+/// that are colder or warmer than any before.
 #[test]
-fn the_dependence_of_days_does_not_hide_the_wind() {
-    let report = lived(RowDependence::Estimate, &days("New York", "2012", "2012"));
-    assert!(features(&report).contains(&"wind"), "{report}");
+fn the_dependence_of_days_hides_neither_the_wind_nor_the_nights() {
+    for year in ["2012", "2013", "2014", "2015"] {
+        let report = lived(RowDependence::Estimate, &days("New York", year, year)[..365]);
+        let found = features(&report);
+        assert!(found.contains(&"wind") && found.contains(&"temp_min"), "{year}: {report}");
+        let nights = &report.windows[0].verdict.as_ref().unwrap().features[2];
+        assert!(nights.out_of_range > 0.2 && nights.p < 1e-9, "{year}: {nights:?}");
+        let kind = report.alerts.iter().find(|a| a.feature == "temp_min").map(|a| a.kind);
+        assert_eq!(kind, Some(AlertKind::Feature(Finding::OutOfRange)), "{year}: {report}");
+    }
 }
 
 #[test]

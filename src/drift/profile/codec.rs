@@ -2,7 +2,7 @@
 
 use super::super::fourier::Fourier;
 use super::bins::Bins;
-use super::reference::{EmbeddingProfile, FeatureProfile, FeatureSource, Moments, Profile, Reliability};
+use super::reference::{EmbeddingProfile, FeatureProfile, FeatureSource, Moments, Profile, Reliability, Runs};
 use crate::{Code, Error, Result};
 
 const MAGIC: &[u8; 4] = b"SVDP";
@@ -12,6 +12,8 @@ const LEARNED: u16 = 1;
 const COSINES: u16 = 2;
 const RELIABILITY: u16 = 4;
 const EMBEDDING: u16 = 8;
+/// Runs of each feature, behind all the rest.
+const RUNS: u16 = 16;
 const HEAD: usize = 46;
 /// The values of numeric bins are their upper edges.
 const UPPER_EDGES: u8 = 1;
@@ -48,7 +50,8 @@ fn encode(profile: &Profile) -> Vec<u8> {
     let flag = |set: bool, flag: u16| if set { flag } else { 0 };
     let flags = flag(profile.learned, LEARNED)
         | flag(profile.embedding.is_some(), EMBEDDING)
-        | flag(profile.reliability.is_some(), RELIABILITY);
+        | flag(profile.reliability.is_some(), RELIABILITY)
+        | flag(has_runs(profile), RUNS);
     out.extend(flags.to_le_bytes());
     out.extend(profile.model);
     out.extend(profile.block.to_le_bytes());
@@ -69,8 +72,17 @@ fn encode(profile: &Profile) -> Vec<u8> {
             varint(&mut out, *right);
         }
     }
+    if has_runs(profile) {
+        let runs = profile.features.iter().filter_map(|f| f.runs);
+        out.extend(runs.flat_map(|r| [r.endurance, r.cluster]).flat_map(f32::to_le_bytes));
+    }
     out.extend(crc32c::crc32c(&out).to_le_bytes());
     out
+}
+
+/// Whether all features have runs: a profile has them of all or of none.
+fn has_runs(profile: &Profile) -> bool {
+    !profile.features.is_empty() && profile.features.iter().all(|f| f.runs.is_some())
 }
 
 fn feature(out: &mut Vec<u8>, feature: &FeatureProfile) {
@@ -143,7 +155,7 @@ fn read(bytes: &[u8]) -> Result<Profile> {
     }
     let mut r = Reader { left: &body[6..], length: body.len() };
     let flags = u16::from_le_bytes(r.array()?);
-    if flags & !(LEARNED | COSINES | EMBEDDING | RELIABILITY) != 0 {
+    if flags & !(LEARNED | COSINES | EMBEDDING | RELIABILITY | RUNS) != 0 {
         return Err(r.corrupt(format!("flags: got {flags:#x}, which this version does not know")));
     }
     if flags & COSINES != 0 {
@@ -157,9 +169,15 @@ fn read(bytes: &[u8]) -> Result<Profile> {
     if block == 0 || rows == 0 {
         return Err(r.corrupt("block and rows: expected at least 1 of each"));
     }
-    let features = (0..features).map(|_| r.feature(rows)).collect::<Result<_>>()?;
+    let mut features = (0..features).map(|_| r.feature(rows)).collect::<Result<Vec<_>>>()?;
     let embedding = if flags & EMBEDDING != 0 { Some(r.embedding()?) } else { None };
     let reliability = if flags & RELIABILITY != 0 { Some(r.reliability()?) } else { None };
+    if flags & RUNS != 0 && features.is_empty() {
+        return Err(r.corrupt("runs: expected features to have them, got none"));
+    }
+    if flags & RUNS != 0 {
+        features.iter_mut().try_for_each(|f| r.runs().map(|runs| f.runs = Some(runs)))?;
+    }
     match r.left.len() {
         0 => Ok(Profile { model, rows, learned: flags & LEARNED != 0, block, features, embedding, reliability }),
         n => Err(r.corrupt(format!("{n} bytes too many"))),
@@ -266,7 +284,16 @@ impl<'a> Reader<'a> {
             None
         };
         let dependence = self.weights(bins.len())?;
-        Ok(FeatureProfile { name, source, bins, counts, moments, dependence })
+        Ok(FeatureProfile { name, source, bins, counts, moments, dependence, runs: None })
+    }
+
+    fn runs(&mut self) -> Result<Runs> {
+        let (endurance, cluster) = (self.f32()?, self.f32()?);
+        if endurance <= 0.0 || cluster < 1.0 {
+            let wants = "expected an endurance above 0 and a cluster of at least 1";
+            return Err(self.corrupt(format!("runs: {wants}, got {endurance} and {cluster}")));
+        }
+        Ok(Runs { endurance, cluster })
     }
 
     fn bins(&mut self) -> Result<Bins> {

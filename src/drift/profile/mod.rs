@@ -15,6 +15,7 @@ mod number;
 mod passes;
 mod reference;
 mod rows;
+mod runs;
 
 pub use bins::{Bins, Categories, MAX_BINS, MISSING};
 #[cfg(feature = "csv")]
@@ -22,5 +23,5 @@ pub use csv::{CsvRow, CsvTable};
 pub use fit::Fit;
 pub use learn::Learner;
 pub(crate) use number::category_code;
-pub use reference::{EmbeddingProfile, FeatureProfile, FeatureSource, Moments, Profile, Reliability};
+pub use reference::{EmbeddingProfile, FeatureProfile, FeatureSource, Moments, Profile, Reliability, Runs};
 pub use rows::{CellValue, Column, Row, RowDependence, RowSink};

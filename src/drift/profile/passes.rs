@@ -6,8 +6,9 @@ use super::column::{SAMPLE, Summary};
 use super::dependence::{Blocks, block_length};
 use super::fit::Fit;
 use super::number::read_number;
-use super::reference::{EmbeddingProfile, FeatureProfile, FeatureSource, Moments, Profile, Reliability};
+use super::reference::{EmbeddingProfile, FeatureProfile, FeatureSource, Moments, Profile, Reliability, Runs};
 use super::rows::{CellValue, Column, Named, Row, RowDependence, RowSink};
+use super::runs::{Stays, cluster};
 use crate::{Error, Result};
 
 /// Embeddings kept to find the scale of their distances.
@@ -108,7 +109,7 @@ impl<'f> FirstPass<'f> {
 
     pub(super) fn add(&mut self, row: &Row<'_>) -> Result<()> {
         self.fit.check_row(row, self.rows)?;
-        let follow = self.fit.block == RowDependence::Estimate && self.rows < SAMPLE as u64;
+        let follow = self.fit.block != RowDependence::Independent && self.rows < SAMPLE as u64;
         for (i, value) in row.values.iter().enumerate() {
             let column = &mut self.columns[i];
             let seen = match (self.fit.features[i].category, value) {
@@ -165,7 +166,14 @@ struct Counted {
     moments: Option<Moments>,
     counts: Vec<u64>,
     /// Where rows may depend on each other.
-    blocks: Option<Blocks>,
+    dependence: Option<Dependence>,
+}
+
+struct Dependence {
+    blocks: Blocks,
+    stays: Stays,
+    /// Extreme values that come together.
+    cluster: f32,
 }
 
 impl<'f> SecondPass<'f> {
@@ -183,12 +191,16 @@ impl<'f> SecondPass<'f> {
             let want = "at most half the rows";
             return Err(Error::invalid(format!("block: expected {want}, got {block} of {}", first.rows)));
         }
-        let finish = |column: Summary| -> Result<_> {
+        let finish = |(column, series): (Summary, Vec<f32>)| -> Result<_> {
             let (bins, moments) = column.finish(fit.bins, fit.categories)?;
-            let (counts, blocks) = (vec![0; bins.len()], (block > 1).then(|| Blocks::new(bins.len(), block)));
-            Ok(Counted { bins, moments, counts, blocks })
+            let dependence = (block > 1).then(|| Dependence {
+                blocks: Blocks::new(bins.len(), block),
+                stays: Stays::new(bins.len()),
+                cluster: if moments.is_some() { cluster(&series) } else { 1.0 },
+            });
+            Ok(Counted { counts: vec![0; bins.len()], bins, moments, dependence })
         };
-        let features = first.columns.into_iter().map(finish).collect::<Result<_>>()?;
+        let features = first.columns.into_iter().zip(first.series).map(finish).collect::<Result<_>>()?;
         let fourier =
             fit.embedding.map(|width| Fourier::new(fit.seed, width, median_distance(&first.embeddings))).transpose()?;
         let n = Fourier::FEATURES;
@@ -208,7 +220,7 @@ impl<'f> SecondPass<'f> {
         let mut confidence = f32::NAN;
         let mut indicator = [0.0; 256];
         for (i, value) in row.values.iter().enumerate() {
-            let Counted { bins, counts, blocks, .. } = &mut self.features[i];
+            let Counted { bins, counts, dependence, .. } = &mut self.features[i];
             let bin = match value {
                 CellValue::Missing => MISSING,
                 CellValue::Number(v) => bins.of(*v),
@@ -216,7 +228,8 @@ impl<'f> SecondPass<'f> {
             };
             let index = usize::from(bin).min(counts.len() - 1);
             counts[index] += 1;
-            if let Some(blocks) = blocks {
+            if let Some(Dependence { blocks, stays, .. }) = dependence {
+                stays.push(index);
                 indicator[index] = 1.0;
                 blocks.push(&indicator[..counts.len()]);
                 indicator[index] = 0.0;
@@ -253,7 +266,9 @@ impl<'f> SecondPass<'f> {
         let rows = self.rows;
         let feature = |(named, counted): (&Named, Counted)| {
             let norms: Vec<f64> = counted.counts.iter().map(|c| (*c as f64 / rows as f64).sqrt()).collect();
-            let spectrum = counted.blocks.map_or(Vec::new(), |b| b.spectrum(&norms));
+            let runs = |d: &Dependence| Runs { endurance: d.stays.endurance(), cluster: d.cluster };
+            let runs = counted.dependence.as_ref().map(runs);
+            let spectrum = counted.dependence.map_or(Vec::new(), |d| d.blocks.spectrum(&norms));
             FeatureProfile {
                 name: named.name.clone(),
                 source: named.source,
@@ -261,6 +276,7 @@ impl<'f> SecondPass<'f> {
                 counts: counted.counts,
                 moments: counted.moments,
                 dependence: spectrum.into_iter().map(|w| w as f32).collect(),
+                runs,
             }
         };
         let labelled = self.reliability.rows.iter().any(|n| *n > 0);

@@ -74,6 +74,20 @@ pub struct FeatureProfile {
     /// How dependence between rows inflates the variance of the counts: weights of the limiting distribution of χ²,
     /// largest first. Empty if rows are independent, where every weight is 1.
     pub dependence: Vec<f32>,
+    /// How long values stay and how extremes come together; `None` if rows are independent, or in the bytes of an
+    /// earlier version.
+    pub runs: Option<Runs>,
+}
+
+/// Runs of a feature whose rows depend on each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Runs {
+    /// Rows in which it becomes e times less likely that all values stay in one bin, for the bin that holds them the
+    /// longest; above 0.
+    pub endurance: f32,
+    /// Extreme values that come together, on average; at least 1.
+    pub cluster: f32,
 }
 
 impl FeatureProfile {

@@ -1,3 +1,4 @@
+mod accumulating;
 #[cfg(feature = "csv")]
 mod csv;
 mod detecting;

@@ -148,6 +148,17 @@ fn numbers(alert: &Alert, findings: &WindowFindings<'_>) -> Vec<(String, f64)> {
     match alert.kind {
         AlertKind::Feature(_) => {
             let drift = verdict.and_then(|v| v.features.iter().find(|f| f.name == alert.feature));
+            let together = drift.and_then(|f| f.accumulated);
+            if let Some(together) = together {
+                return named([
+                    ("rows", together.rows as f64),
+                    ("windows", together.windows as f64),
+                    ("p", together.p()),
+                    ("psi", together.psi),
+                    ("missing", together.missing),
+                    ("strange", together.strange),
+                ]);
+            }
             drift.map_or_else(Vec::new, |f| {
                 named([
                     ("rows", findings.summary.window.rows as f64),

@@ -56,6 +56,11 @@ impl BaselineLearner {
         self.learned.get()
     }
 
+    /// Rows that it takes.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
     /// Rows still to come.
     pub(super) fn remaining(&self) -> u64 {
         match self.learner.lock() {

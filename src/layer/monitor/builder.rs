@@ -85,7 +85,8 @@ impl MonitorBuilder {
         self
     }
 
-    /// The number of windows to learn a profile from where none is given; 4 if not set, 0 learns none.
+    /// The number of windows to learn a profile from where none is given; 4 if not set, 0 learns none. Nothing is judged
+    /// before: [`MonitorReport::learning`](super::MonitorReport::learning) says how many rows there are, of how many.
     ///
     /// A profile that an earlier process has learned of the same model is used again, if the log still holds it. The
     /// last row that is learned from also pays for the fit, on the thread of its answer and once: 1 ms for ten numbers
@@ -126,8 +127,12 @@ impl MonitorBuilder {
         self
     }
 
-    /// The callback for every alert that is raised or cleared, on the thread that closed the window, with no lock held.
+    /// The callback for every alert that is raised or cleared, on a thread that closed a window, with no lock held.
     /// A panic in it is contained and counted.
+    ///
+    /// It is called once at a time, in the order in which alerts were raised and cleared; what comes while it runs is told
+    /// by the thread that it runs on. An alert that an earlier process had raised is told when it is over: raised, and
+    /// cleared.
     pub fn on_alert(mut self, callback: impl Fn(&AlertEvent) + Send + Sync + 'static) -> Self {
         self.settings.callback = Some(Arc::new(callback));
         self
@@ -136,6 +141,10 @@ impl MonitorBuilder {
     /// The monitor.
     ///
     /// It goes on with what an earlier process has left: the records in the lanes, and the windows of the log.
+    ///
+    /// What these windows and this profile could never show of a feature is a warning in the app's log (`tracing`), and
+    /// listed in [`MonitorReport::reach`](super::MonitorReport::reach) for as long as the monitor lives. A monitor that
+    /// sees some things only is better than none, so it is no error.
     ///
     /// # Errors
     ///

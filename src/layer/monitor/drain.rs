@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::Instant;
 
-use super::callback::PendingCallback;
+use super::callback::CallbackQueue;
 use super::model_watch::MonitoredModel;
 use crate::telemetry::{Inference, ModelSlot, Telemetry};
 
@@ -75,22 +75,24 @@ impl FolderDrain {
             Err(TryLockError::WouldBlock) => return,
         };
         // An answer is never lost to what is counted of it.
-        if catch_unwind(AssertUnwindSafe(|| self.upkeep(models, Vec::new()))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| self.upkeep(models))).is_err() {
             self.panics.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Drains and closes what is due; waits for whoever is at it.
     pub(super) fn tick(&self) {
-        self.upkeep(self.lock(), Vec::new());
+        self.upkeep(self.lock());
     }
 
     /// Closes the window of this model as it stands, if it is not empty.
     pub(super) fn close(&self, slot: ModelSlot) {
         let mut models = self.lock();
-        let mut callbacks = self.drain(&mut models);
-        callbacks.extend(models.get(slot).into_iter().flat_map(|model| model.close(&self.telemetry)));
-        self.finish(models, callbacks);
+        self.drain(&mut models);
+        if let Some(model) = models.get(slot) {
+            model.close(&self.telemetry);
+        }
+        self.finish(models);
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, MonitoredModels> {
@@ -100,13 +102,13 @@ impl FolderDrain {
     /// Puts a model in the place of the one that the slot had, and gives it what was left in the lanes.
     pub(super) fn register(&self, slot: ModelSlot, model: MonitoredModel) {
         let mut models = self.lock();
-        let mut callbacks = self.drain(&mut models);
+        self.drain(&mut models);
         models.put(slot, model);
         let strays = std::mem::take(&mut models.strays);
         for stray in strays {
-            models.dispatch(&stray.borrow(), &self.telemetry, &mut callbacks);
+            models.dispatch(&stray.borrow(), &self.telemetry);
         }
-        self.upkeep(models, callbacks);
+        self.upkeep(models);
     }
 
     pub(super) fn panics(&self) -> u64 {
@@ -114,31 +116,31 @@ impl FolderDrain {
     }
 
     /// Drains and closes what is due; then makes the calls that this and what was before asks for.
-    fn upkeep(&self, mut models: MutexGuard<'_, MonitoredModels>, mut callbacks: Vec<PendingCallback>) {
-        callbacks.extend(self.drain(&mut models));
+    fn upkeep(&self, mut models: MutexGuard<'_, MonitoredModels>) {
+        self.drain(&mut models);
         for model in &mut models.list {
-            callbacks.extend(model.upkeep(&self.telemetry));
+            model.upkeep(&self.telemetry);
         }
         models.register_learned();
-        self.finish(models, callbacks);
+        self.finish(models);
     }
 
-    fn drain(&self, models: &mut MonitoredModels) -> Vec<PendingCallback> {
+    fn drain(&self, models: &mut MonitoredModels) {
         self.pending.store(0, Ordering::Relaxed);
-        let mut callbacks = Vec::new();
-        self.telemetry.drain(&mut |inference| models.dispatch(inference, &self.telemetry, &mut callbacks));
-        callbacks
+        self.telemetry.drain(&mut |inference| models.dispatch(inference, &self.telemetry));
     }
 
     /// Sets when the next drain is due, gives the lock back, and only then calls the app.
-    fn finish(&self, models: MutexGuard<'_, MonitoredModels>, callbacks: Vec<PendingCallback>) {
+    pub(super) fn finish(&self, models: MutexGuard<'_, MonitoredModels>) {
         let left = models.list.iter().map(MonitoredModel::remaining).min().unwrap_or(MAX_PENDING);
         self.quota.store(left.clamp(1, MAX_PENDING), Ordering::Relaxed);
         let due = models.list.iter().filter_map(MonitoredModel::due).min();
         let due = due.map_or(u64::MAX, |due| due.saturating_duration_since(self.began).as_nanos() as u64);
         self.due.store(due, Ordering::Relaxed);
+        let waiting = models.list.iter().map(|model| &model.callbacks).filter(|queue| queue.is_waiting());
+        let waiting: Vec<Arc<CallbackQueue>> = waiting.cloned().collect();
         drop(models);
-        callbacks.into_iter().for_each(PendingCallback::call);
+        waiting.iter().for_each(|queue| queue.deliver());
     }
 
     fn nanos(&self) -> u64 {
@@ -164,9 +166,9 @@ impl MonitoredModels {
         }
     }
 
-    fn dispatch(&mut self, inference: &Inference, telemetry: &Telemetry, callbacks: &mut Vec<PendingCallback>) {
+    fn dispatch(&mut self, inference: &Inference, telemetry: &Telemetry) {
         if let Some(model) = self.get(inference.model_slot) {
-            callbacks.extend(model.add(inference, telemetry));
+            model.add(inference, telemetry);
         } else if self.strays.len() < MAX_STRAYS {
             self.strays.push(OwnedInference::of(inference));
         } else {

@@ -1,6 +1,5 @@
 //! Feedback: the ground truth about earlier answers.
 
-use super::callback::PendingCallback;
 use super::history::seal;
 use super::model_watch::MonitoredModel;
 use crate::drift::LabelVerdict;
@@ -18,13 +17,8 @@ pub enum Label {
 
 impl MonitoredModel {
     /// Counts the label of an earlier answer and seals it. An alert is raised at the label that shows the drift.
-    pub(super) fn feedback(
-        &mut self,
-        id: u64,
-        label: Label,
-        telemetry: &Telemetry,
-    ) -> (LabelVerdict, Option<PendingCallback>) {
-        let Some(class) = self.accuracy.concept.class_of(id) else { return (LabelVerdict::Unknown, None) };
+    pub(super) fn feedback(&mut self, id: u64, label: Label, telemetry: &Telemetry) -> LabelVerdict {
+        let Some(class) = self.accuracy.concept.class_of(id) else { return LabelVerdict::Unknown };
         let before = self.accuracy.of_labels();
         let (feedback, predicted, truth) = match label {
             Label::Class(truth) => (self.accuracy.concept.feedback(id, truth), class, truth),
@@ -33,11 +27,14 @@ impl MonitoredModel {
         };
         let model = self.slot();
         seal(telemetry, &Record::Feedback(record(model, id, predicted, truth)));
-        let LabelVerdict::Drifted { .. } = feedback else { return (feedback, None) };
+        let LabelVerdict::Drifted { .. } = feedback else { return feedback };
         let before = *self.accuracy.before_drift.get_or_insert(before.map_or(1.0, |share| share.value));
         let index = self.index();
         let change = self.alerts.accuracy_fell(self.accuracy.of_labels(), before, model, index, telemetry.now());
-        (feedback, change.map(|change| self.publish(change, telemetry)))
+        if let Some(change) = change {
+            self.publish(change, telemetry);
+        }
+        feedback
     }
 }
 

@@ -39,7 +39,7 @@ use std::sync::atomic::Ordering;
 
 pub use builder::MonitorBuilder;
 pub use feedback::Label;
-pub use report::{MonitorReport, Reference, Summary, Totals};
+pub use report::{Learning, MonitorReport, Reference, Summary, Totals};
 pub use streams::{MonitoredStream, Shift};
 
 use super::probe::Probe;
@@ -141,13 +141,9 @@ impl Monitor {
         self.tick();
         let mut models = self.recorder.drain.lock();
         let model = models.get(self.recorder.shared.slot());
-        let result = model.map(|model| model.feedback(id, label, &self.recorder.telemetry));
-        drop(models);
-        let (feedback, callback) = result.unwrap_or((LabelVerdict::Unknown, None));
-        if let Some(callback) = callback {
-            callback.call();
-        }
-        Ok(feedback)
+        let verdict = model.map(|model| model.feedback(id, label, &self.recorder.telemetry));
+        self.recorder.drain.finish(models);
+        Ok(verdict.unwrap_or(LabelVerdict::Unknown))
     }
 
     /// The profile that windows are held against: given or learned; `None` while there is none. Keep a learned one
@@ -165,14 +161,24 @@ impl Monitor {
         let reference = match (shared.binning.get(), &shared.baseline) {
             (Some(binning), _) if binning.profile.learned => Reference::Learned,
             (Some(_), _) => Reference::Given,
+            // What was learned is of no use: the app's log says why.
+            (None, Some(baseline)) if baseline.learned().is_some() => Reference::None,
             (None, Some(baseline)) => Reference::Learning { left: baseline.remaining() },
             (None, None) => Reference::None,
+        };
+        let learning = match reference {
+            Reference::Learning { left } => {
+                shared.baseline.as_ref().map(|b| Learning { rows: b.rows() - left, of: b.rows() })
+            }
+            _ => None,
         };
         let model = &recorder.spec.provenance;
         let mut report = MonitorReport {
             model: model.model.clone(),
             version: model.version.clone(),
             reference,
+            learning,
+            reach: Vec::new(),
             windows: Vec::new(),
             in_progress: 0,
             alerts: Vec::new(),
@@ -188,13 +194,14 @@ impl Monitor {
         let mut models = recorder.drain.lock();
         report.unclaimed = models.unclaimed;
         if let Some(model) = models.get(shared.slot()) {
+            report.reach = model.reach().to_vec();
             report.windows = model.closed.summaries.iter().cloned().collect();
             report.in_progress = model.in_progress();
             report.alerts = model.alerts.standing().to_vec();
             report.totals = model.closed.totals;
             report.accuracy = model.accuracy.of_labels();
             report.estimated_accuracy = model.accuracy.estimated();
-            report.other_panics += model.callback_panics.load(Ordering::Relaxed);
+            report.other_panics += model.callbacks.panics();
         }
         report
     }

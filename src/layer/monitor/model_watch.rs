@@ -2,14 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use super::accuracy::Accuracy;
 use super::alerts::{ActiveAlerts, AlertChange, WindowFindings};
 use super::announcement::Announcement;
 use super::binning::Binning;
-use super::callback::PendingCallback;
+use super::callback::CallbackQueue;
 use super::history::seal;
 use super::identity::ModelIdentity;
 use super::report::{MonitorReport, Summary, Totals};
@@ -18,7 +17,7 @@ use super::shared::Shared;
 use super::streams::{MonitoredStream, Shift, Streams};
 use super::window::OpenWindow;
 use crate::Result;
-use crate::drift::{FalseAlarm, Health, Judge, Policy, WindowCounts};
+use crate::drift::{FalseAlarm, Health, Judge, Policy, Reach, WindowCounts};
 use crate::telemetry::{Inference, ModelSlot, Record, Telemetry, Window};
 
 pub(super) struct MonitoredModel {
@@ -26,6 +25,7 @@ pub(super) struct MonitoredModel {
     shared: Arc<Shared>,
     settings: Arc<Settings>,
     pub(super) judge: Option<Judge>,
+    reach: Vec<Reach>,
     /// The profile that was learned cannot be judged by.
     is_baseline_useless: bool,
     pub(super) announcement: Announcement,
@@ -34,7 +34,7 @@ pub(super) struct MonitoredModel {
     pub(super) accuracy: Accuracy,
     pub(super) alerts: ActiveAlerts,
     pub(super) closed: ClosedWindows,
-    pub(super) callback_panics: Arc<AtomicU64>,
+    pub(super) callbacks: Arc<CallbackQueue>,
 }
 
 /// The latest closed windows, and the sums of all.
@@ -49,9 +49,11 @@ impl MonitoredModel {
     pub(super) fn new(identity: Arc<ModelIdentity>, shared: Arc<Shared>, settings: Arc<Settings>) -> Result<Self> {
         let judge = shared.binning.get().map(|binning| judge(binning, &settings)).transpose()?;
         let window = OpenWindow::new(shared.slot(), 0, shared.binning.get().map(|b| &*b.profile));
+        let reach = judge.as_ref().map_or_else(Vec::new, |judge| reach(judge, &identity));
         Ok(Self {
             identity,
             judge,
+            reach,
             is_baseline_useless: false,
             announcement: Announcement::default(),
             window,
@@ -59,7 +61,7 @@ impl MonitoredModel {
             accuracy: Accuracy::new(settings.unlabelled),
             alerts: ActiveAlerts::new(settings.calm),
             closed: ClosedWindows::default(),
-            callback_panics: Arc::default(),
+            callbacks: Arc::new(CallbackQueue::new(settings.callback.clone())),
             shared,
             settings,
         })
@@ -74,6 +76,9 @@ impl MonitoredModel {
         self.accuracy.take_over(earlier.accuracy);
         self.alerts = earlier.alerts;
         self.closed = earlier.closed;
+        // What waits for the earlier callback must not come after what this one is told.
+        earlier.callbacks.hand_over(self.callbacks.callback());
+        self.callbacks = earlier.callbacks;
     }
 
     pub(super) fn slot(&self) -> ModelSlot {
@@ -90,6 +95,11 @@ impl MonitoredModel {
         self.window.records
     }
 
+    /// How soon each feature would be seen to break.
+    pub(super) fn reach(&self) -> &[Reach] {
+        &self.reach
+    }
+
     /// Records until the window closes.
     pub(super) fn remaining(&self) -> u64 {
         self.settings.window.saturating_sub(self.window.records)
@@ -101,25 +111,26 @@ impl MonitoredModel {
     }
 
     /// Adds one record, and closes the window that it fills.
-    pub(super) fn add(&mut self, inference: &Inference, telemetry: &Telemetry) -> Vec<PendingCallback> {
+    pub(super) fn add(&mut self, inference: &Inference, telemetry: &Telemetry) {
         self.window.add(inference, telemetry);
         self.streams.update(inference, &mut self.window.shifts);
         if inference.outcome.is_answer() {
             self.accuracy.add(inference);
         }
-        if self.remaining() == 0 { self.close(telemetry) } else { Vec::new() }
+        if self.remaining() == 0 {
+            self.close(telemetry);
+        }
     }
 
     /// Closes a window that is too old, and begins to judge once a profile was learned.
-    pub(super) fn upkeep(&mut self, telemetry: &Telemetry) -> Vec<PendingCallback> {
-        let mut callbacks = match self.due() {
-            Some(due) if Instant::now() >= due => self.close(telemetry),
-            _ => Vec::new(),
-        };
+    pub(super) fn upkeep(&mut self, telemetry: &Telemetry) {
+        if self.due().is_some_and(|due| Instant::now() >= due) {
+            self.close(telemetry);
+        }
         let learned = self.shared.baseline.as_ref().and_then(|baseline| baseline.learned()).cloned();
         if let Some(profile) = learned.filter(|_| self.judge.is_none() && !self.is_baseline_useless) {
             // The window in progress has no bins: it ends here.
-            callbacks.extend(self.close(telemetry));
+            self.close(telemetry);
             let fitted = Binning::new(profile, self.identity.digest, &self.shared.features)
                 .and_then(|binning| Ok((judge(&binning, &self.settings)?, binning)));
             match fitted {
@@ -130,11 +141,11 @@ impl MonitoredModel {
                 }
             }
         }
-        callbacks
     }
 
     fn install_profile(&mut self, judge: Judge, binning: Binning, telemetry: &Telemetry) {
         self.window = OpenWindow::new(binning.slot, self.index(), Some(&binning.profile));
+        self.reach = reach(&judge, &self.identity);
         self.judge = Some(judge);
         self.announcement.announce(&self.identity, Some(&binning), self.shared.bare_slot, telemetry);
         // From here on, answers are put into bins and carry the new slot.
@@ -147,9 +158,9 @@ impl MonitoredModel {
     }
 
     /// Closes the window as it stands; an empty one stays open.
-    pub(super) fn close(&mut self, telemetry: &Telemetry) -> Vec<PendingCallback> {
+    pub(super) fn close(&mut self, telemetry: &Telemetry) {
         if self.window.records == 0 {
-            return Vec::new();
+            return;
         }
         let (slot, profile) = (self.slot(), self.judge.as_ref().map(|judge| judge.profile().clone()));
         let next = OpenWindow::new(slot, self.index() + 1, profile.as_deref());
@@ -171,7 +182,7 @@ impl MonitoredModel {
         self.closed.push(summary);
         let reliability = self.judge.as_ref().and_then(|judge| judge.profile().reliability.as_ref());
         self.accuracy.close_window(reliability);
-        changes.into_iter().map(|change| self.publish(change, telemetry)).collect()
+        changes.into_iter().for_each(|change| self.publish(change, telemetry));
     }
 
     pub(super) fn summarize(
@@ -195,10 +206,10 @@ impl MonitoredModel {
         self.streams.worse().filter(|shift| !dependent || shift.stream != MonitoredStream::Confidence).collect()
     }
 
-    /// Seals a change of the alerts; gives the call of the app's callback that it asks for.
-    pub(super) fn publish(&self, change: AlertChange, telemetry: &Telemetry) -> PendingCallback {
+    /// Seals a change of the alerts; the app is called once the locks are given back.
+    pub(super) fn publish(&self, change: AlertChange, telemetry: &Telemetry) {
         seal(telemetry, &Record::Alert(change.record));
-        PendingCallback::new(change.change, self.settings.callback.clone(), self.callback_panics.clone())
+        self.callbacks.push(change.change);
     }
 }
 
@@ -216,6 +227,16 @@ impl ClosedWindows {
         }
         self.summaries.push_back(summary);
     }
+}
+
+/// The reach of the judge. What it would never see is also told to whoever looks at the app's log.
+fn reach(judge: &Judge, identity: &ModelIdentity) -> Vec<Reach> {
+    let reach = judge.reach();
+    for blind in reach.iter().filter(|reach| !reach.blind().is_empty()) {
+        let (feature, what) = (&blind.feature, blind.blind().join(", "));
+        tracing::warn!("model '{}': feature '{feature}': no window shows if it is {what}", identity.name);
+    }
+    reach
 }
 
 fn judge(binning: &Binning, settings: &Settings) -> Result<Judge> {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::streams::Shift;
-use crate::drift::{Alert, Breach, Health, Proportion, Verdict};
+use crate::drift::{Alert, Breach, Health, Proportion, Reach, Verdict};
 use crate::telemetry::{Mode, Status, Window};
 
 /// A monitor's report: the latest windows, the active alerts, and the status of the telemetry.
@@ -18,6 +18,10 @@ pub struct MonitorReport {
     pub version: Option<String>,
     /// The reference that windows are compared with.
     pub reference: Reference,
+    /// The rows that a profile is being learned from; `None` if none is.
+    pub learning: Option<Learning>,
+    /// How soon each feature would be seen to break, in these windows and with this reference. Empty without a profile.
+    pub reach: Vec<Reach>,
     /// The latest closed windows, oldest first; at most [`MonitorReport::WINDOWS`].
     pub windows: Vec<Summary>,
     /// Rows and failures in the window in progress.
@@ -65,6 +69,16 @@ pub enum Reference {
     Given,
 }
 
+/// The rows that a profile is being learned from. No window is judged before there are enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Learning {
+    /// Rows learned so far, in this process.
+    pub rows: u64,
+    /// Rows that it takes.
+    pub of: u64,
+}
+
 /// The summary of a closed window: its counts, and what follows from them.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -105,7 +119,10 @@ impl fmt::Display for MonitorReport {
         writeln!(f, "model      {}{version}", self.model)?;
         match self.reference {
             Reference::None => writeln!(f, "reference  none")?,
-            Reference::Learning { left } => writeln!(f, "reference  being learned, {left} rows to come")?,
+            Reference::Learning { left } => match self.learning {
+                Some(Learning { rows, of }) => writeln!(f, "reference  learning: {rows} of {of} rows")?,
+                None => writeln!(f, "reference  learning: {left} rows to come")?,
+            },
             Reference::Learned => writeln!(f, "reference  learned from the first windows")?,
             Reference::Given => writeln!(f, "reference  training data")?,
         }
@@ -123,6 +140,9 @@ impl fmt::Display for MonitorReport {
             }
         }
         self.features(f)?;
+        for reach in self.reach.iter().filter(|reach| !reach.blind().is_empty()) {
+            writeln!(f, "blind      {}: not seen if {}", reach.feature, reach.blind().join(", "))?;
+        }
         for alert in &self.alerts {
             let (what, feature, evidence) = (alert.kind.name(), &alert.feature, &alert.evidence);
             writeln!(f, "\nALERT {feature}: {what}, since window {}\n      {evidence}", alert.since)?;
@@ -142,7 +162,9 @@ impl MonitorReport {
             let history: Vec<f64> = judged.iter().filter_map(|v| Some(v.features.get(i)?.psi)).collect();
             let found = drift.finding.map_or("", |finding| finding.name());
             let (line, name) = (sparkline(&history), &drift.name);
-            writeln!(f, "{name:<longest$}  {:>8.3}  {:>7.0e}  {line}  {found}", drift.psi, drift.p)?;
+            // What windows show together may be more than the last one shows.
+            let p = drift.accumulated.map_or(drift.p, |together| together.p());
+            writeln!(f, "{name:<longest$}  {:>8.3}  {p:>7.0e}  {line}  {found}", drift.psi)?;
         }
         Ok(())
     }

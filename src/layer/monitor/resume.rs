@@ -3,8 +3,10 @@
 use super::history::History;
 use super::model_watch::MonitoredModel;
 use super::outcome::health_of;
-use super::report::MonitorReport;
 use crate::drift::{AlertKind, WindowCounts};
+
+/// Windows that are judged again: a report has fewer, and what they show together is seldom of more.
+const JUDGED: usize = 128;
 
 impl MonitoredModel {
     /// Goes on where the log ends: with the numbers and sums of its windows, the judge's memory and the alerts.
@@ -13,8 +15,7 @@ impl MonitoredModel {
         let concept = history.alerts.iter().find(|alert| alert.kind == AlertKind::Concept);
         let before = concept.and_then(|alert| alert.evidence.iter().find(|(name, _)| name == "before"));
         self.accuracy.before_drift = before.map(|(_, n)| *n);
-        // The judge remembers a few windows, a report some more.
-        let judged_from = history.windows.len().saturating_sub(MonitorReport::WINDOWS);
+        let judged_from = history.windows.len().saturating_sub(JUDGED);
         let mut index = 0u64;
         let mut alerts = history.alerts.into_iter().peekable();
         for (i, window) in history.windows.into_iter().enumerate() {

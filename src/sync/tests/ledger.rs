@@ -37,6 +37,7 @@ fn profile() -> Profile {
             bins,
             moments: None,
             dependence: vec![],
+            runs: None,
         }
     };
     Profile {
