@@ -1,5 +1,6 @@
 //! `selvedge bench`: how fast a model is on this machine.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -73,27 +74,45 @@ impl Bench {
         let begun = Instant::now();
         let engine = self.model.open()?;
         let opened = begun.elapsed();
-        let able = engine.spec().abilities;
-        if given.is_some() && !able.tensors {
-            let name = &engine.spec().provenance.model;
-            return Err(format!("--input: expected a model of tensors, got '{name}', which takes text").into());
+        let report = self.report(&*engine, given, opened, before)?;
+        let mut out = io::stdout().lock();
+        if self.json {
+            writeln!(out, "{}", report.in_json())?
+        } else {
+            report.in_words(&mut out)?
         }
-        let work = match (able.generate, able.embed, given) {
-            (true, ..) => self.texts(&*engine)?,
-            (_, true, _) => self.embeddings(&*engine)?,
-            (.., Some(given)) => Work::Tensors(Tensors::new(given)),
-            (.., None) => Work::Tensors(made_up(&engine.spec().inputs, &self.dim)?),
-        };
-        let (first, _) = work.call(&*engine, 0).map_err(|e| match (&work, &self.input) {
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn report<'a>(
+        &self,
+        engine: &'a dyn Engine,
+        given: Option<BTreeMap<String, Tensor>>,
+        opened: Duration,
+        before: Option<u64>,
+    ) -> Result<Report<'a>, Failure> {
+        let work = self.work(engine, given)?;
+        let (first, _) = work.call(engine, 0).map_err(|e| match (&work, &self.input) {
             (Work::Tensors(_), None) => e.during("calling the model on made-up inputs (--input brings others)"),
             _ => e,
         })?;
         let watch = Watch::begin();
-        let calls = self.measure(&*engine, &work)?;
-        let report = Report { engine: &*engine, work, opened, first, calls, load: watch.end(), before };
-        let mut out = io::stdout().lock();
-        if self.json { writeln!(out, "{}", report.in_json())? } else { report.in_words(&mut out)? }
-        Ok(ExitCode::SUCCESS)
+        let calls = self.measure(engine, &work)?;
+        Ok(Report { engine, work, opened, first, calls, load: watch.end(), before })
+    }
+
+    fn work(&self, engine: &dyn Engine, given: Option<BTreeMap<String, Tensor>>) -> Result<Work, Failure> {
+        let able = engine.spec().abilities;
+        match (able.generate, able.embed, given) {
+            (true, _, Some(_)) | (_, true, Some(_)) if !able.tensors => {
+                let name = &engine.spec().provenance.model;
+                Err(format!("--input: expected a model of tensors, got '{name}', which takes text").into())
+            }
+            (true, ..) => self.texts(engine),
+            (_, true, _) => self.embeddings(engine),
+            (.., Some(given)) => Ok(Work::Tensors(Tensors::new(given))),
+            (.., None) => Ok(Work::Tensors(made_up(&engine.spec().inputs, &self.dim)?)),
+        }
     }
 
     fn measure(&self, engine: &dyn Engine, work: &Work) -> Result<Calls, Failure> {
@@ -125,7 +144,9 @@ impl Bench {
     fn embeddings(&self, engine: &dyn Engine) -> Result<Work, Failure> {
         let context = engine.spec().context_tokens.unwrap_or(u32::MAX);
         let tokens = self.prompt.unwrap_or((context / 2).min(512));
-        let count = |words: usize| -> Result<u64, Failure> { Ok(engine.run(Embed::new([prose(words, 0)]))?.usage.input_tokens) };
+        let count = |words: usize| -> Result<u64, Failure> {
+            Ok(engine.run(Embed::new([prose(words, 0)]))?.usage.input_tokens)
+        };
         Ok(Work::Embed { words: words_of(tokens, count)? })
     }
 }
@@ -148,7 +169,8 @@ fn prose(words: usize, number: usize) -> String {
         "look", "at", "the", "old", "bridge", "while", "children", "counted", "boats", "from", "above.",
     ];
     let word = |i: usize| WORDS[(i + number) % WORDS.len()];
-    let text: Vec<String> = std::iter::once(format!("{}:", number % 1000)).chain((1..words).map(|i| word(i).into())).collect();
+    let text: Vec<String> =
+        std::iter::once(format!("{}:", number % 1000)).chain((1..words).map(|i| word(i).into())).collect();
     text.join(" ")
 }
 
@@ -158,7 +180,8 @@ fn made_up(ports: &[Port], dims: &[(String, usize)]) -> Result<Tensors, Failure>
         Kind::Tensor { shape: Some(shape), .. } => shape.clone(),
         _ => Vec::new(),
     };
-    let symbols: Vec<String> = ports.iter().flat_map(open).filter(|dim| !matches!(dim, Dim::Fixed(_))).map(|d| d.to_string()).collect();
+    let symbols: Vec<String> =
+        ports.iter().flat_map(open).filter(|dim| !matches!(dim, Dim::Fixed(_))).map(|d| d.to_string()).collect();
     if let Some((stray, _)) = dims.iter().find(|(name, _)| !symbols.contains(name)) {
         return Err(format!("--dim: expected one of {symbols:?}, got '{stray}'").into());
     }
@@ -169,7 +192,11 @@ fn made_up(ports: &[Port], dims: &[(String, usize)]) -> Result<Tensors, Failure>
     let mut inputs = Vec::new();
     for port in ports.iter().filter(|port| !port.optional) {
         let Kind::Tensor { dtype, shape: Some(shape) } = &port.kind else {
-            return Err(format!("input '{}': expected a shape to make one up, got {}: use --input", port.name, port.kind).into());
+            return Err(format!(
+                "input '{}': expected a shape to make one up, got {}: use --input",
+                port.name, port.kind
+            )
+            .into());
         };
         let dims: Vec<usize> = shape.iter().map(size).collect();
         inputs.push((port.name.clone(), filled(*dtype, &dims)?));
@@ -331,8 +358,11 @@ impl Report<'_> {
     }
 
     fn latencies(&self) -> Vec<(&'static str, &[Duration])> {
-        let all: [(_, &[Duration]); 3] =
-            [("whole call", &self.calls.whole), ("first token", &self.calls.first), ("next token", &self.calls.between)];
+        let all: [(_, &[Duration]); 3] = [
+            ("whole call", &self.calls.whole),
+            ("first token", &self.calls.first),
+            ("next token", &self.calls.between),
+        ];
         all.into_iter().filter(|(name, _)| *name == "whole call" || matches!(self.work, Work::Text { .. })).collect()
     }
 
@@ -345,7 +375,10 @@ impl Report<'_> {
             }
             Work::Embed { .. } => format!("one text of {:.0} tokens a call", each(self.calls.read)),
             Work::Tensors(tensors) => {
-                let inputs = tensors.inputs.iter().map(|(name, t)| format!("{}: {}{}", print::line(name, 40), t.dtype(), t.shape()));
+                let inputs = tensors
+                    .inputs
+                    .iter()
+                    .map(|(name, t)| format!("{}: {}{}", print::line(name, 40), t.dtype(), t.shape()));
                 inputs.collect::<Vec<_>>().join(", ")
             }
         }

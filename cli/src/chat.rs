@@ -206,7 +206,9 @@ impl<'a> Talk<'a> {
                 "/exit" | "/quit" => return Ok(ExitCode::SUCCESS),
                 "/clear" => self.history.retain(|message| message.role == selvedge::Role::System),
                 "/help" => writeln!(out, "/clear forgets what was said, /exit ends; Ctrl-C ends an answer")?,
-                word if word.starts_with('/') => writeln!(out, "{}: expected /clear, /exit or /help", print::line(word, 40))?,
+                word if word.starts_with('/') => {
+                    writeln!(out, "{}: expected /clear, /exit or /help", print::line(word, 40))?
+                }
                 message => self.turn(message, out)?,
             }
         }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use clap::Args;
 use selvedge::drift::{
-    Bins, FalseAlarm, FeatureDrift, FeatureProfile, Judge, MISSING, Persistence, Policy, Profile, RowDependence,
-    Verdict, WindowCounts,
+    Bins, FalseAlarm, FeatureDrift, FeatureProfile, FeatureSource, Judge, MISSING, Persistence, Policy, Profile,
+    RowDependence, Verdict, WindowCounts,
 };
 use selvedge::report::Comparison;
 use serde_json::{Value, json};
@@ -100,7 +100,8 @@ impl Drift {
                 return Err(format!("--columns: expected some of {names:?}, got '{absent}'").into());
             }
             profile.features.retain(|f| self.columns.is_empty() || self.columns.contains(&f.name));
-            // Rows of a table bring no embedding.
+            // Rows of a table bring no answers and no embedding.
+            profile.features.retain(|f| f.source == FeatureSource::Input);
             profile.embedding = None;
             return Ok(profile);
         }
@@ -108,7 +109,8 @@ impl Drift {
         for name in &self.columns {
             fit = if self.category.contains(name) { fit.category(name) } else { fit.number(name) };
         }
-        let fitted = if is_npy(&self.reference)? { fit.of_npy(|| read().map(BufReader::new)) } else { fit.of_csv(read) };
+        let fitted =
+            if is_npy(&self.reference)? { fit.of_npy(|| read().map(BufReader::new)) } else { fit.of_csv(read) };
         Ok(fitted.map_err(|e| self.of_reference(e))?)
     }
 
@@ -249,7 +251,9 @@ fn bin_of(feature: &FeatureProfile, cell: &str) -> Result<u8, String> {
 }
 
 fn counts_of_npy(profile: &Profile, path: &Path) -> Result<WindowCounts, Failure> {
-    let crate::arrays::Arrays::One(tensor) = crate::arrays::read(path)? else { return Err("expected one array".into()) };
+    let crate::arrays::Arrays::One(tensor) = crate::arrays::read(path)? else {
+        return Err("expected one array".into());
+    };
     let (features, shape) = (&profile.features, tensor.shape().clone());
     let width = match &shape[..] {
         [_] => 1,

@@ -89,7 +89,9 @@ impl Load {
 
     pub(crate) fn in_words(&self) -> String {
         let others = match (self.is_alone(), self.others) {
-            (Some(true), Some(others)) => format!("beside nothing else on the machine (others kept {others:.2} cores busy)"),
+            (Some(true), Some(others)) => {
+                format!("beside nothing else on the machine (others kept {others:.2} cores busy)")
+            }
             (Some(false), Some(others)) => {
                 format!("BESIDE OTHER WORK, which kept {others:.2} cores busy: measure again on a quiet machine")
             }

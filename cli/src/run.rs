@@ -80,7 +80,9 @@ impl Run {
                 request.outputs = (!self.only.is_empty()).then(|| self.only.clone());
                 Ok(request.into())
             }
-            (true, _) => Err(format!("--text: '{name}' takes arrays: expected --input with {}", listed(&spec.inputs)).into()),
+            (true, _) => {
+                Err(format!("--text: '{name}' takes arrays: expected --input with {}", listed(&spec.inputs)).into())
+            }
             (_, true) => Err(format!("'{name}' takes texts: expected --text").into()),
             _ => Err(unsupported(format!("'{name}' writes text, and takes no arrays: see `selvedge chat`")).into()),
         }
@@ -145,7 +147,9 @@ fn answer(engine: &dyn Engine, request: Request) -> Result<Answer, selvedge::Err
         _ => None,
     };
     engine.run(request).map_err(|e| match hint {
-        Some(hint) if e.code() == Code::InvalidArgument => selvedge::Error::new(e.code(), format!("{e}; in NumPy: {hint}")),
+        Some(hint) if e.code() == Code::InvalidArgument => {
+            selvedge::Error::new(e.code(), format!("{e}; in NumPy: {hint}"))
+        }
         _ => e,
     })
 }
