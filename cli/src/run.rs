@@ -263,8 +263,11 @@ fn in_json_values(tensor: &Tensor) -> Result<Value, Failure> {
         // Beyond what a float holds.
         DType::I64 => json!(tensor.as_slice::<i64>()?),
         DType::U64 => json!(tensor.as_slice::<u64>()?),
-        DType::F32 => tensor.as_slice::<f32>()?.iter().map(|n| number(f64::from(*n), n.to_string())).collect(),
-        _ => numbers(tensor)?.into_iter().map(|n| number(n, n.to_string())).collect(),
+        DType::F32 => tensor.as_slice::<f32>()?.iter().map(|n| number(f64::from(*n), format!("{n:?}"))).collect(),
+        DType::F16 | DType::BF16 | DType::F64 => {
+            numbers(tensor)?.into_iter().map(|n| number(n, format!("{n:?}"))).collect()
+        }
+        _ => numbers(tensor)?.into_iter().map(|n| json!(n as i64)).collect(),
     })
 }
 

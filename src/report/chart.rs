@@ -13,8 +13,11 @@ const HEIGHT: f64 = 72.0;
 const MAX_BARS: usize = 120;
 /// One bar of a single window is a bar, and no wall.
 const MAX_BAR_WIDTH: f64 = 24.0;
-/// Texts below an axis that are nearer to each other than this, in parts of its length, would overlap.
-const APART: f64 = 0.16;
+/// What a letter below an axis takes of its length, on the narrowest card.
+const LETTER: f64 = 0.03;
+
+/// Texts so near to an end of an axis begin or end there.
+const NEAR_END: f64 = 0.12;
 
 /// A place on an axis, from 0 (left, below) to 1, and what stands there.
 pub(super) type Tick = (f64, String);
@@ -129,8 +132,9 @@ pub(super) fn percent(share: f64) -> String {
     }
 }
 
-/// The first and the last of the windows.
+/// The first and the last of the windows, without the name of the clock: the page says it at its top.
 fn times(from: usize, windows: usize, when: &dyn Fn(usize) -> String) -> Vec<Tick> {
+    let when = |w: usize| when(w).trim_end_matches(" UTC").to_owned();
     match windows {
         0 => Vec::new(),
         1 => vec![(0.5, when(from))],
@@ -154,19 +158,40 @@ fn framed(svg: &str, heights: &[Tick], ticks: &[Tick]) -> String {
         let _ = write!(html, r#"<span style="bottom:{:.1}%">{}</span>"#, at * 100.0, escaped(text));
     }
     let _ = write!(html, r#"</div>{svg}<div class="ticks" aria-hidden="true">"#);
-    let mut last = f64::NEG_INFINITY;
-    for (at, text) in ticks {
-        if at - last < APART {
-            continue;
-        }
-        last = *at;
+    for (at, text) in apart(ticks) {
         // What stands at an end stays within the card.
-        let place = match *at {
-            left if left < 0.12 => r#"class="first""#.into(),
-            right if right > 0.88 => r#"class="last""#.into(),
+        let place = match at {
+            left if left < NEAR_END => r#"class="first""#.into(),
+            right if right > 1.0 - NEAR_END => r#"class="last""#.into(),
             _ => format!(r#"style="left:{:.1}%""#, at * 100.0),
         };
         let _ = write!(html, "<span {place}>{}</span>", escaped(text));
     }
     html + "</div></div>"
+}
+
+/// The ticks whose texts do not run into each other; the first and the last stay as long as they can.
+fn apart(ticks: &[Tick]) -> Vec<(f64, &str)> {
+    let extent = |(at, text): (f64, &str)| {
+        let width = (text.chars().count() + 1) as f64 * LETTER;
+        match at {
+            left if left < NEAR_END => (0.0, width),
+            right if right > 1.0 - NEAR_END => (1.0 - width, 1.0),
+            _ => (at - width / 2.0, at + width / 2.0),
+        }
+    };
+    let mut kept: Vec<(f64, &str)> = Vec::new();
+    for (i, (at, text)) in ticks.iter().enumerate() {
+        let tick = (*at, &**text);
+        let collides = |before: &(f64, &str)| extent(*before).1 > extent(tick).0;
+        if i + 1 == ticks.len() {
+            while kept.len() > 1 && kept.last().is_some_and(collides) {
+                kept.pop();
+            }
+        }
+        if !kept.last().is_some_and(collides) {
+            kept.push(tick);
+        }
+    }
+    kept
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::feature::{distribution, measures, probability};
+use super::feature::{distribution, grid, measures, probability};
 use super::html::{self, card, cards, escaped, thousands};
 use crate::drift::{Profile, Verdict, WindowCounts};
 
@@ -61,7 +61,8 @@ impl<'a> Comparison<'a> {
             card("drifted", drifted.to_string(), class),
         ]);
         page += "<h2>Features</h2>\n<p class=\"soft\"><span class=\"key ref\"></span>reference <span class=\"key now\"></span>";
-        page += "window · the strongest evidence first</p>\n<div class=\"grid wide\">\n";
+        page += "window · the strongest evidence first</p>\n";
+        page += &grid(features);
         let mut order: Vec<usize> = (0..features).collect();
         order.sort_by(|a, b| self.verdict.features[*a].ln_p.total_cmp(&self.verdict.features[*b].ln_p));
         order.into_iter().for_each(|i| self.feature(&mut page, i));

@@ -3,11 +3,17 @@
 use std::fmt::Write;
 
 use super::chart::{Shares, Tick, percent};
-use super::html::{escaped, number};
+use super::html::{columns, escaped, number, short};
 use crate::drift::{Bins, FeatureDrift, FeatureProfile};
 
-/// Numbers below an axis: more would not fit a phone.
-const MAX_TICKS: usize = 4;
+/// Edges, and values or names, below an axis: more would not fit a phone.
+const MAX_EDGES: usize = 4;
+const MAX_NAMES: usize = 6;
+
+/// The beginning of a grid of so many features.
+pub(super) fn grid(features: usize) -> String {
+    format!("<div class=\"grid wide\" style=\"--columns:{}\">\n", columns(features, &[3, 2]))
+}
 
 /// The distribution of a window beside the reference's, and a table of the same for those who cannot see or point.
 pub(super) fn distribution(feature: &FeatureProfile, window: &[u64], named: &str) -> String {
@@ -40,7 +46,7 @@ pub(super) fn measures(drift: &FeatureDrift) -> String {
     let mut measures =
         format!("p {} · PSI {:.3} · KS {:.3} · JS {:.3}", probability(drift.ln_p), drift.psi, drift.ks, drift.js);
     if let Some(w) = drift.wasserstein {
-        let _ = write!(measures, " · Wasserstein {}", number(w));
+        let _ = write!(measures, " · Wasserstein {}", short(w));
     }
     for (name, share) in [("missing", drift.missing), ("new", drift.new_category), ("out of range", drift.out_of_range)]
     {
@@ -84,26 +90,26 @@ fn ticks(bins: &Bins, shown: &[usize]) -> Vec<Tick> {
                 ((place(edge.max(1)) + f64::from(u8::from(edge > 0))) / width, number(edges[edge].into()))
             };
             // The lowest edge is left of the first inner bin, and every other one right of its own.
-            spread(edges.len()).map(at).collect()
+            spread(edges.len(), MAX_EDGES).map(at).collect()
         }
         Bins::Numeric { .. } => {
             let inner: Vec<usize> = shown.iter().copied().filter(|bin| (1..bins.len() - 2).contains(bin)).collect();
-            spread(inner.len()).map(|i| ((place(inner[i]) + 0.5) / width, bins.name(inner[i]))).collect()
+            spread(inner.len(), MAX_NAMES).map(|i| ((place(inner[i]) + 0.5) / width, bins.name(inner[i]))).collect()
         }
-        Bins::Categories(_) => {
-            spread(shown.len()).map(|i| ((i as f64 + 0.5) / width, short(&bins.name(shown[i])))).collect()
-        }
+        Bins::Categories(_) => spread(shown.len(), MAX_NAMES)
+            .map(|i| ((i as f64 + 0.5) / width, shortened(&bins.name(shown[i]))))
+            .collect(),
     }
 }
 
 /// At most so many of `n` places, the first and the last among them, at about equal distances.
-fn spread(n: usize) -> impl Iterator<Item = usize> {
-    let few = n.min(MAX_TICKS);
+fn spread(n: usize, most: usize) -> impl Iterator<Item = usize> {
+    let few = n.min(most);
     (0..few).map(move |i| if few < 2 { 0 } else { (i * (n - 1) + (few - 1) / 2) / (few - 1) })
 }
 
 /// A category's name as it fits below an axis.
-fn short(name: &str) -> String {
+fn shortened(name: &str) -> String {
     const MOST: usize = 8;
     if name.chars().count() <= MOST { name.into() } else { name.chars().take(MOST - 1).chain(['…']).collect() }
 }

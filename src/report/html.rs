@@ -16,9 +16,14 @@ pub(super) fn card(name: &str, number: String, class: &str) -> String {
     format!("<div class=\"card\"><span class=\"soft\">{name}</span><b class=\"{class}\">{number}</b></div>\n")
 }
 
-/// Cards in even rows: two to a row on a phone, and elsewhere as many as leave no row shorter than the others.
+/// How many of `n` cards stand in a row, so that no row is shorter than the others where that can be.
+pub(super) fn columns(n: usize, choice: &[usize]) -> usize {
+    choice.iter().copied().find(|columns| n.is_multiple_of(*columns)).unwrap_or(choice[0])
+}
+
+/// Cards in even rows, two to a row on a phone.
 pub(super) fn cards(cards: &[String]) -> String {
-    let columns = [6, 5, 4, 3].into_iter().find(|columns| cards.len().is_multiple_of(*columns)).unwrap_or(2);
+    let columns = columns(cards.len(), &[6, 5, 4, 3]);
     format!("<div class=\"grid cards\" style=\"--columns:{columns}\">\n{}</div>\n", cards.concat())
 }
 
@@ -38,6 +43,8 @@ pub(super) fn milliseconds(ms: f64) -> String {
 pub(super) fn number(n: f64) -> String {
     let rounded: f64 = format!("{n:.5e}").parse().unwrap_or(n);
     match rounded.abs() {
+        // The float below 0 that a lowest edge may be.
+        none if none < f64::from(f32::MIN_POSITIVE) => "0".into(),
         huge if huge >= 1e7 => format!("{rounded:e}"),
         tiny if tiny > 0.0 && tiny < 1e-4 => format!("{rounded:e}"),
         _ => rounded.to_string(),

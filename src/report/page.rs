@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::chart::{Bars, Lines};
-use super::feature::{distribution, measures, probability};
+use super::feature::{distribution, grid, measures, probability};
 use super::html::{card, cards, escaped, head, milliseconds, share, short, thousands};
 use super::story::{Model, Seen, Story};
 use crate::drift::FeatureProfile;
@@ -57,7 +57,8 @@ fn of_model(html: &mut String, story: &Story, model: &Model) {
     health(html, story, model);
     if let Some(profile) = &model.profile {
         html.push_str("<h3>Drift</h3>\n<p class=\"soft\"><span class=\"key ref\"></span>reference <span class=\"key now\"></span>");
-        html.push_str("latest window <span class=\"key bad\"></span>beyond chance</p>\n<div class=\"grid wide\">\n");
+        html.push_str("latest window <span class=\"key bad\"></span>beyond chance</p>\n");
+        html.push_str(&grid(profile.features.len()));
         for (i, feature) in profile.features.iter().enumerate() {
             of_feature(html, story, model, i, feature);
         }

@@ -201,10 +201,15 @@ fn every_bar_of_a_histogram_tells_its_range() {
 #[test]
 fn axes_have_numbers() {
     let bins = [("a".to_owned(), 0.5, 0.0), ("b".to_owned(), 0.25, 0.5), ("c".to_owned(), 0.25, 0.5)];
-    let ticks = [(0.0, "1.5".to_owned()), (0.05, "1.6".to_owned()), (0.5, "2".to_owned()), (1.0, "3".to_owned())];
+    let tick = |at: f64, text: &str| (at, text.to_owned());
+    let ticks = [tick(0.0, "1.5"), tick(0.05, "1.6"), tick(0.5, "2"), tick(0.9, "2.9"), tick(1.0, "3")];
     let html = Shares { label: "<x>", bins: &bins, ticks: &ticks }.draw();
     assert_eq!(axis(&html, "heights"), ["0 %", "25 %", "50 %"]);
     assert_eq!(axis(&html, "ticks"), ["1.5", "2", "3"], "what would overlap is left out");
+    let long = [tick(0.0, "2026-11-29 08:38"), tick(1.0, "2026-12-29 08:38")];
+    assert_eq!(axis(&Shares { label: "x", bins: &bins, ticks: &long }.draw(), "ticks").len(), 2);
+    let longer = [tick(0.0, "epoch 12, record 12345"), tick(1.0, "epoch 12, record 12346")];
+    assert_eq!(axis(&Shares { label: "x", bins: &bins, ticks: &longer }.draw(), "ticks"), ["epoch 12, record 12345"]);
     let when = |w: usize| format!("day {w}");
     let height = |ms: f64| format!("{ms} ms");
     let html = Lines { label: "x", series: &[("now", vec![1.0, 4.0, 2.0])], height: &height, when: &when }.draw();
@@ -260,6 +265,12 @@ fn the_cards_stand_in_even_rows() {
     let label = FeedbackRecord { model_slot: ModelSlot(7), ..FeedbackRecord::default() };
     telemetry.seal(&Record::Feedback(label)).unwrap();
     even(12);
+}
+
+#[test]
+fn numbers_of_an_axis_are_short() {
+    let shown = [1e-45, -0.0, 0.1f32 as f64, 12.8, -3.0, 123_456.7, 1.5e8, 2.5e-5].map(super::html::number);
+    assert_eq!(shown, ["0", "0", "0.1", "12.8", "-3", "123457", "1.5e8", "2.5e-5"]);
 }
 
 #[test]

@@ -109,6 +109,8 @@ fn json_has_every_value_by_its_shortest_digits() {
     let values = |tensor: Tensor| in_json_values(&tensor).unwrap().to_string();
     assert_eq!(values(Tensor::new(&[3], vec![0.1f32, f32::NAN, f32::INFINITY]).unwrap()), "[0.1,\"NaN\",\"inf\"]");
     assert_eq!(values(Tensor::new(&[1], vec![i64::MAX]).unwrap()), format!("[{}]", i64::MAX));
+    assert_eq!(values(Tensor::new(&[3], vec![1.0f64, 1e300, -0.0]).unwrap()), "[1.0,1e+300,-0.0]");
+    assert_eq!(values(Tensor::new(&[2], vec![-1i32, 7]).unwrap()), "[-1,7]");
     assert_eq!(values(Tensor::new(&[2], vec![true, false]).unwrap()), "[true,false]");
     assert_eq!(values(Tensor::strings(&[1], vec!["a\"b".into()]).unwrap()), "[\"a\\\"b\"]");
     let engine = twice();
