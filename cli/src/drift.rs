@@ -105,13 +105,24 @@ impl Drift {
             profile.embedding = None;
             return Ok(profile);
         }
+        let is_npy = is_npy(&self.reference)?;
         let mut fit = Profile::fit().bins(self.bins).block(block);
+        // Of columns that are named, the library must be told which are categories.
+        let words = if is_npy || self.columns.is_empty() { Vec::new() } else { self.words() };
         for name in &self.columns {
-            fit = if self.category.contains(name) { fit.category(name) } else { fit.number(name) };
+            let is_category = self.category.contains(name) || words.contains(name);
+            fit = if is_category { fit.category(name) } else { fit.number(name) };
         }
-        let fitted =
-            if is_npy(&self.reference)? { fit.of_npy(|| read().map(BufReader::new)) } else { fit.of_csv(read) };
+        let fitted = if is_npy { fit.of_npy(|| read().map(BufReader::new)) } else { fit.of_csv(read) };
         Ok(fitted.map_err(|e| self.of_reference(e))?)
+    }
+
+    /// The columns of the reference that hold no numbers; none where it cannot be read, which is told later.
+    fn words(&self) -> Vec<String> {
+        let all = Profile::fit().of_csv(|| File::open(&self.reference).map_err(|e| io_error(&self.reference, &e)));
+        let features = all.map(|profile| profile.features).unwrap_or_default();
+        let words = features.into_iter().filter(|f| matches!(f.bins, Bins::Categories(_)));
+        words.map(|feature| feature.name).collect()
     }
 
     fn of_reference(&self, e: selvedge::Error) -> selvedge::Error {

@@ -41,6 +41,7 @@ fn a_model_of_tensors_is_measured() {
     }
 }
 
+#[cfg(feature = "llama")]
 #[test]
 fn a_model_of_text_is_measured() {
     let Some(model) = corpus::path("smollm2/SmolLM2-135M-Instruct.Q4_1.gguf") else { return };
@@ -58,6 +59,7 @@ fn a_model_of_text_is_measured() {
     assert!(positive(&reported["generated_tokens"]) <= 48.0, "{reported}");
 }
 
+#[cfg(feature = "llama")]
 #[test]
 fn a_model_of_vectors_is_measured() {
     let Some(model) = corpus::path("minilm-gguf/all-MiniLM-L6-v2-f16.gguf") else { return };

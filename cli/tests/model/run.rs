@@ -109,6 +109,7 @@ fn a_digit_is_read() {
     }
 }
 
+#[cfg(feature = "table")]
 #[test]
 fn texts_become_vectors() {
     let Some(model) = corpus::path("static-minilm") else { return };
