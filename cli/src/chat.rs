@@ -60,7 +60,7 @@ impl Chat {
         let engine = self.model.open()?;
         able(&*engine, self.plain)?;
         let interrupt = Interrupt::default();
-        interrupt.listen()?;
+        interrupt.listen(is_interactive)?;
         let mut talk = Talk::new(&*engine, self, interrupt);
         if is_interactive {
             let context = engine.spec().context_tokens.map_or(String::new(), |n| format!(" · {n} tokens of context"));
@@ -122,12 +122,14 @@ enum Press {
 }
 
 impl Interrupt {
-    fn listen(&self) -> Result<(), ctrlc::Error> {
+    fn listen(&self, is_interactive: bool) -> Result<(), ctrlc::Error> {
         let interrupt = self.clone();
         ctrlc::set_handler(move || match interrupt.press() {
             Press::EndsAnswer => {}
-            Press::EndsNothing => eprintln!("\nCtrl-C again, or /exit, ends the conversation"),
-            Press::EndsProgram => std::process::exit(i32::from(INTERRUPTED)),
+            Press::EndsNothing if is_interactive => {
+                eprint!("\nCtrl-C again, or /exit, ends the conversation\n> ");
+            }
+            Press::EndsNothing | Press::EndsProgram => std::process::exit(i32::from(INTERRUPTED)),
         })
     }
 

@@ -14,7 +14,7 @@ const MAX_BARS: usize = 120;
 /// One bar of a single window is a bar, and no wall.
 const MAX_BAR_WIDTH: f64 = 24.0;
 /// What a letter below an axis takes of its length, on the narrowest card.
-const LETTER: f64 = 0.03;
+const LETTER: f64 = 0.028;
 
 /// Texts so near to an end of an axis begin or end there.
 const NEAR_END: f64 = 0.12;

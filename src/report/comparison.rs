@@ -55,8 +55,8 @@ impl<'a> Comparison<'a> {
         let found = if drifted > 0 { format!("drift in {drifted} of {features} features") } else { "no drift".into() };
         let _ = writeln!(page, "<p class=\"{class}\"><strong>{found}</strong></p>");
         page += &cards(&[
-            card("rows of the reference", thousands(self.profile.rows), ""),
-            card("rows compared", thousands(self.window.rows), ""),
+            card("reference rows", thousands(self.profile.rows), ""),
+            card("window rows", thousands(self.window.rows), ""),
             card("features", features.to_string(), ""),
             card("drifted", drifted.to_string(), class),
         ]);

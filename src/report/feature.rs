@@ -110,7 +110,7 @@ fn spread(n: usize, most: usize) -> impl Iterator<Item = usize> {
 
 /// A category's name as it fits below an axis.
 fn shortened(name: &str) -> String {
-    const MOST: usize = 8;
+    const MOST: usize = 10;
     if name.chars().count() <= MOST { name.into() } else { name.chars().take(MOST - 1).chain(['…']).collect() }
 }
 

@@ -238,7 +238,7 @@ fn ranges_stand_below_a_histogram() {
     assert_eq!(below(&Profile::fit().number("x").of_rows(&rows(3)).unwrap()), ["0", "1", "2"]);
     let names = ["sun", "rain", "a very long name of a category", "rain"];
     let profile = Profile::fit().category("sky").of_columns(&[crate::drift::Column::Names(&names)]).unwrap();
-    assert_eq!(below(&profile), ["rain", "a very …", "sun"]);
+    assert_eq!(below(&profile), ["rain", "a very lo…", "sun"]);
 }
 
 #[test]
