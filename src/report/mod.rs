@@ -1,6 +1,6 @@
 //! Reports of a telemetry folder, for people: numbers to print, or one page to read.
 //!
-//! Enters: a folder. Leaves: a [`Story`], and its HTML. May import: telemetry, drift.
+//! Enters: a folder, or a verdict. Leaves: a [`Story`] or a [`Comparison`], and its HTML. May import: telemetry, drift.
 //!
 //! ```
 //! use selvedge::report::Story;
@@ -21,6 +21,8 @@
 
 mod chart;
 mod classes;
+mod comparison;
+mod feature;
 mod gather;
 mod html;
 mod page;
@@ -29,4 +31,5 @@ mod story;
 mod tests;
 
 pub use classes::AlertClass;
+pub use comparison::Comparison;
 pub use story::{Model, Seen, Story};
