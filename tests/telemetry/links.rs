@@ -52,7 +52,7 @@ fn use_folder(folder: &Path) -> (Status, selvedge::Result<()>) {
 
 fn use_all(folder: &Path) -> (Status, selvedge::Result<()>) {
     let telemetry = Telemetry::open(folder, limits());
-    telemetry.record(&Inference { id: 5, ..Inference::default() });
+    telemetry.record(&Inference { id: 5, model_slot: ModelSlot(1), ..Inference::default() });
     let mut seen = Vec::new();
     telemetry.drain(&mut |inference| seen.push(inference.id));
     assert_eq!(seen, [5], "{}", folder.display());
