@@ -41,7 +41,7 @@ pub struct Model {
     /// The log does not tell who it is.
     pub(super) is_nameless: bool,
     /// Windows from this one on were held against the reference.
-    judged_from: usize,
+    pub(super) judged_from: usize,
 }
 
 /// A window, and what its counts say beside the reference.
