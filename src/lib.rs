@@ -24,6 +24,10 @@ mod tensor;
 #[cfg(feature = "text")]
 #[cfg_attr(not(feature = "llama"), allow(dead_code, unused_imports, reason = "only a runtime of text uses it"))]
 mod text;
+#[cfg_attr(
+    not(all(feature = "llama", feature = "tract")),
+    allow(dead_code, reason = "each runtime needs another part of it")
+)]
 mod threads;
 pub mod weights;
 

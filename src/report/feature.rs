@@ -20,7 +20,7 @@ pub(super) fn distribution(feature: &FeatureProfile, window: &[u64], named: &str
     // What neither has is no news: the outermost bins and the missing values of most features.
     let filled = |bin: &usize| {
         let inner = matches!(&feature.bins, Bins::Numeric { edges, .. } if (1..edges.len()).contains(bin));
-        inner || count(&feature.counts, *bin) + count(window, *bin) > 0
+        inner || count(&feature.counts, *bin) > 0 || count(window, *bin) > 0
     };
     let shown: Vec<usize> = (0..feature.bins.len()).filter(filled).collect();
     let (of_reference, of_window) = (shares(&feature.counts), shares(window));
@@ -73,7 +73,7 @@ fn range(bins: &Bins, bin: usize) -> String {
     match bins {
         Bins::Numeric { edges, .. } if bin == 0 => format!("up to {}", number(edges[0].into())),
         Bins::Numeric { edges, .. } if bin == edges.len() => format!("above {}", number(edges[bin - 1].into())),
-        Bins::Numeric { edges, discrete: false } if bin < edges.len() => {
+        Bins::Numeric { edges, values } if values.is_empty() && bin < edges.len() => {
             format!("{} to {}", number(edges[bin - 1].into()), number(edges[bin].into()))
         }
         _ => bins.name(bin),
@@ -85,7 +85,7 @@ fn ticks(bins: &Bins, shown: &[usize]) -> Vec<Tick> {
     let width = shown.len().max(1) as f64;
     let place = |bin: usize| shown.iter().position(|b| *b == bin).unwrap_or(0) as f64;
     match bins {
-        Bins::Numeric { edges, discrete: false } => {
+        Bins::Numeric { edges, values } if values.is_empty() => {
             let at = |edge: usize| {
                 ((place(edge.max(1)) + f64::from(u8::from(edge > 0))) / width, number(edges[edge].into()))
             };
@@ -120,6 +120,6 @@ fn count(counts: &[u64], bin: usize) -> u64 {
 
 /// The shares of bins among all.
 fn shares(counts: &[u64]) -> impl Fn(usize) -> f64 {
-    let all = counts.iter().sum::<u64>().max(1) as f64;
+    let all = counts.iter().map(|n| *n as f64).sum::<f64>().max(1.0);
     move |bin| count(counts, bin) as f64 / all
 }

@@ -9,7 +9,7 @@ use crate::Result;
 use crate::telemetry::{AlertRecord, Anchor, ModelInfo, ModelSlot, Reason, Record, Window, visit};
 
 /// Memory that windows take at most, and alerts, if the folder's files do not ask for more.
-const MAX_WINDOWS: usize = 20 << 20;
+const MAX_WINDOWS: usize = 12 << 20;
 const MAX_ALERTS: usize = 6 << 20;
 /// The same, in lengths of the files.
 const GROWTH: usize = 5;
@@ -101,6 +101,7 @@ impl Gathered {
 
     /// The models that have closed a window, with their windows judged, and the alerts.
     fn finish(&mut self) -> (Vec<Model>, Vec<AlertRecord>) {
+        self.models.iter_mut().for_each(|entry| entry.model.windows.reserve_exact(entry.windows));
         for (number, window) in std::mem::take(&mut self.windows) {
             match self.entry(number) {
                 Some(entry) => entry.model.windows.push(Seen { window, verdict: None }),

@@ -61,7 +61,8 @@ fn of_model(html: &mut String, story: &Story, model: &Model) {
         html.push_str("<h3>Drift</h3>\n<p class=\"soft\"><span class=\"key ref\"></span>reference <span class=\"key now\"></span>");
         html.push_str("latest window <span class=\"key bad\"></span>beyond chance</p>\n");
         html.push_str(&grid(profile.features.len()));
-        for (i, feature) in profile.features.iter().enumerate() {
+        let is_judged = model.judged().iter().any(|seen| seen.verdict.is_some());
+        for (i, feature) in profile.features.iter().enumerate().filter(|_| is_judged) {
             if html.len() > MAX_CARDS {
                 let _ = writeln!(html, "<p class=\"soft\">And {} more features.</p>", profile.features.len() - i);
                 break;
@@ -89,7 +90,7 @@ fn health(html: &mut String, story: &Story, model: &Model) {
         card("p99", ms(0.99), ""),
     ];
     // By twos, so that the rows are even.
-    if read + written > 0 {
+    if read > 0 || written > 0 {
         row.push(card("tokens read", thousands(read), ""));
         row.push(card("tokens written", thousands(written), ""));
     }
@@ -121,12 +122,13 @@ fn latencies(html: &mut String, story: &Story, model: &Model) {
 
 fn of_feature(html: &mut String, story: &Story, model: &Model, i: usize, feature: &FeatureProfile) {
     let latest = |seen: &&Seen| seen.verdict.as_ref().is_some_and(|v| v.features.get(i).is_some());
-    let Some(seen) = model.windows.iter().rev().find(latest) else { return };
+    let Some(seen) = model.judged().iter().rev().find(latest) else { return };
     let Some(drift) = seen.verdict.as_ref().and_then(|v| v.features.get(i)) else { return };
     let finding = drift.finding.map_or_else(String::new, |f| format!("<span class=\"bad-text\">{}</span>", f.name()));
     let name = escaped(&feature.name);
     let _ = writeln!(html, "<div class=\"card\"><div class=\"head\"><h3>{name}</h3>{finding}</div>");
     let (zeros, psi) = (model.zeros(i), model.psi(i));
+<<<<<<< HEAD
     let judged: Vec<&Seen> = model.windows.iter().filter(latest).collect();
     let when = |w: usize| judged.get(w).map(|s| story.when(&s.window.closed)).unwrap_or_default();
     let p = |zeros: f64| format!("p {}", probability(-zeros * std::f64::consts::LN_10));
@@ -141,6 +143,12 @@ fn of_feature(html: &mut String, story: &Story, model: &Model, i: usize, feature
         height: &|zeros| if zeros > 0.0 { format!("1e-{zeros:.0}") } else { "p 1".into() },
         named: &|w| format!("{}: {}, PSI {:.3}", when(w), p(zeros[w]), psi[w]),
         when: &when,
+=======
+    let judged: Vec<&Seen> = model.judged().iter().filter(latest).collect();
+    let named = |w: usize| {
+        let when = judged.get(w).map(|s| story.when(&s.window.closed)).unwrap_or_default();
+        format!("{when}: p = 1e-{:.1}, PSI {:.3}", zeros[w], psi[w])
+>>>>>>> h-telemetry
     };
     html.push_str(&bars.draw());
     html.push_str(&distribution(feature, seen.window.features.get(i).map_or(&[], |c| c), "latest window"));

@@ -42,6 +42,8 @@ pub struct Model {
     pub labels: (u64, u64),
     /// The log does not tell who it is.
     pub(super) is_nameless: bool,
+    /// Windows from this one on were held against the reference.
+    pub(super) judged_from: usize,
 }
 
 /// A window, and what its counts say beside the reference.
@@ -104,7 +106,7 @@ impl Story {
 
 impl Model {
     pub(super) fn new(info: ModelInfo) -> Self {
-        Self { info, profile: None, windows: Vec::new(), labels: (0, 0), is_nameless: false }
+        Self { info, profile: None, windows: Vec::new(), labels: (0, 0), is_nameless: false, judged_from: 0 }
     }
 
     /// Reads the reference and holds the latest windows against it, in their order: those that have at most so many
@@ -120,12 +122,18 @@ impl Model {
         let each = profile.features.len().max(1);
         let windows = (most / each).min(self.windows.len());
         let from = self.windows.len() - windows;
+        self.judged_from = from;
         for seen in &mut self.windows[from..] {
             let mut counts = WindowCounts::new(profile);
             (counts.rows, counts.features) = (seen.window.rows, seen.window.features.clone());
             seen.verdict = judge.judge(&counts).ok();
         }
         windows * each
+    }
+
+    /// The windows that were held against the reference, the latest ones.
+    pub(super) fn judged(&self) -> &[Seen] {
+        self.windows.get(self.judged_from..).unwrap_or_default()
     }
 
     /// Rows of all windows.
@@ -179,7 +187,7 @@ impl Model {
     }
 
     fn of_feature(&self, feature: usize, number: impl Fn(&FeatureDrift) -> f64) -> Vec<f64> {
-        let verdicts = self.windows.iter().filter_map(|seen| seen.verdict.as_ref());
+        let verdicts = self.judged().iter().filter_map(|seen| seen.verdict.as_ref());
         verdicts.filter_map(|v| v.features.get(feature)).map(number).collect()
     }
 }

@@ -25,7 +25,7 @@ const STEP: u64 = 3_600_000_000_000;
 /// A batch in the making.
 #[derive(Debug)]
 pub(super) struct Ledger<'a> {
-    options: &'a OutboxOptions,
+    pub(super) options: &'a OutboxOptions,
     pub state: State,
     pub clocks: Clocks,
     noise: &'a mut Noise,

@@ -17,7 +17,7 @@ use super::privacy::{Noise, fill};
 use super::request::{self, hex, uuid};
 use super::state::{Pending, State};
 use crate::disk;
-use crate::telemetry::{Anchor, Cursor, ModelInfo, ModelSlot, Position, Record, Telemetry};
+use crate::telemetry::{Anchor, Cursor, ModelInfo, ModelSlot, Position, Record, Telemetry, Wanted};
 use crate::{Code, Error, Result};
 
 /// Records are read from the log in pieces of so many bytes.
@@ -370,7 +370,7 @@ fn introduce(ledger: &mut Ledger<'_>, known: &BTreeMap<ModelSlot, ModelInfo>, re
 fn introductions_after(telemetry: &Telemetry, mut from: Cursor) -> BTreeMap<ModelSlot, ModelInfo> {
     let mut known = BTreeMap::new();
     loop {
-        let records = telemetry.read(from, READ);
+        let records = telemetry.pick(from, READ, false, Wanted::Models);
         let Some((last, _)) = records.last() else { return known };
         from = Cursor::after(*last);
         for (_, record) in records {

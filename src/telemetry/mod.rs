@@ -97,6 +97,8 @@ mod slot;
 mod status;
 mod thread_lane;
 
+pub(crate) use codec::Wanted;
+
 use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
@@ -246,6 +248,17 @@ impl Telemetry {
         self.shared.log().map(|mut log| log.recall(from, max_bytes)).unwrap_or_default()
     }
 
+    /// As [`Telemetry::read`], or as [`Telemetry::recall`], of the records that are wanted alone.
+    pub(crate) fn pick(
+        &self,
+        from: Cursor,
+        max_bytes: usize,
+        recalls: bool,
+        wanted: Wanted,
+    ) -> Vec<(Position, Record)> {
+        self.shared.log().map(|mut log| log.pick(from, max_bytes, recalls, wanted)).unwrap_or_default()
+    }
+
     /// Says that all records up to this one have arrived. Once that is durable, [`read`](Telemetry::read) never gives them
     /// again. A segment of which all is acknowledged becomes history, and is deleted when [`Limits::history_bytes`] or
     /// [`Limits::bytes`] ask for it. Saying it twice, or for an older record, changes nothing.
@@ -266,7 +279,7 @@ impl Telemetry {
         let log = log.as_deref();
         let trouble = log.and_then(Log::trouble);
         let code = why.as_ref().map(Error::code).or(trouble.map(|_| Code::Io));
-        let why = why.as_ref().map(Error::to_string).or(trouble.map(String::from));
+        let why = why.as_ref().map(|why| format!("{why:#}")).or(trouble.map(String::from));
         let losses = live.losses().plus(&log.map(Log::losses).unwrap_or_default());
         Status {
             mode: why.map_or(Mode::Durable, |why| Mode::Counting { why }),

@@ -66,7 +66,7 @@ impl Template {
         Ok(self.special_tokens.split(&text))
     }
 
-    /// The prompt as one text, special tokens and all.
+    /// The prompt of a chat as one text, special tokens and all.
     ///
     /// # Errors
     /// As [`Template::render`].
@@ -119,14 +119,7 @@ fn message(message: &Message) -> std::result::Result<Value, Fault> {
 
 /// The caller's stack may be small, and is not for a stranger's program to use up.
 fn on_own_stack<T: Send>(f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new()
-            .name("selvedge-template".into())
-            .stack_size(STACK)
-            .spawn_scoped(scope, f)
-            .map_err(|e| Error::io("starting the thread of a chat template", e))?;
-        thread.join().unwrap_or_else(|_| Err(Error::new(Code::Panic, "chat: the model's template ended in a panic")))
-    })
+    threads::on_stack("the chat template", STACK, f)
 }
 
 fn failed(fault: Fault) -> Error {

@@ -34,7 +34,7 @@ const ROOMS: Table = &[
     ("weights", &["kernel", "tensor", "source", "disk"]),
     ("onnx", &["engine", "tensor", "source"]),
     ("pack", &["engine", "tensor", "onnx", "weights", "kernel", "digest", "source", "disk"]),
-    ("text", &["engine"]),
+    ("text", &["engine", "threads"]),
     ("backend", &["engine", "tensor", "kernel", "weights", "onnx", "pack", "text", "source", "digest", "threads"]),
     ("telemetry", &["disk", "digest"]),
     ("drift", &[]),

@@ -220,7 +220,7 @@ fn the_next_whole_record_is_found_without_reading_all_again() {
         if file.len() + whole.len() + 12 > MOST {
             break;
         }
-        file.extend(segments::broken_frame((MOST - file.len() - 12 - 64) as u32));
+        file.extend(segments::broken_frame(MOST.saturating_sub(file.len() + 76) as u32));
         file.extend(whole);
     }
     file.resize(MOST, 0);

@@ -237,8 +237,7 @@ impl Tokenizer for Llama {
     }
 
     fn render(&self, messages: &[Message]) -> Result<String> {
-        let template = self.template.as_ref().map_err(Error::clone)?;
-        Ok(template.render(messages)?.into_iter().map(|segment| segment.text).collect())
+        self.template.as_ref().map_err(Error::clone)?.prompt(messages)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::alert_code::kind_of;
 use crate::Digest;
 use crate::drift::{AlertKind, Profile};
-use crate::telemetry::{AlertRecord, Cursor, ModelSlot, Position, Record, Stamp, Telemetry, Window};
+use crate::telemetry::{AlertRecord, Cursor, ModelSlot, Position, Record, Stamp, Telemetry, Wanted, Window};
 
 /// What earlier processes have sealed, as far as the log remembers it.
 #[derive(Default)]
@@ -43,7 +43,7 @@ impl History {
         let mut history = Self::default();
         let (mut alerts, mut lists) = (BTreeMap::new(), Lists::default());
         let unsent = telemetry.status().oldest;
-        each(telemetry, |position, record| match record {
+        each(telemetry, Wanted::Of(slot), |position, record| match record {
             Record::Window(window) if window.model_slot == slot && is_plausible(&window) => {
                 lists.add(&mut history.windows, window);
             }
@@ -113,7 +113,7 @@ fn is_plausible(window: &Window) -> bool {
 /// The profile that an earlier process has learned of this model, if it can still be read.
 pub(super) fn learned_profile(telemetry: &Telemetry, model: Digest) -> Option<Arc<Profile>> {
     let mut found = None;
-    each(telemetry, |_, record| {
+    each(telemetry, Wanted::Models, |_, record| {
         if let Record::Model(info) = record
             && info.digest == model.0
             && let Ok(profile) = Profile::decode(&info.profile)
@@ -125,10 +125,10 @@ pub(super) fn learned_profile(telemetry: &Telemetry, model: Digest) -> Option<Ar
     found
 }
 
-fn each(telemetry: &Telemetry, mut visit: impl FnMut(Position, Record)) {
+fn each(telemetry: &Telemetry, wanted: Wanted, mut visit: impl FnMut(Position, Record)) {
     let mut from = Cursor::start();
     loop {
-        let records = telemetry.recall(from, CHUNK);
+        let records = telemetry.pick(from, CHUNK, true, wanted);
         let Some((last, _)) = records.last() else { return };
         from = Cursor::after(*last);
         records.into_iter().for_each(|(position, record)| visit(position, record));

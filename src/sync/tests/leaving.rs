@@ -113,6 +113,7 @@ fn learned(features: Vec<(&str, Bins, Vec<u64>)>) -> Profile {
         counts,
         moments: None,
         dependence: vec![],
+        runs: None,
     };
     let features: Vec<FeatureProfile> = features.into_iter().map(feature).collect();
     let rows = features[0].counts.iter().sum();

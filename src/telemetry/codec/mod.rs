@@ -21,7 +21,7 @@ use self::reader::Reader;
 use super::budget::Room;
 use super::exponential::Exponential;
 use super::loss::Reason;
-use super::record::{AlertRecord, Anchor, Boot, Drops, FeedbackRecord, ModelInfo, Record, Stamp, Window};
+use super::record::{AlertRecord, Anchor, Boot, Drops, FeedbackRecord, ModelInfo, ModelSlot, Record, Stamp, Window};
 
 const BOOT: u8 = 1;
 const ANCHOR: u8 = 2;
@@ -81,6 +81,38 @@ pub(super) fn skim_payload(payload: &[u8], boot: [u8; 16], epoch: u64) -> Option
 /// The number of the record, which stands behind its kind.
 pub(super) fn seq_of(payload: &[u8]) -> Option<u64> {
     take_number(&mut payload.get(1..)?)
+}
+
+/// Which records are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted {
+    All,
+    /// Those that say who a slot is.
+    Models,
+    /// Those of one model.
+    Of(ModelSlot),
+}
+
+impl Wanted {
+    /// Whether the record of the payload is, by its first bytes.
+    pub(super) fn is(self, payload: &[u8]) -> bool {
+        match self {
+            Wanted::All => true,
+            Wanted::Models => payload.first() == Some(&MODEL),
+            Wanted::Of(slot) => slot_of(payload) == Some(slot.0.into()),
+        }
+    }
+}
+
+/// The slot of a record that has one: behind its kind, its number and its time.
+fn slot_of(payload: &[u8]) -> Option<u64> {
+    let (kind, mut rest) = payload.split_first()?;
+    if !matches!(*kind, MODEL | WINDOW | ALERT | FEEDBACK) {
+        return None;
+    }
+    take_number(&mut rest)?;
+    take_number(&mut rest)?;
+    take_number(&mut rest)
 }
 
 /// Whether this version has a name for what the payload holds.

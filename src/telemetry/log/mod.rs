@@ -18,7 +18,7 @@ pub(super) use self::peek::{peek, visit};
 
 use self::segment::{FRAME_BYTES, HEADER_BYTES, Header};
 use super::budget::{MAX_FILE_BYTES, MAX_READ};
-use super::codec;
+use super::codec::{self, Wanted};
 use super::loss::{Losses, Reason};
 use super::record::{Anchor, Boot, Cursor, Drops, Position, Record, Stamp};
 use super::status::{Durability, Limits};
@@ -170,15 +170,27 @@ impl Log {
 
     /// Records after `from` and above the floor.
     pub(super) fn read(&mut self, from: Cursor, max_bytes: usize) -> Vec<(Position, Record)> {
-        self.records_after(from.last().max(self.floor), max_bytes)
+        self.pick(from, max_bytes, false, Wanted::All)
     }
 
     /// Records after `from`, those of history too.
     pub(super) fn recall(&mut self, from: Cursor, max_bytes: usize) -> Vec<(Position, Record)> {
-        self.records_after(from.last(), max_bytes)
+        self.pick(from, max_bytes, true, Wanted::All)
     }
 
-    fn records_after(&mut self, mut last: Position, max_bytes: usize) -> Vec<(Position, Record)> {
+    /// Those of either that are wanted.
+    pub(super) fn pick(
+        &mut self,
+        from: Cursor,
+        max_bytes: usize,
+        recalls: bool,
+        wanted: Wanted,
+    ) -> Vec<(Position, Record)> {
+        let last = if recalls { from.last() } else { from.last().max(self.floor) };
+        self.records_after(last, max_bytes, wanted)
+    }
+
+    fn records_after(&mut self, mut last: Position, max_bytes: usize, wanted: Wanted) -> Vec<(Position, Record)> {
         let (mut records, mut bytes, mut memory) = (Vec::new(), 0usize, 0usize);
         for i in 0..self.files.len() {
             if self.files[i].last() <= last {
@@ -203,6 +215,9 @@ impl Log {
             let Some(header) = Header::decode(&file) else { continue };
             for payload in segment::frames(&file, self.rules.checksums).0 {
                 let len = payload.len() + FRAME_BYTES;
+                if !wanted.is(&file[payload.clone()]) {
+                    continue;
+                }
                 let Some(seq) = codec::seq_of(&file[payload.clone()]) else { continue };
                 let position = Position { epoch: header.epoch, seq };
                 // What an error left half done was counted as lost, and cannot be acknowledged.

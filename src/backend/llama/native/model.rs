@@ -19,8 +19,8 @@ use llama_cpp_sys_2 as sys;
 
 use super::file::Input;
 use super::splitter::Splitter;
-use crate::{Code, Error, Result, threads};
 use super::terminate;
+use crate::{Code, Error, Result, threads};
 
 /// A token id, as llama.cpp counts them.
 pub(in crate::backend::llama) type Token = i32;

@@ -7,10 +7,10 @@ mod meaning;
 mod native;
 mod serving;
 mod splits;
-mod texts;
-mod threads;
 #[cfg(unix)]
 mod terminate;
+mod texts;
+mod threads;
 
 use super::check::{self, Header};
 use crate::weights::WeightFile;
