@@ -1,8 +1,6 @@
 #[cfg(feature = "csv")]
 mod csv;
 mod detecting;
-#[cfg(feature = "csv")]
-mod external;
 mod judging;
 #[cfg(feature = "npy")]
 mod npy;
