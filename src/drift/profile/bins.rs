@@ -23,8 +23,10 @@ pub const MAX_BINS: usize = 64;
 ///
 /// Edges lie between the reference's values, and the outermost beyond its smallest and its largest: *under* and *over*
 /// are empty in the reference. They leave room for rounding: the reference's own values, rounded to `f32`, to `f16` or to
-/// text of six significant digits, stay in their bins. What rounds to one number in six digits shares a bin. Bins that
-/// are finer than the steps of `f16`, and columns that are beyond its range (65,504), are only safe from the others.
+/// text of six significant digits, stay in their bins. What rounds to one number in six digits shares a bin; so does what
+/// rounds to one `f16`, in a column of more than a few values that spreads over a thirty-second of its largest. Bins of
+/// other columns that are finer than the steps of `f16`, and columns beyond its range (65,504), are only safe from the
+/// other roundings.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Bins {

@@ -11,6 +11,8 @@ use half::f16;
 pub(super) struct Roundings {
     /// Whether an `f16` holds the column at all: its values are neither beyond its range nor all below it.
     half: bool,
+    /// Whether `f16` tells at least 64 values of the column apart: what it makes equal is then no matter.
+    resolved: bool,
     spread: f64,
 }
 
@@ -26,7 +28,8 @@ impl Roundings {
     pub(super) fn of(min: f32, max: f32) -> Self {
         let most = min.abs().max(max.abs());
         let half = most >= f16::MIN_POSITIVE.to_f32() && most <= f16::MAX.to_f32();
-        Self { half, spread: f64::from(max) - f64::from(min) }
+        let spread = f64::from(max) - f64::from(min);
+        Self { half, resolved: half && spread >= f64::from(most) / 32.0, spread }
     }
 
     /// The lowest and the highest edge: beyond the smallest and the largest value by what rounding may add, and by no
@@ -55,7 +58,7 @@ impl Roundings {
 
     /// The same, with no thought of `f16`.
     pub(super) fn without_half(self) -> Self {
-        Self { half: false, ..self }
+        Self { half: false, resolved: false, ..self }
     }
 
     /// The most that a value may become.
@@ -110,7 +113,8 @@ pub(super) fn of_values(values: &[f32]) -> (Vec<f32>, Vec<f32>) {
 /// The edges of at most `bins` bins of about equal counts, for a sorted sample of a column between `min` and `max`.
 ///
 /// Each is the safe one nearest to its quantile, at most half a bin away: first of those that are safe from all
-/// roundings, then of those that `f16` is too coarse for. Values that six digits do not tell apart share a bin.
+/// roundings, then, in a column that `f16` is too coarse for, of the others. Values that six digits do not tell apart
+/// share a bin.
 pub(super) fn of_quantiles(sample: &[f32], bins: usize, [min, max]: [f32; 2]) -> Vec<f32> {
     let (n, roundings) = (sample.len(), Roundings::of(min, max));
     let [low, high] = roundings.ends(min, max, [f64::INFINITY; 2]);
@@ -136,6 +140,10 @@ fn near(sample: &[f32], at: usize, reach: usize, roundings: Roundings) -> Option
     // A value that is all of a bin and more ends where the next one begins, or what rounding makes equal to it.
     let run_end = sample.partition_point(|v| *v <= sample[at]).saturating_sub(1);
     let behind = |roundings: Roundings| (run_end..=run_end + reach).find_map(|i| pair(i, roundings));
+    let safe = search(roundings).or_else(|| behind(roundings));
+    if safe.is_some() || roundings.resolved {
+        return safe;
+    }
     let coarse = roundings.without_half();
-    search(roundings).or_else(|| behind(roundings)).or_else(|| search(coarse)).or_else(|| behind(coarse))
+    search(coarse).or_else(|| behind(coarse))
 }

@@ -2,8 +2,6 @@ mod accumulating;
 #[cfg(feature = "csv")]
 mod csv;
 mod detecting;
-#[cfg(feature = "csv")]
-mod external;
 mod judging;
 #[cfg(feature = "npy")]
 mod npy;
