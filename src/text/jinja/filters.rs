@@ -74,7 +74,8 @@ pub(super) fn call(name: &str, value: &Value, mut given: Given, budget: &Budget)
             let missing = value.is_undefined() || also_false && !value.is_true();
             ended(given, name, Ok(if missing { default } else { value.clone() }))
         }
-        "string" | "safe" => ended(given, name, text().map(Value::Text)),
+        "string" => ended(given, name, text().map(Value::Text)),
+        "safe" => ended(given, name, text().map(|text| Value::Text(text.into_markup()))),
         "length" | "count" => {
             ended(given, name, length(value).map(|len| Value::Int(i64::try_from(len).unwrap_or(i64::MAX))))
         }
@@ -96,11 +97,17 @@ pub(super) fn call(name: &str, value: &Value, mut given: Given, budget: &Budget)
             ended(given, name, centered.map(Value::Text))
         }
         "replace" => text().and_then(|text| replaced(&text, given, budget)),
-        "indent" => text().and_then(|text| indented(&text, given, budget)),
-        "truncate" => text().and_then(|text| truncated(&text, given)),
+        "indent" => super::arguments::text(value, "indent").and_then(|text| indented(&text, given, budget)),
+        "truncate" => truncated(value, given),
         "wordcount" => ended(given, name, text().map(|text| Value::Int(words(&text)))),
-        "escape" | "e" | "forceescape" => ended(given, name, text().map(|text| Value::Text(escaped(&text)))),
-        "urlencode" => ended(given, name, text().map(|text| Value::Text(url_encoded(&text)))),
+        "escape" | "e" => ended(given, name, text().map(|text| Value::Text(text.escaped()))),
+        "forceescape" => ended(given, name, text().map(|text| Value::Text(Text::from(&*text).escaped()))),
+        "urlencode" => {
+            let plain = !matches!(value, Value::List(_) | Value::Dict(_));
+            let encoded =
+                if plain { text().map(|text| url_encoded(&text)) } else { fail("urlencode: expected a text") };
+            ended(given, name, encoded.map(Value::Text))
+        }
         "int" => to_int(value, given),
         "float" => to_float(value, given),
         "abs" => ended(given, name, absolute(value)),
@@ -180,7 +187,7 @@ fn indented(text: &Text, mut given: Given, budget: &Budget) -> Res<Value> {
     Ok(Value::Text(out.into()))
 }
 
-fn truncated(text: &Text, mut given: Given) -> Res<Value> {
+fn truncated(value: &Value, mut given: Given) -> Res<Value> {
     let most = usize::try_from(given.int("length", 255)?).unwrap_or(0);
     let kill = given.flag("killwords");
     let end = match given.next("end") {
@@ -192,9 +199,10 @@ fn truncated(text: &Text, mut given: Given) -> Res<Value> {
     if most < end.len() {
         return fail(format!("truncate: expected a length of at least {}, got {most}", end.len()));
     }
-    if text.len() <= most.saturating_add(leeway) {
-        return Ok(Value::Text(text.clone()));
+    if length(value)? <= most.saturating_add(leeway) {
+        return Ok(value.clone());
     }
+    let text = super::arguments::text(value, "truncate")?;
     let mut kept = &text[..most - end.len()];
     if !kill {
         kept = kept.iter().rposition(|c| c.get() == ' ').map_or(kept, |at| &kept[..at]);
@@ -211,25 +219,6 @@ fn words(text: &[Char]) -> i64 {
         inside = word;
     }
     count
-}
-
-fn escaped(text: &[Char]) -> Text {
-    let mut out = Vec::new();
-    for &c in text {
-        let escape = match c.get() {
-            '&' => "&amp;",
-            '<' => "&lt;",
-            '>' => "&gt;",
-            '"' => "&#34;",
-            '\'' => "&#39;",
-            _ => {
-                out.push(c);
-                continue;
-            }
-        };
-        out.extend(escape.chars().map(|e| c.like(e)));
-    }
-    out.into()
 }
 
 fn url_encoded(text: &[Char]) -> Text {
@@ -306,8 +295,11 @@ fn rounded(value: &Value, mut given: Given) -> Res<Value> {
         Some(method) if is(method, "ceil") => Ok(Value::Float((f * scale).ceil() / scale)),
         Some(method) if is(method, "floor") => Ok(Value::Float((f * scale).floor() / scale)),
         Some(method) if !is(method, "common") => fail(format!("round: there is no method '{method}'")),
-        _ if matches!(value, Value::Int(_) | Value::Bool(_)) && precision >= 0 => Ok(value.clone()),
-        _ => Ok(Value::Float(round_half_even(f, precision))),
+        _ => match value.as_int() {
+            Some(i) if precision >= 0 => Ok(Value::Int(i)),
+            Some(_) => Ok(Value::Int(round_half_even(f, precision) as i64)),
+            None => Ok(Value::Float(round_half_even(f, precision))),
+        },
     }
 }
 

@@ -87,7 +87,7 @@ fn join(value: &Value, mut given: Given, budget: &Budget) -> Res<Value> {
 }
 
 fn map(value: &Value, mut given: Given, budget: &Budget) -> Res<Value> {
-    let items = iterate(value, budget)?;
+    let items = if value.is_true() { iterate(value, budget)? } else { Vec::new() };
     let by_attribute = given.positional.is_empty().then(|| given.named("attribute")).flatten();
     let mapped: Res<Vec<Value>> = match by_attribute {
         Some(attribute) => {
@@ -116,7 +116,8 @@ fn select(value: &Value, mut given: Given, by_attribute: bool, wanted: bool, bud
     };
     let arguments = Given::new(given.rest(), given.named);
     let mut kept = Vec::new();
-    for item in iterate(value, budget)? {
+    let items = if value.is_true() { iterate(value, budget)? } else { Vec::new() };
+    for item in items {
         let tested = at(&item, attribute.as_ref(), budget)?;
         let holds = match &test {
             Some(name) => tests_of_values::call(name, &tested, arguments.clone(), budget)?,
@@ -144,7 +145,13 @@ fn sorted(mut keyed: Vec<(Vec<Value>, Value)>, reverse: bool, budget: &Budget) -
     let mut failure = None;
     let mut compare = |a: &[Value], b: &[Value]| {
         for (a, b) in a.iter().zip(b) {
-            match ordering(a, b, budget) {
+            // Lists of keys are compared: what is equal has no need of an order.
+            let order = match equal(a, b, budget) {
+                Ok(true) => Ok(None),
+                Ok(false) => ordering(a, b, budget),
+                Err(fault) => Err(fault),
+            };
+            match order {
                 Ok(Some(Ordering::Equal) | None) => {}
                 Ok(Some(order)) => return order,
                 Err(fault) => {

@@ -57,7 +57,13 @@ pub(super) fn percent(format: &[Char], values: &Value, budget: &Budget) -> Res<V
         let Some(value) = value else { return fail("%: not enough values for the format") };
         add(value, &spec, &mut out, budget)?;
     }
-    if left.next().is_some() && !matches!(values, Value::Dict(_)) {
+    // Python takes what has keys or places for a mapping, of which nothing need be used.
+    let is_mapping = match values {
+        Value::List(list) => list.kind != ListKind::Tuple,
+        Value::Dict(_) | Value::Undefined(_) => true,
+        _ => false,
+    };
+    if left.next().is_some() && !is_mapping {
         return fail("%: more values than the format takes");
     }
     budget.pay_chars(rest.len())?;
@@ -178,7 +184,7 @@ fn grouped(digits: &str, spec: &Spec) -> String {
     let (whole, rest) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
     let mut out = String::new();
     for (i, c) in whole.chars().enumerate() {
-        if i > 0 && (whole.len() - i) % 3 == 0 {
+        if i > 0 && (whole.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(c);

@@ -257,7 +257,7 @@ fn words(text: &[Char], most: usize) -> Vec<&[Char]> {
     while !rest.is_empty() {
         let end = rest.iter().position(|c| is_space(c.get())).unwrap_or(rest.len());
         if words.len() == most {
-            words.push(trim_end(rest, is_space));
+            words.push(rest);
             break;
         }
         words.push(&rest[..end]);
@@ -272,7 +272,7 @@ fn last_words(text: &[Char], most: usize) -> Vec<&[Char]> {
     while !rest.is_empty() {
         let begin = rest.iter().rposition(|c| is_space(c.get())).map_or(0, |at| at + 1);
         if words.len() == most {
-            words.push(trim_start(rest, is_space));
+            words.push(rest);
             break;
         }
         words.push(&rest[begin..]);

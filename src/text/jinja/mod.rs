@@ -23,7 +23,7 @@ mod parser;
 mod postfix;
 mod sequences;
 mod statements;
-mod strftime;
+pub(super) mod strftime;
 mod syntax;
 mod tests_of_values;
 mod text;
@@ -33,7 +33,7 @@ mod write;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-pub(super) use strftime::{Clock, strftime};
+pub(super) use strftime::Clock;
 pub(super) use text::{Char, Text};
 pub(super) use value::Value;
 

@@ -32,6 +32,10 @@ pub(super) fn binary(sign: Binary, left: &Value, right: &Value, budget: &Budget)
     match (sign, left.defined()?, right) {
         (Binary::Add, Value::Text(a), Value::Text(b)) => {
             budget.pay_chars(a.len() + b.len())?;
+            if a.is_markup() || b.is_markup() {
+                let both = a.escaped().iter().chain(b.escaped().iter()).copied().collect::<Text>();
+                return Ok(Value::Text(both.into_markup()));
+            }
             Ok(Value::Text(a.iter().chain(b.iter()).copied().collect()))
         }
         (Binary::Add, Value::List(a), Value::List(b)) if a.kind == b.kind && is_sequence(a) => {

@@ -58,7 +58,7 @@ pub(super) fn slice(value: &Value, parts: &[Option<i64>; 3], budget: &Budget) ->
         Value::List(list) if matches!(list.kind, ListKind::List | ListKind::Tuple) => {
             Value::sequence(list.kind, places(list.items.len())?.into_iter().map(|at| list.items[at].clone()).collect())
         }
-        other => Ok(Value::undefined(format!("a {} has no parts", other.kind()))),
+        other => fail(format!("a {} cannot be cut", other.kind())),
     }
 }
 

@@ -45,7 +45,11 @@ pub(super) fn call(name: &str, value: &Value, mut given: Given, budget: &Budget)
         }
         "callable" => matches!(value, Value::Callable(_) | Value::Undefined(_) | Value::Loop(_)),
         "escaped" => false,
-        "odd" | "even" => (int(value, name)?.rem_euclid(2) == 1) == (name == "odd"),
+        "odd" | "even" => match number(value.defined()?) {
+            _ if value.as_int().is_some() => (int(value, name)?.rem_euclid(2) == 1) == (name == "odd"),
+            Some(f) => f.rem_euclid(2.0) == if name == "odd" { 1.0 } else { 0.0 },
+            None => return fail(format!("{name}: expected a number, got {}", value.kind())),
+        },
         "divisibleby" => {
             let by = int(&given.needed("num")?, "num")?;
             match int(value, name)?.checked_rem(by) {

@@ -62,8 +62,12 @@ impl fmt::Debug for Char {
 }
 
 /// A text that does not change.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::text) struct Text(Arc<[Char]>);
+#[derive(Clone)]
+pub(in crate::text) struct Text {
+    chars: Arc<[Char]>,
+    /// Python's `Markup`, from `safe` and `escape`: what is added to it is escaped.
+    is_markup: bool,
+}
 
 impl Text {
     /// A text of the template, or of the app.
@@ -79,31 +83,64 @@ impl Text {
     pub(super) fn is(&self, text: &str) -> bool {
         is(self, text)
     }
+
+    pub(super) fn is_markup(&self) -> bool {
+        self.is_markup
+    }
+
+    pub(super) fn into_markup(self) -> Self {
+        Self { is_markup: true, ..self }
+    }
+
+    /// With the escapes of HTML, if it has none yet.
+    pub(super) fn escaped(&self) -> Self {
+        if self.is_markup { self.clone() } else { Self::from(escaped(self)).into_markup() }
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.chars == other.chars
+    }
+}
+
+impl Eq for Text {}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.chars.cmp(&other.chars)
+    }
+}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Deref for Text {
     type Target = [Char];
 
     fn deref(&self) -> &[Char] {
-        &self.0
+        &self.chars
     }
 }
 
 impl FromIterator<Char> for Text {
     fn from_iter<I: IntoIterator<Item = Char>>(chars: I) -> Self {
-        Self(chars.into_iter().collect())
+        Self { chars: chars.into_iter().collect(), is_markup: false }
     }
 }
 
 impl From<Vec<Char>> for Text {
     fn from(chars: Vec<Char>) -> Self {
-        Self(chars.into())
+        Self { chars: chars.into(), is_markup: false }
     }
 }
 
 impl From<&[Char]> for Text {
     fn from(chars: &[Char]) -> Self {
-        Self(chars.into())
+        Self { chars: chars.into(), is_markup: false }
     }
 }
 
@@ -142,6 +179,25 @@ pub(super) fn trim_end(chars: &[Char], strip: impl Fn(char) -> bool) -> &[Char] 
     &chars[..kept]
 }
 
+pub(super) fn escaped(text: &[Char]) -> Vec<Char> {
+    let mut out = Vec::new();
+    for &c in text {
+        let escape = match c.get() {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
+            '"' => "&#34;",
+            '\'' => "&#39;",
+            _ => {
+                out.push(c);
+                continue;
+            }
+        };
+        out.extend(escape.chars().map(|e| c.like(e)));
+    }
+    out
+}
+
 pub(super) fn lower(chars: &[Char]) -> Vec<Char> {
     chars.iter().flat_map(|c| c.get().to_lowercase().map(|l| c.like(l))).collect()
 }
@@ -150,9 +206,17 @@ pub(super) fn upper(chars: &[Char]) -> Vec<Char> {
     chars.iter().flat_map(|c| c.get().to_uppercase().map(|u| c.like(u))).collect()
 }
 
-/// The first letter of a word: `ß` becomes `Ss`.
+/// The first letter of a word: `ß` becomes `Ss`, and two letters in one have a form of their own.
 pub(super) fn title(c: Char) -> impl Iterator<Item = Char> {
+    let pair = match c.get() {
+        'Ǆ'..='ǆ' => Some('ǅ'),
+        'Ǉ'..='ǉ' => Some('ǈ'),
+        'Ǌ'..='ǌ' => Some('ǋ'),
+        'Ǳ'..='ǳ' => Some('ǲ'),
+        _ => None,
+    };
     let mut upper = c.get().to_uppercase();
-    let first = upper.next().map(|u| c.like(u));
-    first.into_iter().chain(upper.flat_map(move |u| u.to_lowercase().map(move |l| c.like(l))))
+    let first = pair.or(upper.next()).map(|u| c.like(u));
+    let rest = upper.filter(move |_| pair.is_none());
+    first.into_iter().chain(rest.flat_map(move |u| u.to_lowercase().map(move |l| c.like(l))))
 }

@@ -38,7 +38,9 @@ pub(super) fn repr(value: &Value, out: &mut Vec<Char>, budget: &Budget) -> Res<(
         Value::Float(f) => push(out, &float(*f)),
         Value::Text(text) => {
             budget.pay_chars(text.len())?;
+            push(out, if text.is_markup() { "Markup(" } else { "" });
             quoted(text, out);
+            push(out, if text.is_markup() { ")" } else { "" });
         }
         Value::List(list) => return items(list, out, budget),
         Value::Dict(dict) => return entries(dict, out, budget),

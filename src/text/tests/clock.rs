@@ -1,6 +1,7 @@
 //! The time that templates tell.
 
-use super::super::jinja::{Clock, strftime};
+use super::super::jinja::Clock;
+use super::super::jinja::strftime::strftime;
 use super::super::time_zone::offset;
 
 fn at(format: &str, seconds: i64) -> String {

@@ -315,6 +315,15 @@ fn python_methods_and_filters_are_there() {
 }
 
 #[test]
+fn what_hugging_face_always_sets_is_there() {
+    let source = "{{ tools is none }}{{ documents is none }}{{ add_generation_prompt }}{{ bos_token }}{{ tools }}|\
+        {{ unk_token is defined }}|{{ {'b': 1, 'a': 2} | tojson }}{{ 'a b'.rsplit(' ', 1)[0] }}";
+    assert_eq!(render(source, &[]).unwrap(), "TrueTrueTrue<s>None|False|{\"b\": 1, \"a\": 2}a");
+    let template = Template::new("{{ unk_token }}{{ pad_token }}", [("unk_token", "<unk>".to_owned())], []).unwrap();
+    assert_eq!(template.prompt(&[]).unwrap(), "<unk>");
+}
+
+#[test]
 fn json_can_be_indented() {
     let text = render("{{ {'a': [1], 'b': {}} | tojson(indent=2) }}", &[]).unwrap();
     assert_eq!(text, "{\n  \"a\": [\n    1\n  ],\n  \"b\": {}\n}");

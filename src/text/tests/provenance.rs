@@ -177,16 +177,14 @@ fn no_random_template_lets_a_special_token_through() {
     };
     let (mut suspicious, mut rendered) = (0, 0);
     for _ in 0..3_000 {
-        let chain: String = (0..next(5)).map(|_| steps[next(steps.len())]).collect();
+        let made = (0..next(5)).fold("m.content".to_owned(), |made, _| format!("({made}{})", steps[next(steps.len())]));
         let body = match next(6) {
-            0 => format!("{{% for c in (m.content{chain}) %}}{{{{ c }}}}{{% endfor %}}"),
-            1 => format!("{{% set x %}}{{{{ m.content{chain} }}}}{{% endset %}}{{{{ x|trim }}}}"),
-            2 => format!("{{% macro f(x) %}}{{{{ x }}}}{{% endmacro %}}{{{{ f(m.content{chain}) }}}}"),
-            3 => format!("{{{{ '%s#%s' % (m.content{chain}, m.content) }}}}"),
-            4 => format!(
-                "{{% if '#' in m.content %}}{{{{ m.content{chain} }}}}{{% else %}}{{{{ m.content }}}}{{% endif %}}"
-            ),
-            _ => format!("{{{{ m.content{chain} }}}}"),
+            0 => format!("{{% for c in ({made}) %}}{{{{ c }}}}{{% endfor %}}"),
+            1 => format!("{{% set x %}}{{{{ {made} }}}}{{% endset %}}{{{{ x|trim }}}}"),
+            2 => format!("{{% macro f(x) %}}{{{{ x }}}}{{% endmacro %}}{{{{ f({made}) }}}}"),
+            3 => format!("{{{{ '%s#%s' % ({made}, m.content) }}}}"),
+            4 => format!("{{% if '#' in m.content %}}{{{{ {made} }}}}{{% else %}}{{{{ m.content }}}}{{% endif %}}"),
+            _ => format!("{{{{ {made} }}}}"),
         };
         let source = format!("{{% for m in messages %}}{body}{{% endfor %}}");
         let content: String = (0..next(14)).map(|_| pieces[next(pieces.len())]).collect();
