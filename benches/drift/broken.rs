@@ -221,7 +221,7 @@ pub(crate) struct Calm {
     pub(crate) dependence: RowDependence,
 }
 
-/// What calm streams raised: alerts by the windows themselves, and by what they show together; and what was asked for.
+/// What calm streams raised: alerts by the windows themselves, and by what they show together.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Raised {
     pub(crate) alone: u64,
@@ -229,12 +229,11 @@ pub(crate) struct Raised {
     /// Streams with any alert, and with one by what windows show together.
     pub(crate) streams: u64,
     pub(crate) streams_together: u64,
-    pub(crate) asked: f64,
 }
 
 /// A reference and a stream for each seed, both drawn from the table in blocks: what follows is as what was before.
 pub(crate) fn calm(table: &Table, calm: &Calm) -> Raised {
-    let mut raised = Raised { asked: (calm.streams * calm.windows) as f64 / calm.asked, ..Raised::default() };
+    let mut raised = Raised::default();
     for stream in 0..calm.streams {
         let mut random = Random(0xCA1 << 32 | stream);
         let profile = table.given(&table.resampled(calm.reference, calm.block, &mut random), calm.dependence);

@@ -128,8 +128,7 @@ fn of_feature(html: &mut String, story: &Story, model: &Model, i: usize, feature
     let name = escaped(&feature.name);
     let _ = writeln!(html, "<div class=\"card\"><div class=\"head\"><h3>{name}</h3>{finding}</div>");
     let (zeros, psi) = (model.zeros(i), model.psi(i));
-<<<<<<< HEAD
-    let judged: Vec<&Seen> = model.windows.iter().filter(latest).collect();
+    let judged: Vec<&Seen> = model.judged().iter().filter(latest).collect();
     let when = |w: usize| judged.get(w).map(|s| story.when(&s.window.closed)).unwrap_or_default();
     let p = |zeros: f64| format!("p {}", probability(-zeros * std::f64::consts::LN_10));
     let bars = Bars {
@@ -143,12 +142,6 @@ fn of_feature(html: &mut String, story: &Story, model: &Model, i: usize, feature
         height: &|zeros| if zeros > 0.0 { format!("1e-{zeros:.0}") } else { "p 1".into() },
         named: &|w| format!("{}: {}, PSI {:.3}", when(w), p(zeros[w]), psi[w]),
         when: &when,
-=======
-    let judged: Vec<&Seen> = model.judged().iter().filter(latest).collect();
-    let named = |w: usize| {
-        let when = judged.get(w).map(|s| story.when(&s.window.closed)).unwrap_or_default();
-        format!("{when}: p = 1e-{:.1}, PSI {:.3}", zeros[w], psi[w])
->>>>>>> h-telemetry
     };
     html.push_str(&bars.draw());
     html.push_str(&distribution(feature, seen.window.features.get(i).map_or(&[], |c| c), "latest window"));

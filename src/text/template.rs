@@ -9,7 +9,7 @@ use super::jinja::{Char, Clock, Fault, Limits, Program, Text, Value};
 use super::special_tokens::{Segment, SpecialTokens};
 use super::time_zone;
 use crate::engine::{Message, Role};
-use crate::{Code, Error, Result};
+use crate::{Error, Result, threads};
 
 /// The longest template taken, in bytes; the longest known ones have some 30 KiB.
 const MAX_SOURCE: usize = 256 << 10;
