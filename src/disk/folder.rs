@@ -1,10 +1,11 @@
 //! A folder of the file system.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::open::{self, Access, create_folder, open};
 use super::{Disk, Entry};
 
 /// A folder of the file system.
@@ -45,7 +46,7 @@ impl Folder {
     fn file(&mut self, name: &str, is_new: bool) -> io::Result<&mut File> {
         let file = match self.open.take() {
             Some((open, file)) if open == name && !is_new => file,
-            _ => OpenOptions::new().append(true).create_new(is_new).open(self.at(name))?,
+            _ => open(&self.at(name), if is_new { Access::New } else { Access::Append })?,
         };
         Ok(&mut self.open.insert((name.into(), file)).1)
     }
@@ -64,16 +65,16 @@ impl Disk for Folder {
     fn find(&mut self, name: &str) -> io::Result<Option<Entry>> {
         let path = self.at(name);
         match if name.is_empty() { path.metadata() } else { path.symlink_metadata() } {
-            Ok(meta) => Ok(Some(if meta.is_dir() { Entry::Folder } else { Entry::File })),
+            Ok(meta) if meta.is_dir() => Ok(Some(Entry::Folder)),
+            Ok(meta) if meta.is_file() || meta.is_symlink() => Ok(Some(Entry::File)),
+            Ok(_) => Ok(Some(Entry::Other)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
         }
     }
 
     fn read(&mut self, name: &str, most: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        File::open(self.at(name))?.take(most + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > most { Err(io::ErrorKind::InvalidData.into()) } else { Ok(bytes) }
+        open::read(&self.at(name), most)
     }
 
     fn append(&mut self, name: &str, bytes: &[u8], is_new: bool) -> io::Result<()> {
@@ -81,7 +82,7 @@ impl Disk for Folder {
     }
 
     fn create_folder(&mut self, name: &str) -> io::Result<()> {
-        fs::create_dir(self.at(name))
+        create_folder(&self.at(name))
     }
 
     fn sync(&mut self, name: &str) -> io::Result<()> {

@@ -4,10 +4,11 @@
 //! folder. May import: nothing of the crate.
 //!
 //! `folder` is the file system, `sim` a disk whose power may go at any moment. `replace` writes a file beside its place
-//! and moves it there.
+//! and moves it there. `open` is how a file of ours is opened, wherever that is done.
 
 mod folder;
 mod lock;
+mod open;
 mod replace;
 #[cfg(test)]
 pub(crate) mod sim;
@@ -18,6 +19,7 @@ use std::io;
 
 pub(crate) use folder::Folder;
 pub(crate) use lock::lock;
+pub(crate) use open::{Access, create_folders, fill_holes, has_holes, open, read};
 pub(crate) use replace::{NewFile, NewFolder, replace};
 
 /// A folder of files, and of folders of files: `NAME`, or `FOLDER/NAME`. The folder itself is `""`.
@@ -26,7 +28,7 @@ pub(crate) trait Disk: Send {
     fn list(&mut self, folder: &str) -> io::Result<Vec<String>>;
     /// What has this name, if anything has.
     fn find(&mut self, name: &str) -> io::Result<Option<Entry>>;
-    /// The whole of a file. `InvalidData` for one that is larger than `most`.
+    /// The whole of a file. `InvalidData` for one that is larger than `most`, and for what is no regular file.
     fn read(&mut self, name: &str, most: u64) -> io::Result<Vec<u8>>;
     /// Puts bytes at the end of a file; of a new one, which must not be there yet, or of one that is there.
     fn append(&mut self, name: &str, bytes: &[u8], is_new: bool) -> io::Result<()>;
@@ -47,6 +49,8 @@ pub(crate) enum Entry {
     /// A file, or a link to anything.
     File,
     Folder,
+    /// A pipe, a socket or a device.
+    Other,
 }
 
 /// A disk that is lent.

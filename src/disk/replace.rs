@@ -26,15 +26,25 @@ pub(crate) struct NewFile<D: Disk> {
 }
 
 impl<D: Disk> NewFile<D> {
-    /// Begins a file that is to have this name, and has the name `part` meanwhile. `AlreadyExists` if something has that.
+    /// Begins a file that is to have this name, and has the name `part` meanwhile. `AlreadyExists` if something has that;
+    /// `InvalidInput` if a file cannot take the place of what has the name. A link gives way itself, and what it leads to
+    /// stays as it is.
     pub(crate) fn create(mut disk: D, name: &str, part: &str) -> io::Result<Self> {
+        if let Some(got @ (Entry::Folder | Entry::Other)) = disk.find(name)? {
+            let got = if got == Entry::Folder { "a folder" } else { "a pipe, a socket or a device" };
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("expected a regular file or none, got {got}"),
+            ));
+        }
         disk.append(part, &[], true)?;
         Ok(Self { disk, name: name.into(), part: part.into(), buffer: Vec::new(), is_published: false })
     }
 
-    /// The same in place of the file that a crash may have left under the name `part`.
+    /// The same in place of the file that a crash may have left under the name `part`, or of a link or a pipe that somebody
+    /// put there.
     pub(crate) fn over(mut disk: D, name: &str, part: &str) -> io::Result<Self> {
-        if disk.find(part)? == Some(Entry::File) {
+        if let Some(Entry::File | Entry::Other) = disk.find(part)? {
             disk.remove(part)?;
             // Or else the next crash might leave the old one, and move it.
             disk.sync_names(folder_of(part))?;

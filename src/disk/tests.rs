@@ -4,6 +4,8 @@ use std::fs;
 use std::io::Write;
 
 use super::sim::{Image, SimDisk};
+#[cfg(unix)]
+use super::{Access, open, read};
 use super::{Disk, Entry, Folder, NewFile, replace};
 
 const NAME: &str = "state";
@@ -91,4 +93,84 @@ fn a_file_may_have_a_name_of_any_bytes() {
     let (mut folder, name) = Folder::around(&path).unwrap();
     replace(&mut folder, &name, "part", b"new").unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"new");
+}
+
+/// A link gives way itself, whatever it leads to; what no file can take the place of is left alone.
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_through_a_link() {
+    use std::os::unix::fs::{MetadataExt, symlink};
+    let root = tempfile::tempdir().unwrap();
+    let at = |name: &str| root.path().join(name);
+    fs::write(at("theirs"), "theirs").unwrap();
+    for name in [NAME, PART] {
+        symlink(at("theirs"), at(name)).unwrap();
+        replace(&mut Folder::new(root.path().into()), NAME, PART, b"new").unwrap();
+        assert_eq!((fs::read(at(NAME)).unwrap(), fs::read(at("theirs")).unwrap()), (b"new".into(), b"theirs".into()));
+        let meta = at(NAME).symlink_metadata().unwrap();
+        assert_eq!((meta.is_file(), meta.mode() & 0o777), (true, 0o600));
+        assert!(at(PART).symlink_metadata().is_err());
+    }
+    // One that somebody else may have put there is not taken.
+    symlink(at("nowhere"), at(PART)).unwrap();
+    let file = NewFile::create(Folder::new(root.path().into()), NAME, PART);
+    assert_eq!(file.unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
+    assert!(!at("nowhere").exists());
+    fs::create_dir(at("folder")).unwrap();
+    let file = NewFile::create(Folder::new(root.path().into()), "folder", ".folder.part");
+    assert_eq!(file.unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+    assert!(at(".folder.part").symlink_metadata().is_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn only_a_regular_file_is_opened() {
+    use std::os::unix::fs::{FileTypeExt, symlink};
+    let root = tempfile::tempdir().unwrap();
+    let at = |name: &str| root.path().join(name);
+    fs::write(at("file"), "mine").unwrap();
+    symlink(at("file"), at("link")).unwrap();
+    fs::create_dir(at("folder")).unwrap();
+    fs::hard_link(at("file"), at("second")).unwrap();
+    let mut others = vec![("link", "a link"), ("folder", "a folder")];
+    let made = std::process::Command::new("mkfifo").arg(at("pipe")).status();
+    if made.is_ok_and(|made| made.success()) {
+        assert!(at("pipe").symlink_metadata().unwrap().file_type().is_fifo());
+        others.push(("pipe", "a pipe"));
+        assert_eq!(Folder::new(root.path().into()).find("pipe").unwrap(), Some(Entry::Other));
+    }
+    for (name, got) in others {
+        for access in [Access::Read, Access::Append, Access::Change, Access::Lock] {
+            let error = open(&at(name), access).unwrap_err();
+            let kind =
+                if name == "folder" { std::io::ErrorKind::IsADirectory } else { std::io::ErrorKind::InvalidData };
+            assert_eq!(error.kind(), kind, "{name}: {access:?}");
+            assert!(error.to_string().contains(got), "{error}");
+        }
+        assert_eq!(open(&at(name), Access::New).unwrap_err().kind(), std::io::ErrorKind::AlreadyExists, "{name}");
+    }
+    for (access, opens) in
+        [(Access::Read, true), (Access::Append, false), (Access::Change, false), (Access::Lock, true)]
+    {
+        assert_eq!(open(&at("file"), access).is_ok(), opens, "{access:?}");
+    }
+    assert_eq!(read(&at("file"), 4).unwrap(), b"mine");
+    assert_eq!(read(&at("file"), 3).unwrap_err().kind(), std::io::ErrorKind::InvalidData);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_ends_for_a_reader_at_its_first_hole() {
+    use std::os::unix::fs::FileExt;
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("file");
+    let file = fs::File::create(&path).unwrap();
+    file.write_all_at(&content(1), 0).unwrap();
+    file.set_len(1 << 20).unwrap();
+    file.write_all_at(b"beyond", 1 << 20).unwrap();
+    let bytes = read(&path, 2 << 20).unwrap();
+    assert!(bytes.starts_with(&content(1)) && bytes.len() < 32 << 10, "{} bytes", bytes.len());
+    super::fill_holes(&fs::File::options().read(true).write(true).open(&path).unwrap()).unwrap();
+    let bytes = read(&path, 2 << 20).unwrap();
+    assert!(bytes.starts_with(&content(1)) && bytes.ends_with(b"beyond") && bytes.len() == (1 << 20) + 6);
 }

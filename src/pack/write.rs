@@ -32,7 +32,7 @@ const MAX_LEFT: u32 = 1000;
 /// The folder appears when it is complete: it is written under another name beside, made durable, and moved. A process
 /// that is killed leaves nothing of that name, or what was there before, or all of it; what it was writing stays beside as
 /// `.NAME.PROCESS.part`, and no other run touches it. Killed between the two moves of a replacement it leaves the model
-/// that was there as `.NAME.PROCESS.old`.
+/// that was there as `.NAME.PROCESS.old`. Folder and files are for their owner alone (0700, 0600).
 ///
 /// Errors: `InvalidArgument` if `to` exists ([`Packing::overwrite`]), the model is packed, or [`Packing::mean_bits`] is
 /// less than 4.5; `NotFound` for a model, or a folder for `to` to be in, that is not there; `Corrupt` for a file that

@@ -129,13 +129,15 @@ impl GgufWriter {
         Ok(self)
     }
 
-    /// Writes the header beside `path`, under a name of its own; the file takes its place with [`GgufData::finish`].
+    /// Writes the header beside `path`, under a name of its own; the file takes its place with [`GgufData::finish`]. It is
+    /// readable and writable for its owner alone (0600). A link that has the name gives way to it, and what it leads to
+    /// stays as it is.
     ///
     /// # Errors
     ///
     /// `InvalidArgument` for a path that has no file name, and for tensors of more bytes than can be counted;
     /// `NotFound` for a folder that is not there; `Busy` if a file has the name that it would have beside `path`, as a
-    /// process of the same number may have left it; `Io`.
+    /// process of the same number may have left it; `Io`, also for a name that a folder, a pipe or a device has.
     pub fn create(self, path: impl AsRef<Path>) -> Result<GgufData> {
         let path = path.as_ref();
         let Some((folder, name)) = Folder::around(path) else {
