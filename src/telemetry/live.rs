@@ -20,14 +20,17 @@
 //! ```
 //!
 //! All numbers are little endian. The file has its full size from the beginning, written with zeros before it gets its
-//! name, so that a full disk is an error when it is made and not a signal when it is used. It is never synced after that:
+//! name, so that a full disk is an error when it is made and not a signal when it is used. Holes, which a copy of it may
+//! have, are filled when it is opened. It is never synced after that:
 //! what lies in it survives the process and not the power. It must not be truncated while it is open.
 
-use std::fs::{self, File, OpenOptions};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::Instant;
 
+use super::budget::{MAX_EPOCH, MAX_LANE_SEQ};
 use super::inference::Inference;
 use super::lane::{self, AtomicU64, Ordering, Place, Ring, State, fence};
 use super::loss::{Losses, Reason};
@@ -35,7 +38,7 @@ use super::map::Memory;
 use super::record::ModelSlot;
 use super::slot;
 use super::status::Limits;
-use crate::disk::{Folder, NewFile};
+use crate::disk::{self, Access, Folder, NewFile};
 
 pub(super) const NAME: &str = "telemetry.live";
 pub(super) const VERSION: u8 = 1;
@@ -129,7 +132,7 @@ impl Header {
         };
         let limits = Limits { lanes: number(10, 2) as u16, slots: number(12, 4) as u32, ..Limits::default() };
         let is_ours = *bytes == header.encode() && Geometry::of(&limits.within_ranges()) == header.geometry;
-        is_ours.then_some(header)
+        (is_ours && header.epoch < MAX_EPOCH).then_some(header)
     }
 }
 
@@ -169,9 +172,10 @@ impl Live {
         sealed: &[Sealed],
     ) -> io::Result<Opened> {
         let path = dir.join(NAME);
-        let (kept, quarantined) = match read_header(&path) {
-            Ok(header) => (Some(header), 0),
+        let (kept, quarantined) = match open_file(&path, Geometry::of(limits)) {
+            Ok((file, header)) => (Some((file, header)), 0),
             Err(e) if e.kind() == io::ErrorKind::NotFound => (None, 0),
+            // A folder is nothing of ours, and stays.
             Err(e) if e.kind() == io::ErrorKind::InvalidData => {
                 // One such file is kept for whoever wants to look; the one before it goes.
                 fs::rename(&path, dir.join(format!("{NAME}.bad")))?;
@@ -179,15 +183,17 @@ impl Live {
             }
             Err(e) => return Err(e),
         };
-        let epoch = last_epoch.max(kept.map_or(0, |h| h.epoch)) + 1;
-        let header = match kept {
-            Some(kept) => Header { epoch, boot, ..kept },
-            None => Header { geometry: Geometry::of(limits), epoch, boot, made_in: epoch },
+        let epoch = last_epoch.max(kept.as_ref().map_or(0, |(_, kept)| kept.epoch)) + 1;
+        let (file, header) = match kept {
+            Some((file, kept)) => (file, Header { epoch, boot, ..kept }),
+            None => {
+                let header = Header { geometry: Geometry::of(limits), epoch, boot, made_in: epoch };
+                create(dir, &header)?;
+                (disk::open(&path, Access::Change)?, header)
+            }
         };
-        if kept.is_none() {
-            create(dir, &header)?;
-        }
-        let file = OpenOptions::new().read(true).write(true).open(&path)?;
+        // Writing to a hole of a mapped file needs room that a full disk does not have, and that ends the process.
+        disk::fill_holes(&file)?;
         let memory = Memory::map(&file, header.geometry.words())?;
         let mut opened = Self::over(memory, header, sealed);
         opened.quarantined = quarantined;
@@ -207,14 +213,14 @@ impl Live {
         };
         live.write_header(&header);
         live.complete_step();
-        for sealed in sealed.iter().filter(|s| s.epoch >= live.made_in && s.next.len() == live.lanes()) {
-            live.set_row(sealed.model_slot, &sealed.next);
+        for (model_slot, next) in live.furthest(sealed) {
+            live.set_row(model_slot, &next);
         }
         live.sealed_before = (0..ROW_COUNT).filter_map(|row| live.read_row(row)).collect();
         let (mut states, mut oldest, mut recovered) = (Vec::new(), Vec::new(), 0);
         for lane in 0..live.lanes() {
             // A number that no record can have is damage; what the slots say counts then.
-            let drained = Some(live.first_not_drained(lane)).filter(|seq| *seq <= slot::SEQ_MASK);
+            let drained = Some(live.first_not_drained(lane)).filter(|seq| *seq <= MAX_LANE_SEQ);
             let found = lane::recover(live.ring(lane), drained.unwrap_or(0), |seq, model| {
                 let is_wanted = !live.was_model_sealed(model, lane, seq);
                 recovered += u64::from(is_wanted);
@@ -228,6 +234,19 @@ impl Live {
         }
         live.states = states.into();
         Opened { live, oldest, recovered, quarantined: 0 }
+    }
+
+    /// Of the models with sealed windows of this file, those that are furthest: as many as there are rows.
+    fn furthest(&self, sealed: &[Sealed]) -> Vec<(ModelSlot, Vec<u64>)> {
+        let mut models = BTreeMap::<ModelSlot, Vec<u64>>::new();
+        for sealed in sealed.iter().filter(|s| s.epoch >= self.made_in && s.next.len() == self.lanes()) {
+            let next = models.entry(sealed.model_slot).or_insert_with(|| vec![0; self.lanes()]);
+            next.iter_mut().zip(&sealed.next).for_each(|(next, sealed)| *next = (*next).max(*sealed));
+        }
+        let mut models: Vec<_> = models.into_iter().collect();
+        models.sort_by_key(|(_, next)| std::cmp::Reverse(sum(next)));
+        models.truncate(ROW_COUNT);
+        models
     }
 
     fn write_header(&self, header: &Header) {
@@ -389,7 +408,7 @@ impl Live {
         let own = rows.find_map(|(row, content)| match content {
             Some((m, _)) if m == model => Some(row),
             content => {
-                let sum = content.map_or(0, |(_, next)| next.iter().sum());
+                let sum = content.map_or(0, |(_, next)| sum(&next));
                 if sum < furthest.1 {
                     furthest = (row, sum);
                 }
@@ -400,7 +419,7 @@ impl Live {
         match own.and_then(|row| self.read_row(row)) {
             Some((_, old)) => words.extend(old.iter().zip(next).map(|(a, b)| a.max(b))),
             // What the log remembers of long ago moves nobody out.
-            None if next.iter().sum::<u64>() < furthest.1 => return,
+            None if sum(next) < furthest.1 => return,
             None => words.extend(next),
         }
         words.push(row_checksum(&words));
@@ -424,19 +443,27 @@ fn row_checksum(words: &[u64]) -> u64 {
     crc32c::crc32c(bytemuck::cast_slice(&words)).into()
 }
 
-/// The header that counts. `InvalidData`: there is none, or the file has not the size that it says.
-fn read_header(path: &Path) -> io::Result<Header> {
+fn sum(numbers: &[u64]) -> u64 {
+    numbers.iter().fold(0, |sum, n| sum.saturating_add(*n))
+}
+
+/// The file, and the header that counts. `InvalidData`: it is no regular file of this folder alone, there is no header, it
+/// has not the size that its header says, or it has holes and is larger than what would be made.
+fn open_file(path: &Path, asked: Geometry) -> io::Result<(File, Header)> {
     let mut page = Vec::new();
-    let file = File::open(path)?;
+    let file = disk::open(path, Access::Change)?;
     let len = file.metadata()?.len();
-    file.take(4096).read_to_end(&mut page)?;
+    (&file).take(4096).read_to_end(&mut page)?;
     let headers = HEADERS.iter().filter_map(|begin| Header::decode(page.get(*begin..)?));
     let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{NAME}: {what}"));
     let header = headers.max_by_key(|h| h.epoch).ok_or_else(|| invalid("no valid header of version 1"))?;
     if len != header.geometry.bytes() {
         return Err(invalid("not as long as its header says"));
     }
-    Ok(header)
+    if len > asked.bytes() && disk::has_holes(&file)? {
+        return Err(invalid("larger than the limits ask for, and with holes"));
+    }
+    Ok((file, header))
 }
 
 /// Makes the file, whole or not at all.

@@ -30,7 +30,10 @@
 //!
 //! **When it cannot keep.** A folder that cannot be written, a full disk, or another process in the same folder never
 //! fails the host: see [`Mode::Counting`]. A damaged file is set aside (`*.bad`, a few at most) and a new one begun; of a
-//! segment, all whole records are read. `telemetry.live` must not be truncated by others while it is open, and a process
+//! segment, all whole records are read. What is read takes a time that grows as the bytes do, and bounded memory, whoever
+//! wrote them. Files are made for their owner alone (0600, new folders 0700), and no link is followed: what has the name of
+//! a file of ours and is a link or a pipe is set aside, a folder is left where it is, and `telemetry.lock` is only ever a
+//! regular file. `telemetry.live` must not be truncated by others while it is open, and a process
 //! that forks must not record in the child.
 //!
 //! **What was seen.** All but the flipped bits have a control, which breaks the rule that is proved and must be noticed.
@@ -77,6 +80,7 @@
 //! ```
 
 mod alert;
+mod budget;
 mod codec;
 mod exponential;
 mod inference;
@@ -92,6 +96,8 @@ mod shared;
 mod slot;
 mod status;
 mod thread_lane;
+
+pub(crate) use codec::Wanted;
 
 use std::marker::PhantomData;
 use std::path::Path;
@@ -110,7 +116,7 @@ pub use record::{
 pub use status::{Durability, Limits, Mode, Status};
 
 use crate::disk::Folder;
-use crate::{Error, Result};
+use crate::{Code, Error, Result};
 use lane::Missed;
 use log::{Log, Moment};
 use shared::{Readers, Shared};
@@ -229,8 +235,8 @@ impl Telemetry {
         sealed
     }
 
-    /// Sealed records after `from` that were not acknowledged, oldest first: as many as take `max_bytes` in the file, and
-    /// at least one where there is one.
+    /// Sealed records after `from` that were not acknowledged, oldest first: as many as take `max_bytes` in the file and 8 MiB
+    /// in memory, and at least one where there is one.
     pub fn read(&self, from: Cursor, max_bytes: usize) -> Vec<(Position, Record)> {
         self.shared.log().map(|mut log| log.read(from, max_bytes)).unwrap_or_default()
     }
@@ -240,6 +246,17 @@ impl Telemetry {
     /// be read is passed over.
     pub fn recall(&self, from: Cursor, max_bytes: usize) -> Vec<(Position, Record)> {
         self.shared.log().map(|mut log| log.recall(from, max_bytes)).unwrap_or_default()
+    }
+
+    /// As [`Telemetry::read`], or as [`Telemetry::recall`], of the records that are wanted alone.
+    pub(crate) fn pick(
+        &self,
+        from: Cursor,
+        max_bytes: usize,
+        recalls: bool,
+        wanted: Wanted,
+    ) -> Vec<(Position, Record)> {
+        self.shared.log().map(|mut log| log.pick(from, max_bytes, recalls, wanted)).unwrap_or_default()
     }
 
     /// Says that all records up to this one have arrived. Once that is durable, [`read`](Telemetry::read) never gives them
@@ -260,10 +277,13 @@ impl Telemetry {
         let Shared { live, found, why, .. } = &*self.shared;
         let log = self.shared.log();
         let log = log.as_deref();
-        let why = why.as_ref().map(Error::to_string).or(log.and_then(Log::trouble).map(String::from));
+        let trouble = log.and_then(Log::trouble);
+        let code = why.as_ref().map(Error::code).or(trouble.map(|_| Code::Io));
+        let why = why.as_ref().map(|why| format!("{why:#}")).or(trouble.map(String::from));
         let losses = live.losses().plus(&log.map(Log::losses).unwrap_or_default());
         Status {
             mode: why.map_or(Mode::Durable, |why| Mode::Counting { why }),
+            code,
             bytes: log.map_or(0, Log::bytes),
             history_bytes: log.map_or(0, Log::history_bytes),
             segments: log.map_or(0, Log::segments),
@@ -290,7 +310,8 @@ impl Telemetry {
 /// All records that lie in a folder's log, acknowledged ones included as long as their file is there, oldest first. For
 /// looking in from outside: makes, locks and changes nothing, whether or not a process has the folder open.
 ///
-/// What is damaged is passed over.
+/// What is damaged is passed over, and what is no regular file. Where the records would take more than 24 MiB of memory,
+/// and more than six times the bytes of their files, the oldest are left out.
 ///
 /// # Errors
 ///
@@ -298,6 +319,12 @@ impl Telemetry {
 pub fn peek(dir: impl AsRef<Path>) -> Result<Vec<(Position, Record)>> {
     let dir = dir.as_ref();
     log::peek(&mut Folder::new(dir.into())).map_err(|e| Error::io(dir.display(), e))
+}
+
+/// Shows each record that [`peek`] would give, one after the other and without leaving any out, with the bytes of the
+/// files so far. Returns how many records are damaged.
+pub(crate) fn visit(dir: &Path, each: impl FnMut(Position, Record, usize)) -> Result<u64> {
+    log::visit(&mut Folder::new(dir.into()), each).map_err(|e| Error::io(dir.display(), e))
 }
 
 impl Lane {

@@ -1,6 +1,6 @@
 //! Opening a folder: each part that fails is done without.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
@@ -31,7 +31,7 @@ pub(super) fn open(dir: &Path, limits: Limits) -> Shared {
 
 /// With the folder's lock; the live file and the log fail each on their own.
 fn open_kept(dir: &Path, limits: Limits, boot: [u8; 16]) -> Result<Shared> {
-    fs::create_dir_all(dir).map_err(|e| Error::io(dir.display(), e))?;
+    disk::create_folders(dir).map_err(|e| Error::io(dir.display(), e))?;
     let lock = lock(dir)?;
     let found = Found::look(Box::new(Folder::new(dir.into())), limits);
     let (found, log_why) = match found {

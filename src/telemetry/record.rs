@@ -107,6 +107,20 @@ impl Record {
             Record::Drops(r) => &r.stamp,
         }
     }
+
+    /// Bytes that it takes in memory, all in all.
+    pub(crate) fn memory(&self) -> usize {
+        let lists = match self {
+            Record::Boot(_) | Record::Anchor(_) | Record::Feedback(_) => 0,
+            Record::Model(r) => {
+                r.name.len() + r.version.as_deref().map_or(0, str::len) + r.backend.len() + r.profile.len()
+            }
+            Record::Window(r) => r.memory(),
+            Record::Alert(r) => r.memory(),
+            Record::Drops(r) => size_of_val(&*r.totals),
+        };
+        size_of::<Self>() + size_of::<Position>() + lists
+    }
 }
 
 /// The folder was opened, and what was found in it. Sealed by itself, before the first record of an epoch.
@@ -215,6 +229,18 @@ pub struct Window {
     pub embedding: Vec<u64>,
 }
 
+impl Window {
+    /// Bytes that its lists take.
+    pub(crate) fn memory(&self) -> usize {
+        let of_features = self.features.iter().map(|counts| size_of_val(&**counts)).sum::<usize>();
+        let numbers =
+            [&self.confidence, &self.entropy, &self.latency.buckets, &self.first_token.buckets, &self.embedding];
+        let of_numbers = numbers.iter().map(|numbers| size_of_val(&***numbers)).sum::<usize>();
+        let of_pairs = size_of_val(&*self.outcomes) + size_of_val(&*self.classes);
+        of_features + size_of_val(&*self.features) + of_numbers + of_pairs
+    }
+}
+
 /// An alert was raised or cleared.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlertRecord {
@@ -236,6 +262,15 @@ pub struct AlertRecord {
     pub evidence: Vec<(String, f64)>,
     /// What the app might do, as a stable name: `retrain`, `roll_back`, ….
     pub action: Option<String>,
+}
+
+impl AlertRecord {
+    /// Bytes that its texts and numbers take.
+    pub(crate) fn memory(&self) -> usize {
+        let texts = [Some(self.code.name()), self.feature.as_deref(), self.action.as_deref()];
+        let names = self.evidence.iter().map(|(name, _)| name.len()).sum::<usize>();
+        texts.into_iter().flatten().map(str::len).sum::<usize>() + names + size_of_val(&*self.evidence)
+    }
 }
 
 /// The label of an answer, which came after it.

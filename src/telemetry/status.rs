@@ -2,6 +2,7 @@
 
 use super::loss::Reason;
 use super::record::Position;
+use crate::Code;
 
 /// Limits of a folder: how much is kept, and how safely. The defaults suit a phone.
 ///
@@ -132,6 +133,10 @@ pub enum Mode {
 pub struct Status {
     /// Whether all is kept.
     pub mode: Mode,
+    /// Why not all is kept; `None` in [`Mode::Durable`]. `Busy`: this or another process has the folder open, or somebody
+    /// holds its lock. `Io`, `NotFound`: the folder or a file in it cannot be made or read, is no folder or no regular file,
+    /// or the disk is full.
+    pub code: Option<Code>,
     /// Bytes of the segment log, history included.
     pub bytes: u64,
     /// Of them, bytes of segments in which all is acknowledged: see [`Limits::history_bytes`].
@@ -140,9 +145,11 @@ pub struct Status {
     pub segments: usize,
     /// What was lost over the life of the folder, for the reasons that occurred.
     pub dropped: Vec<(Reason, u64)>,
-    /// Files that this open found unreadable and set aside.
+    /// Files that this open found unreadable and set aside. What has the name of one and is a folder, or one of far too many,
+    /// is passed over, and counted by each open.
     pub quarantined: u64,
-    /// Records of the log that this open found to fail their checksum or to end early.
+    /// Records of the log that this open found to fail their checksum, to end early, or to ask for more memory than a
+    /// record of their length may.
     pub torn: u64,
     /// Inferences of earlier epochs that this open found in the lanes.
     pub recovered: u64,

@@ -9,15 +9,18 @@
 //!   payload   record; of a window also: how many lanes, then per lane the first record that is in no window, then
 //!             sections, each of kind, length in bytes and content
 //!   section 1 embedded, then embedding up to the end of the section; there where embedded is not 0
+//!   section 2 nothing: it makes the record as long as its counts need, see `budget`
 //! ```
 //!
 //! Sections are how a window grows without another version: a reader passes over the kinds that it does not know, and the
 //! first readers over all of them, as they stop at the lanes.
 
-use super::alert::AlertCode;
+mod reader;
+
+use self::reader::Reader;
+use super::budget::Room;
 use super::exponential::Exponential;
 use super::loss::Reason;
-use super::outcome::Outcome;
 use super::record::{AlertRecord, Anchor, Boot, Drops, FeedbackRecord, ModelInfo, ModelSlot, Record, Stamp, Window};
 
 const BOOT: u8 = 1;
@@ -29,12 +32,14 @@ const FEEDBACK: u8 = 6;
 const DROPS: u8 = 7;
 
 const EMBEDDING: u64 = 1;
+const PADDING: u64 = 2;
 
-/// The most counts that a record may have: far above any profile, far below any harm.
-const MAX_COUNTS: usize = 1 << 18;
+/// The most lanes whose numbers go with a window.
+const MAX_NEXT: usize = 64;
 
 /// Appends a record with what goes with it: for a window, per lane, the first record that is in none.
 pub(super) fn encode_payload(record: &Record, stamp: &Stamp, next: &[u64], out: &mut Vec<u8>) {
+    let begin = out.len();
     encode(record, stamp, out);
     let Record::Window(window) = record else { return };
     put_number(out, next.len() as u64);
@@ -47,11 +52,76 @@ pub(super) fn encode_payload(record: &Record, stamp: &Stamp, next: &[u64], out: 
         put_number(out, section.len() as u64);
         out.extend_from_slice(&section);
     }
+    let short = Room::payload_for(memory_of(window)).saturating_sub(out.len() - begin);
+    if short > 0 {
+        put_number(out, PADDING);
+        put_number(out, short as u64);
+        // Not zeros: a reader may take many of those for a hole in the file.
+        out.resize(out.len() + short, 0xff);
+    }
+}
+
+/// The memory that a reader takes for the lists of a window, as `Room` counts it.
+fn memory_of(window: &Window) -> usize {
+    let counts = window.features.iter().map(Vec::len).sum::<usize>() + window.confidence.len() + window.entropy.len();
+    let pairs = window.outcomes.len() + window.classes.len();
+    counts * size_of::<u64>() + window.features.len() * size_of::<Vec<u64>>() + pairs * size_of::<(u64, u64)>()
 }
 
 /// The record of a payload, and what goes with it. What comes after the record and makes no sense is left out.
 pub(super) fn decode_payload(payload: &[u8], boot: [u8; 16], epoch: u64) -> Option<(Record, Vec<u64>)> {
-    let (mut record, mut left) = decode(payload, boot, epoch)?;
+    read_payload(payload, boot, epoch, true)
+}
+
+/// The same, of which only the numbers are needed: texts, bytes and counts are checked and left out.
+pub(super) fn skim_payload(payload: &[u8], boot: [u8; 16], epoch: u64) -> Option<(Record, Vec<u64>)> {
+    read_payload(payload, boot, epoch, false)
+}
+
+/// The number of the record, which stands behind its kind.
+pub(super) fn seq_of(payload: &[u8]) -> Option<u64> {
+    take_number(&mut payload.get(1..)?)
+}
+
+/// Which records are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted {
+    All,
+    /// Those that say who a slot is.
+    Models,
+    /// Those of one model.
+    Of(ModelSlot),
+}
+
+impl Wanted {
+    /// Whether the record of the payload is, by its first bytes.
+    pub(super) fn is(self, payload: &[u8]) -> bool {
+        match self {
+            Wanted::All => true,
+            Wanted::Models => payload.first() == Some(&MODEL),
+            Wanted::Of(slot) => slot_of(payload) == Some(slot.0.into()),
+        }
+    }
+}
+
+/// The slot of a record that has one: behind its kind, its number and its time.
+fn slot_of(payload: &[u8]) -> Option<u64> {
+    let (kind, mut rest) = payload.split_first()?;
+    if !matches!(*kind, MODEL | WINDOW | ALERT | FEEDBACK) {
+        return None;
+    }
+    take_number(&mut rest)?;
+    take_number(&mut rest)?;
+    take_number(&mut rest)
+}
+
+/// Whether this version has a name for what the payload holds.
+pub(super) fn is_known(payload: &[u8]) -> bool {
+    payload.first().is_some_and(|kind| (BOOT..=DROPS).contains(kind))
+}
+
+fn read_payload(payload: &[u8], boot: [u8; 16], epoch: u64, keeps: bool) -> Option<(Record, Vec<u64>)> {
+    let (mut record, mut left) = read(payload, boot, epoch, keeps)?;
     let Record::Window(window) = &mut record else { return Some((record, Vec::new())) };
     let Some(next) = take_numbers(&mut left) else { return Some((record, Vec::new())) };
     while let (Some(kind), Some(length)) = (take_number(&mut left), take_number(&mut left)) {
@@ -59,6 +129,7 @@ pub(super) fn decode_payload(payload: &[u8], boot: [u8; 16], epoch: u64) -> Opti
         let Some((mut section, rest)) = section else { break };
         left = rest;
         if kind == EMBEDDING
+            && keeps
             && let Some(embedded) = take_number(&mut section)
         {
             let counts = std::iter::from_fn(|| take_number(&mut section));
@@ -94,10 +165,16 @@ pub(super) fn encode(record: &Record, stamp: &Stamp, out: &mut Vec<u8>) {
 }
 
 /// A record of a segment with this boot and epoch, and the bytes after it. `None` if the bytes are not one.
+#[cfg(test)]
 pub(super) fn decode(bytes: &[u8], boot: [u8; 16], epoch: u64) -> Option<(Record, &[u8])> {
-    let mut of = Reader { left: bytes, of: Stamp { boot, epoch, seq: 0, monotonic_ns: 0 }, counts: MAX_COUNTS };
+    read(bytes, boot, epoch, true)
+}
+
+fn read(bytes: &[u8], boot: [u8; 16], epoch: u64, keeps: bool) -> Option<(Record, &[u8])> {
+    let of = Stamp { boot, epoch, seq: 0, monotonic_ns: 0 };
+    let mut of = Reader::new(bytes, of, keeps);
     let kind = of.byte()?;
-    let stamp = Stamp { seq: of.number()?, monotonic_ns: of.number()?, ..of.of };
+    let stamp = Stamp { seq: of.number()?, monotonic_ns: of.number()?, ..of.of() };
     let record = match kind {
         BOOT => Record::Boot(Boot { stamp, recovered: of.number()?, torn: of.number()?, quarantined: of.number()? }),
         ANCHOR => Record::Anchor(Anchor {
@@ -117,7 +194,7 @@ pub(super) fn decode(bytes: &[u8], boot: [u8; 16], epoch: u64) -> Option<(Record
         }
         _ => return None,
     };
-    Some((record, of.left))
+    Some((record, of.left()))
 }
 
 pub(super) fn put_number(out: &mut Vec<u8>, mut n: u64) {
@@ -145,8 +222,8 @@ pub(super) fn take_number(left: &mut &[u8]) -> Option<u64> {
 }
 
 fn take_numbers(left: &mut &[u8]) -> Option<Vec<u64>> {
-    let len = take_number(left)?;
-    (0..len.min(left.len() as u64)).map(|_| take_number(left)).collect()
+    let len = usize::try_from(take_number(left)?).ok().filter(|len| *len <= MAX_NEXT)?;
+    (0..len).map(|_| take_number(left)).collect()
 }
 
 fn zigzag(n: i64) -> u64 {
@@ -267,178 +344,6 @@ impl Writer<'_> {
         if let Some(error) = r.error {
             self.out.extend_from_slice(&error.to_le_bytes());
         }
-    }
-}
-
-struct Reader<'a> {
-    left: &'a [u8],
-    of: Stamp,
-    /// Counts that may still come.
-    counts: usize,
-}
-
-impl Reader<'_> {
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.left.split_first()?;
-        self.left = rest;
-        Some(*first)
-    }
-
-    fn number(&mut self) -> Option<u64> {
-        take_number(&mut self.left)
-    }
-
-    fn narrow<T: TryFrom<u64>>(&mut self) -> Option<T> {
-        self.number()?.try_into().ok()
-    }
-
-    fn slot(&mut self) -> Option<ModelSlot> {
-        self.narrow().map(ModelSlot)
-    }
-
-    fn flag(&mut self) -> Option<bool> {
-        match self.number()? {
-            0 => Some(false),
-            1 => Some(true),
-            _ => None,
-        }
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (first, rest) = self.left.split_first_chunk()?;
-        self.left = rest;
-        Some(*first)
-    }
-
-    fn bytes(&mut self) -> Option<Vec<u8>> {
-        let len: usize = self.narrow()?;
-        let (first, rest) = self.left.split_at_checked(len)?;
-        self.left = rest;
-        Some(first.to_vec())
-    }
-
-    fn text(&mut self) -> Option<String> {
-        String::from_utf8(self.bytes()?).ok()
-    }
-
-    fn option(&mut self) -> Option<Option<String>> {
-        if self.flag()? { self.text().map(Some) } else { Some(None) }
-    }
-
-    fn stamp(&mut self) -> Option<Stamp> {
-        let mut stamp = self.of;
-        if self.flag()? {
-            stamp.boot = self.array()?;
-            stamp.epoch = self.number()?;
-        }
-        stamp.seq = self.number()?;
-        stamp.monotonic_ns = self.number()?;
-        Some(stamp)
-    }
-
-    fn counts(&mut self) -> Option<Vec<u64>> {
-        let len: usize = self.narrow()?;
-        self.counts = self.counts.checked_sub(len)?;
-        let mut counts = Vec::new();
-        while counts.len() < len {
-            let n = self.number()?;
-            counts.push(n);
-            if n == 0 {
-                let more: usize = self.narrow()?;
-                if more > len - counts.len() {
-                    return None;
-                }
-                counts.resize(counts.len() + more, 0);
-            }
-        }
-        Some(counts)
-    }
-
-    /// Each item takes at least a byte, so a length that lies cannot make a large allocation.
-    fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
-        let len: usize = self.narrow()?;
-        if len > self.left.len() {
-            return None;
-        }
-        (0..len).map(|_| item(self)).collect()
-    }
-
-    fn pairs(&mut self) -> Option<Vec<(u64, u64)>> {
-        self.list(|of| Some((of.number()?, of.number()?)))
-    }
-
-    fn narrow_pairs(&mut self) -> Option<Vec<(u16, u64)>> {
-        self.list(|of| Some((of.narrow()?, of.number()?)))
-    }
-
-    fn exponential(&mut self) -> Option<Exponential> {
-        let scale = i32::try_from(unzigzag(self.number()?)).ok()?;
-        let zero_count = self.number()?;
-        let offset = i32::try_from(unzigzag(self.number()?)).ok()?;
-        let (sum, min, max) = (self.number()?, self.number()?, self.number()?);
-        let e = Exponential { scale, zero_count, offset, buckets: self.counts()?, sum, min, max };
-        e.is_valid().then_some(e)
-    }
-
-    fn model(&mut self, stamp: Stamp) -> Option<ModelInfo> {
-        Some(ModelInfo {
-            stamp,
-            slot: self.slot()?,
-            name: self.text()?,
-            version: self.option()?,
-            digest: self.array()?,
-            backend: self.text()?,
-            profile: self.bytes()?,
-            profile_digest: self.array()?,
-        })
-    }
-
-    fn window(&mut self, stamp: Stamp) -> Option<Window> {
-        Some(Window {
-            stamp,
-            model_slot: self.slot()?,
-            index: self.number()?,
-            rows: self.number()?,
-            opened: self.stamp()?,
-            closed: self.stamp()?,
-            features: self.list(Self::counts)?,
-            outcomes: self.narrow_pairs()?.into_iter().map(|(bits, n)| (Outcome::from_bits(bits), n)).collect(),
-            classes: self.narrow_pairs()?,
-            confidence: self.counts()?,
-            entropy: self.counts()?,
-            latency: self.exponential()?,
-            first_token: self.exponential()?,
-            tokens_in: self.number()?,
-            tokens_out: self.number()?,
-            // They stand in a section behind the record.
-            embedded: 0,
-            embedding: Vec::new(),
-        })
-    }
-
-    fn alert(&mut self, stamp: Stamp) -> Option<AlertRecord> {
-        Some(AlertRecord {
-            stamp,
-            model_slot: self.slot()?,
-            code: AlertCode::from_name(&self.text()?),
-            feature: self.option()?,
-            severity: self.narrow()?,
-            raised: self.flag()?,
-            since: self.stamp()?,
-            evidence: self.list(|of| Some((of.text()?, f64::from_le_bytes(of.array()?))))?,
-            action: self.option()?,
-        })
-    }
-
-    fn feedback(&mut self, stamp: Stamp) -> Option<FeedbackRecord> {
-        Some(FeedbackRecord {
-            stamp,
-            model_slot: self.slot()?,
-            id: self.number()?,
-            predicted: self.narrow()?,
-            truth: self.narrow()?,
-            error: if self.flag()? { Some(f32::from_le_bytes(self.array()?)) } else { None },
-        })
     }
 }
 

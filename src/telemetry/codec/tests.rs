@@ -1,7 +1,7 @@
 use super::super::record::*;
 use super::super::tests::examples;
 use super::super::{Exponential, Outcome};
-use super::{decode, decode_payload, encode, encode_payload, put_number, take_number};
+use super::{decode, decode_payload, encode, encode_payload, is_known, put_number, seq_of, skim_payload, take_number};
 
 const BOOT: [u8; 16] = [7; 16];
 
@@ -144,6 +144,47 @@ fn a_window_has_sections_behind_its_lanes() {
             changed[later.len() - section.len() - 4 + i] = value;
             let (Record::Window(read), lanes) = back(&changed) else { panic!() };
             assert!(read.rows == 300 && read.embedding.len() < 16 && lanes == next, "{i} {value}");
+        }
+    }
+}
+
+/// Counts of zero take no room in a file: a window of many is made as long as its reader asks for.
+#[test]
+fn a_window_of_zeros_is_as_long_as_its_counts_need() {
+    for (features, bins) in [(1, 19), (10, 19), (100, 255), (1024, 255), (300, 0)] {
+        let window = Window { stamp: stamp(4), features: vec![vec![0; bins]; features], ..Window::default() };
+        let memory = window.memory();
+        let mut bytes = Vec::new();
+        encode_payload(&Record::Window(window.clone()), &stamp(4), &[5, 6], &mut bytes);
+        assert!(memory <= (1 << 10) + 16 * bytes.len(), "{memory} bytes in {}", bytes.len());
+        assert!(bytes.len() < 200 + 4 * features + memory / 16, "{memory} bytes in {}", bytes.len());
+        let (back, next) = decode_payload(&bytes, BOOT, 9).unwrap();
+        assert_eq!((back, next), (Record::Window(window), vec![5, 6]));
+    }
+}
+
+/// Who needs the numbers alone takes the same records, and no memory for their lists.
+#[test]
+fn a_record_that_is_skimmed_is_one_that_is_read() {
+    for record in examples(stamp(4)) {
+        let mut bytes = Vec::new();
+        encode_payload(&record, &stamp(4), &[1, 2], &mut bytes);
+        let (whole, next) = decode_payload(&bytes, BOOT, 9).unwrap();
+        let (skimmed, skimmed_next) = skim_payload(&bytes, BOOT, 9).unwrap();
+        assert_eq!((skimmed.stamp(), skimmed_next), (whole.stamp(), next));
+        assert_eq!((seq_of(&bytes), is_known(&bytes)), (Some(4), true));
+        if let (Record::Window(skimmed), Record::Window(whole)) = (&skimmed, &whole) {
+            assert_eq!(skimmed.model_slot, whole.model_slot);
+            assert!(skimmed.features.is_empty() && skimmed.outcomes.is_empty());
+        }
+        if let Record::Drops(_) = whole {
+            assert_eq!(skimmed, whole);
+        }
+        for i in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[i] ^= 0x11;
+            let (read, skimmed) = (decode_payload(&changed, BOOT, 9), skim_payload(&changed, BOOT, 9));
+            assert_eq!(read.is_some(), skimmed.is_some(), "byte {i} of {record:?}");
         }
     }
 }

@@ -51,12 +51,13 @@ impl Exponential {
         self.max = self.max.max(value);
         self.sum = self.sum.saturating_add(value);
         if value == 0 {
-            self.zero_count += 1;
+            self.zero_count = self.zero_count.saturating_add(1);
             return;
         }
         self.cover(index(value, self.scale), index(value, self.scale));
         let at = index(value, self.scale) - self.offset;
-        self.buckets[at as usize] += 1;
+        let bucket = &mut self.buckets[at as usize];
+        *bucket = bucket.saturating_add(1);
     }
 
     /// Adds all that the other one counted.
@@ -116,7 +117,7 @@ impl Exponential {
     }
 
     /// Whether it is one that this type could have made, so that merging cannot overflow.
-    pub(super) fn is_valid(&self) -> bool {
+    pub(crate) fn is_valid(&self) -> bool {
         (0..=Self::MAX_SCALE).contains(&self.scale)
             && self.buckets.len() <= Self::MAX_BUCKETS
             && self.offset >= -1

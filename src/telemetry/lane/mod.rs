@@ -8,6 +8,7 @@ pub(super) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 #[cfg(not(all(loom, test)))]
 pub(super) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
+use super::budget::MAX_LANE_SEQ;
 use super::inference::Inference;
 use super::record::ModelSlot;
 use super::slot::{self, Slot};
@@ -146,10 +147,15 @@ impl<'a> Ring<'a> {
         Some((seq, first))
     }
 
-    /// Visits the whole records of the ring once around, from `pos` on, until `visit` says so.
-    fn around(self, pos: usize, bins: &mut [u8; Inference::MAX_BINS], mut visit: impl FnMut(Place, &Slot) -> bool) {
-        let pos = pos & (self.slots() - 1);
-        for at in (pos..self.slots()).chain(0..pos) {
+    /// Visits the whole records of so many slots, from `pos` on, until `visit` says so.
+    fn around(
+        self,
+        pos: usize,
+        slots: usize,
+        bins: &mut [u8; Inference::MAX_BINS],
+        mut visit: impl FnMut(Place, &Slot) -> bool,
+    ) {
+        for at in (pos..pos + slots).map(|at| at & (self.slots() - 1)) {
             if let Some((seq, first)) = self.record(at, bins)
                 && visit(Place { seq, pos: at }, &first)
             {
@@ -167,10 +173,14 @@ pub(super) struct Found {
 }
 
 /// Looks through a ring that nobody writes. `is_wanted` is asked about each whole record, by number and model. `drained` is
-/// the number of the first record that was never handed over: a new number is never below it, even if all slots are gone.
+/// the number of the first record that was never handed over: a new number is never below it, even if all slots are gone. A
+/// record with a number that none can have is none.
 pub(super) fn recover(ring: Ring, drained: u64, mut is_wanted: impl FnMut(u64, ModelSlot) -> bool) -> Found {
     let (mut oldest, mut next): (Option<Place>, Option<(Place, usize)>) = (None, None);
-    ring.around(0, &mut [0; Inference::MAX_BINS], |place, first| {
+    ring.around(0, ring.slots(), &mut [0; Inference::MAX_BINS], |place, first| {
+        if place.seq > MAX_LANE_SEQ {
+            return false;
+        }
         let is_wanted = is_wanted(place.seq, slot::model_of(first));
         if is_wanted && oldest.is_none_or(|o| place.seq < o.seq) {
             oldest = Some(place);
@@ -200,11 +210,14 @@ pub(super) struct Missed {
 /// The one reader of a lane: the record that it hands over next.
 pub(super) struct Reader {
     next: Place,
+    /// Where the newest record ended when the reader last looked for the oldest, and how many slots from there on it has
+    /// looked at. As long as nothing new is written, they have nothing more to give.
+    looked: Option<(Place, usize)>,
 }
 
 impl Reader {
     pub(super) fn new(oldest: Place) -> Self {
-        Self { next: oldest }
+        Self { next: oldest, looked: None }
     }
 
     /// Hands over what was committed before the call, in order, with its number, and tells what it missed.
@@ -235,14 +248,17 @@ impl Reader {
         let end = state.next();
         // Where nothing is left, the reader is up to date.
         let mut oldest = end;
+        let done = self.looked.filter(|(at, _)| *at == end).map_or(0, |(_, slots)| slots);
         // The slot after the newest is the oldest. One that a writer is just filling has a number beyond the end.
-        ring.around(end.pos, bins, |place, _| {
+        ring.around(end.pos + done, ring.slots() - done, bins, |place, _| {
             let follows = place.seq > self.next.seq && place.seq < end.seq;
             if follows {
                 oldest = place;
             }
             follows
         });
+        let found = oldest.pos.wrapping_sub(end.pos) & (ring.slots() - 1);
+        self.looked = Some((end, if oldest == end { ring.slots() } else { found }));
         let records = oldest.seq.saturating_sub(self.next.seq);
         self.next = oldest;
         Missed { records, are_torn, next: oldest.seq }

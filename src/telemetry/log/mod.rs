@@ -14,10 +14,11 @@ use std::collections::VecDeque;
 use std::io;
 
 pub(super) use self::open::Found;
-pub(super) use self::peek::peek;
+pub(super) use self::peek::{peek, visit};
 
 use self::segment::{FRAME_BYTES, HEADER_BYTES, Header};
-use super::codec;
+use super::budget::{MAX_FILE_BYTES, MAX_READ};
+use super::codec::{self, Wanted};
 use super::loss::{Losses, Reason};
 use super::record::{Anchor, Boot, Cursor, Drops, Position, Record, Stamp};
 use super::status::{Durability, Limits};
@@ -26,9 +27,6 @@ use crate::{Code, Error, Result};
 
 /// What the file system gives a file at least.
 const BLOCK: u64 = 4096;
-/// No segment is larger, whatever the limits of the one who made it: a quarter of the largest log that anybody would keep on
-/// a device.
-const MAX_FILE_BYTES: u64 = 256 << 20;
 /// The kind of a payload that is a floor.
 const FLOOR: u8 = 0;
 
@@ -172,16 +170,28 @@ impl Log {
 
     /// Records after `from` and above the floor.
     pub(super) fn read(&mut self, from: Cursor, max_bytes: usize) -> Vec<(Position, Record)> {
-        self.records_after(from.last().max(self.floor), max_bytes)
+        self.pick(from, max_bytes, false, Wanted::All)
     }
 
     /// Records after `from`, those of history too.
     pub(super) fn recall(&mut self, from: Cursor, max_bytes: usize) -> Vec<(Position, Record)> {
-        self.records_after(from.last(), max_bytes)
+        self.pick(from, max_bytes, true, Wanted::All)
     }
 
-    fn records_after(&mut self, mut last: Position, max_bytes: usize) -> Vec<(Position, Record)> {
-        let (mut records, mut bytes) = (Vec::new(), 0);
+    /// Those of either that are wanted.
+    pub(super) fn pick(
+        &mut self,
+        from: Cursor,
+        max_bytes: usize,
+        recalls: bool,
+        wanted: Wanted,
+    ) -> Vec<(Position, Record)> {
+        let last = if recalls { from.last() } else { from.last().max(self.floor) };
+        self.records_after(last, max_bytes, wanted)
+    }
+
+    fn records_after(&mut self, mut last: Position, max_bytes: usize, wanted: Wanted) -> Vec<(Position, Record)> {
+        let (mut records, mut bytes, mut memory) = (Vec::new(), 0usize, 0usize);
         for i in 0..self.files.len() {
             if self.files[i].last() <= last {
                 continue;
@@ -205,17 +215,20 @@ impl Log {
             let Some(header) = Header::decode(&file) else { continue };
             for payload in segment::frames(&file, self.rules.checksums).0 {
                 let len = payload.len() + FRAME_BYTES;
+                if !wanted.is(&file[payload.clone()]) {
+                    continue;
+                }
+                let Some(seq) = codec::seq_of(&file[payload.clone()]) else { continue };
+                let position = Position { epoch: header.epoch, seq };
+                // What an error left half done was counted as lost, and cannot be acknowledged.
+                if position <= last || self.files[i].seqs.binary_search(&seq).is_err() {
+                    continue;
+                }
                 let Some((record, _)) = codec::decode_payload(&file[payload], header.boot, header.epoch) else {
                     continue;
                 };
-                let position = record.stamp().position();
-                // What an error left half done was counted as lost, and cannot be acknowledged.
-                let is_sealed = self.files[i].seqs.binary_search(&position.seq).is_ok();
-                if position <= last || !is_sealed {
-                    continue;
-                }
-                bytes += len;
-                if bytes > max_bytes && !records.is_empty() {
+                (bytes, memory) = (bytes.saturating_add(len), memory.saturating_add(record.memory()));
+                if (bytes > max_bytes || memory > MAX_READ) && !records.is_empty() {
                     return records;
                 }
                 last = position;

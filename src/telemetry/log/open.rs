@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
+use super::super::budget::{MAX_EPOCH, MAX_FILES};
 use super::super::codec;
 use super::super::loss::{Losses, Reason};
 use super::super::record::{Boot, ModelSlot, Position, Record};
 use super::super::status::Limits;
 use super::segment::{self, HEADER_BYTES, Header};
 use super::{FLOOR, Log, Rules, Segment};
-use crate::disk::Disk;
+use crate::disk::{Disk, Entry};
 
 /// The most files that are kept after they were found unreadable.
 const MAX_BAD: usize = 2;
@@ -25,6 +26,13 @@ pub(super) fn epoch_of(name: &str) -> Option<u64> {
     let (epoch, file) = name.strip_suffix(SUFFIX)?.split_once('-')?;
     let is_hex = |s: &str, len| s.len() == len && s.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     if is_hex(epoch, 16) && is_hex(file, 8) { u64::from_str_radix(epoch, 16).ok() } else { None }
+}
+
+/// Whether the header can be that of the file of this name: no log writes one of another epoch, or says of later ones that
+/// they are acknowledged.
+pub(super) fn is_of(header: &Header, name: &str) -> bool {
+    let is_epoch = epoch_of(name).is_some_and(|epoch| epoch < MAX_EPOCH && epoch == header.epoch);
+    is_epoch && header.floor.epoch <= header.epoch
 }
 
 /// The log as it was left.
@@ -68,13 +76,13 @@ impl Found {
         };
         let mut found = Self { log, last_epoch: 0, windows: BTreeMap::new(), torn: 0, quarantined: 0 };
         let (mut headers, mut damaged) = (Vec::new(), Vec::new());
-        for name in &names {
-            if let Some(epoch) = epoch_of(name) {
-                found.last_epoch = found.last_epoch.max(epoch);
-                if let Some((header, stretches)) = found.look_at(name)? {
-                    headers.push(header);
-                    damaged.push(stretches);
-                }
+        let segments: Vec<&String> = names.iter().filter(|name| epoch_of(name).is_some()).collect();
+        let (beyond, segments) = segments.split_at(segments.len().saturating_sub(MAX_FILES));
+        found.quarantined += beyond.len() as u64;
+        for name in segments {
+            if let Some((header, stretches)) = found.look_at(name)? {
+                headers.push(header);
+                damaged.push(stretches);
             }
         }
         found.forget_old_damage(names);
@@ -95,43 +103,55 @@ impl Found {
 
     /// The header, and how many stretches of the file are damaged.
     fn look_at(&mut self, name: &str) -> io::Result<Option<(Header, u64)>> {
+        let Some(epoch) = epoch_of(name).filter(|epoch| *epoch < MAX_EPOCH) else {
+            return Ok(self.quarantine(name));
+        };
+        self.last_epoch = self.last_epoch.max(epoch);
         let file = match self.log.disk.read(name, self.log.max_file_bytes()) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) if is_damage(&e) => return self.quarantine(name),
+            Err(e) if is_damage(&e) => return Ok(self.quarantine(name)),
             Err(e) => return Err(e),
         };
         let Some(header) = Header::decode(&file) else {
             // A file that was being made when the power went has nothing in it that was ever sealed.
             if file.len() < HEADER_BYTES || file.iter().all(|b| *b == 0) {
                 self.torn += 1;
-                return self.log.disk.remove(name).map(|()| None);
+                // One that stays is found again.
+                let _ = self.log.disk.remove(name);
+                return Ok(None);
             }
-            return self.quarantine(name);
+            return Ok(self.quarantine(name));
         };
-        self.last_epoch = self.last_epoch.max(header.epoch);
+        if !is_of(&header, name) {
+            return Ok(self.quarantine(name));
+        }
         self.log.floor = self.log.floor.max(header.floor);
-        let (frames, damaged) = segment::frames(&file, self.log.rules.checksums);
+        let (frames, mut damaged) = segment::frames(&file, self.log.rules.checksums);
         let bytes = file.len() as u64;
         let mut segment = Segment { name: name.into(), bytes, epoch: header.epoch, seqs: Vec::new() };
         for payload in frames {
-            self.look_into(&file[payload], &header, &mut segment);
+            damaged += u64::from(!self.look_into(&file[payload], &header, &mut segment));
         }
         self.log.files.push_back(segment);
         Ok(Some((header, damaged)))
     }
 
-    fn look_into(&mut self, payload: &[u8], header: &Header, segment: &mut Segment) {
-        if let Some(floor) = floor(payload) {
+    /// Whether the payload is one that this version or a later one could have written.
+    fn look_into(&mut self, payload: &[u8], header: &Header, segment: &mut Segment) -> bool {
+        if payload.first() == Some(&FLOOR) {
+            let Some(floor) = floor(payload).filter(|floor| floor.epoch <= header.epoch) else { return false };
             self.log.floor = self.log.floor.max(floor);
-            return;
+            return true;
         }
-        // A kind of a later version is passed over.
-        let Some((record, next)) = codec::decode_payload(payload, header.boot, header.epoch) else { return };
+        let Some((record, next)) = codec::skim_payload(payload, header.boot, header.epoch) else {
+            // A kind of a later version is passed over.
+            return !codec::is_known(payload);
+        };
         let position = record.stamp().position();
         // A record that was written again after an error stands in two files.
         if position <= self.log.last {
-            return;
+            return true;
         }
         self.log.last = position;
         segment.seqs.push(position.seq);
@@ -142,25 +162,32 @@ impl Found {
             Record::Drops(drops) => self.log.sealed_losses = Losses::of(&drops.totals),
             _ => {}
         }
+        true
     }
 
-    fn quarantine<T>(&mut self, name: &str) -> io::Result<Option<T>> {
+    /// Sets aside what is no segment of ours. A folder stays where it is, as does what cannot be renamed: it is passed over.
+    fn quarantine<T>(&mut self, name: &str) -> Option<T> {
         self.quarantined += 1;
-        let bad = format!("{}{BAD}", name.trim_end_matches(SUFFIX));
-        self.log.disk.rename(name, &bad).map(|()| None)
+        if let Ok(Some(Entry::File | Entry::Other)) = self.log.disk.find(name) {
+            let bad = format!("{}{BAD}", name.trim_end_matches(SUFFIX));
+            let _ = self.log.disk.rename(name, &bad);
+        }
+        None
     }
 
     /// A few unreadable files are kept for whoever wants to look; the oldest give way.
     fn forget_old_damage(&mut self, names: Vec<String>) {
-        if self.quarantined == 0 && names.iter().filter(|n| n.ends_with(BAD)).count() <= MAX_BAD {
+        if self.quarantined == 0 && names.iter().filter(|n| is_bad(n)).count() <= MAX_BAD {
             return;
         }
         let names = self.log.disk.list("").unwrap_or(names);
-        let mut bad: Vec<String> = names.into_iter().filter(|n| n.ends_with(BAD)).collect();
+        let mut bad: Vec<String> = names.into_iter().filter(|n| is_bad(n)).collect();
         bad.sort_unstable();
         for name in bad.iter().rev().skip(MAX_BAD) {
-            // The next open tries again.
-            let _ = self.log.disk.remove(name);
+            if let Ok(Some(Entry::File | Entry::Other)) = self.log.disk.find(name) {
+                // The next open tries again.
+                let _ = self.log.disk.remove(name);
+            }
         }
     }
 
@@ -179,14 +206,14 @@ impl Found {
         let Some(epoch) = headers.iter().map(|h| h.epoch).max() else { return };
         let floor = if self.log.floor.epoch == epoch { self.log.floor.seq } else { 0 };
         let is_done = self.log.floor.epoch > epoch;
-        let (mut missing, mut last) = (0, floor);
+        let (mut missing, mut last) = (0u64, floor);
         for (header, file) in headers.iter().zip(&self.log.files).filter(|(h, _)| h.epoch == epoch && !is_done) {
-            missing += header.before.saturating_sub(last);
+            missing = missing.saturating_add(header.before.saturating_sub(last));
             last = last.max(header.before);
             let mut before = None;
             for seq in &file.seqs {
-                let expected: u64 = before.map_or(*seq, |b: u64| b + 1);
-                missing += seq.saturating_sub(expected.max(floor + 1));
+                let expected: u64 = before.map_or(*seq, |b: u64| b.saturating_add(1));
+                missing = missing.saturating_add(seq.saturating_sub(expected.max(floor.saturating_add(1))));
                 before = Some(*seq);
                 last = last.max(*seq);
             }
@@ -195,14 +222,19 @@ impl Found {
     }
 }
 
+fn is_bad(name: &str) -> bool {
+    name.strip_suffix(".bad").is_some_and(|name| epoch_of(name).is_some())
+}
+
 fn floor(payload: &[u8]) -> Option<Position> {
     let mut left = payload.strip_prefix(&[FLOOR])?;
     Some(Position { epoch: codec::take_number(&mut left)?, seq: codec::take_number(&mut left)? })
 }
 
-/// Too large to be ours, or on a part of the disk that cannot be read.
+/// Too large to be ours, no regular file, or on a part of the disk that cannot be read.
 fn is_damage(e: &io::Error) -> bool {
     const EIO: i32 = 5;
     const ERROR_CRC: i32 = 23;
-    e.kind() == io::ErrorKind::InvalidData || e.raw_os_error() == Some(if cfg!(windows) { ERROR_CRC } else { EIO })
+    matches!(e.kind(), io::ErrorKind::InvalidData | io::ErrorKind::IsADirectory)
+        || e.raw_os_error() == Some(if cfg!(windows) { ERROR_CRC } else { EIO })
 }

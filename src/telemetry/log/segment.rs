@@ -20,6 +20,7 @@
 
 use std::ops::Range;
 
+use super::super::budget::MAX_SEARCH;
 use super::super::record::Position;
 
 pub(super) const VERSION: u8 = 1;
@@ -84,27 +85,51 @@ fn checksum(len: &[u8], payload: &[u8]) -> u32 {
 }
 
 /// The payloads of the whole frames after the header, and how many stretches of bytes are none.
+///
+/// A frame that is not whole costs a checksum over all that it says it has. Of those only so much is borne (see `budget`):
+/// then the rest of the file is one damaged stretch.
 pub(super) fn frames(file: &[u8], check: bool) -> (Vec<Range<usize>>, u64) {
+    let mut search = Search { file, check, left: file.len().saturating_mul(MAX_SEARCH) };
     let (mut whole, mut damaged, mut at) = (Vec::new(), 0, HEADER_BYTES);
     while at < file.len() {
-        if let Some(payload) = frame(file, at, check) {
+        if let Some(payload) = search.frame(at) {
             at = payload.end;
             whole.push(payload);
         } else {
             damaged += 1;
-            let marks = (at + 1..file.len()).filter(|i| file[*i..].starts_with(&MARK));
-            at = marks.into_iter().find(|i| frame(file, *i, check).is_some()).unwrap_or(file.len());
+            at = search.next_frame(at + 1).unwrap_or(file.len());
         }
     }
     (whole, damaged)
 }
 
-fn frame(file: &[u8], at: usize, check: bool) -> Option<Range<usize>> {
-    let head: &[u8; FRAME_BYTES] = file.get(at..)?.first_chunk()?;
-    let len = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
-    let begin = at + FRAME_BYTES;
-    let payload = file.get(begin..begin.checked_add(len)?)?;
-    let crc = u32::from_le_bytes([head[8], head[9], head[10], head[11]]);
-    let is_whole = head[..4] == MARK && (!check || crc == checksum(&head[4..8], payload));
-    is_whole.then_some(begin..begin + len)
+struct Search<'a> {
+    file: &'a [u8],
+    check: bool,
+    /// Bytes over which checksums may still be taken in vain.
+    left: usize,
+}
+
+impl Search<'_> {
+    fn next_frame(&mut self, from: usize) -> Option<usize> {
+        let marks = self.file.get(from..)?.windows(MARK.len()).enumerate();
+        marks.filter(|(_, bytes)| **bytes == MARK).map(|(i, _)| from + i).find(|at| self.frame(*at).is_some())
+    }
+
+    fn frame(&mut self, at: usize) -> Option<Range<usize>> {
+        let head: &[u8; FRAME_BYTES] = self.file.get(at..)?.first_chunk()?;
+        let len = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
+        let begin = at + FRAME_BYTES;
+        let payload = self.file.get(begin..begin.checked_add(len)?)?;
+        if head[..4] != MARK {
+            return None;
+        }
+        let crc = u32::from_le_bytes([head[8], head[9], head[10], head[11]]);
+        let left = self.left.checked_sub(len)?;
+        if self.check && crc != checksum(&head[4..8], payload) {
+            self.left = left;
+            return None;
+        }
+        Some(begin..begin + len)
+    }
 }
