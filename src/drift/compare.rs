@@ -65,14 +65,19 @@ pub struct FeatureDrift {
 ///
 /// # Errors
 ///
-/// `InvalidArgument` for another number of bins.
+/// `InvalidArgument` for another number of bins, and for counts that add up to more rows than can be counted.
 pub fn compare(feature: &FeatureProfile, window: &[u64]) -> Result<FeatureDrift> {
     let (reference, got) = (&feature.counts, window.len());
     let Some(last) = reference.len().checked_sub(1).filter(|last| *last + 1 == got) else {
         let (name, expected) = (&feature.name, reference.len());
         return Err(Error::invalid(format!("window of '{name}': expected {expected} bins, got {got}")));
     };
-    let (r_all, w_all): (u64, u64) = (reference.iter().sum(), window.iter().sum());
+    let (Some(r_all), Some(w_all)) = (rows_of(reference), rows_of(window)) else {
+        let name = &feature.name;
+        return Err(Error::invalid(format!(
+            "window of '{name}': expected counts of at most {MAX_ROWS} rows, got more"
+        )));
+    };
     let (values_r, values_w) = (&reference[..last], &window[..last]);
     // Values that come in runs carry less evidence: as if each were counted once per run.
     let runs = feature.dependence.first().map_or(1.0, |w| f64::from(*w).max(1.0));
@@ -115,6 +120,13 @@ pub fn compare(feature: &FeatureProfile, window: &[u64]) -> Result<FeatureDrift>
         drifted: false,
         evidence,
     })
+}
+
+/// The most rows on either side: sums of both stay far from the end of a u64.
+const MAX_ROWS: u64 = 1 << 62;
+
+fn rows_of(counts: &[u64]) -> Option<u64> {
+    counts.iter().try_fold(0u64, |sum, n| sum.checked_add(*n)).filter(|rows| *rows <= MAX_ROWS)
 }
 
 impl FeatureDrift {

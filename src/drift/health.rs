@@ -256,8 +256,8 @@ impl LatencyHistogram {
         if self.buckets.len() <= at {
             self.buckets.resize(at + 1, 0);
         }
-        self.buckets[at] += count;
-        self.count += count;
+        self.buckets[at] = self.buckets[at].saturating_add(count);
+        self.count = self.count.saturating_add(count);
     }
 
     /// Times added.
@@ -274,7 +274,7 @@ impl LatencyHistogram {
         let rank = ((q * self.count as f64).ceil() as u64).max(1);
         let mut seen = 0;
         let at = self.buckets.iter().position(|n| {
-            seen += n;
+            seen = n.saturating_add(seen);
             seen >= rank
         })?;
         let (low, high) = (floor(at), floor(at + 1));
@@ -283,7 +283,7 @@ impl LatencyHistogram {
 
     /// Times above the bucket of `us`.
     pub fn above(&self, us: u64) -> u64 {
-        self.buckets.iter().skip(bucket(us) + 1).sum()
+        self.buckets.iter().skip(bucket(us) + 1).fold(0, |sum, n| sum.saturating_add(*n))
     }
 
     /// Adds the times of another.
@@ -291,8 +291,8 @@ impl LatencyHistogram {
         if self.buckets.len() < other.buckets.len() {
             self.buckets.resize(other.buckets.len(), 0);
         }
-        self.buckets.iter_mut().zip(&other.buckets).for_each(|(a, b)| *a += b);
-        self.count += other.count;
+        self.buckets.iter_mut().zip(&other.buckets).for_each(|(a, b)| *a = a.saturating_add(*b));
+        self.count = self.count.saturating_add(other.count);
     }
 }
 

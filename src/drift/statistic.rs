@@ -122,7 +122,8 @@ pub(super) fn ks_exact(a: &[f64], b: &[f64]) -> (f64, f64) {
 }
 
 fn total(counts: &[u64]) -> f64 {
-    counts.iter().sum::<u64>() as f64
+    // Of floats: counts may come from a file, and add up to more than a u64.
+    counts.iter().map(|n| *n as f64).sum()
 }
 
 fn pairs<'a>(reference: &'a [u64], window: &'a [u64]) -> impl Iterator<Item = (f64, f64)> + 'a {

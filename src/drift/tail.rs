@@ -112,14 +112,8 @@ pub(super) fn ln_hypergeometric(marked: u64, drawn: u64, all_marked: u64, total:
     }
     let ln_choose = |a: f64, b: f64| ln_gamma(a + 1.0) - ln_gamma(b + 1.0) - ln_gamma(a - b + 1.0);
     let first = ln_choose(m, k) + ln_choose(t - m, n - k) - ln_choose(t, n);
-    // The terms above the expectation fall at least geometrically.
-    let (mut sum, mut term, mut x) = (1.0, 1.0, k);
-    while x < n.min(m) && term > 1e-17 * sum {
-        term *= (m - x) * (n - x) / ((x + 1.0) * (t - m - n + x + 1.0));
-        sum += term;
-        x += 1.0;
-    }
-    (first + f64::ln(sum)).min(0.0)
+    let ratio = |x: f64| (m - x) * (n - x) / ((x + 1.0) * (t - m - n + x + 1.0));
+    (first + f64::ln(falling_sum(k, n.min(m), ratio))).min(0.0)
 }
 
 /// ln P(X ≥ part) for X binomial: `of` cases with probability `p` each. 0 where `part` is no more than its expectation.
@@ -133,11 +127,25 @@ pub(super) fn ln_binomial(part: u64, of: u64, p: f64) -> f64 {
     }
     let ln_choose = ln_gamma(n + 1.0) - ln_gamma(k + 1.0) - ln_gamma(n - k + 1.0);
     let first = ln_choose + k * p.ln() + (n - k) * (-p).ln_1p();
-    let (mut sum, mut term, mut x) = (1.0, 1.0, k);
-    while x < n && term > 1e-17 * sum {
-        term *= (n - x) / (x + 1.0) * p / (1.0 - p);
+    let ratio = |x: f64| (n - x) / (x + 1.0) * p / (1.0 - p);
+    (first + f64::ln(falling_sum(k, n, ratio))).min(0.0)
+}
+
+/// Terms that are summed one by one: enough for windows of millions of rows.
+const MAX_TERMS: usize = 20_000;
+
+/// 1 and the terms after it up to `last`, each `ratio` times the one before; above the expectation the ratio falls. Where
+/// the terms are too many, the rest is summed as if it fell no more: no less than it is.
+fn falling_sum(from: f64, last: f64, ratio: impl Fn(f64) -> f64) -> f64 {
+    let (mut sum, mut term, mut x) = (1.0, 1.0, from);
+    for _ in 0..MAX_TERMS {
+        if x >= last || term <= 1e-17 * sum {
+            return sum;
+        }
+        term *= ratio(x);
         sum += term;
         x += 1.0;
     }
-    (first + f64::ln(sum)).min(0.0)
+    let ratio = ratio(x).min(1.0 - f64::EPSILON);
+    sum + term * ratio / (1.0 - ratio)
 }

@@ -51,6 +51,15 @@ fn fishers_test_counts_what_can_be_counted() {
     assert_eq!(ln_hypergeometric(1, 4, 3, 10), 0.0);
     assert_eq!(ln_hypergeometric(0, 0, 0, 0), 0.0);
     close(ln_hypergeometric(5, 5, 5, 10), f64::ln(1.0 / 252.0), 1e-11);
+    // Of as many rows as can be counted, in a bounded number of steps: a little above the expectation, and far above.
+    let most = 1u64 << 62;
+    for far in [1 << 20, 1 << 32, most >> 2] {
+        assert!(ln_hypergeometric((most >> 1) + far, most, most, most << 1) <= 0.0);
+        assert!(ln_binomial((most >> 1) + far, most, 0.5) <= 0.0);
+    }
+    // Beyond the terms that are summed one by one it is no less than the tail, 0.42 at a fifth of a sigma, and not much more.
+    let wide = ln_binomial(500_003_162, 1_000_000_000, 0.5).exp();
+    assert!((0.42..0.6).contains(&wide), "{wide}");
 }
 
 #[test]
