@@ -36,7 +36,7 @@ pub(super) fn bars(label: &str, numbers: &[f64], line: f64, named: impl Fn(usize
 /// Two distributions over the same bins, side by side: the reference and the window.
 pub(super) fn shares(label: &str, reference: &[u64], window: &[u64], named: impl Fn(usize) -> String) -> String {
     let share = |counts: &[u64]| -> Vec<f64> {
-        let all = counts.iter().sum::<u64>().max(1) as f64;
+        let all = counts.iter().map(|n| *n as f64).sum::<f64>().max(1.0);
         counts.iter().map(|n| *n as f64 / all).collect()
     };
     let (reference, window) = (share(reference), share(window));

@@ -20,6 +20,7 @@
 //! ```
 
 mod chart;
+mod gather;
 mod html;
 mod page;
 mod story;

@@ -10,6 +10,8 @@ use crate::telemetry::AlertRecord;
 
 /// The p below which a bar is marked: 1 in 10,000.
 const ZEROS: f64 = 4.0;
+/// Bytes of the page up to which features have a card: more than anybody looks at, and less than a browser minds.
+const MAX_CARDS: usize = 4 << 20;
 /// Cleared alerts and alerts of old are many; the last ones tell the story.
 const MAX_ALERTS: usize = 50;
 
@@ -60,7 +62,12 @@ fn of_model(html: &mut String, story: &Story, model: &Model) {
     if let Some(profile) = &model.profile {
         html.push_str("<h3>Drift</h3>\n<p class=\"soft\"><span class=\"key ref\"></span>reference <span class=\"key now\"></span>");
         html.push_str("latest window <span class=\"key bad\"></span>beyond chance</p>\n<div class=\"grid wide\">\n");
-        for (i, feature) in profile.features.iter().enumerate() {
+        let is_judged = model.judged().iter().any(|seen| seen.verdict.is_some());
+        for (i, feature) in profile.features.iter().enumerate().filter(|_| is_judged) {
+            if html.len() > MAX_CARDS {
+                let _ = writeln!(html, "<p class=\"soft\">And {} more features.</p>", profile.features.len() - i);
+                break;
+            }
             of_feature(html, story, model, i, feature);
         }
         html.push_str("</div>\n");
@@ -83,7 +90,7 @@ fn health(html: &mut String, story: &Story, model: &Model) {
         ("p95", ms(0.95), ""),
         ("p99", ms(0.99), ""),
     ];
-    if read + written > 0 {
+    if read > 0 || written > 0 {
         cards.push(("tokens read", thousands(read), ""));
         cards.push(("tokens written", thousands(written), ""));
     }
@@ -117,13 +124,13 @@ fn health(html: &mut String, story: &Story, model: &Model) {
 
 fn of_feature(html: &mut String, story: &Story, model: &Model, i: usize, feature: &FeatureProfile) {
     let latest = |seen: &&Seen| seen.verdict.as_ref().is_some_and(|v| v.features.get(i).is_some());
-    let Some(seen) = model.windows.iter().rev().find(latest) else { return };
+    let Some(seen) = model.judged().iter().rev().find(latest) else { return };
     let Some(drift) = seen.verdict.as_ref().and_then(|v| v.features.get(i)) else { return };
     let finding = drift.finding.map_or_else(String::new, |f| format!("<span class=\"bad-text\">{}</span>", f.name()));
     let name = escaped(&feature.name);
     let _ = writeln!(html, "<div class=\"card\"><div class=\"head\"><h3>{name}</h3>{finding}</div>");
     let (zeros, psi) = (model.zeros(i), model.psi(i));
-    let judged: Vec<&Seen> = model.windows.iter().filter(latest).collect();
+    let judged: Vec<&Seen> = model.judged().iter().filter(latest).collect();
     let named = |w: usize| {
         let when = judged.get(w).map(|s| story.when(&s.window.closed)).unwrap_or_default();
         format!("{when}: p = 1e-{:.1}, PSI {:.3}", zeros[w], psi[w])

@@ -1,13 +1,10 @@
 //! The story of a folder: its records, put together model by model.
 
-use std::path::Path;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::Result;
 use crate::drift::{FeatureDrift, Judge, Policy, Profile, Proportion, Verdict, WindowCounts};
-use crate::telemetry::{
-    AlertCode, AlertRecord, Anchor, Exponential, ModelInfo, ModelSlot, Reason, Record, Stamp, Window, peek,
-};
+use crate::telemetry::{AlertRecord, Anchor, Exponential, ModelInfo, ModelSlot, Reason, Stamp, Window};
 
 /// The story of a telemetry folder: its models, alerts and losses.
 #[derive(Clone, Debug)]
@@ -23,7 +20,10 @@ pub struct Story {
     pub records: usize,
     /// Times that the folder was opened for writing.
     pub boots: usize,
-    clocks: Vec<Anchor>,
+    /// Records that are not in the story: damaged ones, and the oldest where all would take tens of megabytes of memory.
+    pub left_out: u64,
+    /// In the order of boot, epoch and time.
+    pub(super) clocks: Vec<Anchor>,
 }
 
 /// One model with one reference.
@@ -34,12 +34,14 @@ pub struct Model {
     pub info: ModelInfo,
     /// The reference of its windows, where it has one that this build can read.
     pub profile: Option<Arc<Profile>>,
-    /// Oldest first.
+    /// Oldest first; the latest, where all would take too much memory.
     pub windows: Vec<Seen>,
     /// Labels that came back, and those of them that the model had got right.
     pub labels: (u64, u64),
     /// The log does not tell who it is.
-    is_nameless: bool,
+    pub(super) is_nameless: bool,
+    /// Windows from this one on were held against the reference.
+    pub(super) judged_from: usize,
 }
 
 /// A window, and what its counts say beside the reference.
@@ -48,100 +50,34 @@ pub struct Model {
 pub struct Seen {
     /// The window as it was sealed.
     pub window: Window,
-    /// Its counts beside the reference, judged at the default [`Policy`]; `None` without a reference.
+    /// Its counts beside the reference, judged at the default [`Policy`]; `None` without a reference, and where later windows
+    /// have some 24,000 features together.
     pub verdict: Option<Verdict>,
 }
 
 impl Story {
-    /// Reads what lies in the folder, whether or not an app has it open. Nothing is changed. Records that were
-    /// acknowledged stay in it up to [`Limits::history_bytes`](crate::telemetry::Limits::history_bytes), so the story
-    /// begins with the oldest that is kept.
-    ///
-    /// What is damaged is passed over.
-    ///
-    /// # Errors
-    ///
-    /// `NotFound`, `Io`.
-    pub fn read(folder: &Path) -> Result<Self> {
-        let records = peek(folder)?;
-        let mut story = Self {
-            models: Vec::new(),
-            alerts: Vec::new(),
-            losses: Vec::new(),
-            records: records.len(),
-            boots: 0,
-            clocks: Vec::new(),
-        };
-        for (_, record) in records {
-            story.take(record);
-        }
-        story.models.retain(|model| !model.windows.is_empty());
-        story.models.iter_mut().for_each(Model::judge);
-        Ok(story)
-    }
-
-    fn take(&mut self, record: Record) {
-        match record {
-            Record::Boot(_) => self.boots += 1,
-            Record::Anchor(anchor) => self.clocks.push(anchor),
-            Record::Model(info) => self.register(info),
-            Record::Window(window) => {
-                let model = self.model(window.model_slot);
-                model.windows.push(Seen { window, verdict: None });
-            }
-            Record::Feedback(label) => {
-                let model = self.model(label.model_slot);
-                model.labels.0 += 1;
-                model.labels.1 += u64::from(label.predicted == label.truth);
-            }
-            Record::Alert(alert) => self.alerts.push(alert),
-            // Each holds what the ones before held.
-            Record::Drops(drops) => self.losses = drops.totals,
-        }
-    }
-
-    /// A model takes a slot, is named again, or has its name found.
-    fn register(&mut self, info: ModelInfo) {
-        let who = |m: &ModelInfo| (m.name.clone(), m.version.clone(), m.digest, m.profile.clone());
-        match self.models.iter_mut().rev().find(|m| m.info.slot == info.slot) {
-            Some(model) if model.is_nameless => {
-                let Model { windows, labels, .. } = std::mem::replace(model, Model::new(info));
-                (model.windows, model.labels) = (windows, labels);
-            }
-            Some(model) if who(&model.info) == who(&info) => model.info = info,
-            _ => self.models.push(Model::new(info)),
-        }
-    }
-
-    /// The model that took a slot last; a nameless one if its introduction has given way to the log's limit.
-    fn model(&mut self, slot: ModelSlot) -> &mut Model {
-        let found = self.models.iter().rposition(|m| m.info.slot == slot);
-        let at = found.unwrap_or_else(|| {
-            let name = format!("model {}", slot.0);
-            let nameless = Model::new(ModelInfo { slot, name, ..ModelInfo::default() });
-            self.models.push(Model { is_nameless: true, ..nameless });
-            self.models.len() - 1
-        });
-        &mut self.models[at]
-    }
-
     /// The alerts of a model that were raised and not cleared since.
     #[must_use]
     pub fn standing(&self, slot: ModelSlot) -> Vec<&AlertRecord> {
-        let mut standing: Vec<&AlertRecord> = Vec::new();
-        for alert in self.alerts.iter().filter(|a| a.model_slot == slot) {
-            standing.retain(|a| a.feature != alert.feature || !is_same(&a.code, &alert.code));
-            if alert.raised {
-                standing.push(alert);
-            }
+        // The findings of one feature take each other's place; every other code stands by itself.
+        let mut standing = BTreeMap::new();
+        for (at, alert) in self.alerts.iter().enumerate().filter(|(_, a)| a.model_slot == slot) {
+            let code = Some(alert.code.name()).filter(|_| !alert.code.is_of_feature());
+            let key = (alert.feature.as_deref(), code);
+            if alert.raised { _ = standing.insert(key, at) } else { _ = standing.remove(&key) }
         }
-        standing
+        let mut standing: Vec<usize> = standing.into_values().collect();
+        standing.sort_unstable();
+        standing.into_iter().map(|at| &self.alerts[at]).collect()
     }
 
     /// The wall-clock time of a stamp in seconds since 1970, by the anchor of its boot that is nearest.
     #[must_use]
     pub fn seconds(&self, stamp: &Stamp) -> Option<i64> {
-        let of_boot = self.clocks.iter().filter(|a| a.stamp.boot == stamp.boot && a.stamp.epoch == stamp.epoch);
+        let place = |a: &Anchor| (a.stamp.boot, a.stamp.epoch, a.monotonic_ns);
+        let after = self.clocks.partition_point(|a| place(a) <= (stamp.boot, stamp.epoch, stamp.monotonic_ns));
+        let near = self.clocks.iter().skip(after.saturating_sub(1)).take(2);
+        let of_boot = near.filter(|a| a.stamp.boot == stamp.boot && a.stamp.epoch == stamp.epoch);
         let anchor = of_boot.min_by_key(|a| a.monotonic_ns.abs_diff(stamp.monotonic_ns))?;
         let apart = i128::from(stamp.monotonic_ns) - i128::from(anchor.monotonic_ns);
         i64::try_from((i128::from(anchor.unix_ns) + apart).div_euclid(1_000_000_000)).ok()
@@ -161,33 +97,39 @@ impl Story {
     }
 }
 
-/// Whether two codes are of one kind of alert: a feature's finding may change while its alert stands.
-fn is_same(a: &AlertCode, b: &AlertCode) -> bool {
-    a == b || a.is_of_feature() && b.is_of_feature()
-}
-
 impl Model {
-    fn new(info: ModelInfo) -> Self {
-        // A profile of a later version, or a damaged one, leaves the counts without a reference.
-        let profile = Profile::decode(&info.profile).ok().map(Arc::new);
-        Self { info, profile, windows: Vec::new(), labels: (0, 0), is_nameless: false }
+    pub(super) fn new(info: ModelInfo) -> Self {
+        Self { info, profile: None, windows: Vec::new(), labels: (0, 0), is_nameless: false, judged_from: 0 }
     }
 
-    /// Holds each window against the reference, in their order.
-    fn judge(&mut self) {
-        let Some(profile) = &self.profile else { return };
-        let Ok(mut judge) = Judge::new(profile.clone(), Policy::default()) else { return };
-        for seen in &mut self.windows {
+    /// Reads the reference and holds the latest windows against it, in their order: those that have at most so many
+    /// features together. Returns how many they have.
+    pub(super) fn judge(&mut self, most: usize) -> usize {
+        // A profile of a later version, or a damaged one, leaves the counts without a reference.
+        self.profile = Profile::decode(&self.info.profile).ok().map(Arc::new);
+        let Some(profile) = &self.profile else { return 0 };
+        let Ok(mut judge) = Judge::new(profile.clone(), Policy::default()) else { return 0 };
+        let each = profile.features.len().max(1);
+        let windows = (most / each).min(self.windows.len());
+        let from = self.windows.len() - windows;
+        self.judged_from = from;
+        for seen in &mut self.windows[from..] {
             let mut counts = WindowCounts::new(profile);
             (counts.rows, counts.features) = (seen.window.rows, seen.window.features.clone());
             seen.verdict = judge.judge(&counts).ok();
         }
+        windows * each
+    }
+
+    /// The windows that were held against the reference, the latest ones.
+    pub(super) fn judged(&self) -> &[Seen] {
+        self.windows.get(self.judged_from..).unwrap_or_default()
     }
 
     /// Rows of all windows.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.windows.iter().map(|seen| seen.window.rows).sum()
+        self.windows.iter().fold(0, |all, seen| all.saturating_add(seen.window.rows))
     }
 
     /// Requests of all windows, and those that the engine failed: not those that did not fit it, and not those that were
@@ -196,7 +138,9 @@ impl Model {
     pub fn requests(&self) -> (u64, u64) {
         let outcomes = self.windows.iter().flat_map(|seen| &seen.window.outcomes);
         let requests = outcomes.filter(|(outcome, _)| !outcome.is_further());
-        requests.fold((0, 0), |(all, failed), (outcome, n)| (all + n, failed + n * u64::from(outcome.is_fault())))
+        requests.fold((0u64, 0u64), |(all, failed), (outcome, n)| {
+            (all.saturating_add(*n), failed.saturating_add(n * u64::from(outcome.is_fault())))
+        })
     }
 
     /// Latencies of all windows, in microseconds.
@@ -210,7 +154,8 @@ impl Model {
     /// Tokens read and written in all windows.
     #[must_use]
     pub fn tokens(&self) -> (u64, u64) {
-        self.windows.iter().fold((0, 0), |(i, o), s| (i + s.window.tokens_in, o + s.window.tokens_out))
+        let tokens = self.windows.iter().map(|seen| (seen.window.tokens_in, seen.window.tokens_out));
+        tokens.fold((0u64, 0u64), |(i, o), (read, written)| (i.saturating_add(read), o.saturating_add(written)))
     }
 
     /// How often the model was right, by the labels that came back.
@@ -232,7 +177,7 @@ impl Model {
     }
 
     fn of_feature(&self, feature: usize, number: impl Fn(&FeatureDrift) -> f64) -> Vec<f64> {
-        let verdicts = self.windows.iter().filter_map(|seen| seen.verdict.as_ref());
+        let verdicts = self.judged().iter().filter_map(|seen| seen.verdict.as_ref());
         verdicts.filter_map(|v| v.features.get(feature)).map(number).collect()
     }
 }
