@@ -31,7 +31,7 @@ impl Announcement {
     pub(super) fn renew(&mut self, identity: &ModelIdentity, shared: &Shared, telemetry: &Telemetry) {
         let status = telemetry.status();
         let by_limit = status.dropped.iter().filter(|(reason, _)| matches!(reason, Reason::Limit | Reason::DiskFull));
-        let given_way = by_limit.map(|(_, records)| records).sum();
+        let given_way = by_limit.fold(0, |sum: u64, (_, records)| sum.saturating_add(*records));
         let has_left = |at: Position| status.oldest.is_none_or(|oldest| oldest > at);
         if self.sealed.is_none_or(|at| given_way > self.given_way && has_left(at)) {
             self.announce(identity, shared.binning.get(), shared.bare_slot, telemetry);

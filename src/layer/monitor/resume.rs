@@ -34,7 +34,9 @@ impl MonitoredModel {
             let health = health_of(&window);
             // Its alerts were reported, and sealed, at the time.
             let summary = self.summarize(window, counts, health, Vec::new());
-            self.alerts.replay(&summary);
+            if i >= judged_from {
+                self.alerts.replay(&summary);
+            }
             self.closed.push(summary);
         }
         for alert in alerts {
