@@ -1,5 +1,7 @@
 //! The time of a record on the wall clock.
 
+use std::collections::BTreeMap;
+
 use super::state::Clock;
 use crate::telemetry::{Anchor, Stamp};
 
@@ -12,30 +14,36 @@ const BOOTS: usize = 4;
 /// set clock, that anchor and no earlier one tells the time of that moment.
 const SEALING: u64 = 500_000_000;
 
-/// The anchors that are known.
+/// The anchors that are known: by boot, nanoseconds since 1970 by those of the monotonic clock.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Clocks {
-    anchors: Vec<Clock>,
+    anchors: BTreeMap<Vec<u8>, BTreeMap<u64, u64>>,
 }
 
 impl Clocks {
     pub(super) fn new(anchors: Vec<Clock>) -> Self {
-        Self { anchors }
+        let mut clocks = Self::default();
+        anchors.into_iter().for_each(|clock| clocks.insert(clock));
+        clocks
     }
 
     pub(super) fn add(&mut self, anchor: &Anchor) {
-        self.anchors.extend(clock(anchor).filter(|clock| !self.anchors.contains(clock)));
+        clock(anchor).into_iter().for_each(|clock| self.insert(clock));
+    }
+
+    fn insert(&mut self, Clock { boot, monotonic, unix }: Clock) {
+        self.anchors.entry(boot).or_default().insert(monotonic, unix);
     }
 
     /// Nanoseconds since 1970, by the latest anchor before the moment or just after it, or else by the first one. `None` if
     /// its boot has no anchor.
     pub(super) fn unix(&self, stamp: &Stamp) -> Option<u64> {
-        let of_boot = || self.anchors.iter().filter(|a| a.boot == stamp.boot);
+        let of_boot = self.anchors.get(&stamp.boot[..])?;
         let until = stamp.monotonic_ns.saturating_add(SEALING);
-        let before = of_boot().filter(|a| a.monotonic <= until).max_by_key(|a| a.monotonic);
-        let anchor = before.or_else(|| of_boot().min_by_key(|a| a.monotonic))?;
-        let past = i128::from(stamp.monotonic_ns) - i128::from(anchor.monotonic);
-        u64::try_from(i128::from(anchor.unix) + past).ok()
+        let before = of_boot.range(..=until).next_back();
+        let (monotonic, unix) = before.or_else(|| of_boot.first_key_value())?;
+        let past = i128::from(stamp.monotonic_ns) - i128::from(*monotonic);
+        u64::try_from(i128::from(*unix) + past).ok()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use super::clock::{self, Clocks};
+use super::clock::Clocks;
 use super::metric;
 use super::options::OutboxOptions;
 use super::otlp;
@@ -17,6 +17,8 @@ use crate::telemetry::{AlertRecord, Drops, FeedbackRecord, ModelInfo, ModelSlot,
 
 /// Models whose totals are kept. The one that was silent longest gives way, and begins anew should it return.
 const MODELS: usize = 32;
+/// Bytes of the encoded profiles that are kept decoded at once.
+const MAX_PROFILES: usize = 1 << 20;
 /// A clock that was set back by less is waited for; by more, the counting begins anew.
 const STEP: u64 = 3_600_000_000_000;
 
@@ -28,19 +30,14 @@ pub(super) struct Ledger<'a> {
     pub clocks: Clocks,
     noise: &'a mut Noise,
     profiles: BTreeMap<u32, Option<Profile>>,
-    draft: Draft,
+    profile_bytes: usize,
+    pub(super) draft: Draft,
     /// Models whose totals have grown since they were last given, and when they last grew.
-    due: BTreeMap<u32, u64>,
-    device_due: Option<u64>,
+    pub(super) due: BTreeMap<u32, u64>,
+    pub(super) device_due: Option<u64>,
     pub records: u64,
-}
-
-/// What a record can be taken back to.
-struct Mark {
-    state: State,
-    draft: request::Mark,
-    due: BTreeMap<u32, u64>,
-    device_due: Option<u64>,
+    /// Numbers that were added up or copied, about.
+    pub(super) work: usize,
 }
 
 impl<'a> Ledger<'a> {
@@ -51,43 +48,13 @@ impl<'a> Ledger<'a> {
             state,
             noise,
             profiles: BTreeMap::new(),
+            profile_bytes: 0,
             draft: Draft::default(),
             due: BTreeMap::new(),
             device_due: None,
             records: 0,
+            work: 0,
         }
-    }
-
-    /// Adds records, oldest first, until they would take more than `max_bytes`: then it says `false`. The first record
-    /// is added in any case, so that there is progress.
-    pub(super) fn add(&mut self, records: &[(Position, Record)], max_bytes: usize) -> Result<bool> {
-        for (_, record) in records {
-            if let Record::Anchor(anchor) = record {
-                self.clocks.add(anchor);
-            }
-        }
-        for (position, record) in records {
-            let mark = Mark {
-                state: self.state.clone(),
-                draft: self.draft.mark(),
-                due: self.due.clone(),
-                device_due: self.device_due,
-            };
-            self.apply(record)?;
-            if self.records > 0 && self.bytes() > max_bytes {
-                self.state = mark.state;
-                self.draft.back(mark.draft);
-                (self.due, self.device_due) = (mark.due, mark.device_due);
-                return Ok(false);
-            }
-            self.records += 1;
-            let (Position { epoch, seq }, stamp) = (*position, record.stamp());
-            self.state.through = state::Through { epoch, seq, boot: stamp.boot.to_vec() };
-            if let Record::Anchor(anchor) = record {
-                clock::remember(&mut self.state.anchors, anchor);
-            }
-        }
-        Ok(true)
     }
 
     /// Whether there is anything to tell.
@@ -95,7 +62,7 @@ impl<'a> Ledger<'a> {
         !self.draft.is_empty() || !self.due.is_empty() || self.device_due.is_some()
     }
 
-    fn apply(&mut self, record: &Record) -> Result<()> {
+    pub(super) fn apply(&mut self, record: &Record) -> Result<()> {
         match record {
             Record::Model(info) => self.model(info),
             Record::Window(window) => self.window(window)?,
@@ -164,7 +131,7 @@ impl<'a> Ledger<'a> {
             self.state.models.retain(|m| m.key != key);
             self.state.slots.retain(|s| s.model != key);
         }
-        self.state.last_key += 1;
+        self.state.last_key = self.state.last_key.saturating_add(1);
         let key = self.state.last_key;
         self.state.models.push(state::Model {
             key,
@@ -217,33 +184,29 @@ impl<'a> Ledger<'a> {
         for (counts, bins) in [(&window.confidence, &mut totals.confidence), (&window.entropy, &mut totals.entropy)] {
             privacy.add(counts, &mut bins.given, &mut bins.held, self.noise)?;
         }
-        for (class, _) in &window.classes {
-            if !totals.class_ids.contains(&u32::from(*class)) {
-                totals.class_ids.push(u32::from(*class));
-            }
-        }
-        let classes: Vec<u64> = totals.class_ids.iter().map(|id| count_of(&window.classes, *id)).collect();
+        let of_class = sums(window.classes.iter().map(|(class, count)| (u32::from(*class), *count)));
+        let known: BTreeSet<u32> = totals.class_ids.iter().copied().collect();
+        totals.class_ids.extend(of_class.iter().map(|(class, _)| class).filter(|class| !known.contains(class)));
+        let of_class: BTreeMap<u32, u64> = of_class.into_iter().collect();
+        let classes: Vec<u64> = totals.class_ids.iter().map(|id| of_class.get(id).copied().unwrap_or(0)).collect();
         privacy.add(&classes, &mut totals.classes.given, &mut totals.classes.held, self.noise)?;
-        for (outcome, count) in &window.outcomes {
-            let outcome = u32::from(outcome.bits());
-            match totals.outcomes.iter_mut().find(|o| o.outcome == outcome) {
-                Some(known) => known.count += count,
-                None => totals.outcomes.push(Outcome { outcome, count: *count }),
-            }
-        }
+        let known = totals.outcomes.iter().map(|known| (known.outcome, known.count));
+        let of_window = window.outcomes.iter().map(|(outcome, count)| (outcome.bits().into(), *count));
+        let outcomes = sums(known.chain(of_window));
+        totals.outcomes = outcomes.into_iter().map(|(outcome, count)| Outcome { outcome, count }).collect();
         totals.latency.merge(&window.latency);
         totals.first_token.merge(&window.first_token);
-        totals.windows += 1;
-        totals.rows += window.rows;
-        totals.tokens_in += window.tokens_in;
-        totals.tokens_out += window.tokens_out;
+        totals.windows = totals.windows.saturating_add(1);
+        totals.rows = totals.rows.saturating_add(window.rows);
+        totals.tokens_in = totals.tokens_in.saturating_add(window.tokens_in);
+        totals.tokens_out = totals.tokens_out.saturating_add(window.tokens_out);
         Ok(())
     }
 
     /// Gives a window its time. Times of one model rise, as receivers expect of a cumulative series.
     fn place(&mut self, key: u32, opened: u64, closed: u64) {
         let Some(last) = self.state.model(key).map(|m| m.last) else { return };
-        let time = if closed > last { closed } else { last + 1 };
+        let time = closed.max(last.saturating_add(1));
         let fresh = closed.saturating_add(STEP) < last;
         let due = self.due.get(&key).copied();
         // What grew in an earlier interval is given as it stood then.
@@ -281,9 +244,19 @@ impl<'a> Ledger<'a> {
             && bins.eq(window.features.iter().map(Vec::len))
     }
 
-    fn profile(&mut self, key: u32) -> Option<&Profile> {
+    pub(super) fn profile(&mut self, key: u32) -> Option<&Profile> {
         let model = self.state.models.iter().find(|m| m.key == key)?;
-        let decode = || Some(&model.profile).filter(|p| !p.is_empty()).and_then(|p| Profile::decode(p).ok());
+        let bytes = model.profile.len();
+        if !self.profiles.contains_key(&key) {
+            if self.profile_bytes.saturating_add(bytes) > MAX_PROFILES {
+                self.profiles.clear();
+                self.profile_bytes = 0;
+            }
+            self.profile_bytes += bytes;
+            self.work += bytes;
+        }
+        let is_read = (1..=MAX_PROFILES).contains(&bytes);
+        let decode = || is_read.then(|| Profile::decode(&model.profile).ok()).flatten();
         self.profiles.entry(key).or_insert_with(decode).as_ref()
     }
 
@@ -297,7 +270,8 @@ impl<'a> Ledger<'a> {
         }
         if let Some(model) = self.state.model(key) {
             let right = feedback.predicted == feedback.truth;
-            *if right { &mut model.totals.right } else { &mut model.totals.wrong } += 1;
+            let labels = if right { &mut model.totals.right } else { &mut model.totals.wrong };
+            *labels = labels.saturating_add(1);
         }
     }
 
@@ -323,9 +297,9 @@ impl<'a> Ledger<'a> {
         if time.saturating_add(STEP) < device.last {
             (device.start, device.last) = (0, 0);
         }
-        device.last = time.max(device.last + 1);
+        device.last = time.max(device.last.saturating_add(1));
         if device.start == 0 {
-            device.start = device.last - 1;
+            device.start = device.last.saturating_sub(1);
         }
         self.device_due = Some(device.last);
     }
@@ -362,22 +336,6 @@ impl<'a> Ledger<'a> {
         hex(&hash.finalize()[..16])
     }
 
-    /// An upper bound of the bytes of both requests, if they were made now.
-    fn bytes(&mut self) -> usize {
-        let keys: Vec<u32> = self.due.keys().copied().collect();
-        for key in keys {
-            self.profile(key);
-        }
-        let due = self.due.iter().flat_map(|(key, time)| {
-            let model = self.state.models.iter().find(|m| m.key == *key);
-            let profile = self.profiles.get(key).and_then(Option::as_ref);
-            model.into_iter().flat_map(move |m| metric::of_model(m, profile, *time)).map(move |(m, p)| (*key, m, p))
-        });
-        let device = self.device_due.into_iter().flat_map(|time| metric::of_device(&self.state.device, time));
-        let later = due.chain(device.map(|(m, p)| (DEVICE, m, p))).collect();
-        self.draft.bytes_with(later, |key| self.resource(key))
-    }
-
     /// Tells what is due and gives the two requests.
     pub(super) fn finish(&mut self) -> Requests {
         for (key, time) in std::mem::take(&mut self.due) {
@@ -390,7 +348,7 @@ impl<'a> Ledger<'a> {
         std::mem::take(&mut self.draft).requests(|key| self.resource(key))
     }
 
-    fn resource(&self, key: u32) -> otlp::Resource {
+    pub(super) fn resource(&self, key: u32) -> otlp::Resource {
         let model = self.state.models.iter().find(|m| m.key == key);
         request::resource(self.options, &self.state.install, model)
     }
@@ -425,6 +383,15 @@ pub(super) fn is_lasting(info: &ModelInfo) -> bool {
     info.slot == ModelInfo::slot_of(&info.digest, &info.profile)
 }
 
-fn count_of(counts: &[(u16, u64)], id: u32) -> u64 {
-    counts.iter().filter(|(i, _)| u32::from(*i) == id).map(|(_, count)| count).sum()
+/// Counts by their key, which may come more than once; in the order in which the keys come first.
+fn sums(counts: impl Iterator<Item = (u32, u64)>) -> Vec<(u32, u64)> {
+    let (mut sums, mut places) = (Vec::<(u32, u64)>::new(), BTreeMap::new());
+    for (key, count) in counts {
+        let place = *places.entry(key).or_insert(sums.len());
+        match sums.get_mut(place) {
+            Some((_, sum)) => *sum = sum.saturating_add(count),
+            None => sums.push((key, count)),
+        }
+    }
+    sums
 }

@@ -120,7 +120,7 @@ impl Moment<'_> {
         let point = HistogramDataPoint {
             start_time_unix_nano: self.start,
             time_unix_nano: self.time,
-            count: counts.iter().sum(),
+            count: counts.iter().fold(0, |sum, n| sum.saturating_add(*n)),
             sum: None,
             bucket_counts: counts.to_vec(),
             explicit_bounds: bounds,
@@ -142,7 +142,7 @@ impl Moment<'_> {
             sum: Some(spread.sum as f64 / 1e6),
             scale: spread.scale,
             zero_count: spread.zero_count,
-            positive: Some(Buckets { offset: spread.offset - shift, bucket_counts: spread.buckets }),
+            positive: Some(Buckets { offset: spread.offset.saturating_sub(shift), bucket_counts: spread.buckets }),
         };
         self.push(metric, Point::Exponential(point));
     }
@@ -195,7 +195,7 @@ pub(super) fn of_model(model: &Model, profile: Option<&Profile>, time: u64) -> V
         }
     }
     for (right, count) in [("true", totals.right), ("false", totals.wrong)] {
-        if totals.right + totals.wrong > 0 {
+        if totals.right > 0 || totals.wrong > 0 {
             at.sum("selvedge.feedback", count, vec![KeyValue::new("selvedge.feedback.right", right)]);
         }
     }
@@ -208,7 +208,7 @@ pub(super) fn of_model(model: &Model, profile: Option<&Profile>, time: u64) -> V
         }
     }
     for (kind, tokens) in [("input", totals.tokens_in), ("output", totals.tokens_out)] {
-        if totals.tokens_in + totals.tokens_out > 0 {
+        if totals.tokens_in > 0 || totals.tokens_out > 0 {
             at.tokens(totals.rows, tokens, gen_ai(model, Some(kind)));
         }
     }

@@ -61,8 +61,10 @@
 //! - Alerts it refuses, with 400: they need a Collector.
 
 mod batch;
+mod bound;
 mod clock;
 mod encoding;
+mod filling;
 mod ledger;
 mod metric;
 mod options;

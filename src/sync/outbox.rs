@@ -1,5 +1,6 @@
 //! The outbox of a telemetry folder: makes batches, and keeps each until it is acknowledged.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,13 +10,14 @@ use sha2::{Digest, Sha256};
 
 use super::batch::Batch;
 use super::encoding::Encoding;
+use super::filling::bring_within;
 use super::ledger::{Ledger, is_lasting};
 use super::options::OutboxOptions;
 use super::privacy::{Noise, fill};
 use super::request::{self, hex, uuid};
 use super::state::{Pending, State};
 use crate::disk;
-use crate::telemetry::{Anchor, Cursor, Position, Record, Telemetry};
+use crate::telemetry::{Anchor, Cursor, ModelInfo, ModelSlot, Position, Record, Telemetry, Wanted};
 use crate::{Code, Error, Result};
 
 /// Records are read from the log in pieces of so many bytes.
@@ -62,7 +64,7 @@ pub struct Outbox {
 impl Outbox {
     /// Opens the outbox of a telemetry folder: `sync.state` in it, which takes a few kilobytes per model and one batch.
     ///
-    /// A damaged file is set aside as `sync.state.damaged`, and counting begins anew, under a new install id; see
+    /// A damaged file, or what is no regular file, is set aside as `sync.state.damaged`, and counting begins anew, under a new install id; see
     /// [`damage`](Outbox::damage).
     ///
     /// # Errors
@@ -104,7 +106,8 @@ impl Outbox {
     /// The next batch, or `None` when there is nothing to tell. Until it is acknowledged or refused, the same again.
     ///
     /// `max_bytes` bounds both bodies together before compression. A batch holds at least one record, so that a small
-    /// bound slows a device down but does not stop it: one window of 10 features takes about 5 kB.
+    /// bound slows a device down but does not stop it: one window of 10 features takes about 5 kB. Making it takes a bounded
+    /// time: of a log that would take longer, the next call goes on with the rest, also after a `None`.
     ///
     /// # Errors
     ///
@@ -118,17 +121,21 @@ impl Outbox {
         follow_app(&mut state, &self.options);
         let mut ledger = Ledger::new(&self.options, state, &mut self.noise);
         ledger.clocks.add(&present);
+        let mut introductions = None;
         loop {
             let after = ledger.state.position();
             let from = if after == Position::default() { Cursor::start() } else { Cursor::after(after) };
             let records = self.telemetry.read(from, READ);
-            announce(&self.telemetry, &mut ledger, from, &records);
+            if !ledger.strangers(&records).is_empty() {
+                let known = introductions.get_or_insert_with(|| introductions_after(&self.telemetry, from));
+                introduce(&mut ledger, known, &records);
+            }
             if records.is_empty() || !ledger.add(&records, max_bytes)? {
                 break;
             }
         }
         if !ledger.has_news() {
-            if ledger.records >= QUIET {
+            if ledger.records >= QUIET || ledger.is_worn() {
                 let state = ledger.state;
                 self.keep(state)?;
             }
@@ -247,7 +254,8 @@ impl Outbox {
 
     /// First the state, with the totals and the batch, is durable; then the records that are in it are acknowledged. Should
     /// the second step not happen, they are passed over by their position, and acknowledged with the next step.
-    fn keep(&mut self, state: State) -> Result<()> {
+    fn keep(&mut self, mut state: State) -> Result<()> {
+        bring_within(&mut state);
         #[cfg(test)]
         self.faults.before_store(&self.telemetry, state.position())?;
         state.store(&self.file)?;
@@ -293,17 +301,25 @@ fn follow_app(state: &mut State, options: &OutboxOptions) {
 }
 
 /// Where the record that says who a slot is gave way to the limit of the log, a later one may say it again.
-fn announce(telemetry: &Telemetry, ledger: &mut Ledger<'_>, from: Cursor, records: &[(Position, Record)]) {
-    let strangers = ledger.strangers(records);
-    if strangers.is_empty() {
-        return;
+fn introduce(ledger: &mut Ledger<'_>, known: &BTreeMap<ModelSlot, ModelInfo>, records: &[(Position, Record)]) {
+    for stranger in ledger.strangers(records) {
+        known.get(&stranger).into_iter().for_each(|info| ledger.announce(info));
     }
-    for (_, record) in telemetry.read(from, usize::MAX) {
-        if let Record::Model(info) = &record
-            && strangers.contains(&info.slot)
-            && is_lasting(info)
-        {
-            ledger.announce(info);
+}
+
+/// The latest record of each model whose slot stands for it whenever it is used.
+fn introductions_after(telemetry: &Telemetry, mut from: Cursor) -> BTreeMap<ModelSlot, ModelInfo> {
+    let mut known = BTreeMap::new();
+    loop {
+        let records = telemetry.pick(from, READ, false, Wanted::Models);
+        let Some((last, _)) = records.last() else { return known };
+        from = Cursor::after(*last);
+        for (_, record) in records {
+            if let Record::Model(info) = record
+                && is_lasting(&info)
+            {
+                known.insert(info.slot, info);
+            }
         }
     }
 }

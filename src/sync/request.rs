@@ -24,7 +24,7 @@ pub(super) struct Draft {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Sizes {
+pub(super) struct Sizes {
     /// Of all points and records.
     bytes: usize,
     /// Metrics that have points, by model.
@@ -77,18 +77,14 @@ impl Draft {
         self.sizes = mark.sizes;
     }
 
-    /// An upper bound of the bytes of both requests, with these points added.
-    pub(super) fn bytes_with(
-        &self,
-        later: Vec<(u32, usize, Point)>,
-        resource: impl Fn(u32) -> otlp::Resource,
-    ) -> usize {
-        let mut sizes = self.sizes.clone();
-        later.iter().for_each(|(key, metric, point)| sizes.add(*key, *metric, point));
-        let heads = sizes.metrics.iter().map(|(_, metric)| METRICS[*metric].metric([]).encoded_len() + WRAP);
-        let resources =
-            sizes.resources.iter().map(|(_, key)| resource(*key).encoded_len() + scope().encoded_len() + WRAP);
-        sizes.bytes + heads.sum::<usize>() + resources.sum::<usize>()
+    /// Bytes of the points and log records alone.
+    pub(super) fn bytes(&self) -> usize {
+        self.sizes.bytes
+    }
+
+    /// The sizes so far, to which points to come may be added.
+    pub(super) fn sizes(&self) -> Sizes {
+        self.sizes.clone()
     }
 
     pub(super) fn requests(self, resource: impl Fn(u32) -> otlp::Resource) -> Requests {
@@ -122,10 +118,18 @@ impl Draft {
 }
 
 impl Sizes {
-    fn add(&mut self, key: u32, metric: usize, point: &Point) {
+    pub(super) fn add(&mut self, key: u32, metric: usize, point: &Point) {
         self.bytes += point.bytes();
         self.metrics.insert((key, metric));
         self.resources.insert((false, key));
+    }
+
+    /// An upper bound of the bytes of both requests.
+    pub(super) fn total(&self, resource: impl Fn(u32) -> otlp::Resource) -> usize {
+        let heads = self.metrics.iter().map(|(_, metric)| METRICS[*metric].metric([]).encoded_len() + WRAP);
+        let resources =
+            self.resources.iter().map(|(_, key)| resource(*key).encoded_len() + scope().encoded_len() + WRAP);
+        self.bytes + heads.sum::<usize>() + resources.sum::<usize>()
     }
 }
 

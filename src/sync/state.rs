@@ -12,20 +12,22 @@
 //! ```
 
 use std::fmt::Display;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
 use prost::Message;
 
+use super::bound::is_bounded;
 use super::privacy::fill;
-use crate::disk::{Disk, Folder, replace};
+use crate::disk::{self, Disk, Folder, replace};
 use crate::telemetry::{Exponential, Position};
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 7] = b"SLVSYNC";
 const VERSION: u8 = b'1';
 const HEAD: usize = 16;
+/// The largest file that is read: a state of many models, and a batch of the largest size that anybody posts.
+const MAX_BYTES: u64 = 64 << 20;
 /// Where the next state is written.
 const PART: &str = "sync.part";
 
@@ -259,7 +261,7 @@ impl State {
     pub(super) fn lose(&mut self, reason: &str, count: u64) {
         self.device.due = true;
         match self.device.lost.iter_mut().find(|l| l.reason == reason) {
-            Some(loss) => loss.count += count,
+            Some(loss) => loss.count = loss.count.saturating_add(count),
             None => self.device.lost.push(Loss { reason: reason.into(), count, before: 0 }),
         }
     }
@@ -272,12 +274,13 @@ impl State {
     ///
     /// # Errors
     ///
-    /// `Corrupt` for a file that fails its checksum or is no message, `Unsupported` for one of a later
-    /// version, `Io`.
+    /// `Corrupt` for a file that fails its checksum, is no message or asks for more memory than a state may, and for
+    /// what is no regular file; `Unsupported` for one of a later version, `Io`.
     pub(super) fn load(path: &Path) -> Result<Option<Self>> {
-        match fs::read(path) {
+        match disk::read(path, MAX_BYTES) {
             Ok(bytes) => Self::read(&bytes, path.display()).map(Some),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) if e.kind() == ErrorKind::InvalidData => Err(Error::corrupt(format!("{}: {e}", path.display()))),
             Err(e) => Err(Error::io(path.display(), e)),
         }
     }
@@ -297,6 +300,9 @@ impl State {
         let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         if message.len() != number(12) as usize || crc32c::crc32c(message) != number(8) {
             return Err(bad("it fails its checksum"));
+        }
+        if !is_bounded(message) {
+            return Err(bad("more models, lists or numbers than a state may have"));
         }
         Self::decode(message).map_err(|e| bad(&e.to_string()))
     }
@@ -336,6 +342,8 @@ impl Spread {
         if zero_count == 0 && buckets.is_empty() {
             return Exponential::default();
         }
-        Exponential { scale, zero_count, offset, buckets: buckets.clone(), sum, min, max }
+        let all = Exponential { scale, zero_count, offset, buckets: buckets.clone(), sum, min, max };
+        // What this type cannot have made is damage: it begins anew.
+        if all.is_valid() { all } else { Exponential::default() }
     }
 }
