@@ -1,9 +1,14 @@
-//! Telemetry from outside: what recording allocates, and what a kill leaves.
+//! Telemetry from outside: what recording allocates, what a kill leaves, and what a forged folder does.
 
 #![deny(unsafe_code)]
 
 mod alloc;
 #[path = "../support/counting.rs"]
 mod counting;
+mod hostile;
 #[cfg(unix)]
 mod kill;
+#[cfg(unix)]
+mod links;
+#[path = "../support/segments.rs"]
+mod segments;

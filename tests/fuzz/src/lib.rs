@@ -1,4 +1,8 @@
-//! What the fuzz targets do with a file.
+//! What the fuzz targets do with a file, and with a folder.
+
+pub mod folder;
+#[path = "../../support/segments.rs"]
+mod segments;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
