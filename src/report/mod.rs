@@ -1,6 +1,6 @@
 //! Reports of a telemetry folder, for people: numbers to print, or one page to read.
 //!
-//! Enters: a folder. Leaves: a [`Story`], and its HTML. May import: telemetry, drift.
+//! Enters: a folder, or a verdict. Leaves: a [`Story`] or a [`Comparison`], and its HTML. May import: telemetry, drift.
 //!
 //! ```
 //! use selvedge::report::Story;
@@ -20,10 +20,13 @@
 //! ```
 
 mod chart;
+mod comparison;
+mod feature;
 mod html;
 mod page;
 mod story;
 #[cfg(test)]
 mod tests;
 
+pub use comparison::Comparison;
 pub use story::{Model, Seen, Story};

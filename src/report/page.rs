@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use super::chart;
-use super::html::{escaped, milliseconds, share, short, thousands};
+use super::chart::{Bars, Lines};
+use super::feature::{distribution, grid, measures, probability};
+use super::html::{card, cards, escaped, head, milliseconds, share, short, thousands};
 use super::story::{Model, Seen, Story};
-use crate::drift::{Bins, FeatureDrift, FeatureProfile};
+use crate::drift::FeatureProfile;
 use crate::telemetry::AlertRecord;
 
 /// The p below which a bar is marked: 1 in 10,000.
@@ -22,10 +23,7 @@ impl Story {
 }
 
 fn page(story: &Story) -> String {
-    let mut html = String::from("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n");
-    html += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Selvedge report</title>\n<style>\n";
-    html += include_str!("style.css");
-    html += "</style></head>\n<body>\n<h1>Is the model still right?</h1>\n";
+    let mut html = head("Selvedge report", "Is the model still right?");
     let last = story.models.iter().flat_map(|m| &m.windows).map(|s| s.window.closed).max_by_key(|s| (s.epoch, s.seq));
     let until = last.map(|stamp| story.when(&stamp)).unwrap_or_default();
     let _ = writeln!(
@@ -59,7 +57,8 @@ fn of_model(html: &mut String, story: &Story, model: &Model) {
     health(html, story, model);
     if let Some(profile) = &model.profile {
         html.push_str("<h3>Drift</h3>\n<p class=\"soft\"><span class=\"key ref\"></span>reference <span class=\"key now\"></span>");
-        html.push_str("latest window <span class=\"key bad\"></span>beyond chance</p>\n<div class=\"grid wide\">\n");
+        html.push_str("latest window <span class=\"key bad\"></span>beyond chance</p>\n");
+        html.push_str(&grid(profile.features.len()));
         for (i, feature) in profile.features.iter().enumerate() {
             of_feature(html, story, model, i, feature);
         }
@@ -73,46 +72,45 @@ fn health(html: &mut String, story: &Story, model: &Model) {
     let ms = |q: f64| latency.quantile(q).map_or("–".into(), |us| milliseconds(us / 1000.0));
     let standing = story.standing(model.info.slot).len();
     let (read, written) = model.tokens();
-    let mut cards = vec![
-        ("standing alerts", standing.to_string(), if standing > 0 { "bad-text" } else { "good-text" }),
-        ("rows seen", thousands(model.rows()), ""),
-        ("windows", thousands(model.windows.len() as u64), ""),
-        ("requests", thousands(requests), ""),
-        ("failed", share(failed, requests), if failed > 0 { "bad-text" } else { "" }),
-        ("p50", ms(0.5), ""),
-        ("p95", ms(0.95), ""),
-        ("p99", ms(0.99), ""),
+    let mut row = vec![
+        card("standing alerts", standing.to_string(), if standing > 0 { "bad-text" } else { "good-text" }),
+        card("rows seen", thousands(model.rows()), ""),
+        card("windows", thousands(model.windows.len() as u64), ""),
+        card("requests", thousands(requests), ""),
+        card("failed", share(failed, requests), if failed > 0 { "bad-text" } else { "" }),
+        card("p50", ms(0.5), ""),
+        card("p95", ms(0.95), ""),
+        card("p99", ms(0.99), ""),
     ];
+    // By twos, so that the rows are even.
     if read + written > 0 {
-        cards.push(("tokens read", thousands(read), ""));
-        cards.push(("tokens written", thousands(written), ""));
+        row.push(card("tokens read", thousands(read), ""));
+        row.push(card("tokens written", thousands(written), ""));
     }
     if let Some(right) = model.accuracy() {
-        let text = format!("{:.1} %", right.value * 100.0);
-        cards.push(("right, by labels", text, ""));
+        row.push(card("right, by labels", format!("{:.1} %", right.value * 100.0), ""));
+        row.push(card("labels", thousands(right.of), ""));
     }
-    html.push_str("<div class=\"grid\">\n");
-    for (name, number, class) in cards {
-        let _ = writeln!(
-            html,
-            "<div class=\"card\"><span class=\"soft\">{name}</span><b class=\"{class}\">{number}</b></div>"
-        );
+    html.push_str(&cards(&row));
+    latencies(html, story, model);
+}
+
+/// Latency over the windows, where there are several.
+fn latencies(html: &mut String, story: &Story, model: &Model) {
+    if model.windows.len() < 2 {
+        return;
     }
-    html.push_str("</div>\n");
     let of_windows = |q: f64| -> Vec<f64> {
         model.windows.iter().map(|s| s.window.latency.quantile(q).unwrap_or(0.0) / 1000.0).collect()
     };
-    if model.windows.len() > 1 {
-        let (p50, p95) = (of_windows(0.5), of_windows(0.95));
-        let most = p95.iter().copied().fold(0.0, f64::max);
-        let _ = writeln!(
-            html,
-            "<div class=\"card\" style=\"margin:.75rem 0\"><span class=\"soft\">latency per window: <span class=\"key \
-             now\"></span>p95 <span class=\"key ref\"></span>p50 · up to {}</span>{}</div>",
-            milliseconds(most),
-            chart::lines("latency per window", &[("ref", p50), ("now", p95)])
-        );
-    }
+    let when = |w: usize| model.windows.get(w).map(|s| story.when(&s.window.closed)).unwrap_or_default();
+    let series = [("ref", of_windows(0.5)), ("now", of_windows(0.95))];
+    let chart = Lines { label: "latency per window", series: &series, height: &milliseconds, when: &when }.draw();
+    let _ = writeln!(
+        html,
+        "<div class=\"card alone\"><span class=\"soft\">latency per window: <span class=\"key now\"></span>p95 \
+         <span class=\"key ref\"></span>p50</span>{chart}</div>"
+    );
 }
 
 fn of_feature(html: &mut String, story: &Story, model: &Model, i: usize, feature: &FeatureProfile) {
@@ -124,34 +122,23 @@ fn of_feature(html: &mut String, story: &Story, model: &Model, i: usize, feature
     let _ = writeln!(html, "<div class=\"card\"><div class=\"head\"><h3>{name}</h3>{finding}</div>");
     let (zeros, psi) = (model.zeros(i), model.psi(i));
     let judged: Vec<&Seen> = model.windows.iter().filter(latest).collect();
-    let named = |w: usize| {
-        let when = judged.get(w).map(|s| story.when(&s.window.closed)).unwrap_or_default();
-        format!("{when}: p = 1e-{:.1}, PSI {:.3}", zeros[w], psi[w])
+    let when = |w: usize| judged.get(w).map(|s| story.when(&s.window.closed)).unwrap_or_default();
+    let p = |zeros: f64| format!("p {}", probability(-zeros * std::f64::consts::LN_10));
+    let bars = Bars {
+        label: &format!(
+            "{}: evidence per window, in the latest {}",
+            feature.name,
+            p(zeros.last().copied().unwrap_or(0.0))
+        ),
+        numbers: &zeros,
+        line: ZEROS,
+        height: &|zeros| if zeros > 0.0 { format!("1e-{zeros:.0}") } else { "p 1".into() },
+        named: &|w| format!("{}: {}, PSI {:.3}", when(w), p(zeros[w]), psi[w]),
+        when: &when,
     };
-    html.push_str(&chart::bars(&format!("{}: evidence per window", feature.name), &zeros, ZEROS, named));
-    let of_bin = |bin: usize| bin_name(&feature.bins, bin);
-    let counts = seen.window.features.get(i).map_or(&[][..], |c| c);
-    html.push_str(&chart::shares(
-        &format!("{}: reference and latest window", feature.name),
-        &feature.counts,
-        counts,
-        of_bin,
-    ));
-    let _ = writeln!(html, "<p class=\"soft\">{}</p></div>", numbers(drift));
-}
-
-fn numbers(drift: &FeatureDrift) -> String {
-    let mut numbers = format!("p {:.1e} · PSI {:.3} · KS {:.3} · JS {:.3}", drift.p, drift.psi, drift.ks, drift.js);
-    if let Some(w) = drift.wasserstein {
-        let _ = write!(numbers, " · Wasserstein {w:.3}");
-    }
-    for (name, share) in [("missing", drift.missing), ("new", drift.new_category), ("out of range", drift.out_of_range)]
-    {
-        if share > 0.0 {
-            let _ = write!(numbers, " · {name} {:.1} %", share * 100.0);
-        }
-    }
-    numbers
+    html.push_str(&bars.draw());
+    html.push_str(&distribution(feature, seen.window.features.get(i).map_or(&[], |c| c), "latest window"));
+    let _ = writeln!(html, "<p class=\"soft\">{}</p></div>", measures(drift));
 }
 
 fn alerts(html: &mut String, story: &Story) {
@@ -200,16 +187,4 @@ fn losses(html: &mut String, story: &Story) {
             writeln!(html, "<tr><td>{}</td><td>{}</td></tr>", escaped(&reason.name().replace('_', " ")), thousands(*n));
     }
     html.push_str("</table></div>\n");
-}
-
-fn bin_name(bins: &Bins, bin: usize) -> String {
-    let last = bins.len() - 1;
-    match bins {
-        _ if bin == last => "missing".into(),
-        Bins::Numeric { edges, .. } if bin == 0 => format!("up to {}", edges[0]),
-        Bins::Numeric { edges, .. } if bin == last - 1 => format!("above {}", edges[edges.len() - 1]),
-        Bins::Numeric { edges, discrete: true } => edges[bin].to_string(),
-        Bins::Numeric { edges, .. } => format!("{} to {}", edges[bin - 1], edges[bin]),
-        Bins::Categories(c) => c.names().get(bin).map_or("other", |name| name).to_string(),
-    }
 }

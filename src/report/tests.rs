@@ -1,9 +1,12 @@
 use std::sync::Arc;
 
-use super::Story;
-use crate::drift::Profile;
+use super::chart::{Bars, Lines, Shares};
+use super::feature::{distribution, probability};
+use super::{Comparison, Story};
+use crate::drift::{FalseAlarm, Judge, Persistence, Policy, Profile, WindowCounts};
 use crate::telemetry::{
-    AlertCode, AlertRecord, Cursor, Exponential, Limits, ModelInfo, ModelSlot, Outcome, Record, Telemetry, Window,
+    AlertCode, AlertRecord, Cursor, Exponential, FeedbackRecord, Limits, ModelInfo, ModelSlot, Outcome, Record,
+    Telemetry, Window,
 };
 
 /// A folder of a model with one feature: so many windows like the reference, then one in which the feature is dead.
@@ -163,4 +166,140 @@ fn a_slot_that_another_model_takes_tells_of_two_models() {
     let reported: Vec<_> =
         story.models.iter().map(|m| (m.info.version.as_deref(), m.profile.is_some(), m.windows.len())).collect();
     assert_eq!(reported, [(None, true, 2), (Some("2"), false, 2), (Some("3"), true, 2)]);
+}
+
+/// The texts between two marks, in order.
+fn all<'a>(html: &'a str, begin: &str, end: &str) -> Vec<&'a str> {
+    html.split(begin).skip(1).map(|rest| rest.split(end).next().unwrap()).collect()
+}
+
+/// The numbers at an axis.
+fn axis<'a>(html: &'a str, class: &str) -> Vec<&'a str> {
+    let axis = all(html, &format!("class=\"{class}\" aria-hidden=\"true\">"), "</div>")[0];
+    all(axis, "<span", "</span>").into_iter().map(|span| span.split('>').nth(1).unwrap()).collect()
+}
+
+#[test]
+fn every_bar_of_a_histogram_tells_its_range() {
+    let profile =
+        Profile::fit().bins(4).number("wind").of_rows(&(0..400).map(|i| [i as f32]).collect::<Vec<_>>()).unwrap();
+    let feature = &profile.features[0];
+    let mut window = vec![0; feature.bins.len()];
+    (0..400).for_each(|i| window[usize::from(feature.bin(i as f32 + 200.0))] += 1);
+    let html = distribution(feature, &window, "latest window");
+    let (spoken, shown) = (all(&html, "<g role=\"img\" aria-label=\"", "\""), all(&html, "<title>", "</title>"));
+    assert_eq!(spoken, shown, "what a pointer finds, a screen reader says");
+    // Four inner bins, and the one above them, which the window alone fills; none below, and none missing.
+    assert_eq!(spoken.len(), 5, "{spoken:?}");
+    assert!(spoken[..4].iter().all(|text| text.contains(" to ")) && spoken[4].starts_with("above 399"), "{spoken:?}");
+    assert!(spoken[0].ends_with(": 25 % → 0 %") && spoken[4].ends_with(": 0 % → 50 %"), "{spoken:?}");
+    // The same as a table, for those who cannot point.
+    assert_eq!(all(&html, "<tr><td>", "</td>").len(), 5);
+    assert!(html.contains("</td><td>25 %</td><td>0 %</td></tr>"), "{html}");
+}
+
+#[test]
+fn axes_have_numbers() {
+    let bins = [("a".to_owned(), 0.5, 0.0), ("b".to_owned(), 0.25, 0.5), ("c".to_owned(), 0.25, 0.5)];
+    let tick = |at: f64, text: &str| (at, text.to_owned());
+    let ticks = [tick(0.0, "1.5"), tick(0.05, "1.6"), tick(0.5, "2"), tick(0.9, "2.9"), tick(1.0, "3")];
+    let html = Shares { label: "<x>", bins: &bins, ticks: &ticks }.draw();
+    assert_eq!(axis(&html, "heights"), ["0 %", "25 %", "50 %"]);
+    assert_eq!(axis(&html, "ticks"), ["1.5", "2", "3"], "what would overlap is left out");
+    let long = [tick(0.0, "2026-11-29 08:38"), tick(1.0, "2026-12-29 08:38")];
+    assert_eq!(axis(&Shares { label: "x", bins: &bins, ticks: &long }.draw(), "ticks").len(), 2);
+    let longer = [tick(0.0, "epoch 12, record 12345"), tick(1.0, "epoch 12, record 12346")];
+    assert_eq!(axis(&Shares { label: "x", bins: &bins, ticks: &longer }.draw(), "ticks"), ["epoch 12, record 12345"]);
+    let when = |w: usize| format!("day {w}");
+    let height = |ms: f64| format!("{ms} ms");
+    let html = Lines { label: "x", series: &[("now", vec![1.0, 4.0, 2.0])], height: &height, when: &when }.draw();
+    assert_eq!((axis(&html, "heights"), axis(&html, "ticks")), (vec!["0 ms", "2 ms", "4 ms"], vec!["day 0", "day 2"]));
+    // Of more windows than bars, the last ones.
+    let numbers: Vec<f64> = (0..200).map(|i| f64::from(i) / 20.0).collect();
+    let bars =
+        Bars { label: "x", numbers: &numbers, line: 4.0, height: &|h| format!("{h:.0}"), named: &when, when: &when };
+    let html = bars.draw();
+    assert_eq!((axis(&html, "heights"), axis(&html, "ticks")), (vec!["0", "4", "10"], vec!["day 80", "day 199"]));
+    assert_eq!(all(&html, "<title>", "</title>").len(), 120);
+}
+
+#[test]
+fn ranges_stand_below_a_histogram() {
+    let below = |profile: &Profile| -> Vec<String> {
+        let feature = &profile.features[0];
+        let html = distribution(feature, &feature.counts, "window");
+        axis(&html, "ticks").into_iter().map(String::from).collect()
+    };
+    let rows = |most: usize| (0..1000).map(|i| [(i % most) as f32]).collect::<Vec<_>>();
+    let numbers = below(&Profile::fit().number("x").of_rows(&rows(1000)).unwrap());
+    let [first, .., last] = &numbers[..] else { panic!("{numbers:?}") };
+    let ends: [f64; 2] = [first, last].map(|n| n.parse().unwrap());
+    assert!(numbers.len() == 4 && ends[0].abs() < 1.0 && (ends[1] - 999.0).abs() < 1.0, "{numbers:?}");
+    assert_eq!(below(&Profile::fit().number("x").of_rows(&rows(3)).unwrap()), ["0", "1", "2"]);
+    let names = ["sun", "rain", "a very long name of a category", "rain"];
+    let profile = Profile::fit().category("sky").of_columns(&[crate::drift::Column::Names(&names)]).unwrap();
+    assert_eq!(below(&profile), ["rain", "a very lo…", "sun"]);
+}
+
+#[test]
+fn the_cards_stand_in_even_rows() {
+    let (folder, _) = folder(2, 0);
+    let telemetry = Telemetry::open(folder.path(), Limits::default());
+    let even = |count: usize| {
+        let html = Story::read(folder.path()).unwrap().html();
+        let row = all(&html, "<div class=\"grid cards\"", "</div>\n</div>")[0];
+        let columns: usize = all(row, "--columns:", "\"")[0].parse().unwrap();
+        let cards = all(row, "<div class=\"card\">", "</div>").len();
+        assert_eq!((cards, cards % columns, cards % 2, columns > 2), (count, 0, 0, true), "{columns}");
+    };
+    even(8);
+    let window = Window {
+        model_slot: ModelSlot(7),
+        tokens_in: 5,
+        tokens_out: 7,
+        features: vec![vec![0; 19]],
+        ..Window::default()
+    };
+    telemetry.seal(&Record::Window(window)).unwrap();
+    even(10);
+    let label = FeedbackRecord { model_slot: ModelSlot(7), ..FeedbackRecord::default() };
+    telemetry.seal(&Record::Feedback(label)).unwrap();
+    even(12);
+}
+
+#[test]
+fn numbers_of_an_axis_are_short() {
+    let shown = [1e-45, -0.0, 0.1f32 as f64, 12.8, -3.0, 123_456.7, 1.5e8, 2.5e-5].map(super::html::number);
+    assert_eq!(shown, ["0", "0", "0.1", "12.8", "-3", "123457", "1.5e8", "2.5e-5"]);
+}
+
+#[test]
+fn probabilities_too_small_for_a_number_are_told() {
+    let told = [0.25f64.ln(), 1e-7f64.ln(), -2000.0, f64::NEG_INFINITY, 0.0].map(probability);
+    assert_eq!(told, ["0.25", "1.0e-7", "3e-869", "0", "1.00"]);
+}
+
+#[test]
+fn a_comparison_is_a_page_of_its_own() {
+    let rows: Vec<[f32; 2]> = (0..5000).map(|i| [(i % 97) as f32, (i % 7) as f32]).collect();
+    let profile = Arc::new(Profile::fit().number("calm").number("<moved>").of_rows(&rows).unwrap());
+    let mut window = WindowCounts::new(&profile);
+    rows[..970].iter().for_each(|row| {
+        window.add_row(&[profile.features[0].bin(row[0]), profile.features[1].bin(row[1] + 3.0)]);
+    });
+    let policy = Policy::new(970, FalseAlarm::windows(1000.0)).persistence(Persistence::new(1, 1).unwrap());
+    let verdict = Judge::new(profile.clone(), policy).unwrap().judge(&window).unwrap();
+    let html = Comparison::new(&profile, &window, &verdict).named("a.csv", "<b>.csv").html();
+    for part in ["drift in 1 of 2 features", "Is &lt;b&gt;.csv still like a.csv?", "5,000", "970", "1 in 1,000 "] {
+        assert!(html.contains(part), "no {part}");
+    }
+    let order = ["<h3>&lt;moved&gt;</h3>", "<h3>calm</h3>"].map(|name| html.find(name).unwrap());
+    assert!(order[0] < order[1], "the strongest evidence first");
+    for foreign in ["<script", "http:", "https:", "url(", "@import", "<moved>", "<b>."] {
+        assert!(!html.contains(foreign), "{foreign}");
+    }
+    for tag in ["svg", "div", "g", "table", "details"] {
+        let opened = html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count();
+        assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{tag}");
+    }
 }
