@@ -2,14 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fs::File;
-use std::io::{BufReader, Read};
 use std::path::Path;
 
 use half::{bf16, f16};
-use npyz::npz::NpzArchive;
-use npyz::{Deserialize, NpyFile, Order};
-use selvedge::{Ask, DType, Element, Options, Port, Tensor, Tensors, open};
+use selvedge::{Ask, DType, Options, Port, Tensor, Tensors, open};
 
 /// How far an output of the second model is from that of the first.
 pub(crate) struct Difference {
@@ -20,47 +16,6 @@ pub(crate) struct Difference {
     pub(crate) relative: f64,
     /// a·b ÷ (‖a‖ ‖b‖); 1 for two that are all zeros.
     pub(crate) cosine: f64,
-}
-
-/// The arrays of an npz file by name.
-pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, Box<dyn Error>> {
-    let during = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
-    let file = File::open(path).map_err(|e| during(&e))?;
-    let mut archive = NpzArchive::new(BufReader::new(file)).map_err(|e| during(&e))?;
-    let names: Vec<String> = archive.array_names().map(String::from).collect();
-    let mut arrays = BTreeMap::new();
-    for name in names {
-        let Some(array) = archive.by_name(&name).map_err(|e| during(&e))? else { continue };
-        let tensor = tensor(array).map_err(|e| during(&format!("array '{name}': {e}")))?;
-        arrays.insert(name, tensor);
-    }
-    Ok(arrays)
-}
-
-fn tensor<R: Read>(array: NpyFile<R>) -> Result<Tensor, Box<dyn Error>> {
-    let dims = array.shape().iter().map(|d| usize::try_from(*d)).collect::<Result<Vec<_>, _>>()?;
-    if array.order() != Order::C && dims.len() > 1 {
-        return Err("expected C order, got Fortran order".into());
-    }
-    let kind = array.dtype().descr();
-    match kind.trim_matches('\'') {
-        "<f4" => elements::<f32, R>(array, &dims),
-        "<f8" => elements::<f64, R>(array, &dims),
-        "|i1" => elements::<i8, R>(array, &dims),
-        "<i2" => elements::<i16, R>(array, &dims),
-        "<i4" => elements::<i32, R>(array, &dims),
-        "<i8" => elements::<i64, R>(array, &dims),
-        "|u1" => elements::<u8, R>(array, &dims),
-        "<u2" => elements::<u16, R>(array, &dims),
-        "<u4" => elements::<u32, R>(array, &dims),
-        "<u8" => elements::<u64, R>(array, &dims),
-        "|b1" => elements::<bool, R>(array, &dims),
-        other => Err(format!("expected numbers or booleans, little-endian, got {other}").into()),
-    }
-}
-
-fn elements<T: Element + Deserialize, R: Read>(array: NpyFile<R>, dims: &[usize]) -> Result<Tensor, Box<dyn Error>> {
-    Ok(Tensor::new(dims, array.into_vec::<T>()?)?)
 }
 
 /// Fails unless the arrays are the model's inputs: all that it needs, and no other.
@@ -116,7 +71,8 @@ fn difference(name: &str, a: &[f64], b: &[f64]) -> Result<Difference, String> {
     })
 }
 
-fn numbers(tensor: &Tensor) -> selvedge::Result<Vec<f64>> {
+/// The elements of a tensor of numbers.
+pub(crate) fn numbers(tensor: &Tensor) -> selvedge::Result<Vec<f64>> {
     Ok(match tensor.dtype() {
         DType::F32 => tensor.as_slice::<f32>()?.iter().map(|v| f64::from(*v)).collect(),
         DType::F64 => tensor.as_slice::<f64>()?.to_vec(),
@@ -132,7 +88,7 @@ fn numbers(tensor: &Tensor) -> selvedge::Result<Vec<f64>> {
         DType::U8 => tensor.as_slice::<u8>()?.iter().map(|v| f64::from(*v)).collect(),
         DType::Bool => tensor.as_slice::<bool>()?.iter().map(|v| f64::from(u8::from(*v))).collect(),
         other => {
-            return Err(selvedge::Error::new(selvedge::Code::Unsupported, format!("comparing outputs of {other}")));
+            return Err(selvedge::Error::new(selvedge::Code::Unsupported, format!("expected numbers, got {other}")));
         }
     })
 }

@@ -3,12 +3,20 @@
 //! Results go to standard output, errors to standard error as `error: …`. Nothing asks and nothing blinks: what it
 //! prints on a terminal it prints into a pipe, but for the progress of long work.
 
+mod arrays;
+mod bench;
+mod chat;
 mod check;
+mod drift;
+mod file;
 mod inspect;
+mod load;
+mod model;
 mod pack;
 mod print;
 mod profile;
 mod report;
+mod run;
 mod sync;
 mod validate;
 mod watch;
@@ -19,7 +27,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Looks into model files, gets them ready for the device, and tells what the device saw.
+/// Runs model files, looks into them, gets them ready for the device, and tells what the device saw.
 #[derive(Parser)]
 #[command(name = "selvedge", version, arg_required_else_help = true, after_help = EXIT_CODES, max_term_width = 120)]
 struct Cli {
@@ -29,10 +37,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Chat(chat::Chat),
+    Run(run::Run),
+    Bench(bench::Bench),
     Inspect(inspect::Inspect),
     Validate(validate::Validate),
     Pack(pack::Pack),
     Profile(profile::Profile),
+    Drift(drift::Drift),
     Watch(watch::Watch),
     Report(report::Report),
     Sync(sync::Sync),
@@ -40,26 +52,37 @@ enum Command {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done; for `validate`, the file is valid; for `sync`, everything was posted
-  1  the answer is no: `validate` found the file invalid, `inspect` could not read it as a model,
-     `pack` could not read it as an ONNX model or found nothing in it to pack, `sync` leaves
+  0  done; for `validate`, the file is valid; for `sync`, everything was posted; for `drift`,
+     there is none
+  1  the answer is no: `validate` found the file invalid, `inspect`, `chat`, `run` and `bench` could
+     not read it as a model or it does not do what was asked, `pack` could not read it as an ONNX model or found nothing in it to pack, `sync` leaves
      something for another time or had something refused
   2  the command was used wrongly, a file could not be opened, read or written, or
-     `pack --check` could not compare";
+     `pack --check` could not compare
+  3  `drift` found drift
+130  Ctrl-C ended it";
 
 /// The command was done, and its answer is no.
 const NO: u8 = 1;
 /// It could not be done.
 const FAILED: u8 = 2;
+/// Drift was found.
+const DRIFT: u8 = 3;
+/// Ctrl-C ended it, as shells have it.
+const INTERRUPTED: u8 = 130;
 
 type Outcome = Result<ExitCode, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Chat(command) => command.run(),
+        Command::Run(command) => command.run(),
+        Command::Bench(command) => command.run(),
         Command::Inspect(command) => command.run(),
         Command::Validate(command) => command.run(),
         Command::Pack(command) => command.run(),
         Command::Profile(command) => command.run(),
+        Command::Drift(command) => command.run(),
         Command::Watch(command) => command.run(),
         Command::Report(command) => command.run(),
         Command::Sync(command) => command.run(),

@@ -14,7 +14,7 @@ use selvedge::{Backend, Options};
 use serde_json::json;
 
 use crate::check::{self, Difference};
-use crate::{Outcome, print};
+use crate::{Outcome, arrays, print};
 
 /// Makes an ONNX model smaller: its large weights become blocks of 4 or 8 bits, or half precision.
 ///
@@ -94,7 +94,7 @@ impl Pack {
         packing.finer.clone_from(&self.finer);
         packing.mean_bits = self.bits.unwrap_or(packing.mean_bits);
         // Before the work, so that a mistake is known early.
-        let inputs = self.check.as_deref().map(check::read).transpose()?;
+        let inputs = self.check.as_deref().map(arrays::npz).transpose()?;
         if let Some(inputs) = &inputs {
             check::expect(&inspect(&self.model, &Options::new())?.inputs, inputs)?;
         }

@@ -30,6 +30,19 @@ pub(crate) fn line(text: &str, most: usize) -> String {
     line
 }
 
+/// A text of several lines that nothing in it can make command the terminal.
+pub(crate) fn lines(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => shown.push(c),
+            c if c.is_control() || turns(c) => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
 /// Marks of the direction in which text is shown, by which `gpj.exe` would read `exe.jpg`.
 fn turns(c: char) -> bool {
     matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

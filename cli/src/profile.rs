@@ -1,6 +1,6 @@
 //! `selvedge profile`: what a model was made for, from its training data.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,8 +11,8 @@ use selvedge::layer::probe::{self, All, Classes, Columns, Probe};
 use selvedge::{Ask, Code, Digest, Options, Request, Tensor, Tensors, drift, open};
 use sha2::{Digest as _, Sha256};
 
-use crate::Outcome;
 use crate::print::{bytes, table, thousands};
+use crate::{Outcome, file};
 
 /// Writes a model's profile: the distribution of its training data, which windows of answers are held against later.
 ///
@@ -55,7 +55,7 @@ pub(crate) struct Profile {
     block: RowDependence,
 }
 
-fn block(text: &str) -> Result<RowDependence, String> {
+pub(crate) fn block(text: &str) -> Result<RowDependence, String> {
     match text {
         "none" => Ok(RowDependence::Independent),
         "estimate" => Ok(RowDependence::Estimate),
@@ -79,10 +79,7 @@ impl Profile {
             _ => self.alone(fit)?,
         };
         let encoded = profile.encode();
-        let part = self.to.with_added_extension("part");
-        fs::write(&part, &encoded)
-            .and_then(|()| fs::rename(&part, &self.to))
-            .map_err(|e| format!("{}: {e}", self.to.display()))?;
+        file::replace(&self.to, &encoded)?;
         print(&profile)?;
         let (features, rows) = (profile.features.len(), thousands(profile.rows));
         println!("{}: {features} features, {rows} rows, {}", self.to.display(), bytes(encoded.len() as u64));
@@ -154,12 +151,12 @@ impl Profile {
     }
 }
 
-fn io_error(path: &Path, e: &io::Error) -> selvedge::Error {
+pub(crate) fn io_error(path: &Path, e: &io::Error) -> selvedge::Error {
     let code = if e.kind() == io::ErrorKind::NotFound { Code::NotFound } else { Code::Io };
     selvedge::Error::new(code, format!("{}: {e}", path.display()))
 }
 
-fn is_npy(path: &Path) -> Result<bool, Failure> {
+pub(crate) fn is_npy(path: &Path) -> Result<bool, Failure> {
     let mut magic = Vec::new();
     File::open(path).map_err(|e| io_error(path, &e))?.take(6).read_to_end(&mut magic)?;
     Ok(magic == b"\x93NUMPY")

@@ -1,13 +1,12 @@
 //! `selvedge report`: a telemetry folder as one page.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use selvedge::report::Story;
 
-use crate::{NO, Outcome};
+use crate::{NO, Outcome, file};
 
 /// Writes one HTML page of what a telemetry folder holds: health, drift, alerts and losses.
 ///
@@ -29,9 +28,7 @@ impl Report {
             eprintln!("{}: no window was closed yet, so there is nothing to report", self.folder.display());
             return Ok(ExitCode::from(NO));
         }
-        let part = self.output.with_added_extension("part");
-        let at = |e| format!("{}: {e}", self.output.display());
-        fs::write(&part, story.html()).and_then(|()| fs::rename(&part, &self.output)).map_err(at)?;
+        file::replace(&self.output, story.html().as_bytes())?;
         let windows: usize = story.models.iter().map(|m| m.windows.len()).sum();
         println!("{}: {windows} windows of {} models", self.output.display(), story.models.len());
         Ok(ExitCode::SUCCESS)
