@@ -80,10 +80,10 @@
 //! DDM knows failures only, and not how far they are from what they were: see [`Ddm`].
 //!
 //! A feature breaks: rows until its alert, at the default policy (one false alarm in 10,000 windows, 2 of 3), in windows
-//! of 24 rows, where the rows of a block depend on each other. The reference is in time order. Each cell is the same
-//! or less in windows of 128 and 1,024 rows, counted in windows, and none is "never", nor is one with a learned
-//! profile or with rows that do not depend on each other. *=* is a break that changes nothing, as the bench
-//! computes: the broken rows of the reference cannot be told from the reference.
+//! of 24 rows, which is less than a block of rows that depend on each other. The reference is in time order. Windows of
+//! 128 and of 1,024 rows need two of them in most cells, and ten at most. No cell is "never", with a learned profile and
+//! with shuffled rows neither. *=* is a break that changes nothing, as the bench computes: the broken rows of the
+//! reference cannot be told from the reference.
 //!
 //! | table, feature | block | stuck | missing | zero | out of range | sign | × 10 |
 //! |---|---|---|---|---|---|---|---|
@@ -102,7 +102,7 @@
 //! | AR(1), level | 170 | 72 | 72 | 48 | 48 | 48 | 48 |
 //!
 //! Nothing breaks: streams as long as the mean time to a false alarm that was asked for, each with a reference of its
-//! own, both drawn in blocks. 63 % of them should have an alarm.
+//! own, both drawn in blocks. 63 % of them may have an alarm; 60 streams each, of 40,000 rows:
 //!
 //! | table | reference | block drawn | windows of 24 | of 128 | of 512 |
 //! |---|---|---|---|---|---|
