@@ -33,8 +33,8 @@
 //!    length is calm. The weights of the dependence are estimates from few blocks: the sums' χ² is an F (Thomas and Rao
 //!    1987). Values out of range come in spells, which are shorter than seasons: the profile has the inverse of the
 //!    extremal index (Ferro and Segers 2003). Beside the sums stands the rule of the dead: windows in a row whose values
-//!    all lie in one bin, against the longest runs of the reference ([`Runs`]). The sums may raise 15 %, the rule 5 % of
-//!    the false alarms; 80 % are left to the windows themselves. [`Judge::reach`] says what is seen, and how soon.
+//!    all lie in one bin, against the longest runs of the reference ([`Runs`]). The sums may raise 7.5 %, the rule
+//!    2.5 % of the false alarms; 90 % are left to the windows themselves. [`Judge::reach`] says what is seen, and how soon.
 //!
 //! PSI, KS, Jensen-Shannon, Hellinger and Wasserstein distances stand beside the p and decide nothing.
 //!
