@@ -29,7 +29,7 @@
 //!    is solved for the level.
 //! 5. **Windows that see nothing.** Where a window is shorter than rows depend on each other, it shows nothing by
 //!    itself. So windows that were not rejected are put together, two and two, up to four times the rows of the
-//!    reference, and each such sum is tested as a window is ([`Accumulated`]); what one shows lasts until the next of its
+//!    reference, and each such sum is tested as a window is ([`Accumulated`]); what one shows lasts until one of twice its
 //!    length is calm. The weights of the dependence are estimates from few blocks: the sums' χ² is an F (Thomas and Rao
 //!    1987). Values out of range come in spells, which are shorter than seasons: the profile has the inverse of the
 //!    extremal index (Ferro and Segers 2003). Beside the sums stands the rule of the dead: windows in a row whose values
