@@ -142,7 +142,7 @@ fn no_change(profile: &Profile, feature: usize, rows: &[Vec<f32>], how: Break) -
 }
 
 /// Larger shares are a change, whatever the samples say.
-const UNCHANGED: f64 = 0.1;
+const UNCHANGED: f64 = 0.2;
 /// No delay is longer.
 const PATIENCE: u64 = 40_000;
 

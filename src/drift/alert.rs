@@ -214,6 +214,12 @@ impl Alerts {
         }
     }
 
+    /// Rows of the window that showed it last.
+    fn rows_of(&self, kind: AlertKind, feature: &str) -> u64 {
+        let known = self.standing.iter().position(|a| a.kind.same(kind) && a.feature == feature);
+        known.map_or(0, |i| self.rows[i])
+    }
+
     /// Takes in a verdict: a feature fires once it has drifted, and is calm while its p is above 0.01. A window of less than
     /// half as many rows as the last one that fired neither raises the count of calm windows nor ends it.
     pub fn observe_verdict(&mut self, verdict: &Verdict, at: u64) -> Vec<AlertEvent> {
@@ -225,7 +231,9 @@ impl Alerts {
                 (false, p) if p <= CALM_P => Observation::Holding,
                 (false, _) => Observation::Calm,
             };
-            changes.extend(self.observe_in(kind, &feature.name, observation, at, verdict.rows));
+            // What windows show together may go on in a window of a few rows, which is no measure of a calm one.
+            let shown = feature.accumulated.map_or(0, |_| self.rows_of(kind, &feature.name));
+            changes.extend(self.observe_in(kind, &feature.name, observation, at, verdict.rows.max(shown)));
         }
         if let Some(embedding) = verdict.embedding {
             let observation = match embedding.drifted && embedding.rejected {

@@ -147,9 +147,10 @@ pub(super) fn weigh(feature: &FeatureProfile, window: &[u64], blocks: f64) -> Re
     let runs = feature.dependence.first().map_or(1.0, |w| f64::from(*w).max(1.0));
     let (groups_r, groups_w) = pool(reference, window, last, EXPECTED * runs);
     let pooled = chi2(&groups_r, &groups_w);
-    // Pooling bins cannot raise the weights above the largest of the single bins' (Cauchy's interlacing). A cycle has
-    // weights below 1, as whole cycles are all alike; windows are no whole cycles.
-    let weights = feature.dependence.iter().map(|w| f64::from(*w).max(1.0)).take(pooled.df as usize);
+    // A cycle has weights below 1, as whole cycles are all alike; a sum of short windows is no whole cycle.
+    let least = if blocks.is_finite() { 1.0 } else { 0.0 };
+    // Pooling bins cannot raise the weights above the largest of the single bins' (Cauchy's interlacing).
+    let weights = feature.dependence.iter().map(|w| f64::from(*w).max(least)).take(pooled.df as usize);
     let weights: Vec<f64> = weights.collect();
     let ln_chi2 = match weights.is_empty() {
         true => ln_chi2(pooled.statistic, f64::from(pooled.df)),

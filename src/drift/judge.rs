@@ -136,7 +136,7 @@ pub struct Judge {
 }
 
 /// The share of the false alarms that evidence of several windows together may raise.
-const TOGETHER: f64 = 0.2;
+const TOGETHER: f64 = 0.1;
 
 impl Judge {
     /// A judge of windows of `profile`.

@@ -74,6 +74,24 @@ impl Story {
     }
 
     /// The classes of alerts that were raised of a model, the first raised first: how often, and over how many rows.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use selvedge::report::Story;
+    /// use selvedge::telemetry::{AlertCode, AlertRecord, Limits, ModelSlot, Record, Telemetry, Window};
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let folder = folder.path();
+    /// let (telemetry, model_slot) = (Telemetry::open(folder, Limits::default()), ModelSlot(1));
+    /// telemetry.seal(&Record::Window(Window { model_slot, rows: 1024, ..Window::default() }))?;
+    /// let code = AlertCode::DeadFeature;
+    /// telemetry.seal(&Record::Alert(AlertRecord { model_slot, code, raised: true, ..AlertRecord::default() }))?;
+    ///
+    /// let story = Story::read(folder)?;
+    /// let classes: Vec<_> = story.classes(model_slot).map(|c| (c.code.name(), c.raised, c.rows)).collect();
+    /// assert_eq!(classes, [("dead_feature", 1, 1024)]);
+    /// # Ok::<(), selvedge::Error>(())
+    /// ```
     pub fn classes(&self, slot: ModelSlot) -> impl Iterator<Item = &AlertClass> {
         self.classes.of(slot).iter()
     }

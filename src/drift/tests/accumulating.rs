@@ -50,7 +50,7 @@ fn what_no_window_shows_windows_show_together() {
 #[test]
 fn a_window_that_was_rejected_is_no_part_of_a_sum() {
     let profile = normal(20_000, RowDependence::Independent);
-    let mut judge = Judge::new(profile.clone(), Policy::new(256, FalseAlarm::windows(1000.0))).unwrap();
+    let mut judge = Judge::new(profile.clone(), Policy::new(256, FalseAlarm::windows(1e6))).unwrap();
     let mut random = PythonRandom::new(3);
     for i in 0..200 {
         let shift = if i % 8 == 3 { 3.0 } else { 0.0 };
