@@ -1,6 +1,9 @@
 //! Threads: how many the system lets start, stacks of a known size, and panics that stay inside.
 //!
-//! Enters: a wish, or code of others. Leaves: what the system allows, or an error. Native runtimes end the process, or wait for ever, where a thread that they
+//! Enters: a wish, or code of others. Leaves: what the system allows, or an error. May
+//! import: nothing of the crate.
+//!
+//! Native runtimes end the process, or wait for ever, where a thread that they
 //! want does not start; so what they want is tried here first, with threads of ours.
 
 use std::any::Any;
