@@ -61,9 +61,9 @@ impl SpecialTokens {
         let mut ranges: Vec<std::ops::Range<usize>> = Vec::new();
         // Where the tokens that began so far end.
         let (mut own_end, mut foreign_end) = (0, 0);
-        for at in 0..text.len() {
+        for (at, &next) in next_foreign.iter().enumerate() {
             for len in self.lengths(&text.as_bytes()[at..]) {
-                let end = if next_foreign[at] < at + len { &mut foreign_end } else { &mut own_end };
+                let end = if next < at + len { &mut foreign_end } else { &mut own_end };
                 *end = (*end).max(at + len);
             }
             if at < foreign_end && at >= own_end {

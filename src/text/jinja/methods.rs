@@ -402,7 +402,10 @@ fn expanded(text: &[Char], size: usize, budget: &Budget) -> Res<Text> {
 /// The methods that change letters.
 pub(super) fn cased(text: &[Char], name: &str) -> Option<Vec<Char>> {
     Some(match name {
-        "lower" | "casefold" => lower(text),
+        "lower" => lower(text),
+        "casefold" => {
+            lower(text).into_iter().flat_map(|c| if c.get() == 'ß' { vec![c.like('s'); 2] } else { vec![c] }).collect()
+        }
         "upper" => upper(text),
         "capitalize" => match text.split_first() {
             Some((first, rest)) => title(*first).chain(lower(rest)).collect(),
