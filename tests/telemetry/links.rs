@@ -115,7 +115,7 @@ fn no_link_is_followed() {
 #[test]
 fn a_link_to_a_real_file_is_none_of_the_folder() {
     let (folder, others) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    use_folder(others.path());
+    use_folder(others.path()).1.unwrap();
     for name in ["telemetry.live", "0000000000000001-00000000.seg", "sync.state"] {
         symlink(others.path().join(name), folder.path().join(name)).unwrap();
     }
@@ -131,7 +131,7 @@ fn a_link_to_a_real_file_is_none_of_the_folder() {
 #[test]
 fn a_second_name_of_a_file_keeps_what_it_has() {
     let (folder, backup) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    use_folder(folder.path());
+    use_folder(folder.path()).1.unwrap();
     let kept = backup.path().join("telemetry.live");
     fs::hard_link(folder.path().join("telemetry.live"), &kept).unwrap();
     let before = fs::read(&kept).unwrap();
