@@ -12,6 +12,7 @@ mod disk;
 pub mod drift;
 mod engine;
 mod error;
+pub mod fake;
 pub mod kernel;
 pub mod layer;
 mod onnx;

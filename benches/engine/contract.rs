@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::Criterion;
-use selvedge::backend::fake::Fake;
+use selvedge::fake::Fake;
 use selvedge::{Ask, Call, Cancel, DType, Tensor, Tensors};
 
 pub(crate) fn bench() {

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rounds::alternate;
-use selvedge::backend::fake::Fake;
 use selvedge::drift::Profile;
+use selvedge::fake::Fake;
 use selvedge::layer::monitor::Monitor;
 use selvedge::layer::probe::{All, Classes, Columns, Image, Probe};
 use selvedge::telemetry::{Limits, Telemetry};

@@ -3,12 +3,11 @@
 //! Enters: a [`Source`](crate::Source) and [`Options`](crate::Options). Leaves: an [`Engine`](crate::Engine). May import:
 //! engine, tensor, kernel, weights, onnx, pack, text, source, digest, threads.
 //!
-//! `open` and `inspect` are the doors above the runtimes `llama`, `ort`, `ort_interop`, `tract`, `table` and `fake`, which
-//! never import each other; `options`, `format`, `model`, `budget` and `interrupt` are what all of them stand on.
+//! `open` and `inspect` are the doors above the runtimes `llama`, `ort`, `ort_interop`, `tract` and `table`, which never
+//! import each other; `options`, `format`, `model`, `budget` and `interrupt` are what all of them stand on.
 
 #[cfg(any(feature = "llama", feature = "ort", feature = "tract", feature = "table"))]
 mod budget;
-pub mod fake;
 mod format;
 mod inspect;
 #[cfg(feature = "ort")]

@@ -8,7 +8,7 @@ use crate::{Error, Result, Tensor};
 /// The short ways to ask an [`Engine`]; every engine has them.
 ///
 /// ```
-/// use selvedge::backend::fake::Fake;
+/// use selvedge::fake::Fake;
 /// use selvedge::{Ask, Generate};
 /// let engine = Fake::text("so it goes").build();
 /// let mut text = String::new();

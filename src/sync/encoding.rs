@@ -17,6 +17,9 @@ pub enum Encoding {
     Zstd,
 }
 
+/// The most that a kept batch unpacks to, whatever its file says: far above what one is made of.
+const MAX_DECODED: usize = 32 << 20;
+
 impl Encoding {
     /// The value of the `Content-Encoding` header, none for [`Identity`](Encoding::Identity).
     pub fn header(self) -> Option<&'static str> {
@@ -47,18 +50,22 @@ impl Encoding {
     /// What [`encode`](Self::encode) was given.
     pub(super) fn decode(self, bytes: &[u8]) -> Result<Vec<u8>> {
         let mut to = Vec::new();
+        let most = MAX_DECODED as u64 + 1;
         match self {
             _ if bytes.is_empty() => {}
             Encoding::Identity => to.extend(bytes),
             Encoding::Gzip => {
-                let read = flate2::read::GzDecoder::new(bytes).read_to_end(&mut to);
+                let read = flate2::read::GzDecoder::new(bytes).take(most).read_to_end(&mut to);
                 read.map_err(|e| Error::io("gzip", e))?;
             }
             Encoding::Zstd => {
                 let broken = |e: &dyn std::fmt::Display| Error::corrupt(format!("zstd: {e}"));
-                let mut from = ruzstd::decoding::StreamingDecoder::new(bytes).map_err(|e| broken(&e))?;
-                from.read_to_end(&mut to).map_err(|e| broken(&e))?;
+                let from = ruzstd::decoding::StreamingDecoder::new(bytes).map_err(|e| broken(&e))?;
+                from.take(most).read_to_end(&mut to).map_err(|e| broken(&e))?;
             }
+        }
+        if to.len() > MAX_DECODED {
+            return Err(Error::corrupt(format!("batch: expected at most {MAX_DECODED} bytes unpacked, got more")));
         }
         Ok(to)
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use selvedge::backend::fake::Fake;
+use selvedge::fake::Fake;
 use selvedge::{
     Answer, Ask, Backend, Code, DType, Dim, Embed, Engine, Finish, Generate, Options, Port, Request, Tensor, Tensors,
     open,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use selvedge::backend::fake::Fake;
+use selvedge::fake::Fake;
 use selvedge::{
     Answer, Call, Code, Embed, Engine, Error, Generate, Progress, Provenance, Request, Result, Run, Sampling, Spec,
     Step, Tensor, Usage,

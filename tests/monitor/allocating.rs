@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use selvedge::backend::fake::Fake;
+use selvedge::fake::Fake;
 use selvedge::layer::monitor::Monitor;
 use selvedge::layer::probe::{All, Classes, Columns};
 use selvedge::{Ask, DType, Engine, Tensor, Tensors};

@@ -151,7 +151,7 @@ fn a_broken_promise_is_an_alert() {
 #[test]
 fn a_text_is_right_or_wrong() {
     let (_folder, telemetry) = folder();
-    let engine = selvedge::backend::fake::Fake::text("yes").build();
+    let engine = selvedge::fake::Fake::text("yes").build();
     let monitor = Monitor::builder(engine, telemetry, ()).window(WINDOW).build().unwrap();
     for id in 1..=10 {
         monitor.run_with(selvedge::Generate::text("is it?"), Call::new().id(id)).unwrap();

@@ -1,7 +1,7 @@
 //! A model without a profile learns one.
 
-use selvedge::backend::fake::Fake;
 use selvedge::drift::AlertKind;
+use selvedge::fake::Fake;
 use selvedge::layer::monitor::{Monitor, Reference};
 use selvedge::layer::probe::{All, Columns, Embeddings};
 use selvedge::telemetry::{Cursor, Record};

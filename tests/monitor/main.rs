@@ -20,8 +20,8 @@ mod weather;
 use std::sync::Arc;
 
 use random::splitmix64;
-use selvedge::backend::fake::Fake;
 use selvedge::drift::Profile;
+use selvedge::fake::Fake;
 use selvedge::telemetry::{Durability, Limits, Telemetry};
 use selvedge::{Ask, Call, DType, Dim, Engine, Port, Tensor, Tensors};
 use tempfile::TempDir;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use selvedge::backend::fake::Fake;
 use selvedge::drift::FalseAlarm;
+use selvedge::fake::Fake;
 use selvedge::layer::monitor::Monitor;
 use selvedge::layer::probe::{All, Columns, Probe, ProbeFeature, Rows, Tokens};
 use selvedge::telemetry::{Cursor, Reason, Record};

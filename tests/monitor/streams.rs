@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use selvedge::backend::fake::Fake;
 use selvedge::drift::{AlertKind, Detector};
+use selvedge::fake::Fake;
 use selvedge::layer::monitor::{Monitor, MonitoredStream};
 use selvedge::layer::probe::{Classes, Columns};
 use selvedge::{Ask, Code, DType, Dim, Engine, Error, Port, Tensor};

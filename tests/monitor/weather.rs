@@ -31,7 +31,7 @@ fn engine() -> Arc<dyn Engine> {
         let rain: Vec<f32> = x.as_slice::<f32>()?.chunks(4).map(|day| 1.0 / (1.0 + (-logit(day)).exp())).collect();
         Ok(vec![Tensor::new(&[rain.len(), 1], rain)?])
     };
-    selvedge::backend::fake::Fake::tensors(vec![port("weather", 4)], vec![port("rain_tomorrow", 1)], rain).build()
+    selvedge::fake::Fake::tensors(vec![port("weather", 4)], vec![port("rain_tomorrow", 1)], rain).build()
 }
 
 fn quickstart() -> std::path::PathBuf {

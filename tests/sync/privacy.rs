@@ -5,8 +5,8 @@ use std::io::Read;
 use std::path::Path;
 
 use prost::Message;
-use selvedge::backend::fake::Fake;
 use selvedge::drift::{CellValue, Learner, Profile, Row};
+use selvedge::fake::Fake;
 use selvedge::layer::monitor::Monitor;
 use selvedge::layer::probe::Columns;
 use selvedge::sync::{Batch, Encoding, Outbox, OutboxOptions, Privacy};

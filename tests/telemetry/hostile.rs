@@ -6,8 +6,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use selvedge::DType;
-use selvedge::backend::fake::Fake;
 use selvedge::drift::Profile;
+use selvedge::fake::Fake;
 use selvedge::layer::monitor::Monitor;
 use selvedge::layer::probe::Columns;
 use selvedge::report::Story;

@@ -1,5 +1,5 @@
 use clap::Parser;
-use selvedge::backend::fake::Fake;
+use selvedge::fake::Fake;
 
 use super::*;
 

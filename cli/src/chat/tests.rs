@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use clap::Parser;
-use selvedge::backend::fake::Fake;
+use selvedge::fake::Fake;
 use selvedge::{Request, Role, Run, Spec};
 
 use super::*;

@@ -1,6 +1,6 @@
 use clap::Parser;
 use selvedge::Dim;
-use selvedge::backend::fake::Fake;
+use selvedge::fake::Fake;
 
 use super::*;
 

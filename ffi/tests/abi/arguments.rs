@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::ptr;
 
-use selvedge::backend::fake::Fake;
+use selvedge::fake::Fake;
 use selvedge::{Code, DType};
 
 use super::*;

@@ -2,7 +2,7 @@
 
 use std::ptr;
 
-use selvedge::backend::fake::Fake;
+use selvedge::fake::Fake;
 
 use super::*;
 

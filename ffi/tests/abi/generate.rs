@@ -4,7 +4,7 @@ use std::ptr;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use selvedge::backend::fake::Fake;
+use selvedge::fake::Fake;
 use selvedge::{Code, Engine};
 
 use super::engines::{Deaf, Panics};

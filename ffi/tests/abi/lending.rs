@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use selvedge::backend::fake::Fake;
+use selvedge::fake::Fake;
 use selvedge::{DType, Dim, Port, Tensor};
 
 use super::engines::Slow;

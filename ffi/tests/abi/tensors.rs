@@ -5,7 +5,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use selvedge::backend::fake::Fake;
+use selvedge::fake::Fake;
 use selvedge::{Code, DType, Dim, Port, Tensor};
 
 use super::engines::{Panics, Strings};

@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use selvedge::DType;
-use selvedge::backend::fake::Fake;
+use selvedge::fake::Fake;
 
 use super::*;
 

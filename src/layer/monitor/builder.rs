@@ -108,7 +108,7 @@ impl MonitorBuilder {
     /// [`MonitoredStream`]. A window has the others ([`Summary::shifts`](super::Summary::shifts)).
     ///
     /// ```
-    /// use selvedge::backend::fake::Fake;
+    /// use selvedge::fake::Fake;
     /// use selvedge::drift::Detector;
     /// use selvedge::layer::monitor::{Monitor, MonitoredStream};
     /// use selvedge::telemetry::{Limits, Telemetry};

@@ -72,7 +72,7 @@ use run::MonitorRun;
 ///
 /// ```
 /// use std::sync::Arc;
-/// use selvedge::backend::fake::Fake;
+/// use selvedge::fake::Fake;
 /// use selvedge::drift::Profile;
 /// use selvedge::layer::{monitor::Monitor, probe::Columns};
 /// use selvedge::telemetry::{Limits, Telemetry};

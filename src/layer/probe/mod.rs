@@ -98,7 +98,7 @@ impl<P: Probe + ?Sized> Probe for Box<P> {
 /// fitted from the very numbers that it will be held against.
 ///
 /// ```
-/// use selvedge::backend::fake::Fake;
+/// use selvedge::fake::Fake;
 /// use selvedge::layer::probe::{All, Classes, Columns, rows};
 /// use selvedge::{Ask, DType, Request, Tensor, Tensors};
 /// let probe = All::new().and(Columns::of("x", ["wind", "rain"])).and(Classes::of("y"));

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use selvedge::DType;
-use selvedge::backend::fake::Fake;
+use selvedge::fake::Fake;
 use selvedge::drift::Profile;
 use selvedge::layer::monitor::Monitor;
 use selvedge::layer::probe::Columns;

@@ -1,6 +1,6 @@
 //! The functions of the header, as calls of places that may be anything; the objects that they are called on.
 
-use selvedge::backend::fake::Fake;
+use selvedge::fake::Fake;
 use selvedge::{DType, Kind, Port, Tensor};
 
 use super::*;

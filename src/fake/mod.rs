@@ -1,4 +1,6 @@
-//! A deterministic engine without a model: for tests of apps and of layers.
+//! Fake: a deterministic engine without a model, for tests of apps and of layers.
+//!
+//! Enters: a script. Leaves: an [`Engine`]. May import: engine, tensor, digest.
 //!
 //! It keeps the contract that every engine keeps (`tests/engine_contract` holds it to that) and
 //! can be told to be slow, to fail or to drift. Nothing in it depends on time or chance.
@@ -25,7 +27,7 @@ type Function = dyn Fn(&[Option<Tensor>]) -> Result<Vec<Tensor>> + Send + Sync;
 /// Its digest is the SHA-256 of its name, so that two fakes of one name are the same "file".
 ///
 /// ```
-/// use selvedge::backend::fake::Fake;
+/// use selvedge::fake::Fake;
 /// use selvedge::{Ask, Code, Finish, Generate};
 /// let engine = Fake::text("so it goes").build();
 /// let answer = engine.run(Generate::text("and then").stop(["t g"]))?;
@@ -71,7 +73,7 @@ impl Fake {
     /// gives one tensor per output port; anything else is a `Backend` error.
     ///
     /// ```
-    /// use selvedge::backend::fake::Fake;
+    /// use selvedge::fake::Fake;
     /// use selvedge::{Ask, DType, Dim, Port, Tensor, Tensors};
     /// let port = |name| Port::tensor(name, DType::F32, vec![Dim::Symbol("n".into())]);
     /// let double = Fake::tensors(vec![port("x")], vec![port("y")], |inputs| {
