@@ -33,7 +33,7 @@ impl Template {
     /// `special` the texts of all tokens that must not come from a message.
     ///
     /// # Errors
-    /// `Unsupported` for a template that is too long, nests too deeply or uses what is not there; `Io` if the system
+    /// `Unsupported` for a template that is too long, nests too deeply or uses what is not there; `OutOfMemory` if the system
     /// refuses the thread that compiles.
     pub(crate) fn new(
         source: &str,
@@ -55,7 +55,7 @@ impl Template {
     ///
     /// # Errors
     /// `InvalidArgument` if the template refuses the conversation, `Unsupported` if it fails or exceeds its budget;
-    /// `Io` if the system refuses the thread that renders.
+    /// `OutOfMemory` if the system refuses the thread that renders.
     pub(crate) fn render(&self, messages: &[Message]) -> Result<Vec<Segment>> {
         let contents: usize = messages.iter().map(|m| m.content.len() + m.role.name().len()).sum();
         let variables = || {
