@@ -85,7 +85,8 @@ fn range(feature: &FeatureProfile, bin: usize) -> String {
 /// room for rounding, stand the smallest and the largest value of the reference.
 fn edge(feature: &FeatureProfile, i: usize) -> String {
     let Bins::Numeric { edges, .. } = &feature.bins else { return String::new() };
-    let ends = feature.moments.filter(|m| edges[0] <= m.min && m.max <= edges[edges.len() - 1]);
+    let [low, .., high] = edges[..] else { return String::new() };
+    let ends = feature.moments.filter(|m| low <= m.min && m.max <= high);
     let edge = match ends {
         Some(moments) if i == 0 => moments.min.min(edges[1]),
         Some(moments) if i + 1 == edges.len() => moments.max.max(edges[i - 1]),
