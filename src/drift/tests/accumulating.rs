@@ -55,11 +55,8 @@ fn a_window_that_was_rejected_is_no_part_of_a_sum() {
     for i in 0..200 {
         let shift = if i % 8 == 3 { 3.0 } else { 0.0 };
         let verdict = judge.judge(&window(&profile, 256, || bell(&mut random) + shift)).unwrap();
-        let drift = &verdict.features[0];
-        assert!(drift.finding.is_some() || shift == 0.0, "{i}");
-        // What is found is found by this window alone: of 200 without a shift one may be, at its level.
-        assert_eq!(drift.finding.is_some(), drift.p <= judge.level(), "{i}");
-        assert!(drift.accumulated.is_none() && !verdict.drifted(), "{i}");
+        assert_eq!(verdict.features[0].finding.is_some(), shift > 0.0, "{i}");
+        assert!(!verdict.drifted(), "{i}");
     }
 }
 
