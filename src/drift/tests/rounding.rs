@@ -43,7 +43,7 @@ fn cases() -> Vec<Case> {
     column("probabilities", true, true, &mut |r| 1.0 - r.unit().powi(12));
     column("percent", true, true, &mut |r| hundredths(100.0 * r.unit()));
     column("quarters", true, true, &mut |r| 400.0 + r.below(2000) as f64 / 4.0);
-    column("halves that are ties", true, true, &mut |r| 1024.5 + r.below(40) as f64);
+    column("halves that are ties", true, true, &mut |r| 1024.5 + r.below(200) as f64);
     column("two zeros", true, true, &mut |r| [0.0, -0.0, 1.0, -1.0][r.below(4)]);
     column("infinities", true, true, &mut |r| [f64::INFINITY, f64::NEG_INFINITY, 0.1, 0.2, 0.3][r.below(5)]);
     column("missing", true, true, &mut |r| if r.below(3) == 0 { f64::NAN } else { r.unit() });
@@ -83,6 +83,7 @@ fn ways(half: bool) -> Vec<(&'static str, fn(f64) -> f32)> {
 
 #[test]
 fn rounding_is_no_drift() {
+    let mut found = Vec::new();
     for case in cases() {
         for bins in [4, 16, 64] {
             let profile = Profile::fit().bins(bins).number("x").of_columns(&[Column::F64(&case.values)]).unwrap();
@@ -90,16 +91,14 @@ fn rounding_is_no_drift() {
                 let rows: Vec<[f32; 1]> = case.values.iter().map(|v| [rounded(*v)]).collect();
                 let drift = check(&profile, &rows).unwrap().features.remove(0);
                 let infinite = case.values.iter().filter(|v| v.is_infinite()).count() as f64 / ROWS as f64;
-                assert!(
-                    drift.p > 0.9 && (drift.out_of_range - infinite).abs() < 1e-9 && drift.finding.is_none(),
-                    "{}, {bins} bins, {way}: {:?} of {:?}",
-                    case.name,
-                    drift,
-                    profile.features[0]
-                );
+                if drift.p < 0.9 || (drift.out_of_range - infinite).abs() > 1e-9 || drift.finding.is_some() {
+                    let (p, out, edges) = (drift.p, drift.out_of_range, &profile.features[0].bins);
+                    found.push(format!("{}, {bins} bins, {way}: p {p}, {out} out of range, {edges:?}", case.name));
+                }
             }
         }
     }
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 /// What is more than rounding is seen as before.
