@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use clap::Args;
 use selvedge::drift::{
-    Bins, FalseAlarm, FeatureDrift, FeatureProfile, FeatureSource, Judge, MISSING, Persistence, Policy, Profile,
-    RowDependence, Verdict, WindowCounts,
+    Bins, FalseAlarm, FeatureDrift, FeatureSource, Judge, Persistence, Policy, Profile, RowDependence, Verdict,
+    WindowCounts,
 };
 use selvedge::report::Comparison;
 use serde_json::{Value, json};
@@ -218,69 +218,25 @@ impl Drift {
 
 /// The counts of a table's rows in a profile's bins.
 fn counts_of(profile: &Profile, path: &Path) -> Result<WindowCounts, Failure> {
-    let during = |e: Failure| format!("{}: {e}", path.display());
-    match is_npy(path)? {
+    let counts = match is_npy(path)? {
         true => counts_of_npy(profile, path),
-        false => counts_of_csv(profile, path),
-    }
-    .map_err(|e| during(e).into())
-}
-
-fn counts_of_csv(profile: &Profile, path: &Path) -> Result<WindowCounts, Failure> {
-    let mut reader = csv::Reader::from_path(path)?;
-    let header: Vec<String> = reader.headers()?.iter().map(|name| name.trim().to_owned()).collect();
-    let place = |feature: &FeatureProfile| {
-        let found = header.iter().position(|name| *name == feature.name);
-        found.ok_or_else(|| format!("column '{}': expected one of {header:?}", feature.name))
+        false => WindowCounts::of_csv(profile, File::open(path)?, None).map_err(Failure::from),
     };
-    let places = profile.features.iter().map(place).collect::<Result<Vec<usize>, _>>()?;
-    let mut counts = WindowCounts::new(profile);
-    let mut record = csv::StringRecord::new();
-    while reader.read_record(&mut record)? {
-        let line = record.position().map_or(0, csv::Position::line);
-        let bin = |(feature, place): (&FeatureProfile, &usize)| {
-            bin_of(feature, record.get(*place).unwrap_or("")).map_err(|e| format!("line {line}, {e}"))
-        };
-        let bins = profile.features.iter().zip(&places).map(bin).collect::<Result<Vec<u8>, _>>()?;
-        counts.add_row(&bins);
-    }
-    Ok(counts)
-}
-
-/// The bin of a cell. What stands for no value is that of the reference: nothing, NA, N/A, NaN, null and none.
-fn bin_of(feature: &FeatureProfile, cell: &str) -> Result<u8, String> {
-    let nothing = ["", "na", "n/a", "nan", "null", "none"];
-    let trimmed = cell.trim();
-    match &feature.bins {
-        _ if nothing.iter().any(|n| trimmed.eq_ignore_ascii_case(n)) => Ok(MISSING),
-        Bins::Numeric { .. } => match trimmed.parse() {
-            Ok(number) => Ok(feature.bins.of(number)),
-            Err(_) => Err(format!("column '{}': expected a number, got '{cell}'", feature.name)),
-        },
-        _ => Ok(feature.bins.of_category(cell)),
-    }
+    counts.map_err(|e| format!("{}: {e}", path.display()).into())
 }
 
 fn counts_of_npy(profile: &Profile, path: &Path) -> Result<WindowCounts, Failure> {
     let crate::arrays::Arrays::One(tensor) = crate::arrays::read(path)? else {
         return Err("expected one array".into());
     };
-    let (features, shape) = (&profile.features, tensor.shape().clone());
-    let width = match &shape[..] {
+    let width = match tensor.shape()[..] {
         [_] => 1,
-        [_, width] => *width,
-        _ => return Err(format!("expected an array of [rows, columns], got {shape}").into()),
+        [_, width] => width,
+        _ => return Err(format!("expected an array of [rows, columns], got {}", tensor.shape()).into()),
     };
-    if width != features.len() {
-        return Err(format!("expected {} columns, got {width}", features.len()).into());
-    }
-    let numbers = crate::check::numbers(&tensor)?;
-    let mut counts = WindowCounts::new(profile);
-    for row in numbers.chunks(width.max(1)) {
-        let bins: Vec<u8> = features.iter().zip(row).map(|(feature, n)| feature.bins.of(*n as f32)).collect();
-        counts.add_row(&bins);
-    }
-    Ok(counts)
+    let numbers: Vec<f32> = crate::check::numbers(&tensor)?.into_iter().map(|n| n as f32).collect();
+    let rows: Vec<&[f32]> = numbers.chunks(width.max(1)).collect();
+    Ok(WindowCounts::of_rows(profile, &rows)?)
 }
 
 /// Rows of a feature that have a value.

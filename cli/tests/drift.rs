@@ -160,6 +160,26 @@ fn columns_are_chosen_and_found_by_name() {
     assert!(json(folder.path(), &args, 0)["features"][0]["wasserstein"].is_null());
 }
 
+/// A spreadsheet's own way to write a table is the same table.
+#[test]
+fn separators_and_decimal_commas_are_found() {
+    let folder = folder();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let same = table(2, 1500, 0.0).replacen("sun", "", 20);
+    write("commas.csv", &same);
+    write("tabs.csv", &same.replace(',', "\t"));
+    write("bars.csv", &same.replacen("sun", "#N/A", 1).replace(',', "|"));
+    write("europe.csv", &format!("\u{feff}{}", same.replace(',', ";").replace('.', ",").replace('\n', "\r\n")));
+    let features = |name: &str| json(folder.path(), &["drift", "reference.csv", name], 3)["features"].take();
+    let of_commas = features("commas.csv");
+    for name in ["tabs.csv", "europe.csv"] {
+        assert_eq!(features(name), of_commas, "{name}");
+    }
+    assert_eq!(features("bars.csv")[2]["rows"], of_commas[2]["rows"].as_u64().unwrap() - 1);
+    let (_, err) = ended(folder.path(), &["drift", "europe.csv", "commas.csv"], 0);
+    assert_eq!(err, "", "a reference, too");
+}
+
 #[test]
 fn what_cannot_be_compared_is_an_error() {
     let folder = folder();

@@ -5,7 +5,7 @@
 //! a window is. Beside it stands the rule of the dead: windows in a row whose values all lie in one bin.
 
 use super::accumulated::Accumulated;
-use super::compare::{FeatureDrift, compare_by, total, weigh};
+use super::compare::{FeatureDrift, MAX_ROWS, compare_by, total, weigh};
 use super::finding::Finding;
 use super::profile::{FeatureProfile, Profile};
 use crate::Result;
@@ -82,7 +82,7 @@ struct Sum {
 
 impl Sum {
     fn rows(&self) -> u64 {
-        self.counts.iter().fold(0, |sum, n| sum.saturating_add(*n))
+        total(&self.counts)
     }
 
     fn add(&mut self, counts: &[u64], windows: u64) {
@@ -245,6 +245,10 @@ impl Accumulator {
 }
 
 fn test(feature: &FeatureProfile, sum: &Sum, scale: usize, terms: &Terms) -> Result<Tested> {
+    // Each window was counted, but all of them cannot be.
+    if sum.rows() > MAX_ROWS {
+        return Ok(Tested { scale, is_rejected: false, shown: None });
+    }
     let level = terms.level(scale);
     let ln_p = weigh(feature, &sum.counts, terms.blocks)?.ln_p();
     let is_rejected = ln_p <= level.ln();
@@ -269,7 +273,7 @@ fn endurance(feature: &FeatureProfile) -> Option<f64> {
         return None;
     }
     // Whoever stays must at least not leave by chance; one row more, in another bin, is as likely as not.
-    let by_chance = -1.0 / ((most + 1) as f64 / (rows + 2) as f64).ln();
+    let by_chance = -1.0 / ((most as f64 + 1.0) / (rows as f64 + 2.0)).ln();
     let runs = feature.dependence.first().map_or(1.0, |w| f64::from(*w).max(1.0));
     Some(feature.runs.map_or(runs * by_chance, |r| f64::from(r.endurance).max(by_chance)))
 }

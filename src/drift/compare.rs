@@ -68,7 +68,7 @@ pub struct FeatureDrift {
 ///
 /// # Errors
 ///
-/// `InvalidArgument` for another number of bins, and for counts that add up to more rows than can be counted.
+/// `InvalidArgument` for another number of bins, and for counts that add up to more than 2^62 rows.
 pub fn compare(feature: &FeatureProfile, window: &[u64]) -> Result<FeatureDrift> {
     compare_by(feature, window, f64::INFINITY)
 }
@@ -107,7 +107,7 @@ pub(super) fn compare_by(feature: &FeatureProfile, window: &[u64], blocks: f64) 
 }
 
 /// The most rows on either side: sums of both stay far from the end of a u64.
-const MAX_ROWS: u64 = 1 << 62;
+pub(super) const MAX_ROWS: u64 = 1 << 62;
 
 fn rows_of(counts: &[u64]) -> Option<u64> {
     counts.iter().try_fold(0u64, |sum, n| sum.checked_add(*n)).filter(|rows| *rows <= MAX_ROWS)

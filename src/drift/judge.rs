@@ -88,7 +88,7 @@ pub struct EmbeddingDrift {
 pub struct Verdict {
     /// Rows of the window.
     pub rows: u64,
-    /// Probability of any rejection in one window without drift.
+    /// Probability of any finding in one window without drift: that it is rejected, or that windows together show one.
     pub level: f64,
     /// One entry per feature of the profile, in its order.
     pub features: Vec<FeatureDrift>,
@@ -204,7 +204,7 @@ impl Judge {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` for counts that are not of this profile.
+    /// `InvalidArgument` for counts that are not of this profile, or of more than 2^62 rows.
     pub fn judge(&mut self, window: &WindowCounts) -> Result<Verdict> {
         self.check(window)?;
         let features = &self.profile.features;
@@ -233,7 +233,9 @@ impl Judge {
             rejected: rejected[last],
             drifted: drifted[last],
         });
-        Ok(Verdict { rows: window.rows, level: family(self.alpha, ln_p.len()), features: compared, embedding })
+        let together = TOGETHER / policy.false_alarm.in_windows(policy.window);
+        let level = family(self.alpha, ln_p.len()) + together;
+        Ok(Verdict { rows: window.rows, level, features: compared, embedding })
     }
 
     fn check(&self, window: &WindowCounts) -> Result<()> {

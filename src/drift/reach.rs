@@ -1,7 +1,7 @@
 //! Reach of a judge: how soon it would see a feature break, or that it never would.
 
 use super::accumulate::Terms;
-use super::compare::compare_by;
+use super::compare::{compare_by, total};
 use super::profile::FeatureProfile;
 
 /// How soon a feature that breaks raises an alert, by the arithmetic of the judge: rows from the break on, in windows
@@ -55,13 +55,13 @@ pub(super) fn reach(feature: &FeatureProfile, alone: f64, windows: u64, terms: &
 }
 
 fn shares(counts: &[u64]) -> Vec<f64> {
-    let all = counts.iter().sum::<u64>().max(1) as f64;
+    let all = total(counts).max(1) as f64;
     counts.iter().map(|n| *n as f64 / all).collect()
 }
 
 /// The shares of the later bins, which hold at most half of the reference's rows; none if all lie in one bin.
 fn upper_half(feature: &FeatureProfile) -> Option<Vec<f64>> {
-    let mut left: u64 = feature.counts.iter().sum::<u64>() / 2;
+    let mut left = total(&feature.counts) / 2;
     let mut upper = vec![0; feature.counts.len()];
     for (bin, n) in feature.counts.iter().enumerate().rev() {
         let Some(rest) = left.checked_sub(*n) else { break };
@@ -76,9 +76,9 @@ fn rows_until(feature: &FeatureProfile, shares: &[f64], alone: f64, windows: u64
         compare_by(feature, &counts, blocks).is_ok_and(|drift| drift.ln_p <= level.ln())
     };
     if shows(terms.unit(), f64::INFINITY, alone) {
-        return Some(terms.unit() * windows);
+        return Some(terms.unit().saturating_mul(windows));
     }
     let mut sums = terms.sums().filter(|(units, _)| *units >= windows);
-    sums.find(|(units, level)| shows(units * terms.unit(), terms.blocks(), *level))
-        .map(|(units, _)| units * terms.unit())
+    sums.find(|(units, level)| shows(units.saturating_mul(terms.unit()), terms.blocks(), *level))
+        .map(|(units, _)| units.saturating_mul(terms.unit()))
 }

@@ -24,10 +24,10 @@ pub(super) fn distribution(feature: &FeatureProfile, window: &[u64], named: &str
     };
     let shown: Vec<usize> = (0..feature.bins.len()).filter(filled).collect();
     let (of_reference, of_window) = (shares(&feature.counts), shares(window));
-    let bin = |i: &usize| (range(&feature.bins, *i), of_reference(*i), of_window(*i));
+    let bin = |i: &usize| (range(feature, *i), of_reference(*i), of_window(*i));
     let bins: Vec<(String, f64, f64)> = shown.iter().map(bin).collect();
     let label = format!("{}: reference and {named}, {} bins", feature.name, bins.len());
-    let mut html = Shares { label: &label, bins: &bins, ticks: &ticks(&feature.bins, &shown) }.draw();
+    let mut html = Shares { label: &label, bins: &bins, ticks: &ticks(feature, &shown) }.draw();
     let _ = write!(
         html,
         "<details><summary class=\"soft\">numbers</summary><div class=\"scroll\"><table><tr><th>{}</th>\
@@ -69,26 +69,49 @@ pub(super) fn probability(ln_p: f64) -> String {
 }
 
 /// The range of a bin in words, or the name of its category.
-fn range(bins: &Bins, bin: usize) -> String {
-    match bins {
-        Bins::Numeric { edges, .. } if bin == 0 => format!("up to {}", number(edges[0].into())),
-        Bins::Numeric { edges, .. } if bin == edges.len() => format!("above {}", number(edges[bin - 1].into())),
+fn range(feature: &FeatureProfile, bin: usize) -> String {
+    let edge = |i: usize| edge(feature, i);
+    match &feature.bins {
+        Bins::Numeric { .. } if bin == 0 => format!("below {}", edge(0)),
+        Bins::Numeric { edges, .. } if bin == edges.len() => format!("above {}", edge(bin - 1)),
         Bins::Numeric { edges, values } if values.is_empty() && bin < edges.len() => {
-            format!("{} to {}", number(edges[bin - 1].into()), number(edges[bin].into()))
+            format!("{} to {}", edge(bin - 1), edge(bin))
         }
-        _ => bins.name(bin),
+        bins => bins.name(bin),
     }
 }
 
+/// An edge of numeric bins, to a hundredth of the bins beside it or finer. In place of the outermost ones, which leave
+/// room for rounding, stand the smallest and the largest value of the reference.
+fn edge(feature: &FeatureProfile, i: usize) -> String {
+    let Bins::Numeric { edges, .. } = &feature.bins else { return String::new() };
+    let [low, .., high] = edges[..] else { return String::new() };
+    let ends = feature.moments.filter(|m| low <= m.min && m.max <= high);
+    let edge = match ends {
+        Some(moments) if i == 0 => moments.min.min(edges[1]),
+        Some(moments) if i + 1 == edges.len() => moments.max.max(edges[i - 1]),
+        _ => edges[i],
+    };
+    let beside = &edges[i.saturating_sub(1)..(i + 2).min(edges.len())];
+    let width = beside.windows(2).map(|bin| f64::from(bin[1]) - f64::from(bin[0])).fold(f64::INFINITY, f64::min);
+    let decimals = 2.0 - width.log10().floor();
+    number(if (-30.0..=15.0).contains(&decimals) { rounded(edge.into(), decimals) } else { edge.into() })
+}
+
+fn rounded(n: f64, decimals: f64) -> f64 {
+    let scale = 10f64.powf(decimals);
+    let rounded = (n * scale).round() / scale;
+    if rounded.is_finite() { rounded } else { n }
+}
+
 /// Numbers below the bins that are shown: edges between them, or what stands for a bin in its middle.
-fn ticks(bins: &Bins, shown: &[usize]) -> Vec<Tick> {
+fn ticks(feature: &FeatureProfile, shown: &[usize]) -> Vec<Tick> {
+    let bins = &feature.bins;
     let width = shown.len().max(1) as f64;
     let place = |bin: usize| shown.iter().position(|b| *b == bin).unwrap_or(0) as f64;
     match bins {
         Bins::Numeric { edges, values } if values.is_empty() => {
-            let at = |edge: usize| {
-                ((place(edge.max(1)) + f64::from(u8::from(edge > 0))) / width, number(edges[edge].into()))
-            };
+            let at = |i: usize| ((place(i.max(1)) + f64::from(u8::from(i > 0))) / width, edge(feature, i));
             // The lowest edge is left of the first inner bin, and every other one right of its own.
             spread(edges.len(), MAX_EDGES).map(at).collect()
         }

@@ -267,9 +267,16 @@ fn ranges_stand_below_a_histogram() {
     };
     let rows = |most: usize| (0..1000).map(|i| [(i % most) as f32]).collect::<Vec<_>>();
     let numbers = below(&Profile::fit().number("x").of_rows(&rows(1000)).unwrap());
-    let [first, .., last] = &numbers[..] else { panic!("{numbers:?}") };
-    let ends: [f64; 2] = [first, last].map(|n| n.parse().unwrap());
-    assert!(numbers.len() == 4 && ends[0].abs() < 1.0 && (ends[1] - 999.0).abs() < 1.0, "{numbers:?}");
+    let [first, second, third, last] = &numbers[..] else { panic!("{numbers:?}") };
+    assert_eq!([first, last], ["0", "999"], "the reference's own ends");
+    assert!(second.len() <= 5 && third.len() <= 5, "{numbers:?}");
+    let fractions =
+        |scale: f64| -> Vec<[f32; 1]> { (0..1000).map(|i| [(scale * (f64::from(i) + 0.5) / 977.0) as f32]).collect() };
+    for (scale, first, last) in [(1.0, "0.0005", "1.023"), (1e-3, "5e-7", "0.001023"), (3e6, "2000", "3069000")] {
+        let numbers = below(&Profile::fit().number("x").of_rows(&fractions(scale)).unwrap());
+        assert!(numbers[0] == first && numbers.last().unwrap() == last, "{numbers:?}");
+        assert!(numbers.iter().all(|n| n.len() <= 9), "{numbers:?}");
+    }
     assert_eq!(below(&Profile::fit().number("x").of_rows(&rows(3)).unwrap()), ["0", "1", "2"]);
     let names = ["sun", "rain", "a very long name of a category", "rain"];
     let profile = Profile::fit().category("sky").of_columns(&[crate::drift::Column::Names(&names)]).unwrap();

@@ -181,19 +181,41 @@ fn counts_at_the_limit_saturate() {
     let rows: Vec<[f32; 1]> = (0..1000).map(|i| [(i % 50) as f32]).collect();
     let profile = Profile::fit().number("x").of_rows(&rows).unwrap();
     let mut window = WindowCounts::new(&profile);
-    window.features[0].fill(u64::MAX / 2);
-    window.rows = u64::MAX - 1;
-    for _ in 0..3 {
+    let mut judge = Judge::new(profile.clone().into(), Policy::default()).unwrap();
+    let bins = window.features[0].len() as u64;
+    window.features[0].fill((1 << 62) / bins);
+    window.rows = 1 << 62;
+    let drift = judge.judge(&window).unwrap().features.remove(0);
+    assert!(drift.p < 1e-9 && !drift.psi.is_nan() && drift.finding.is_some(), "{drift:?}");
+    for _ in 0..70 {
         let copy = window.clone();
         window.merge(&copy);
-        let mut judge = Judge::new(profile.clone().into(), Policy::default()).unwrap();
-        let drift = judge.judge(&window).unwrap().features.remove(0);
-        assert!((0.0..=1.0).contains(&drift.p) && !drift.psi.is_nan(), "{drift:?}");
+        assert_eq!(judge.judge(&window).unwrap_err().code(), crate::Code::InvalidArgument, "rows beyond 2^62");
     }
-    let mut judge = Judge::new(profile.clone().into(), Policy::default()).unwrap();
-    window.features[0].fill(1 << 55);
-    let drift = judge.judge(&window).unwrap().features.remove(0);
-    assert!(drift.p == 0.0 && drift.finding.is_some(), "{drift:?}");
+    assert!(window.rows == u64::MAX && window.features[0].iter().all(|n| *n == u64::MAX), "{window:?}");
+}
+
+/// Windows of so many rows that they cannot be added up are judged one by one.
+#[test]
+fn sums_of_windows_at_the_limit_are_no_error() {
+    let rows: Vec<[f32; 1]> = (0..1000).map(|i| [(i % 50) as f32]).collect();
+    let profile = Profile::fit().number("x").of_rows(&rows).unwrap();
+    let mut window = WindowCounts::new(&profile);
+    window.features[0] = profile.features[0].counts.iter().map(|n| n << 51).collect();
+    window.rows = 1000 << 51;
+    for rows in [1024, u64::MAX] {
+        let mut judge = Judge::new(profile.clone().into(), Policy::new(rows, FalseAlarm::windows(1000.0))).unwrap();
+        for _ in 0..40 {
+            let verdict = judge.judge(&window).unwrap();
+            assert!(!verdict.drifted() && verdict.features[0].finding.is_none(), "{verdict:?}");
+        }
+        let reach = judge.reach().remove(0);
+        assert!(reach.dead.is_some() && (rows > 1024 || reach.blind().is_empty()), "{reach:?}");
+    }
+}
+
+#[test]
+fn health_at_the_limit_saturates() {
     let mut health = Health::new();
     let worst = |error| RequestOutcome {
         latency_us: u64::MAX,
