@@ -4,7 +4,6 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use selvedge::{
     Ask, Call, Cancel, Code, Embed, Finish, Generate, Loading, OpenProgress, Options, Source, Step, Trim, open,
@@ -115,10 +114,10 @@ fn opening_tells_how_far_it_is_and_can_be_ended() {
 #[test]
 fn what_does_not_fit_the_limit_is_not_loaded() {
     let Some(path) = smollm() else { return };
-    let begin = Instant::now();
-    let error = open(&path, Options::new().memory_limit(100 << 20)).map(|_| ()).unwrap_err();
+    // A panic of the receiver would be another code.
+    let unloaded = |p| assert!(!matches!(p, OpenProgress::Load(_)), "it is being loaded");
+    let error = open(&path, Options::new().memory_limit(100 << 20).progress(unloaded)).map(|_| ()).unwrap_err();
     assert_eq!(error.code(), Code::OutOfMemory);
-    assert!(begin.elapsed() < Duration::from_secs(1));
     for options in [Options::new().threads(0), Options::new().parallel(0), Options::new().context_tokens(1 << 20)] {
         assert_eq!(code(open(&path, options)), Code::InvalidArgument);
     }
@@ -131,11 +130,9 @@ fn what_does_not_fit_the_limit_is_not_loaded() {
 fn broken_files_are_typed_errors() {
     let Some(path) = smollm() else { return };
     let model = std::fs::read(path).unwrap();
-    let begin = Instant::now();
     for len in [0, 3, 24, 100, 10_000, 1_000_000, 1_800_000, model.len() / 2, model.len() - 1] {
         assert_eq!(code(open(model[..len].to_vec(), Options::new())), Code::Corrupt, "{len} bytes");
     }
-    assert!(begin.elapsed() < Duration::from_secs(2));
     let name = b"blk.17.ffn_norm.weight";
     let at = model.windows(name.len()).position(|w| w == name).unwrap();
     // Of a layer that is not there; of no known meaning, so that llama.cpp misses the tensor.
