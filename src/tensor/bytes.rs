@@ -44,6 +44,10 @@ impl Bytes {
     }
 
     /// A 64-byte aligned copy.
+    ///
+    /// # Errors
+    ///
+    /// As [`Bytes::zeroed`].
     pub fn copy_from(bytes: &[u8]) -> Result<Self> {
         let mut copy = Self::zeroed(bytes.len())?;
         if let Some(to) = copy.get_mut() {

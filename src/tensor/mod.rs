@@ -44,7 +44,11 @@ enum Data {
 }
 
 impl Tensor {
-    /// A tensor that takes over a vector, without a copy. The number of elements must be the shape's.
+    /// A tensor that takes over a vector, without a copy.
+    ///
+    /// # Errors
+    ///
+    /// As [`Shape::new`]; `InvalidArgument` unless the elements are as many as the shape's.
     pub fn new<T: Element>(dims: &[usize], elements: Vec<T>) -> Result<Self> {
         Self::from_bytes(T::DTYPE, Shape::new(dims)?, Bytes::shared(bytes::Elements(elements)))
     }
@@ -59,6 +63,10 @@ impl Tensor {
     }
 
     /// A tensor of strings.
+    ///
+    /// # Errors
+    ///
+    /// As [`Shape::new`]; `InvalidArgument` unless the elements are as many as the shape's.
     pub fn strings(dims: &[usize], elements: Vec<String>) -> Result<Self> {
         let shape = Shape::new(dims)?;
         if elements.len() != shape.elements() {
@@ -71,13 +79,22 @@ impl Tensor {
         Ok(Self { dtype: DType::String, shape, data: Data::Strings(elements.into()) })
     }
 
-    /// A tensor over bytes of any owner; their number must be the shape's elements times the dtype's size.
+    /// A tensor over bytes of any owner.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` unless the bytes are as many as the shape's elements times the dtype's size, and for strings.
     pub fn from_bytes(dtype: DType, shape: Shape, bytes: Bytes) -> Result<Self> {
         check_len(dtype, &shape, bytes.as_slice().len())?;
         Ok(Self { dtype, shape, data: Data::Bytes(bytes) })
     }
 
     /// A 64-byte aligned copy of raw bytes.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` unless the bytes are as many as the shape's elements times the dtype's size, and for strings;
+    /// `OutOfMemory`.
     pub fn copy_from(dtype: DType, shape: Shape, bytes: &[u8]) -> Result<Self> {
         check_len(dtype, &shape, bytes.len())?;
         Ok(Self { dtype, shape, data: Data::Bytes(Bytes::copy_from(bytes)?) })
@@ -120,6 +137,10 @@ impl Tensor {
     }
 
     /// A 64-byte aligned tensor of zeros.
+    ///
+    /// # Errors
+    ///
+    /// As [`Shape::new`]; `InvalidArgument` for strings, and for more bytes than `isize::MAX`; `OutOfMemory`.
     pub fn zeros(dtype: DType, dims: &[usize]) -> Result<Self> {
         let shape = Shape::new(dims)?;
         let len = byte_len(dtype, &shape)?;

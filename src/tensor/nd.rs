@@ -8,6 +8,12 @@ use crate::{Error, Result};
 impl Tensor {
     /// Takes over an array. A contiguous one in standard layout is not copied.
     ///
+    /// # Errors
+    ///
+    /// As [`Shape::new`](super::Shape::new), for an array of too many dimensions.
+    ///
+    /// # Examples
+    ///
     /// ```
     /// use ndarray::arr2;
     /// use selvedge::Tensor;

@@ -126,9 +126,13 @@ impl Inspection {
 /// [`open`](crate::open) opens it. Of `options`, how the file comes into memory counts, what the memory estimate depends
 /// on, and, while weights are digested, cancel and progress.
 ///
-/// Errors: as [`open`](crate::open) for a file that is not there or cannot be read; `Corrupt` for one that breaks its
+/// # Errors
+///
+/// As [`open`](crate::open) for a file that is not there or cannot be read; `Corrupt` for one that breaks its
 /// format's rules so that it cannot even be listed; `Unsupported` for another format; `Cancelled`. A file that can be
 /// listed and still breaks a rule has an [`Inspection::flaw`].
+///
+/// # Examples
 ///
 /// ```no_run
 /// use selvedge::{Options, backend::inspect};
