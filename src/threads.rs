@@ -57,7 +57,9 @@ fn reserve(bytes: usize) -> Result<Vec<u8>> {
 /// The threads that `what` gets of those that it wants, beside the caller's own: fewer where the system starts no more, which
 /// is a warning in the log.
 ///
-/// Errors: `OutOfMemory` where not even the first starts, if any is wanted.
+/// # Errors
+///
+/// `OutOfMemory` where not even the first starts, if any is wanted.
 pub(crate) fn granted(what: &str, wanted: usize, beside: usize) -> Result<usize> {
     let got = startable(wanted, beside);
     if got == 0 && wanted > 0 {
@@ -71,7 +73,9 @@ pub(crate) fn granted(what: &str, wanted: usize, beside: usize) -> Result<usize>
 
 /// Makes sure that rayon's pool, the caller's or the global one, is there: rayon panics where it cannot start its threads.
 ///
-/// Errors: `OutOfMemory` where no thread starts.
+/// # Errors
+///
+/// `OutOfMemory` where no thread starts.
 pub(crate) fn pool() -> Result<()> {
     static GLOBAL: OnceLock<Result<()>> = OnceLock::new();
     if rayon::current_thread_index().is_some() {
@@ -93,7 +97,9 @@ fn global_pool() -> Result<()> {
 /// Runs `f` on a thread of its own with a stack of so many bytes, which are reserved and take memory only where they are
 /// touched.
 ///
-/// Errors: `OutOfMemory` if the thread does not start; `Panic` if `f` panics.
+/// # Errors
+///
+/// `OutOfMemory` if the thread does not start; `Panic` if `f` panics.
 pub(crate) fn on_stack<T: Send>(name: &str, bytes: usize, f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| {
         let refused = |e| {

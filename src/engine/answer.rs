@@ -35,6 +35,7 @@ impl Answer {
     /// The output of this name.
     ///
     /// # Errors
+    ///
     /// `NotFound`, naming those that exist.
     pub fn output(&self, name: &str) -> Result<&Tensor> {
         self.outputs.iter().find(|(n, _)| n == name).map(|(_, t)| t).ok_or_else(|| {

@@ -113,6 +113,7 @@ impl Events {
     /// Runs to the end, past the events not yet pulled, and gives the whole answer.
     ///
     /// # Errors
+    ///
     /// The run's own; `InvalidArgument` if it failed before, while it was iterated.
     pub fn answer(mut self) -> Result<Answer> {
         for event in self.by_ref() {

@@ -75,6 +75,7 @@ impl Call {
     /// Whether the call still goes on. Engines ask before each step.
     ///
     /// # Errors
+    ///
     /// `Cancelled` or `DeadlineExceeded` if it is over.
     pub fn check(&self) -> Result<()> {
         if self.cancel.as_ref().is_some_and(Cancel::is_cancelled) {

@@ -249,6 +249,7 @@ impl Generate {
     /// Checks every parameter against its range.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument`, naming parameter and range.
     pub fn check(&self) -> Result<()> {
         let s = &self.sampling;

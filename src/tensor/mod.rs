@@ -107,6 +107,7 @@ impl Tensor {
     /// `BYTES` of the Open Inference Protocol.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument` unless the bytes are exactly the elements of the shape, for a boolean of another byte, and for a
     /// string that is not UTF-8; as [`Shape::new`]; `OutOfMemory`.
     ///
@@ -160,6 +161,7 @@ impl Tensor {
     /// A borrowed view.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument` for strings.
     pub fn view(&self) -> Result<TensorView<'_>> {
         TensorView::from_bytes(self.dtype, &self.shape, self.bytes()?)
@@ -168,6 +170,7 @@ impl Tensor {
     /// The raw bytes.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument` for strings.
     pub fn bytes(&self) -> Result<&[u8]> {
         match &self.data {
@@ -179,6 +182,7 @@ impl Tensor {
     /// The bytes for writing, copied first if they are shared or not ours.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument` for strings, `OutOfMemory` without room for the copy.
     pub fn bytes_mut(&mut self) -> Result<&mut [u8]> {
         let Data::Bytes(bytes) = &mut self.data else {
@@ -193,6 +197,7 @@ impl Tensor {
     /// The elements.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument` if `T` is not the dtype or foreign bytes are not aligned for `T`.
     pub fn as_slice<T: Element>(&self) -> Result<&[T]> {
         if T::DTYPE != self.dtype {
@@ -204,6 +209,7 @@ impl Tensor {
     /// The strings.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument` for numeric dtypes.
     pub fn as_strings(&self) -> Result<&[String]> {
         match &self.data {
@@ -215,6 +221,7 @@ impl Tensor {
     /// The same elements under other dimensions.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument` if the count differs.
     pub fn reshape(self, dims: &[usize]) -> Result<Self> {
         let shape = Shape::new(dims)?;

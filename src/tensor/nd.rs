@@ -38,6 +38,7 @@ impl Tensor {
     /// Borrows the elements as an array.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument` if `T` is not the dtype.
     pub fn to_ndarray<T: Element>(&self) -> Result<ArrayViewD<'_, T>> {
         ArrayViewD::from_shape(IxDyn(self.shape()), self.as_slice()?)

@@ -58,6 +58,7 @@ impl<'a> TensorView<'a> {
     /// The elements.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument` if `T` is not the dtype or the bytes are not aligned for `T`.
     pub fn as_slice<T: Element>(&self) -> Result<&'a [T]> {
         if T::DTYPE != self.dtype {

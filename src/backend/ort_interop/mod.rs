@@ -49,6 +49,7 @@ impl OrtEngine {
     /// An engine over `session`. It is named after the model's graph and has no digest until they are given.
     ///
     /// # Errors
+    ///
     /// The code of ONNX Runtime's failure if it does not give the model's metadata.
     pub fn new(session: Session) -> Result<Self> {
         let spec = spec(&session)?;

@@ -61,7 +61,10 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Errors: `Unsupported` without a table, or with elements that cannot be read; `Corrupt` for parts that
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` without a table, or with elements that cannot be read; `Corrupt` for parts that
     /// contradict each other.
     pub(super) fn read(file: &WeightFile) -> Result<Self> {
         if let Some((_, parts)) = file.part()? {

@@ -51,7 +51,9 @@ const MAX_NODES: usize = 20_000;
 
 /// Opens an ONNX model with tract.
 ///
-/// Errors: `Unsupported`, with the names, for operators that tract has not; `Corrupt`, `OutOfMemory`
+/// # Errors
+///
+/// `Unsupported`, with the names, for operators that tract has not; `Corrupt`, `OutOfMemory`
 /// and `Cancelled` as [`open`](crate::open) says; `Panic` if tract panicked.
 pub(super) fn open(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engine>> {
     let model = load(model, options, convert::native_half())?;

@@ -33,7 +33,10 @@ const PLAIN: &[&str] = &[
 /// A single row that is multiplied as a matrix: the score of a reranker, the gate of a shared expert.
 const MATRICES_OF_ONE_ROW: &[&str] = &["cls.output.weight", "ffn_gate_inp_shexp.weight"];
 
-/// Errors: `Corrupt` for a tensor of another shape than the metadata calls for, `Unsupported` for a type that is not
+///
+/// # Errors
+///
+/// `Corrupt` for a tensor of another shape than the metadata calls for, `Unsupported` for a type that is not
 /// computed with, for a scalar, and for a tensor without elements.
 pub(super) fn check_tensors(file: &WeightFile, header: &Header) -> Result<()> {
     let usual = Architecture::of(&header.architecture).is_checked();
