@@ -105,7 +105,7 @@ impl Events {
         Self { run: Some(run), answer: None, progress: None }
     }
 
-    /// How far the run is in its present phase, as last reported.
+    /// The progress of the run in its present phase, as last reported.
     pub fn progress(&self) -> Option<Progress> {
         self.progress
     }

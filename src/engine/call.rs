@@ -23,9 +23,9 @@ use crate::{Code, Error, Result};
 pub struct Call {
     /// Ends the run from any thread.
     pub cancel: Option<Cancel>,
-    /// When the answer is of no more use.
+    /// The time from which the answer is of no more use.
     pub deadline: Option<Instant>,
-    /// Who goes first where calls wait for each other.
+    /// The order of calls that wait for each other.
     pub priority: Priority,
     /// The caller's own number for the call; it comes back in the answer. 0 if it has none.
     pub id: u64,
@@ -88,7 +88,7 @@ impl Call {
     }
 }
 
-/// Who goes first where calls wait for each other.
+/// The order of calls that wait for each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Priority {

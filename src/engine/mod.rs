@@ -86,7 +86,7 @@ pub trait Run: Send {
     fn step(&mut self) -> Result<Step>;
 }
 
-/// What one step brought.
+/// The result of one step.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Step {
@@ -98,7 +98,7 @@ pub enum Step {
     Done(Answer),
 }
 
-/// How far a run is, in the units of its phase: prompt tokens, or texts to embed.
+/// The progress of a run, in the units of its phase: prompt tokens, or texts to embed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
@@ -162,11 +162,11 @@ impl TokenInfo {
     }
 }
 
-/// How much memory to give back.
+/// The amount of memory to give back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Trim {
-    /// What only makes the next call faster: prompt caches, plans of rare shapes.
+    /// Caches, which only make the next call faster: prompt caches, plans of rare shapes.
     Caches,
     /// Everything that can be built up again without opening the file anew.
     All,

@@ -1,4 +1,4 @@
-//! Which matrices of an int4 packing take 8 bits.
+//! Mixture of an int4 packing: the matrices that take 8 bits.
 
 use super::options::Packing;
 use super::select::{Plan, fills_blocks};

@@ -246,7 +246,7 @@ impl Outbox {
         Ok(self.install_id())
     }
 
-    /// What was wrong with the state file, if it had to be set aside when the outbox was opened.
+    /// The damage to the state file, if it had to be set aside when the outbox was opened.
     pub fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
     }

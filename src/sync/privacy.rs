@@ -19,8 +19,8 @@ const IDS: u32 = 1 << 16;
 /// Windows until noise alone passes that threshold once, in the mean and at the least.
 const RARE: f64 = 100.0;
 
-/// What is held back, or blurred, of what depends on what users did: bins of features, classes, confidence, labels, and
-/// the evidence of alerts.
+/// Privacy settings: what is held back, or blurred, of what depends on what users did: bins of features, classes,
+/// confidence, labels, and the evidence of alerts.
 ///
 /// Requests by outcome, tokens, latency and losses are operational and always exact. What leaves is listed in
 /// [`sync`](super#what-leaves-the-device).

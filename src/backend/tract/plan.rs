@@ -1,4 +1,4 @@
-//! One executable plan of a model: for inputs of certain shapes, or of any.
+//! Plan of a model, executable: for inputs of certain shapes, or of any.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! What leaves the device of alerts, classes, labels and learned profiles.
+//! Data that leaves the device: of alerts, classes, labels and learned profiles.
 
 use super::ledger::reported;
 use super::made::{Log, SECOND, T0, attribute, plain, rows, sums};

@@ -1,4 +1,4 @@
-//! Whether llama.cpp computes with what the tensors are.
+//! Tensors of a GGUF model: whether llama.cpp computes with them.
 //!
 //! It checks the shape of each tensor when it loads it, and the type of none: a norm in 8 bits, or a matrix of
 //! integers, ends the process in the middle of the first answer.
