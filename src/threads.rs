@@ -1,13 +1,15 @@
-//! Threads: how many the system lets start, stacks of a known size, and panics that stay inside.
+//! Threads: how many the system lets start, stacks of a known size, panics that stay inside, and locks past a panic.
 //!
-//! Enters: a wish, or code of others. Leaves: what the system allows, or an error. Native runtimes end the process, or wait for ever, where a thread that they
-//! want does not start; so what they want is tried here first, with threads of ours.
+//! Enters: a wish, code of others, or a lock. Leaves: what the system allows, or an error. May import: error.
+//!
+//! Native runtimes end the process, or wait for ever, where a thread that they want does not start; so what they want is
+//! tried here first, with threads of ours.
 
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::sync_channel;
-use std::sync::{Once, OnceLock};
+use std::sync::{LockResult, Once, OnceLock, PoisonError};
 use std::thread::Builder;
 
 use crate::{Code, Error, Result};
@@ -119,6 +121,11 @@ pub(crate) fn on_stack<T: Send>(name: &str, bytes: usize, f: impl FnOnce() -> Re
 pub(crate) fn contained<T>(f: impl FnOnce() -> T) -> std::result::Result<T, String> {
     let _quiet = Quiet::begin();
     catch_unwind(AssertUnwindSafe(f)).map_err(|payload| message(&*payload))
+}
+
+/// Guard of a lock, also after a thread panicked while it held it. For state that is of use after any panic.
+pub(crate) fn unpoisoned<G>(locked: LockResult<G>) -> G {
+    locked.unwrap_or_else(PoisonError::into_inner)
 }
 
 fn message(payload: &(dyn Any + Send)) -> String {

@@ -1,7 +1,7 @@
 //! Backends: who can answer.
 //!
 //! Enters: a [`Source`](crate::Source) and [`Options`](crate::Options). Leaves: an [`Engine`](crate::Engine). May import:
-//! engine, tensor, weights, onnx, pack, text, source, digest, kernel.
+//! engine, tensor, weights, onnx, pack, text, source, digest, kernel, threads.
 //!
 //! `open` and `inspect` are the doors above the runtimes `llama`, `ort`, `ort_interop`, `tract`, `table` and `fake`, which
 //! never import each other; `options`, `format`, `model`, `budget` and `interrupt` are what all of them stand on.

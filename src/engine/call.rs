@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::threads::unpoisoned;
 use crate::{Code, Error, Result};
 
 /// The terms of one call.
@@ -173,7 +174,7 @@ impl Cancel {
     }
 
     fn hooks(&self) -> std::sync::MutexGuard<'_, Vec<(u64, Hook)>> {
-        self.switch.hooks.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.switch.hooks.lock())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The contract: everything that answers is an [`Engine`].
 //!
 //! Enters: a [`Request`] and a [`Call`]. Leaves: a [`Run`] that is stepped to an [`Answer`].
-//! May import: digest, tensor.
+//! May import: digest, tensor, threads.
 
 mod answer;
 mod ask;

@@ -1,7 +1,7 @@
 //! Kernels of quantized weights: dequantization at the speed of memory, fused kernels of rows, quantization.
 //!
 //! Enters: the bytes of blocks, in a [`BlockFormat`]. Leaves: `f32`, `f16` or `bf16` in slices that the caller owns.
-//! May import: nothing of the crate.
+//! May import: threads.
 //!
 //! Every kernel exists as a readable reference and as variants for the instruction sets of [`Isa`]. The best that the
 //! CPU has is chosen once, at run time; all give the same bits, and those of ggml's own `dequantize_row_*`; only which

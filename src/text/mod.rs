@@ -1,7 +1,7 @@
 //! Text around a model, without any runtime: chat templates, special tokens, whole pieces of text from the bytes of
 //! tokens, stop texts, and the choice of the next token.
 //!
-//! Enters: messages, bytes of tokens, logits; plain data. Leaves: prompt text, pieces, token ids. May import: engine.
+//! Enters: messages, bytes of tokens, logits; plain data. Leaves: prompt text, pieces, token ids. May import: engine, threads.
 
 mod jinja;
 mod pieces;

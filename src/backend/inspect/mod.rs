@@ -208,7 +208,7 @@ fn static_embedding(
     file: &WeightFile,
     options: &Options,
 ) -> Option<(Backend, Result<MemoryEstimate>)> {
-    super::table::is_static(file).then(|| (Backend::Table, super::table::foresee(model, file, options)))
+    super::table::is_static(file).then(|| (Backend::Table, super::table::estimate_of(model, file, options)))
 }
 
 #[cfg(not(feature = "table"))]

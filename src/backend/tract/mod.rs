@@ -98,8 +98,8 @@ fn load(model: &OnnxModel, options: &Options, native_half: bool) -> Result<Model
     Ok(Model { spec, plans })
 }
 
-/// What [`open`] would estimate, or refuse the file for.
-pub(super) fn foresee(declared: &Declared) -> Result<MemoryEstimate> {
+/// Memory estimate of a model as [`open`] would make it; an error if it would refuse the file.
+pub(super) fn estimate_of(declared: &Declared) -> Result<MemoryEstimate> {
     check(declared, convert::native_half())
 }
 
