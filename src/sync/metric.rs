@@ -39,7 +39,7 @@ pub(super) const METRICS: [Definition; 17] = [
         "Rows per power of two of a numeric feature whose profile was learned on the device",
         Kind::Exponential,
     ),
-    define("selvedge.feature.other", "{row}", "Rows outside of the magnitudes that are disclosed", Kind::Sum),
+    define("selvedge.feature.other", "{row}", "Rows outside of the magnitudes that are told", Kind::Sum),
     define("selvedge.feature.category", "{row}", "Rows per category of a categorical feature", Kind::Sum),
     define("selvedge.feature.missing", "{row}", "Rows without a value of the feature", Kind::Sum),
     define(
