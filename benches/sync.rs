@@ -1,4 +1,4 @@
-//! What a device's day costs on the wire, and the processor time of making its batch.
+//! Cost of a device's day on the wire, and the processor time of making its batch.
 //!
 //! `cargo bench -p selvedge-benches --bench sync`
 

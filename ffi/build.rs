@@ -1,4 +1,4 @@
-//! What the shared library says of itself to the linker.
+//! Linker arguments of the shared library: its name, and that it stays loaded.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

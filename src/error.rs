@@ -166,12 +166,12 @@ impl Error {
         self.code
     }
 
-    /// What failed, without context or source.
+    /// The message: what failed, without context or source.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// What was being done, innermost first.
+    /// The context: what was being done, innermost first.
     pub fn context(&self) -> impl Iterator<Item = &str> {
         self.context.iter().map(|c| &**c)
     }

@@ -1,16 +1,15 @@
-//! Threads: how many the system lets start, stacks of a known size, and panics that stay inside.
+//! Threads: how many the system lets start, stacks of a known size, panics that stay inside, and locks past a panic.
 //!
-//! Enters: a wish, or code of others. Leaves: what the system allows, or an error. May
-//! import: nothing of the crate.
+//! Enters: a wish, code of others, or a lock. Leaves: what the system allows, or an error. May import: error.
 //!
-//! Native runtimes end the process, or wait for ever, where a thread that they
-//! want does not start; so what they want is tried here first, with threads of ours.
+//! Native runtimes end the process, or wait for ever, where a thread that they want does not start; so what they want is
+//! tried here first, with threads of ours.
 
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::sync_channel;
-use std::sync::{Once, OnceLock};
+use std::sync::{LockResult, Once, OnceLock, PoisonError};
 use std::thread::Builder;
 
 use crate::{Code, Error, Result};
@@ -60,7 +59,9 @@ fn reserve(bytes: usize) -> Result<Vec<u8>> {
 /// The threads that `what` gets of those that it wants, beside the caller's own: fewer where the system starts no more, which
 /// is a warning in the log.
 ///
-/// Errors: `OutOfMemory` where not even the first starts, if any is wanted.
+/// # Errors
+///
+/// `OutOfMemory` where not even the first starts, if any is wanted.
 pub(crate) fn granted(what: &str, wanted: usize, beside: usize) -> Result<usize> {
     let got = startable(wanted, beside);
     if got == 0 && wanted > 0 {
@@ -74,7 +75,9 @@ pub(crate) fn granted(what: &str, wanted: usize, beside: usize) -> Result<usize>
 
 /// Makes sure that rayon's pool, the caller's or the global one, is there: rayon panics where it cannot start its threads.
 ///
-/// Errors: `OutOfMemory` where no thread starts.
+/// # Errors
+///
+/// `OutOfMemory` where no thread starts.
 pub(crate) fn pool() -> Result<()> {
     static GLOBAL: OnceLock<Result<()>> = OnceLock::new();
     if rayon::current_thread_index().is_some() {
@@ -96,7 +99,9 @@ fn global_pool() -> Result<()> {
 /// Runs `f` on a thread of its own with a stack of so many bytes, which are reserved and take memory only where they are
 /// touched.
 ///
-/// Errors: `OutOfMemory` if the thread does not start; `Panic` if `f` panics.
+/// # Errors
+///
+/// `OutOfMemory` if the thread does not start; `Panic` if `f` panics.
 pub(crate) fn on_stack<T: Send>(name: &str, bytes: usize, f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| {
         let refused = |e| {
@@ -116,6 +121,11 @@ pub(crate) fn on_stack<T: Send>(name: &str, bytes: usize, f: impl FnOnce() -> Re
 pub(crate) fn contained<T>(f: impl FnOnce() -> T) -> std::result::Result<T, String> {
     let _quiet = Quiet::begin();
     catch_unwind(AssertUnwindSafe(f)).map_err(|payload| message(&*payload))
+}
+
+/// Guard of a lock, also after a thread panicked while it held it. For state that is of use after any panic.
+pub(crate) fn unpoisoned<G>(locked: LockResult<G>) -> G {
+    locked.unwrap_or_else(PoisonError::into_inner)
 }
 
 fn message(payload: &(dyn Any + Send)) -> String {

@@ -1,4 +1,4 @@
-//! What the contract costs by itself: calls of an engine that computes nothing.
+//! Cost of the contract by itself: calls of an engine that computes nothing.
 
 use std::hint::black_box;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What opening costs: time, and memory that is the process's own or the file's. Each way in a process of its own, since
+//! Cost of opening: time, and memory that is the process's own or the file's. Each way in a process of its own, since
 //! what one leaves in the heap the next one would use again.
 
 use std::process::Command;

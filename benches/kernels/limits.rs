@@ -1,4 +1,4 @@
-//! What the machine can do at best: streams of stores, and nothing else.
+//! Limits of the machine: streams of stores, and nothing else.
 #![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "vector stores"))]
 
 /// Fills through the caches.

@@ -1,4 +1,4 @@
-//! What it costs to be watched: MobileNetV2 with and without a monitor, and engines that compute nothing.
+//! Cost of being watched: MobileNetV2 with and without a monitor, and engines that compute nothing.
 //!
 //! On a machine that does other things, the difference of two times of MobileNetV2 is mostly noise; so the same probe
 //! also watches an engine that takes the same image and computes nothing, and that cost is put beside MobileNetV2's time.

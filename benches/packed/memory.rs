@@ -1,4 +1,4 @@
-//! What a model holds of the machine's memory once it is open and has answered: MiniLM and MobileNetV2 as they are and
+//! Memory of the machine that a model holds once it is open and has answered: MiniLM and MobileNetV2 as they are and
 //! packed, on both backends. Each in a process of its own, which has opened another model before, so that the runtime
 //! itself is not counted.
 

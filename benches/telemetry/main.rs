@@ -1,4 +1,4 @@
-//! What telemetry costs, beside a bare ring in memory and a database, in the same process.
+//! Cost of telemetry, beside a bare ring in memory and a database, in the same process.
 //!
 //! `cargo bench -p selvedge-benches --features peers --bench telemetry`. Each part first asserts that what it timed is there, then prints
 //! medians of alternating rounds and one line per figure: `RATIO name value <=bar`.

@@ -1,4 +1,4 @@
-//! What it costs to open a large weight file: `cargo bench -p selvedge-benches --bench weights`.
+//! Cost of opening a large weight file: `cargo bench -p selvedge-benches --bench weights`.
 //!
 //! The file has the header of a language model of a gigabyte, 49,152 tokens and 290 tensors, and a hole for data. It
 //! first asserts what the header says, then prints one line per figure: `RATIO name value <=bar`.

@@ -1,4 +1,4 @@
-//! What else the machine does meanwhile, and the memory of this process: as the system tells, so far on Linux alone.
+//! Load of the machine by others, and the memory of this process: as the system tells, so far on Linux alone.
 
 use std::fs;
 

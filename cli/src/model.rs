@@ -37,7 +37,7 @@ impl Model {
     pub(crate) fn open(&self) -> Result<Arc<dyn Engine>> {
         let bar = bar();
         let shown = bar.clone();
-        let mut options = Options::new().progress(move |progress| tell(&shown, progress));
+        let mut options = Options::new().progress(move |progress| show_progress(&shown, progress));
         (options.backend, options.threads, options.context_tokens) = (self.backend, self.threads, self.context);
         let engine = open(&self.model, options);
         bar.finish_and_clear();
@@ -58,7 +58,7 @@ fn bar() -> ProgressBar {
     bar
 }
 
-fn tell(bar: &ProgressBar, progress: OpenProgress) {
+fn show_progress(bar: &ProgressBar, progress: OpenProgress) {
     let (step, share) = match progress {
         OpenProgress::Digest(done, all) => ("checking", done as f32 / all.max(1) as f32),
         OpenProgress::Load(share) => ("loading", share),

@@ -108,7 +108,7 @@ impl Pack {
             check::expect(&inspect(&self.model, &Options::new())?.inputs, inputs)?;
         }
         let bar = bar();
-        let report = pack(&self.model, &self.output, &packing, |progress| tell(&bar, progress))?;
+        let report = pack(&self.model, &self.output, &packing, |progress| show_progress(&bar, progress))?;
         bar.finish_and_clear();
         let mut out = std::io::stdout().lock();
         if !self.json {
@@ -126,13 +126,13 @@ impl Pack {
             (false, Some(differences)) => differences_in_words(&mut out, differences)?,
             (false, None) => {}
         }
-        let is_much = compared.is_some_and(|differences| self.tell_changed(differences));
+        let is_much = compared.is_some_and(|differences| self.warn_of_changes(differences));
         differences.transpose().map_err(|e| format!("{} was made, and not compared: {e:#}", self.output.display()))?;
         Ok(if is_much { ExitCode::from(NO) } else { ExitCode::SUCCESS })
     }
 
     /// Whether an output is beyond the tolerance; it is said, too.
-    fn tell_changed(&self, differences: &[Difference]) -> bool {
+    fn warn_of_changes(&self, differences: &[Difference]) -> bool {
         let beyond: Vec<_> = differences.iter().filter(|d| d.is_beyond(self.tolerance)).collect();
         for d in &beyond {
             let (output, error, tolerance) = (print::line(&d.output, 60), percent(d.error), percent(self.tolerance));
@@ -231,7 +231,7 @@ fn bar() -> ProgressBar {
     bar
 }
 
-fn tell(bar: &ProgressBar, progress: PackProgress<'_>) {
+fn show_progress(bar: &ProgressBar, progress: PackProgress<'_>) {
     bar.set_length(progress.total);
     bar.set_position(progress.done);
     bar.set_message(progress.tensor.map(|name| print::line(name, 80)).unwrap_or_default());

@@ -1,4 +1,4 @@
-//! How numbers and tables look on a terminal.
+//! Numbers and tables as a terminal shows them.
 
 use std::io::{self, Write};
 

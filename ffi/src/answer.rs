@@ -16,6 +16,7 @@ use crate::{guard, json};
 /// The number of output tensors.
 ///
 /// # Safety
+///
 /// Pointers are as the header asks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn selvedge_answer_output_count(
@@ -31,6 +32,7 @@ pub unsafe extern "C" fn selvedge_answer_output_count(
 /// Describes an output.
 ///
 /// # Safety
+///
 /// Pointers are as the header asks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn selvedge_answer_output(
@@ -47,6 +49,7 @@ pub unsafe extern "C" fn selvedge_answer_output(
 /// The answer as JSON.
 ///
 /// # Safety
+///
 /// Pointers are as the header asks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn selvedge_answer_json(

@@ -12,6 +12,7 @@ use crate::memory::Out;
 /// Makes a switch that is not set.
 ///
 /// # Safety
+///
 /// Pointers are as the header asks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn selvedge_cancel_new(

@@ -22,6 +22,7 @@ use crate::{guard, json, request};
 /// Opens a model file.
 ///
 /// # Safety
+///
 /// Pointers are as the header asks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn selvedge_engine_open(
@@ -47,6 +48,7 @@ pub unsafe extern "C" fn selvedge_engine_open(
 /// languages in the same process. It is closed with [`selvedge_engine_close`].
 ///
 /// # Errors
+///
 /// `OutOfMemory` above 16 million live engines.
 pub fn export(engine: Arc<dyn Engine>) -> Result<*mut selvedge_engine> {
     handle::publish(EngineObject { engine, spec: OnceLock::new() })
@@ -61,6 +63,7 @@ pub extern "C" fn selvedge_engine_close(engine: *mut selvedge_engine) -> selvedg
 /// The engine's spec as JSON: what it takes, gives, can do and costs.
 ///
 /// # Safety
+///
 /// Pointers are as the header asks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn selvedge_engine_spec_json(
@@ -80,6 +83,7 @@ pub unsafe extern "C" fn selvedge_engine_spec_json(
 /// Runs tensors through the engine.
 ///
 /// # Safety
+///
 /// Pointers are as the header asks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn selvedge_engine_run(
@@ -106,6 +110,7 @@ pub unsafe extern "C" fn selvedge_engine_run(
 /// Starts to generate text.
 ///
 /// # Safety
+///
 /// Pointers are as the header asks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn selvedge_engine_generate(
@@ -128,6 +133,7 @@ pub unsafe extern "C" fn selvedge_engine_generate(
 /// Embeds texts.
 ///
 /// # Safety
+///
 /// Pointers are as the header asks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn selvedge_engine_embed(

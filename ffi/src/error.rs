@@ -46,6 +46,7 @@ pub extern "C" fn selvedge_error_code(error: *const selvedge_error) -> selvedge_
 /// What failed, what was expected and what was got.
 ///
 /// # Safety
+///
 /// `len` is NULL or may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn selvedge_error_message(error: *const selvedge_error, len: *mut usize) -> *const c_char {

@@ -37,6 +37,7 @@ impl Loan {
     /// A tensor over lent memory, or over a copy of it if it is small or not aligned for its dtype.
     ///
     /// # Safety
+    ///
     /// The memory stays as it is until the loan has been dropped.
     pub(crate) unsafe fn tensor(&self, dtype: DType, shape: Shape, data: &[u8]) -> Result<Tensor> {
         let aligned = dtype.size().is_some_and(|size| data.as_ptr().addr().is_multiple_of(size));

@@ -24,6 +24,7 @@ const MAX_BYTES: usize = isize::MAX as usize >> if usize::BITS == 64 { 16 } else
 /// A struct of the header that begins with `struct_size`.
 ///
 /// # Safety
+///
 /// It is `repr(C)`, begins with `struct_size: usize`, and any bytes are a value of it.
 pub(crate) unsafe trait Struct: Copy {
     /// Its name in the header.
@@ -61,6 +62,7 @@ impl<T: Zero> Out<T> {
     /// Zeroes the place; fails if it is NULL.
     ///
     /// # Safety
+    ///
     /// `place` is NULL, or may be written for as long as this lives.
     pub(crate) unsafe fn zeroed(name: &str, place: *mut T) -> Result<Self> {
         // SAFETY: the caller vouches for it.
@@ -70,6 +72,7 @@ impl<T: Zero> Out<T> {
     /// Zeroes a place that the caller may leave out.
     ///
     /// # Safety
+    ///
     /// As of [`Out::zeroed`].
     pub(crate) unsafe fn optional(place: *mut T) -> Option<Self> {
         if place.is_null() {
@@ -117,6 +120,7 @@ impl OutText {
     /// Zeroes both places; fails if one is NULL.
     ///
     /// # Safety
+    ///
     /// Each is NULL, or may be written for as long as this lives.
     pub(crate) unsafe fn zeroed(name: &str, data: *mut *const c_char, len: *mut usize) -> Result<Self> {
         // SAFETY: the caller vouches for both.
@@ -144,6 +148,7 @@ impl<T: Struct> OutStruct<T> {
     /// Zeroes all of the struct but its size; fails if it is NULL or of a wrong size.
     ///
     /// # Safety
+    ///
     /// `place` is NULL, or points to as many writable bytes as its `struct_size` says, while this lives.
     pub(crate) unsafe fn zeroed(place: *mut T) -> Result<Self> {
         // SAFETY: the caller vouches for it.
@@ -173,6 +178,7 @@ const AFTER_SIZE: usize = size_of::<usize>();
 /// Reads a struct of any version.
 ///
 /// # Safety
+///
 /// `place` is NULL, or points to as many readable bytes as its `struct_size` says.
 pub(crate) unsafe fn read<T: Struct>(place: *const T) -> Result<T> {
     // SAFETY: the caller vouches for it.
@@ -184,6 +190,7 @@ pub(crate) unsafe fn read<T: Struct>(place: *const T) -> Result<T> {
 /// Reads a struct of a size that was checked; its own is not looked at again.
 ///
 /// # Safety
+///
 /// `place` points to `size` readable bytes, at least `T::FIRST`.
 unsafe fn read_sized<T: Struct>(place: *const T, size: usize) -> Result<T> {
     let (bytes, known) = (place.cast::<u8>(), size.min(size_of::<T>()));
@@ -203,6 +210,7 @@ unsafe fn read_sized<T: Struct>(place: *const T, size: usize) -> Result<T> {
 /// Reads a struct that may be left out.
 ///
 /// # Safety
+///
 /// As of [`read`].
 pub(crate) unsafe fn read_optional<T: Struct>(place: *const T) -> Result<Option<T>> {
     // SAFETY: the caller vouches for it.
@@ -212,6 +220,7 @@ pub(crate) unsafe fn read_optional<T: Struct>(place: *const T) -> Result<Option<
 /// Reads an array of structs, each as large as the first says it is. One that says otherwise is not read.
 ///
 /// # Safety
+///
 /// `place` points to structs as of [`read`], one after another: to `count`, or to those up to one of another size, of
 /// which no more than the size need be there.
 pub(crate) unsafe fn read_array<T: Struct>(name: &str, place: *const T, count: usize) -> Result<Vec<T>> {
@@ -240,6 +249,7 @@ pub(crate) unsafe fn read_array<T: Struct>(name: &str, place: *const T, count: u
 /// Reads an array of plain values: texts, dimensions.
 ///
 /// # Safety
+///
 /// `place` is NULL with `count` 0, or points to `count` values.
 pub(crate) unsafe fn read_values<T: Copy>(name: &str, place: *const T, count: usize) -> Result<Vec<T>> {
     if !has_elements(name, place, count)? {
@@ -253,6 +263,7 @@ pub(crate) unsafe fn read_values<T: Copy>(name: &str, place: *const T, count: us
 /// Borrows bytes.
 ///
 /// # Safety
+///
 /// `place` is NULL with `len` 0, or points to `len` readable bytes that stay as they are during `'a`.
 pub(crate) unsafe fn bytes<'a>(name: &str, place: *const u8, len: usize) -> Result<&'a [u8]> {
     if len == 0 {
@@ -269,6 +280,7 @@ pub(crate) unsafe fn bytes<'a>(name: &str, place: *const u8, len: usize) -> Resu
 /// Borrows a text.
 ///
 /// # Safety
+///
 /// As of [`bytes`].
 pub(crate) unsafe fn text<'a>(name: &str, place: *const c_char, len: usize) -> Result<&'a str> {
     // SAFETY: the caller vouches for it.
@@ -279,6 +291,7 @@ pub(crate) unsafe fn text<'a>(name: &str, place: *const c_char, len: usize) -> R
 /// Borrows a name or a path.
 ///
 /// # Safety
+///
 /// As of [`bytes`].
 pub(crate) unsafe fn name<'a>(name: &str, place: *const c_char, len: usize) -> Result<&'a str> {
     // What is longer than memory, `bytes` refuses.
@@ -316,6 +329,7 @@ fn check_len(name: &str, place: *const u8, len: usize) -> Result<()> {
 }
 
 /// # Safety
+///
 /// `place` is NULL or begins with a readable size.
 unsafe fn struct_size<T: Struct>(place: *const T) -> Result<usize> {
     if place.is_null() {

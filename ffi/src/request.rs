@@ -16,6 +16,7 @@ use crate::loan::Loan;
 use crate::memory::{self, invalid};
 
 /// # Safety
+///
 /// As of [`memory::read_optional`], and the pointers within are as the header asks.
 pub(crate) unsafe fn options(place: *const selvedge_options) -> Result<Options> {
     // SAFETY: the caller vouches for it.
@@ -53,6 +54,7 @@ pub(crate) unsafe fn options(place: *const selvedge_options) -> Result<Options> 
 }
 
 /// # Safety
+///
 /// As of [`memory::read_optional`].
 pub(crate) unsafe fn call(place: *const selvedge_call) -> Result<Call> {
     // SAFETY: the caller vouches for it.
@@ -72,6 +74,7 @@ pub(crate) unsafe fn call(place: *const selvedge_call) -> Result<Call> {
 }
 
 /// # Safety
+///
 /// As of [`memory::read`], the pointers within are as the header asks, and the data of the inputs stays as it is until
 /// `loan` has been dropped.
 pub(crate) unsafe fn tensors(place: *const selvedge_tensors, loan: &Loan) -> Result<Tensors> {
@@ -91,6 +94,7 @@ pub(crate) unsafe fn tensors(place: *const selvedge_tensors, loan: &Loan) -> Res
 }
 
 /// # Safety
+///
 /// As of [`memory::read`], and the pointers within are as the header asks.
 pub(crate) unsafe fn generate(place: *const selvedge_generate) -> Result<Generate> {
     // SAFETY: the caller vouches for it, here and below.
@@ -132,6 +136,7 @@ pub(crate) unsafe fn generate(place: *const selvedge_generate) -> Result<Generat
 }
 
 /// # Safety
+///
 /// As of [`memory::read`], and the pointers within are as the header asks.
 pub(crate) unsafe fn embed(place: *const selvedge_embed) -> Result<Embed> {
     // SAFETY: the caller vouches for it, here and below.
@@ -144,6 +149,7 @@ pub(crate) unsafe fn embed(place: *const selvedge_embed) -> Result<Embed> {
 }
 
 /// # Safety
+///
 /// The pointers are as the header asks, and the data stays as it is until `loan` has been dropped.
 unsafe fn tensor(t: &selvedge_tensor, loan: &Loan) -> Result<(String, Tensor)> {
     // SAFETY: the caller vouches for it, here and below.
@@ -179,6 +185,7 @@ unsafe fn tensor(t: &selvedge_tensor, loan: &Loan) -> Result<(String, Tensor)> {
 }
 
 /// # Safety
+///
 /// The pointers are as the header asks.
 unsafe fn message(m: &selvedge_message) -> Result<Message> {
     // SAFETY: the caller vouches for it.
@@ -196,6 +203,7 @@ unsafe fn message(m: &selvedge_message) -> Result<Message> {
 }
 
 /// # Safety
+///
 /// As of [`memory::read_values`], and each is as `read` asks.
 unsafe fn texts<'a>(
     name: &str,
@@ -210,6 +218,7 @@ unsafe fn texts<'a>(
 }
 
 /// # Safety
+///
 /// As of [`memory::text`].
 unsafe fn text<'a>(name: &str, text: selvedge_text) -> Result<&'a str> {
     // SAFETY: the caller vouches for it.

@@ -18,6 +18,7 @@ use crate::text::Text;
 /// The next event: one bounded unit of work, and what it brought.
 ///
 /// # Safety
+///
 /// Pointers are as the header asks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn selvedge_run_next(
@@ -33,6 +34,7 @@ pub unsafe extern "C" fn selvedge_run_next(
 /// The whole answer of a run that is done.
 ///
 /// # Safety
+///
 /// Pointers are as the header asks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn selvedge_run_answer(

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::engine::{Call, OnCancel};
+use crate::threads::unpoisoned;
 use crate::{Code, Error, Result};
 
 /// What a runtime takes the end of a run by.
@@ -117,7 +118,7 @@ impl Drop for Watched {
 
 impl Watchdog {
     fn lock(&self) -> MutexGuard<'_, Watch> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.state.lock())
     }
 
     fn work(&self) {
@@ -131,8 +132,7 @@ impl Watchdog {
             let first = watch.due.first_key_value().map(|((due, _), _)| due.saturating_duration_since(now));
             let wait = first.map_or(IDLE, |due| due.min(IDLE));
             watch.wakes = Some(now + wait);
-            let waited = self.news.wait_timeout(watch, wait);
-            let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            let (guard, timeout) = unpoisoned(self.news.wait_timeout(watch, wait));
             watch = guard;
             if idle && timeout.timed_out() && watch.due.is_empty() {
                 (watch.running, watch.wakes) = (false, None);

@@ -21,11 +21,15 @@ use crate::{Code, Error, Result};
 /// [packed](crate::pack) model opens as the model in it. A GGUF model that is split into several files opens by the path to any
 /// of them, the others lying beside it; as an open file or as bytes a part is `Unsupported`.
 ///
-/// Blocks until the model is loaded. Errors: `NotFound`, `Io`, `Corrupt` for bytes that break the
-/// format, `Unsupported` for a format or model that no backend of this build takes, `OutOfMemory`
-/// above [`Options::memory_limit`], `MissingRuntime` without ONNX Runtime, `Cancelled`. Weights are not looked at one by
-/// one: a GGUF model with NaN or infinite ones opens, and what it then cannot answer, for want of scores or numbers that
-/// are finite, is an error of the run, `Backend`.
+/// Blocks until the model is loaded. Weights are not looked at one by one: a GGUF model with NaN or infinite ones opens,
+/// and what it then cannot answer, for want of scores or numbers that are finite, is an error of the run, `Backend`.
+///
+/// # Errors
+///
+/// `NotFound`, `Io`, `Corrupt` for bytes that break the format, `Unsupported` for a format or model that no backend of this
+/// build takes, `OutOfMemory` above [`Options::memory_limit`], `MissingRuntime` without ONNX Runtime, `Cancelled`.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use selvedge::{Ask, Options, Tensor, Tensors, open};

@@ -1,4 +1,4 @@
-//! How to open a model.
+//! Options of opening a model.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use crate::engine::{Call, Cancel};
 use crate::source::{Access, Loading};
 use crate::{Digest, Error, Result};
 
-/// How to open a model. The default suits a phone and a server alike.
+/// Options of opening a model. The default suits a phone and a server alike.
 ///
 /// ```
 /// use selvedge::{Backend, Loading, Options};
@@ -32,7 +32,7 @@ pub struct Options {
     pub parallel: Option<u32>,
     /// Refuse with `OutOfMemory`, before anything is loaded, if the estimate exceeds this many bytes.
     pub memory_limit: Option<u64>,
-    /// How the file comes into memory.
+    /// The way in which the file comes into memory.
     pub loading: Loading,
     /// Whether a path that is a symbolic link is refused with `InvalidArgument`; the same holds for the parts of a split
     /// GGUF model. External data of an ONNX model and the tokenizer beside a table are never read through one.
@@ -211,7 +211,7 @@ impl fmt::Debug for Options {
     }
 }
 
-/// Who computes.
+/// The runtime that computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Backend {
@@ -252,12 +252,12 @@ impl Backend {
     }
 }
 
-/// How far an open is.
+/// Progress of an open.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum OpenProgress {
     /// Bytes of a file digested, of how many; a packed model has two files.
     Digest(u64, u64),
-    /// How much of the model the runtime has loaded, from 0 to 1.
+    /// The share of the model that the runtime has loaded, from 0 to 1.
     Load(f32),
 }

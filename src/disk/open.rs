@@ -1,4 +1,4 @@
-//! How a file is opened: never through a link, never one that makes the caller wait, and for its owner's eyes alone.
+//! Opening of a file: never through a link, never one that makes the caller wait, and for its owner's eyes alone.
 //!
 //! A folder may hold what others have put there. So a name is only ever opened as the regular file that it should be:
 //! links, pipes, sockets, devices and folders are refused, whenever they took the name.

@@ -1,4 +1,4 @@
-//! What windows show together.
+//! Accumulated counts: what windows show together.
 
 use super::finding::Finding;
 

@@ -81,7 +81,7 @@ impl Adwin {
         Self { delta, ..self }
     }
 
-    /// How many values pass between two looks for change; at least 1.
+    /// The number of values between two looks for change; at least 1.
     #[must_use]
     pub fn clock(self, clock: u64) -> Self {
         Self { clock: clock.max(1), ..self }

@@ -88,11 +88,11 @@ pub struct Alert {
     pub feature: String,
     /// The numbers behind it, in words.
     pub evidence: String,
-    /// When it was raised, on the caller's clock (monotonic nanoseconds, or a window's index).
+    /// The time at which it was raised, on the caller's clock (monotonic nanoseconds, or a window's index).
     pub since: u64,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// What the app may do.
+    /// The action that the app may take.
     pub action: Action,
 }
 

@@ -52,7 +52,7 @@ pub struct FeatureDrift {
     pub new_category: f64,
     /// Share of the window outside the reference's range; 0 for categories.
     pub out_of_range: f64,
-    /// What is wrong, if a [`Judge`](super::Judge) rejected this window, or all that it saw of the last ones.
+    /// The finding, if a [`Judge`](super::Judge) rejected this window, or all that it saw of the last ones.
     pub finding: Option<Finding>,
     /// Rejected in enough of the last windows, or by what they show together: an alert is due.
     pub drifted: bool,

@@ -192,7 +192,7 @@ const MIN_FAILURES: u32 = 10;
 const LATEST: usize = 32;
 
 impl DetectorState {
-    /// Which detector it is, and how it is set.
+    /// The detector, and its settings.
     #[must_use]
     pub fn detector(&self) -> Detector {
         self.detector
@@ -234,7 +234,7 @@ impl DetectorState {
         self.alarmed
     }
 
-    /// Where the stream stands: the mean of the values since the last alarm, and at an alarm that of those which are
+    /// The level of the stream: the mean of the values since the last alarm, and at an alarm that of those which are
     /// likely to come after the change, the latest 32. For ADWIN the mean of its window. 0 before the first value.
     #[must_use]
     pub fn mean(&self) -> f64 {
@@ -245,7 +245,7 @@ impl DetectorState {
         }
     }
 
-    /// How many values [`mean`](Self::mean) is of.
+    /// The number of values that [`mean`](Self::mean) is of.
     #[must_use]
     pub fn width(&self) -> u64 {
         match &self.kind {

@@ -143,11 +143,11 @@ pub struct Health {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Breach {
-    /// Which: the name of a field of [`Slo`].
+    /// The name of the field of [`Slo`].
     pub slo: &'static str,
-    /// What was promised.
+    /// The bound that was promised.
     pub bound: f64,
-    /// What was measured.
+    /// The value that was measured.
     pub value: f64,
     /// Cases it was measured on.
     pub of: u64,

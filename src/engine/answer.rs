@@ -16,11 +16,11 @@ pub struct Answer {
     pub text: String,
     /// The generated tokens; empty for other requests. The token that ended the text is not among them.
     pub tokens: Vec<TokenInfo>,
-    /// Why the answer ended.
+    /// The reason why the answer ended.
     pub finish: Finish,
-    /// What it cost.
+    /// The cost of it.
     pub usage: Usage,
-    /// What gave it.
+    /// The model and the runtime that gave it.
     pub provenance: Arc<Provenance>,
     /// [`Call::id`](super::Call::id) of the call.
     pub id: u64,
@@ -35,6 +35,7 @@ impl Answer {
     /// The output of this name.
     ///
     /// # Errors
+    ///
     /// `NotFound`, naming those that exist.
     pub fn output(&self, name: &str) -> Result<&Tensor> {
         self.outputs.iter().find(|(n, _)| n == name).map(|(_, t)| t).ok_or_else(|| {
@@ -44,7 +45,7 @@ impl Answer {
     }
 }
 
-/// Why an answer ended.
+/// The reason why an answer ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finish {
@@ -89,7 +90,7 @@ impl Finish {
     }
 }
 
-/// What an answer cost. Times are monotonic; a phase that did not occur is zero.
+/// The cost of an answer. Times are monotonic; a phase that did not occur is zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
@@ -111,7 +112,7 @@ pub struct Usage {
     pub peak_bytes: Option<u64>,
 }
 
-/// What gave an answer: enough to trace it to the bytes of a file.
+/// The origin of an answer: enough to trace it to the bytes of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Provenance {

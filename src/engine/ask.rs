@@ -21,38 +21,68 @@ use crate::{Error, Result, Tensor};
 /// ```
 pub trait Ask: Engine {
     /// Runs a request to its end.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Engine::start`] and [`Run::step`].
     fn run(&self, request: impl Into<Request>) -> Result<Answer> {
         self.run_with(request, Call::new())
     }
 
     /// Runs a request to its end, on the terms of `call`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Engine::start`] and [`Run::step`]; `Cancelled` or `DeadlineExceeded` on the terms of `call`.
     fn run_with(&self, request: impl Into<Request>, call: Call) -> Result<Answer> {
         Events::new(self.start(request.into(), call)?).answer()
     }
 
     /// Generates text; yields pieces as they come.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Engine::start`]; the iterator yields those of [`Run::step`].
     fn generate(&self, request: Generate) -> Result<Events> {
         self.events(request, Call::new())
     }
 
     /// Answers a conversation with the model's own chat template and the defaults of [`Generate`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Engine::start`], `Unsupported` without a chat template among them; the iterator yields those of [`Run::step`].
     fn chat(&self, messages: impl IntoIterator<Item = Message>) -> Result<Events> {
         self.generate(Generate::chat(messages))
     }
 
     /// One normalised vector per text: f32 `[texts, dimensions]`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Engine::start`] and [`Run::step`]; `Unsupported` if the engine does not embed; `NotFound` if its answer has no
+    /// output of the name [`Embed::OUTPUT`].
     fn embed<T: Into<String>>(&self, texts: impl IntoIterator<Item = T>) -> Result<Tensor> {
         let answer = self.run(Embed::new(texts))?;
         answer.output(Embed::OUTPUT).cloned()
     }
 
     /// The events of any request, on the terms of `call`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Engine::start`]; the iterator yields those of [`Run::step`].
     fn events(&self, request: impl Into<Request>, call: Call) -> Result<Events> {
         Ok(Events::new(self.start(request.into(), call)?))
     }
 
     /// The steps of any request as a stream, for async code. Works under any executor: the run is
     /// stepped on a thread of its own, and dropping the stream cancels it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Engine::start`]; `Backend` if no thread starts; the stream yields those of [`Run::step`], and `Panic` if a step
+    /// panics.
     #[cfg(feature = "async")]
     fn stream(&self, request: impl Into<Request>, call: Call) -> Result<StepStream> {
         let (call, cancel) = StepStream::terms(call);
@@ -75,7 +105,7 @@ impl Events {
         Self { run: Some(run), answer: None, progress: None }
     }
 
-    /// How far the run is in its present phase, as last reported.
+    /// The progress of the run in its present phase, as last reported.
     pub fn progress(&self) -> Option<Progress> {
         self.progress
     }
@@ -83,6 +113,7 @@ impl Events {
     /// Runs to the end, past the events not yet pulled, and gives the whole answer.
     ///
     /// # Errors
+    ///
     /// The run's own; `InvalidArgument` if it failed before, while it was iterated.
     pub fn answer(mut self) -> Result<Answer> {
         for event in self.by_ref() {

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::threads::unpoisoned;
 use crate::{Code, Error, Result};
 
 /// The terms of one call.
@@ -23,9 +24,9 @@ use crate::{Code, Error, Result};
 pub struct Call {
     /// Ends the run from any thread.
     pub cancel: Option<Cancel>,
-    /// When the answer is of no more use.
+    /// The time from which the answer is of no more use.
     pub deadline: Option<Instant>,
-    /// Who goes first where calls wait for each other.
+    /// The order of calls that wait for each other.
     pub priority: Priority,
     /// The caller's own number for the call; it comes back in the answer. 0 if it has none.
     pub id: u64,
@@ -75,6 +76,7 @@ impl Call {
     /// Whether the call still goes on. Engines ask before each step.
     ///
     /// # Errors
+    ///
     /// `Cancelled` or `DeadlineExceeded` if it is over.
     pub fn check(&self) -> Result<()> {
         if self.cancel.as_ref().is_some_and(Cancel::is_cancelled) {
@@ -87,7 +89,7 @@ impl Call {
     }
 }
 
-/// Who goes first where calls wait for each other.
+/// The order of calls that wait for each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Priority {
@@ -172,7 +174,7 @@ impl Cancel {
     }
 
     fn hooks(&self) -> std::sync::MutexGuard<'_, Vec<(u64, Hook)>> {
-        self.switch.hooks.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.switch.hooks.lock())
     }
 }
 

@@ -19,10 +19,12 @@ impl Spec {
     /// Checks names, dtypes, ranks and dimensions; puts the inputs in the model's order.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument` for an unknown, repeated or missing input, an unknown or repeated
     /// output, or a tensor that does not fit its port; `Unsupported` for a port that is not a tensor.
     ///
     /// # Examples
+    ///
     /// ```
     /// use selvedge::{Dim, DType, Port, Provenance, Digest, Spec, Tensor, Tensors};
     /// let mut spec = Spec::new(Provenance::new("rain", Digest::default(), "fake", "fake"));

@@ -15,19 +15,19 @@ use crate::{Error, Result};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Generate {
-    /// What to continue.
+    /// The text or chat to continue.
     pub prompt: Prompt,
     /// The most tokens to generate; `None` goes on until the model stops or the context is full.
     pub max_tokens: Option<u32>,
     /// Texts that end the answer. They may span tokens; the answer does not contain them.
     pub stop: Vec<String>,
-    /// How the next token is chosen.
+    /// The choice of the next token.
     pub sampling: Sampling,
     /// Report the log-probability of each token.
     pub logprobs: bool,
 }
 
-/// What to continue.
+/// The text or chat to continue.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Prompt {
@@ -43,9 +43,9 @@ pub enum Prompt {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Message {
-    /// Who speaks.
+    /// The speaker.
     pub role: Role,
-    /// What is said.
+    /// The text.
     pub content: String,
 }
 
@@ -60,18 +60,18 @@ impl Message {
         Self::new(Role::System, content)
     }
 
-    /// What the person says.
+    /// A message of the person.
     pub fn user(content: impl Into<String>) -> Self {
         Self::new(Role::User, content)
     }
 
-    /// What the model said before.
+    /// An earlier answer of the model.
     pub fn assistant(content: impl Into<String>) -> Self {
         Self::new(Role::Assistant, content)
     }
 }
 
-/// Who speaks in a conversation.
+/// The speaker of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Role {
@@ -97,7 +97,7 @@ impl Role {
     }
 }
 
-/// How the next token is chosen. The filters apply in the order of the fields.
+/// The choice of the next token. The filters apply in the order of the fields.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Sampling {
@@ -107,7 +107,7 @@ pub struct Sampling {
     pub frequency_penalty: f32,
     /// Subtracted from a seen token's logit once; 0 = off.
     pub presence_penalty: f32,
-    /// How many tokens back the penalties look; 0 = none.
+    /// The number of tokens that the penalties look back; 0 = none.
     pub penalty_last_n: u32,
     /// Keep the `k` most likely tokens; 0 = all.
     pub top_k: u32,
@@ -249,6 +249,7 @@ impl Generate {
     /// Checks every parameter against its range.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument`, naming parameter and range.
     pub fn check(&self) -> Result<()> {
         let s = &self.sampling;

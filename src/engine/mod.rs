@@ -1,7 +1,7 @@
 //! The contract: everything that answers is an [`Engine`].
 //!
 //! Enters: a [`Request`] and a [`Call`]. Leaves: a [`Run`] that is stepped to an [`Answer`].
-//! May import: digest, tensor.
+//! May import: digest, tensor, threads.
 
 mod answer;
 mod ask;
@@ -44,10 +44,13 @@ pub trait Engine: Send + Sync {
 
     /// Admits a request. No heavy work yet: that happens in the steps of the returned run.
     ///
-    /// A request that does not fit the [`Spec`] fails here: `InvalidArgument` for a wrong name,
-    /// dtype, rank or shape, `Unsupported` for a kind of request, or a parameter of it, that this
-    /// engine does not serve. Nothing is ignored in silence. A call that is already cancelled or
-    /// late fails here, too.
+    /// A request that does not fit the [`Spec`] fails here; nothing is ignored in silence.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a wrong name, dtype, rank or shape; `Unsupported` for a kind of request, or a parameter of it,
+    /// that this engine does not serve; `Cancelled` or `DeadlineExceeded` for a call that is over already; what the backend
+    /// says besides, such as `Busy` or `ContextFull`.
     fn start(&self, request: Request, call: Call) -> Result<Box<dyn Run>>;
 
     /// The tokenizer of an engine that takes text; `None` for others, and where a text has no tokens.
@@ -57,6 +60,10 @@ pub trait Engine: Send + Sync {
 
     /// Gives memory back that can be built up again; returns the bytes freed, 0 where nothing
     /// could be. Runs in flight go on undisturbed.
+    ///
+    /// # Errors
+    ///
+    /// `Backend` if the thread that computes for the model has stopped. Most engines never fail here.
     fn trim(&self, _level: Trim) -> Result<u64> {
         Ok(0)
     }
@@ -70,12 +77,16 @@ pub trait Run: Send {
     /// One bounded unit of work: a slice of the prompt, a token, a tensor run.
     ///
     /// Cancel and deadline of the [`Call`] are honoured before each step, and inside one where the
-    /// runtime can. After `Done` or an error the run has ended: every further step is
-    /// `InvalidArgument`.
+    /// runtime can. After `Done` or an error the run has ended.
+    ///
+    /// # Errors
+    ///
+    /// `Cancelled` or `DeadlineExceeded` for a call that is over; `InvalidArgument` for a step after the end; otherwise what
+    /// the runtime reports, such as `Backend` or `OutOfMemory`.
     fn step(&mut self) -> Result<Step>;
 }
 
-/// What one step brought.
+/// The result of one step.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Step {
@@ -87,7 +98,7 @@ pub enum Step {
     Done(Answer),
 }
 
-/// How far a run is, in the units of its phase: prompt tokens, or texts to embed.
+/// The progress of a run, in the units of its phase: prompt tokens, or texts to embed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
@@ -151,11 +162,11 @@ impl TokenInfo {
     }
 }
 
-/// How much memory to give back.
+/// The amount of memory to give back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Trim {
-    /// What only makes the next call faster: prompt caches, plans of rare shapes.
+    /// Caches, which only make the next call faster: prompt caches, plans of rare shapes.
     Caches,
     /// Everything that can be built up again without opening the file anew.
     All,

@@ -17,13 +17,13 @@ pub struct Spec {
     pub inputs: Vec<Port>,
     /// The tensors it gives, in the model's order.
     pub outputs: Vec<Port>,
-    /// What it serves.
+    /// The kinds of requests that it serves.
     pub abilities: Abilities,
     /// Tokens that prompt and answer may have together, for text engines.
     pub context_tokens: Option<u32>,
     /// Dimensions of an embedding, if it embeds.
     pub embedding_size: Option<u32>,
-    /// What it was estimated to need before it was loaded.
+    /// The memory that it was estimated to need before it was loaded.
     pub memory: MemoryEstimate,
     /// Why this runtime serves the model, where [`open`](crate::open) had a choice.
     pub choice: Option<String>,
@@ -54,7 +54,7 @@ impl Spec {
 pub struct Port {
     /// The name.
     pub name: String,
-    /// What crosses it.
+    /// The kind of value that crosses it.
     pub kind: Kind,
     /// An input that may be left out, because the model has a default for it.
     pub optional: bool,
@@ -73,7 +73,7 @@ impl fmt::Display for Port {
     }
 }
 
-/// What crosses a port.
+/// The kind of value that crosses a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
@@ -127,7 +127,7 @@ impl fmt::Display for Dim {
     }
 }
 
-/// What an engine serves.
+/// The kinds of requests that an engine serves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Abilities {

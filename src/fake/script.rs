@@ -1,4 +1,4 @@
-//! What a fake run does, written down when it starts and played step by step.
+//! Script of a fake run: its steps, written down when it starts and played step by step.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -17,9 +17,11 @@ pub(super) trait Blocks {
     /// memory, as a vector and then one by one, so they are worked out some blocks ahead.
     type Head: Copy;
     /// # Safety
+    ///
     /// The CPU has `L`; `BYTES` at `b` may be read.
     unsafe fn head<L: Lanes>(b: *const u8) -> Self::Head;
     /// # Safety
+    ///
     /// The CPU has `L`; `BYTES` at `b` may be read, and `ELEMENTS` at `y` be given to the sink.
     unsafe fn decode<L: Lanes, S: Sink<L>>(b: *const u8, head: &Self::Head, y: *mut f32, sink: S);
 }
@@ -276,6 +278,7 @@ format!(Mxfp4, SMALL, block::mxfp4::BYTES, |b, put| {
 /// Applies to signed bytes.
 trait OfBytes {
     /// # Safety
+    ///
     /// The CPU has `L`.
     unsafe fn of_bytes<L: Lanes>(self, bytes: L::Bytes) -> L::Floats
     where
@@ -302,6 +305,7 @@ impl Scales {
     /// Sixteen signed bytes times `d`.
     ///
     /// # Safety
+    ///
     /// The CPU has `L`.
     #[inline(always)]
     unsafe fn new<L: Lanes>(bytes: L::Bytes, d: L::Floats) -> Self {
@@ -314,6 +318,7 @@ impl Scales {
     /// One of them in all lanes.
     ///
     /// # Safety
+    ///
     /// The CPU has `L`.
     #[inline(always)]
     unsafe fn at<L: Lanes>(&self, group: usize) -> L::Floats {
@@ -325,6 +330,7 @@ impl Scales {
 /// The 32 weights of Q5_0 or Q5_1, unsigned.
 ///
 /// # Safety
+///
 /// The CPU has `L`; 4 bytes at `qh` and 16 at `qs` may be read.
 #[inline(always)]
 unsafe fn five_bits<L: Lanes>(qh: *const u8, qs: *const u8) -> [L::Bytes; 2] {
@@ -340,6 +346,7 @@ unsafe fn five_bits<L: Lanes>(qh: *const u8, qs: *const u8) -> [L::Bytes; 2] {
 /// The eight scales of Q4_K and Q5_K, then the eight minima: bytes, worked out where the CPU has nothing else to do.
 ///
 /// # Safety
+///
 /// The 12 bytes may be read.
 #[inline(always)]
 unsafe fn scales_and_minima(from: *const [u8; 4]) -> [[u8; 8]; 2] {
@@ -356,6 +363,7 @@ unsafe fn scales_and_minima(from: *const [u8; 4]) -> [[u8; 8]; 2] {
 /// The sixteen scales of Q3_K, 32 not yet subtracted.
 ///
 /// # Safety
+///
 /// The CPU has `L`; the 12 bytes and the 4 before them may be read.
 #[inline(always)]
 unsafe fn q3_k_scales<L: Lanes>(from: *const u8) -> L::Bytes {

@@ -85,6 +85,7 @@ pub(super) use entry;
 /// Decodes all blocks into the sink.
 ///
 /// # Safety
+///
 /// The CPU has `L`. For [`Stream`] `out` is aligned to 64.
 #[inline(always)]
 pub(super) unsafe fn all<L: Lanes, B: Blocks, S: Sink<L>>(blocks: &[u8], out: &mut [f32], sink: S) {
@@ -123,6 +124,7 @@ pub(super) unsafe fn all<L: Lanes, B: Blocks, S: Sink<L>>(blocks: &[u8], out: &m
 /// Decodes all blocks, past the caches.
 ///
 /// # Safety
+///
 /// The CPU has `L`.
 #[inline(always)]
 pub(super) unsafe fn stream<L: Lanes, B: Blocks>(blocks: &[u8], out: &mut [f32]) {
@@ -150,6 +152,7 @@ const ABREAST: usize = 4;
 /// Adds the weights of rows, each times its number.
 ///
 /// # Safety
+///
 /// The CPU has `L`.
 #[inline(always)]
 pub(super) unsafe fn accumulate<L: Lanes, B: Blocks>(rows: &[(&[u8], f32)], sum: &mut [f32]) {
@@ -173,6 +176,7 @@ pub(super) unsafe fn accumulate<L: Lanes, B: Blocks>(rows: &[(&[u8], f32)], sum:
 }
 
 /// # Safety
+///
 /// The CPU has `L`; a unit is of at most `SINGLES` weights.
 #[inline(always)]
 unsafe fn side_by_side<L: Lanes, B: Blocks, S: Sink<L>>(
@@ -202,6 +206,7 @@ unsafe fn side_by_side<L: Lanes, B: Blocks, S: Sink<L>>(
 }
 
 /// # Safety
+///
 /// The CPU has `L`.
 #[inline(always)]
 unsafe fn stream_copy<L: Lanes>(from: &[f32], to: &mut [f32]) {
@@ -217,6 +222,7 @@ unsafe fn stream_copy<L: Lanes>(from: &[f32], to: &mut [f32]) {
 }
 
 /// # Safety
+///
 /// The CPU has `L`.
 #[inline(always)]
 pub(super) unsafe fn narrow_f16<L: Lanes>(from: &[f32], to: &mut [f16]) {
@@ -230,6 +236,7 @@ pub(super) unsafe fn narrow_f16<L: Lanes>(from: &[f32], to: &mut [f16]) {
 }
 
 /// # Safety
+///
 /// The CPU has `L`.
 #[inline(always)]
 pub(super) unsafe fn narrow_bf16<L: Lanes>(from: &[f32], to: &mut [bf16]) {
@@ -243,6 +250,7 @@ pub(super) unsafe fn narrow_bf16<L: Lanes>(from: &[f32], to: &mut [bf16]) {
 }
 
 /// # Safety
+///
 /// The CPU has `L`.
 #[inline(always)]
 pub(super) unsafe fn dot_q8_0<L: Lanes>(row: &[u8], query: &Query) -> f32 {
@@ -258,6 +266,7 @@ pub(super) unsafe fn dot_q8_0<L: Lanes>(row: &[u8], query: &Query) -> f32 {
 }
 
 /// # Safety
+///
 /// The CPU has `L`.
 #[inline(always)]
 pub(super) unsafe fn dot_q4_0<L: Lanes>(row: &[u8], query: &Query) -> f32 {
@@ -273,6 +282,7 @@ pub(super) unsafe fn dot_q4_0<L: Lanes>(row: &[u8], query: &Query) -> f32 {
 }
 
 /// # Safety
+///
 /// The CPU has `L`.
 #[inline(always)]
 pub(super) unsafe fn affine_bytes<L: Lanes>(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]) {
@@ -290,6 +300,7 @@ pub(super) unsafe fn affine_bytes<L: Lanes>(codes: &[u8], flip: u8, zero: f32, s
 }
 
 /// # Safety
+///
 /// The CPU has `L`.
 #[inline(always)]
 pub(super) unsafe fn affine_nibbles<L: Lanes>(codes: &[u8], flip: u8, zero: f32, scale: f32, out: &mut [f32]) {

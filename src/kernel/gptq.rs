@@ -8,7 +8,7 @@ use crate::{Error, Result};
 /// Nibbles in a word.
 const EIGHT: usize = 8;
 
-/// Which number the zero points of a GPTQ checkpoint stand for.
+/// The number that the zero points of a GPTQ checkpoint stand for.
 ///
 /// A checkpoint says `"checkpoint_format": "gptq_v2"` for the second; some say `"gptq"` and are of the second as well,
 /// so an app may need to know better than the file.
@@ -17,7 +17,7 @@ const EIGHT: usize = 8;
 pub enum ZeroPoints {
     /// One more than what is stored.
     LessOne,
-    /// What is stored.
+    /// The number that is stored.
     AsStored,
 }
 
@@ -40,7 +40,7 @@ pub struct Gptq<'w> {
     pub scales: &'w [u8],
     /// `i32 [K]`: the group of each input, where inputs were reordered.
     pub g_idx: Option<&'w [u8]>,
-    /// What zero points stand for.
+    /// The number that zero points stand for.
     pub zero_points: ZeroPoints,
 }
 

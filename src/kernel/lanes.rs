@@ -4,6 +4,7 @@
 /// Sixteen lanes of bytes or `f32`, by one instruction set.
 ///
 /// # Safety
+///
 /// All methods require that the CPU has the instruction set, and pointers to be valid for what the method says; none
 /// needs an alignment, but for `stream`. They are inlined always, and must be, into functions that enable the
 /// instruction set: a call of such a method that stays a call is slow by far.
@@ -111,6 +112,7 @@ pub(super) trait Lanes: Copy {
 /// What becomes of a level: a struct and no closure, since it must be inlined always.
 ///
 /// # Safety
+///
 /// As for [`Lanes`].
 pub(super) trait Affine<L: Lanes>: Copy {
     unsafe fn of(self, floats: L::Floats) -> L::Floats;
@@ -153,6 +155,7 @@ impl<L: Lanes> Affine<L> for TimesMinus<L::Floats> {
 /// Where sixteen weights go.
 ///
 /// # Safety
+///
 /// As for [`Lanes`]; 64 bytes at the pointer are the caller's, aligned to 64 for [`Stream`].
 pub(super) trait Sink<L: Lanes>: Copy {
     unsafe fn put(self, to: *mut f32, floats: L::Floats);

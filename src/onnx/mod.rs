@@ -86,7 +86,9 @@ pub(crate) struct Initializer {
 
 /// Reads and checks the declarations of an ONNX file.
 ///
-/// Errors: `Corrupt` for bytes that are no `ModelProto` with a graph, for tensors whose data does not fit
+/// # Errors
+///
+/// `Corrupt` for bytes that are no `ModelProto` with a graph, for tensors whose data does not fit
 /// their dimensions, and above the limits of this module.
 pub(crate) fn read(bytes: &[u8]) -> Result<Declared> {
     Declared::default().read(bytes)

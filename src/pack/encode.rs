@@ -66,7 +66,9 @@ impl Loss {
 
 /// The blocks of a tensor, whose `data` are its weights in the graph's order, f32 little-endian.
 ///
-/// Errors: `InvalidArgument` for weights that the format cannot hold, which those that have an exponent are not.
+/// # Errors
+///
+/// `InvalidArgument` for weights that the format cannot hold, which those that have an exponent are not.
 pub(super) fn encode(plan: &Plan<'_>, data: &[u8]) -> Result<(Vec<u8>, Loss)> {
     let (rows, columns, padded) = plan.rows();
     let data = data.as_chunks::<4>().0;

@@ -1,4 +1,4 @@
-//! Which matrices of an int4 packing take 8 bits.
+//! Mixture of an int4 packing: the matrices that take 8 bits.
 
 use super::options::Packing;
 use super::select::{Plan, fills_blocks};
@@ -14,7 +14,9 @@ use crate::{Error, Result};
 /// the last of six layers costs five times what the first does, and the table of words, half of all weights, a twentieth
 /// of the whole.
 ///
-/// Errors: `InvalidArgument` if the bits are fewer than Q4_0 has.
+/// # Errors
+///
+/// `InvalidArgument` if the bits are fewer than Q4_0 has.
 pub(super) fn mix(plans: &mut [Plan<'_>], graph: &Graph<'_>, packing: &Packing) -> Result<()> {
     let mean = packing.mean_bits;
     let least = Packing::MIN_MEAN_BITS;

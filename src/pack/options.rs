@@ -2,7 +2,7 @@
 
 use crate::engine::Cancel;
 
-/// What weights become.
+/// The blocks that weights become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Scheme {
@@ -33,7 +33,7 @@ impl Scheme {
     }
 }
 
-/// How to pack a model.
+/// Options of packing a model.
 ///
 /// ```
 /// use selvedge::pack::{Packing, Scheme};
@@ -43,7 +43,7 @@ impl Scheme {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Packing {
-    /// What weights become.
+    /// The blocks that weights become.
     pub scheme: Scheme,
     /// If not empty, only tensors that a pattern matches are packed: by their own name, or by the name or operator
     /// of a node that reads them. In a pattern `*` is any text and `?` any one character.
@@ -151,11 +151,11 @@ pub struct PackProgress<'a> {
     pub total: u64,
 }
 
-/// What was packed, and what was not.
+/// The report of a packing: the tensors that were packed, and those that were not.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PackReport {
-    /// What weights became.
+    /// The blocks that weights became.
     pub scheme: Scheme,
     /// Bytes of the model and its external data before.
     pub before: u64,
@@ -226,6 +226,6 @@ pub struct KeptTensor {
     pub name: String,
     /// Its bytes.
     pub bytes: u64,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }

@@ -1,4 +1,4 @@
-//! Whether blocks can hold a tensor's weights, and the power of two that they are divided by for it.
+//! Range of a tensor's weights: whether blocks can hold them, and the power of two that they are divided by for it.
 //!
 //! Blocks have their scales in f16, and f16 its weights: below 2^-14 they lose bits, below 2^-25 all of them, and above
 //! 65,504 there is nothing. A tensor of which this would cost a row more than [`limit`] is stored divided by a power of two

@@ -37,7 +37,9 @@ pub(crate) struct Weights {
 impl Weights {
     /// Opens the weight file of a model and checks its digest; `None` if the model is not packed.
     ///
-    /// Errors: `Unsupported` without a folder to look for the weight file in, and for a version that is not known;
+    /// # Errors
+    ///
+    /// `Unsupported` without a folder to look for the weight file in, and for a version that is not known;
     /// `NotFound` if the weight file is not there; `Corrupt` if it is not the one that the graph was packed with;
     /// `Cancelled`.
     pub(crate) fn open(

@@ -1,4 +1,4 @@
-//! Which tensors of a graph become blocks, and why the others stay.
+//! Selection of the tensors of a graph that become blocks, and why the others stay.
 
 use std::collections::HashMap;
 

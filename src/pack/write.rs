@@ -37,10 +37,14 @@ const MAX_LEFT: u32 = 1000;
 /// `.NAME.PROCESS.part`, and no other run touches it. Killed between the two moves of a replacement it leaves the model
 /// that was there as `.NAME.PROCESS.old`. Folder and files are for their owner alone (0700, 0600).
 ///
-/// Errors: `InvalidArgument` if `to` exists ([`Packing::overwrite`]), the model is packed, or [`Packing::mean_bits`] is
+/// # Errors
+///
+/// `InvalidArgument` if `to` exists ([`Packing::overwrite`]), the model is packed, or [`Packing::mean_bits`] is
 /// less than 4.5; `NotFound` for a model, or a folder for `to` to be in, that is not there; `Corrupt` for a file that
 /// is no valid ONNX model; `Unsupported` for GGUF, for a model in which there is nothing to pack, for external data in
 /// sub-graphs, and if the graph exceeds 2 GiB without its packed weights; `Io`, `Cancelled`.
+///
+/// # Examples
 ///
 /// ```
 /// # let folder = std::env::temp_dir().join(format!("selvedge-doc-pack-{}", std::process::id()));

@@ -1,4 +1,4 @@
-//! What every page has: its head, its cards, and numbers and texts as they stand in it.
+//! Frame of every page: its head, its cards, and numbers and texts as they stand in it.
 
 use std::fmt::Write;
 

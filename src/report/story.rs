@@ -15,7 +15,7 @@ pub struct Story {
     pub models: Vec<Model>,
     /// Raised and cleared, in the order of time.
     pub alerts: Vec<AlertRecord>,
-    /// What was lost over the life of the folder.
+    /// The records lost over the life of the folder.
     pub losses: Vec<(Reason, u64)>,
     /// Records in the folder.
     pub records: usize,
@@ -32,7 +32,7 @@ pub struct Story {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Model {
-    /// Who it is.
+    /// The identity of the model.
     pub info: ModelInfo,
     /// The reference of its windows, where it has one that this build can read.
     pub profile: Option<Arc<Profile>>,
@@ -186,7 +186,7 @@ impl Model {
         tokens.fold((0u64, 0u64), |(i, o), (read, written)| (i.saturating_add(read), o.saturating_add(written)))
     }
 
-    /// How often the model was right, by the labels that came back.
+    /// The accuracy of the model, by the labels that came back.
     #[must_use]
     pub fn accuracy(&self) -> Option<Proportion> {
         Proportion::wilson(self.labels.1, self.labels.0)

@@ -317,8 +317,8 @@ fn numbers_of_an_axis_are_short() {
 
 #[test]
 fn probabilities_too_small_for_a_number_are_told() {
-    let told = [0.25f64.ln(), 1e-7f64.ln(), -2000.0, f64::NEG_INFINITY, 0.0].map(probability);
-    assert_eq!(told, ["0.25", "1.0e-7", "3e-869", "0", "1.00"]);
+    let printed = [0.25f64.ln(), 1e-7f64.ln(), -2000.0, f64::NEG_INFINITY, 0.0].map(probability);
+    assert_eq!(printed, ["0.25", "1.0e-7", "3e-869", "0", "1.00"]);
 }
 
 #[test]

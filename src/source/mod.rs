@@ -1,4 +1,4 @@
-//! Where a file's bytes are, and the one opening of it: what is checked and hashed is what a runtime gets.
+//! Sources: where a file's bytes are, and the one opening of it: what is checked and hashed is what a runtime gets.
 //!
 //! Enters: a path, an open file or bytes. Leaves: an [`OpenedFile`], mapped or read. May import: tensor.
 
@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use crate::tensor::Bytes;
 
-/// Where the bytes of a model or of a weight file are.
+/// The place of the bytes of a model or of a weight file.
 ///
 /// ```no_run
 /// use selvedge::Source;
@@ -91,7 +91,7 @@ impl From<Bytes> for Source {
     }
 }
 
-/// How a file comes into memory.
+/// The way in which a file comes into memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Loading {
@@ -104,7 +104,7 @@ pub enum Loading {
     Read,
 }
 
-/// How a weight file is opened. A [`Loading`] alone says as much as most need.
+/// Options of opening a weight file. A [`Loading`] alone says as much as most need.
 ///
 /// ```
 /// use selvedge::{Access, Loading};
@@ -114,7 +114,7 @@ pub enum Loading {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Access {
-    /// How the bytes come into memory.
+    /// The way in which the bytes come into memory.
     pub loading: Loading,
     /// Whether a path whose last component is a symbolic link is refused with `InvalidArgument`; the same holds for
     /// the further parts of a weight file. Download caches are made of links, so they are followed otherwise.

@@ -1,4 +1,4 @@
-//! The one opening of a file: what is validated and digested is what a runtime gets.
+//! Opened files, each opened once: what is validated and digested is what a runtime gets.
 
 #![expect(unsafe_code, reason = "a memory map is only as constant as its file")]
 

@@ -1,4 +1,4 @@
-//! What a load leaves in memory that nobody needs any more.
+//! Memory that a load leaves behind and nobody needs any more.
 
 #![expect(unsafe_code, reason = "gives pages of a map back, and calls glibc's allocator")]
 

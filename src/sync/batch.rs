@@ -6,7 +6,7 @@ use super::encoding::Encoding;
 use super::request::hex;
 use crate::telemetry::Position;
 
-/// What to post, as it goes over the wire.
+/// A batch to post, as it goes over the wire.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Batch {
@@ -16,7 +16,7 @@ pub struct Batch {
     pub metrics: Vec<u8>,
     /// The body for `/v1/logs`; empty if there is none.
     pub logs: Vec<u8>,
-    /// How both are compressed.
+    /// The compression of both.
     pub encoding: Encoding,
     /// Sealed records that are in it; of a batch that was split, its last part has them all.
     pub records: u64,

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use crate::{Error, Result};
 
-/// How a body is compressed, as its `Content-Encoding` says.
+/// The compression of a body, as its `Content-Encoding` says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Encoding {

@@ -57,7 +57,7 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Whether there is anything to tell.
+    /// Whether there is anything to emit.
     pub(super) fn has_news(&self) -> bool {
         !self.draft.is_empty() || !self.due.is_empty() || self.device_due.is_some()
     }
@@ -155,7 +155,7 @@ impl<'a> Ledger<'a> {
 
     fn window(&mut self, window: &Window) -> Result<()> {
         let Some(key) = self.in_slot(window.stamp.epoch, window.model_slot) else {
-            self.lose("no_model", &window.stamp);
+            self.discard("no_model", &window.stamp);
             return Ok(());
         };
         let closed = self.unix(&window.closed, &window.stamp);
@@ -165,7 +165,7 @@ impl<'a> Ledger<'a> {
         }
         let fits = self.fits_profile(key, window);
         if !fits {
-            self.lose("profile_mismatch", &window.stamp);
+            self.discard("profile_mismatch", &window.stamp);
         }
         let privacy = self.options.privacy;
         let Some(model) = self.state.models.iter_mut().find(|m| m.key == key) else { return Ok(()) };
@@ -212,7 +212,7 @@ impl<'a> Ledger<'a> {
         let due = self.due.get(&key).copied();
         // What grew in an earlier interval is given as it stood then.
         if let Some(due) = due.filter(|due| fresh || self.interval(*due) != self.interval(time)) {
-            self.tell(key, due);
+            self.emit(key, due);
         }
         let Some(model) = self.state.model(key) else { return };
         if fresh {
@@ -263,7 +263,7 @@ impl<'a> Ledger<'a> {
 
     fn feedback(&mut self, feedback: &FeedbackRecord) -> Result<()> {
         let Some(key) = self.in_slot(feedback.stamp.epoch, feedback.model_slot) else {
-            self.lose("no_model", &feedback.stamp);
+            self.discard("no_model", &feedback.stamp);
             return Ok(());
         };
         if let Some(time) = self.unix(&feedback.stamp, &feedback.stamp) {
@@ -283,17 +283,17 @@ impl<'a> Ledger<'a> {
 
     fn drops(&mut self, drops: &Drops) {
         for (reason, total) in &drops.totals {
-            match self.state.device.lost.iter_mut().find(|l| l.reason == reason.name()) {
+            match self.state.device.losses.iter_mut().find(|l| l.reason == reason.name()) {
                 Some(loss) => loss.count = *total,
-                None => self.state.lose(reason.name(), *total),
+                None => self.state.add_loss(reason.name(), *total),
             }
         }
         self.state.device.due = true;
         self.clocks.unix(&drops.stamp).into_iter().for_each(|time| self.touch_device(time));
     }
 
-    fn lose(&mut self, reason: &str, stamp: &Stamp) {
-        self.state.lose(reason, 1);
+    fn discard(&mut self, reason: &str, stamp: &Stamp) {
+        self.state.add_loss(reason, 1);
         self.clocks.unix(stamp).into_iter().for_each(|time| self.touch_device(time));
     }
 
@@ -316,7 +316,7 @@ impl<'a> Ledger<'a> {
 
     // --- Totals into points, alerts into log records ---------------------------------------------------------------
 
-    fn tell(&mut self, key: u32, time: u64) {
+    fn emit(&mut self, key: u32, time: u64) {
         self.profile(key);
         let profile = self.profiles.get(&key).and_then(Option::as_ref);
         let Some(model) = self.state.models.iter().find(|m| m.key == key) else { return };
@@ -342,10 +342,10 @@ impl<'a> Ledger<'a> {
         hex(&hash.finalize()[..16])
     }
 
-    /// Tells what is due and gives the two requests.
+    /// Emits what is due and gives the two requests.
     pub(super) fn finish(&mut self) -> Requests {
         for (key, time) in std::mem::take(&mut self.due) {
-            self.tell(key, time);
+            self.emit(key, time);
         }
         if let Some(time) = self.device_due.take() {
             let points = metric::of_device(&self.state.device, time);
@@ -365,7 +365,7 @@ impl State {
     pub(super) fn restart(&mut self) {
         self.models.iter_mut().for_each(state::Model::restart);
         (self.device.start, self.device.last) = (0, 0);
-        self.device.lost.iter_mut().for_each(|loss| loss.before = loss.count);
+        self.device.losses.iter_mut().for_each(|loss| loss.before = loss.count);
     }
 }
 

@@ -6,7 +6,7 @@ use super::otlp::{
     Buckets, CUMULATIVE, Data, ExponentialHistogram, ExponentialHistogramDataPoint, Histogram, HistogramDataPoint,
     KeyValue, Metric, Number, NumberDataPoint, Sum,
 };
-use super::privacy::{Magnitude, Privacy, Told};
+use super::privacy::{Disclosed, Magnitude, Privacy};
 use super::state::{Device, Model, Spread};
 use crate::drift::{FeatureProfile, Profile};
 use crate::telemetry::Outcome;
@@ -211,10 +211,10 @@ pub(super) fn of_model(model: &Model, profile: Option<&Profile>, privacy: Privac
     }
     if let Some(profile) = profile {
         for (feature, bins) in profile.features.iter().zip(&totals.features) {
-            of_feature(&mut at, feature, &bins.given, privacy.told(profile, feature, &bins.given));
+            of_feature(&mut at, feature, &bins.given, privacy.disclose(profile, feature, &bins.given));
         }
     }
-    let embedding = totals.embedding.as_ref().filter(|_| privacy.tells_embedding(profile));
+    let embedding = totals.embedding.as_ref().filter(|_| privacy.discloses_embedding(profile));
     if let Some((rows, signs)) = embedding.and_then(|bins| bins.given.split_last()) {
         // What is counted is the number of a feature; each has a bucket of its own.
         at.histogram("selvedge.embedding", signs, (1..signs.len()).map(|i| (i - 1) as f64).collect(), vec![]);
@@ -249,7 +249,7 @@ pub(super) fn of_model(model: &Model, profile: Option<&Profile>, privacy: Privac
     points
 }
 
-fn of_feature(at: &mut Moment<'_>, feature: &FeatureProfile, given: &[u64], told: Told) {
+fn of_feature(at: &mut Moment<'_>, feature: &FeatureProfile, given: &[u64], disclosed: Disclosed) {
     let name = || KeyValue::new("selvedge.feature.name", feature.name.as_str());
     let Some((missing, values)) = given.split_last().filter(|_| given.len() == feature.bins.len()) else { return };
     let mut category = |category: KeyValue, count: u64| {
@@ -257,18 +257,18 @@ fn of_feature(at: &mut Moment<'_>, feature: &FeatureProfile, given: &[u64], told
             at.sum("selvedge.feature.category", count, vec![name(), category]);
         }
     };
-    match told {
-        Told::Nothing => {}
-        Told::Bounds(bounds) => at.histogram("selvedge.feature", values, bounds, vec![name()]),
-        Told::Names(names) => {
+    match disclosed {
+        Disclosed::Nothing => {}
+        Disclosed::Bounds(bounds) => at.histogram("selvedge.feature", values, bounds, vec![name()]),
+        Disclosed::Names(names) => {
             names.iter().for_each(|(text, count)| category(KeyValue::new("selvedge.category", text.as_str()), *count));
         }
-        Told::Ranks { ranks, other } => {
+        Disclosed::Ranks { ranks, other } => {
             let rank = |rank: u64| KeyValue::new("selvedge.category.rank", rank as i64);
             ranks.into_iter().for_each(|(number, count)| category(rank(number), count));
             category(KeyValue::new("selvedge.category", "other"), other);
         }
-        Told::Magnitudes { powers, other } => {
+        Disclosed::Magnitudes { powers, other } => {
             at.magnitudes("selvedge.feature.magnitude", &powers, vec![name()]);
             at.sum("selvedge.feature.other", other, vec![name()]);
         }
@@ -280,7 +280,7 @@ fn of_feature(at: &mut Moment<'_>, feature: &FeatureProfile, given: &[u64], told
 pub(super) fn of_device(device: &Device, time: u64) -> Vec<(usize, Point)> {
     let mut points = Vec::new();
     let mut at = Moment { start: device.start, time, points: &mut points };
-    for loss in device.lost.iter().filter(|loss| loss.count > loss.before) {
+    for loss in device.losses.iter().filter(|loss| loss.count > loss.before) {
         at.sum(
             "selvedge.dropped",
             loss.count - loss.before,

@@ -21,12 +21,12 @@ pub struct OutboxOptions {
     pub app_version: Option<String>,
     /// Further attributes of the resource: a region, a channel. Nothing that tells one user from another.
     pub attributes: Vec<(String, String)>,
-    /// How bodies are compressed. Default: gzip.
+    /// The compression of bodies. Default: gzip.
     pub encoding: Encoding,
     /// Points are given at most once per interval of the wall clock, and at the end of a batch. Since points hold totals,
     /// fewer points lose no count, only resolution in time. Zero gives every window. Default: one hour.
     pub interval: Duration,
-    /// What is held back or blurred.
+    /// The privacy of a batch: what is held back or blurred.
     pub privacy: Privacy,
 }
 

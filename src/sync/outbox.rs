@@ -22,7 +22,7 @@ use crate::{Code, Error, Result};
 
 /// Records are read from the log in pieces of so many bytes.
 const READ: usize = 256 << 10;
-/// Records that tell nothing are acknowledged without a batch once there are so many.
+/// Records of which nothing is emitted are acknowledged without a batch once there are so many.
 const QUIET: u64 = 64;
 /// Refusals in a row after which a receiver is taken to refuse everything. More than it takes to find one bad point at the
 /// start of a batch of 100,000.
@@ -106,7 +106,7 @@ impl Outbox {
         Ok(outbox)
     }
 
-    /// The next batch, or `None` when there is nothing to tell. Until it is acknowledged or refused, the same again.
+    /// The next batch, or `None` when there is nothing to emit. Until it is acknowledged or refused, the same again.
     ///
     /// What holds back and blurs what is in it is said in [`Privacy`](super::Privacy).
     /// `max_bytes` bounds both bodies together before compression. A batch holds at least one record, so that a small
@@ -179,7 +179,7 @@ impl Outbox {
         let is_whole = refused >= batch.points + batch.log_records;
         self.settle(batch, |state| {
             state.refusals = if is_whole { state.refusals.saturating_add(1) } else { 0 };
-            state.lose("refused", refused);
+            state.add_loss("refused", refused);
         })
     }
 
@@ -220,7 +220,7 @@ impl Outbox {
 
     /// Points and log records that the receiver refused for good, over the life of this folder.
     pub fn refused(&self) -> u64 {
-        self.state.device.lost.iter().find(|loss| loss.reason == "refused").map_or(0, |loss| loss.count)
+        self.state.device.losses.iter().find(|loss| loss.reason == "refused").map_or(0, |loss| loss.count)
     }
 
     /// The random id of this install, a UUID: `service.instance.id` and `app.installation.id`.
@@ -246,7 +246,7 @@ impl Outbox {
         Ok(self.install_id())
     }
 
-    /// What was wrong with the state file, if it had to be set aside when the outbox was opened.
+    /// The damage to the state file, if it had to be set aside when the outbox was opened.
     pub fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
     }

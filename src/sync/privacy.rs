@@ -1,7 +1,7 @@
 //! Privacy of a batch: what leaves the device, and what does not. All of it is decided here.
 //!
 //! Counts pass through [`Privacy::add`], classes through [`Privacy::classes`], bins of a profile through
-//! [`Privacy::told`], its digest through [`profile_digest`], and alerts through [`Privacy::alert`].
+//! [`Privacy::disclose`], its digest through [`profile_digest`], and alerts through [`Privacy::alert`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,8 +19,8 @@ const IDS: u32 = 1 << 16;
 /// Windows until noise alone passes that threshold once, in the mean and at the least.
 const RARE: f64 = 100.0;
 
-/// What is held back, or blurred, of what depends on what users did: bins of features, classes, confidence, labels, and
-/// the evidence of alerts.
+/// Privacy settings: what is held back, or blurred, of what depends on what users did: bins of features, classes,
+/// confidence, labels, and the evidence of alerts.
 ///
 /// Requests by outcome, tokens, latency and losses are operational and always exact. What leaves is listed in
 /// [`sync`](super#what-leaves-the-device).
@@ -185,33 +185,33 @@ impl Privacy {
 
     /// The counts of a feature as they leave: by the bins of a profile that the owner shipped, or by what is coarse enough
     /// of one that was learned from what users did.
-    pub(super) fn told(&self, profile: &Profile, feature: &FeatureProfile, given: &[u64]) -> Told {
+    pub(super) fn disclose(&self, profile: &Profile, feature: &FeatureProfile, given: &[u64]) -> Disclosed {
         let Some((_, values)) = given.split_last().filter(|_| given.len() == feature.bins.len()) else {
-            return Told::Nothing;
+            return Disclosed::Nothing;
         };
         match &feature.bins {
             // The noise is of the rows that are counted, and not of those that the bins were made of.
-            _ if profile.learned && self.epsilon.is_some() => Told::Nothing,
+            _ if profile.learned && self.epsilon.is_some() => Disclosed::Nothing,
             bins @ Bins::Numeric { .. } if profile.learned => {
                 self.magnitudes(&bins.centres().unwrap_or_default(), &feature.counts, values)
             }
             Bins::Categories(_) if profile.learned => self.ranks(&feature.counts, values),
             // The bins include their upper edge, as OTLP's buckets do: the edges are its bounds as they stand.
-            Bins::Numeric { edges, .. } => Told::Bounds(edges.iter().map(|e| f64::from(*e)).collect()),
+            Bins::Numeric { edges, .. } => Disclosed::Bounds(edges.iter().map(|e| f64::from(*e)).collect()),
             Bins::Categories(_) => {
-                Told::Names(values.iter().enumerate().map(|(i, n)| (feature.bins.name(i), *n)).collect())
+                Disclosed::Names(values.iter().enumerate().map(|(i, n)| (feature.bins.name(i), *n)).collect())
             }
         }
     }
 
     /// Embeddings are counted by signs; of a learned profile they have decided where a sign turns.
-    pub(super) fn tells_embedding(&self, profile: Option<&Profile>) -> bool {
+    pub(super) fn discloses_embedding(&self, profile: Option<&Profile>) -> bool {
         self.epsilon.is_none() || profile.is_none_or(|p| !p.learned)
     }
 
     /// Each bin goes into the power of two in which its middle lies, so that no edge, least or largest value leaves. A
     /// power in which few rows were learned, and what lies outside of all that was learned, is *other*.
-    fn magnitudes(&self, centres: &[f64], learned: &[u64], given: &[u64]) -> Told {
+    fn magnitudes(&self, centres: &[f64], learned: &[u64], given: &[u64]) -> Disclosed {
         let last = given.len().saturating_sub(1);
         let mut powers: BTreeMap<Magnitude, [u64; 2]> = BTreeMap::new();
         let mut other = 0u64;
@@ -224,20 +224,20 @@ impl Privacy {
             *rows = rows.saturating_add(learned.get(i).copied().unwrap_or(0));
             *sum = sum.saturating_add(*count);
         }
-        let mut told = BTreeMap::new();
+        let mut named = BTreeMap::new();
         for (magnitude, [rows, sum]) in powers.into_iter().filter(|(_, [_, sum])| *sum > 0) {
             if rows >= self.min_count {
-                told.insert(magnitude, sum);
+                named.insert(magnitude, sum);
             } else {
                 other = other.saturating_add(sum);
             }
         }
-        Told::Magnitudes { powers: told, other }
+        Disclosed::Magnitudes { powers: named, other }
     }
 
     /// Categories by how frequent they were among the learned rows, from 1; names stay.
-    fn ranks(&self, learned: &[u64], given: &[u64]) -> Told {
-        let Some((rest, named)) = given.split_last() else { return Told::Nothing };
+    fn ranks(&self, learned: &[u64], given: &[u64]) -> Disclosed {
+        let Some((rest, named)) = given.split_last() else { return Disclosed::Nothing };
         let (mut ranks, mut other) = (Vec::new(), *rest);
         for (i, count) in named.iter().enumerate() {
             if learned.get(i).is_some_and(|rows| *rows >= self.min_count) {
@@ -246,7 +246,7 @@ impl Privacy {
                 other = other.saturating_add(*count);
             }
         }
-        Told::Ranks { ranks, other }
+        Disclosed::Ranks { ranks, other }
     }
 
     /// The alert as it leaves. Numbers of too few rows stay, others have two digits; so does what was wrong with the
@@ -268,8 +268,8 @@ impl Privacy {
             ref code => code.is_of_feature() && rows.is_none(),
         };
         let evidence = rows.map_or_else(Vec::new, |rows| {
-            let told = |(name, value): &(String, f64)| (name.clone(), self.evidence(name, *value, rows));
-            alert.evidence.iter().map(told).collect()
+            let blurred = |(name, value): &(String, f64)| (name.clone(), self.evidence(name, *value, rows));
+            alert.evidence.iter().map(blurred).collect()
         });
         if says_too_much {
             let code = AlertCode::Other(DRIFT.into());
@@ -304,7 +304,7 @@ fn two_digits(value: f64) -> f64 {
 
 /// Counts of a feature as they leave.
 #[derive(Debug, PartialEq)]
-pub(super) enum Told {
+pub(super) enum Disclosed {
     Nothing,
     /// The upper bounds of all value bins but the last.
     Bounds(Vec<f64>),

@@ -119,7 +119,7 @@ impl<'a> Response<'a> {
 pub struct Partial {
     /// Points or log records that it refused for good; 0 if it only warns.
     pub refused: u64,
-    /// Why, in its words.
+    /// The reason, in its words.
     pub message: String,
 }
 

@@ -176,7 +176,7 @@ impl Retry {
         }
     }
 
-    /// What to do after an attempt, by its status alone: [`judge`](Retry::judge) also looks at the body, without which a
+    /// The decision after an attempt, by its status alone: [`judge`](Retry::judge) also looks at the body, without which a
     /// page of a hotel passes for an answer. Pure: the same arguments give the same answer.
     ///
     /// - `attempt`: how many attempts for this request failed before this one, from 0.

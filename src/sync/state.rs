@@ -219,7 +219,7 @@ pub(super) struct Device {
     pub last: u64,
     /// By reason; the telemetry's are its own totals, the others are counted here.
     #[prost(message, repeated, tag = "3")]
-    pub lost: Vec<Loss>,
+    pub losses: Vec<Loss>,
     /// Some of it was not given yet: it comes with the next window.
     #[prost(bool, tag = "4")]
     pub due: bool,
@@ -267,11 +267,11 @@ impl State {
         Position { epoch: self.through.epoch, seq: self.through.seq }
     }
 
-    pub(super) fn lose(&mut self, reason: &str, count: u64) {
+    pub(super) fn add_loss(&mut self, reason: &str, count: u64) {
         self.device.due = true;
-        match self.device.lost.iter_mut().find(|l| l.reason == reason) {
+        match self.device.losses.iter_mut().find(|l| l.reason == reason) {
             Some(loss) => loss.count = loss.count.saturating_add(count),
-            None => self.device.lost.push(Loss { reason: reason.into(), count, before: 0 }),
+            None => self.device.losses.push(Loss { reason: reason.into(), count, before: 0 }),
         }
     }
 

@@ -1,9 +1,9 @@
-//! One answered request, as a lane holds it.
+//! Inference: one answered request, as a lane holds it.
 
 use super::outcome::Outcome;
 use super::record::ModelSlot;
 
-/// What is kept of one answered request: numbers and bin ids, never an input or an output.
+/// The record of one answered request: numbers and bin ids, never an input or an output.
 ///
 /// ```
 /// use selvedge::telemetry::{Inference, ModelSlot, Outcome};
@@ -22,7 +22,7 @@ pub struct Inference<'a> {
     pub epoch: u64,
     /// The slot of the model, as its [`ModelInfo`](super::ModelInfo) says.
     pub model_slot: ModelSlot,
-    /// How the request ended.
+    /// The outcome of the request.
     pub outcome: Outcome,
     /// From admission to the end, in microseconds; saturates after 71 minutes.
     pub latency_us: u32,
@@ -64,7 +64,7 @@ impl Inference<'_> {
         if unit.is_nan() { 0 } else { 1 + (unit.clamp(0.0, 1.0) * 254.0).round() as u8 }
     }
 
-    /// What [`Inference::quantize`] made a step of; `None` for 0.
+    /// The number that [`Inference::quantize`] made a step of; `None` for 0.
     #[must_use]
     pub fn unit(step: u8) -> Option<f32> {
         step.checked_sub(1).map(|s| f32::from(s) / 254.0)

@@ -1,7 +1,7 @@
 //! Telemetry: what happened, kept through crashes in bounded bytes.
 //!
 //! Enters: [`Inference`]s from any thread, [`Record`]s to seal. Leaves: drained inferences, sealed records by
-//! [`Position`], [`Status`]. May import: disk, digest.
+//! [`Position`], [`Status`]. May import: disk, digest, threads.
 //!
 //! ```text
 //!   threads ── record ──► telemetry.live        one lane per thread, 64-byte slots, the oldest is overwritten

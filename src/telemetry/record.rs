@@ -89,12 +89,12 @@ pub enum Record {
     Alert(AlertRecord),
     /// A label came.
     Feedback(FeedbackRecord),
-    /// What was lost so far.
+    /// The records lost so far.
     Drops(Drops),
 }
 
 impl Record {
-    /// When it was sealed.
+    /// The time at which it was sealed.
     #[must_use]
     pub fn stamp(&self) -> &Stamp {
         match self {
@@ -126,7 +126,7 @@ impl Record {
 /// The folder was opened, and what was found in it. Sealed by itself, before the first record of an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Boot {
-    /// When it was sealed.
+    /// The time at which it was sealed.
     pub stamp: Stamp,
     /// Inferences of earlier epochs that were still in the lanes: they are drained again.
     pub recovered: u64,
@@ -139,7 +139,7 @@ pub struct Boot {
 /// One moment on two clocks. Sealed by itself: at the start of an epoch, once an hour, and when the wall clock was set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Anchor {
-    /// When it was sealed.
+    /// The time at which it was sealed.
     pub stamp: Stamp,
     /// The moment on the clock of [`Stamp::monotonic_ns`].
     pub monotonic_ns: u64,
@@ -157,7 +157,7 @@ pub struct ModelSlot(pub u32);
 /// A slot of [`ModelInfo::slot_of`] stands for its model in all epochs: one record is enough.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelInfo {
-    /// When it was sealed.
+    /// The time at which it was sealed.
     pub stamp: Stamp,
     /// The number that stands for the model in other records.
     pub slot: ModelSlot,
@@ -167,7 +167,7 @@ pub struct ModelInfo {
     pub version: Option<String>,
     /// SHA-256 of its file.
     pub digest: [u8; 32],
-    /// What runs it.
+    /// The backend that runs it.
     pub backend: String,
     /// Its encoded drift profile; empty where it has none.
     pub profile: Vec<u8>,
@@ -193,7 +193,7 @@ impl ModelInfo {
 /// The exact counts of one closed window of one model. All counts add up over windows, devices and models.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Window {
-    /// When it was sealed.
+    /// The time at which it was sealed.
     pub stamp: Stamp,
     /// The slot of the model.
     pub model_slot: ModelSlot,
@@ -201,9 +201,9 @@ pub struct Window {
     pub index: u64,
     /// Inferences in it.
     pub rows: u64,
-    /// When it was opened.
+    /// The time at which it was opened.
     pub opened: Stamp,
-    /// When it was closed.
+    /// The time at which it was closed.
     pub closed: Stamp,
     /// Per feature, the count of each bin, both in the order of the model's profile.
     pub features: Vec<Vec<u64>>,
@@ -244,11 +244,11 @@ impl Window {
 /// An alert was raised or cleared.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlertRecord {
-    /// When it was sealed.
+    /// The time at which it was sealed.
     pub stamp: Stamp,
     /// The slot of the model.
     pub model_slot: ModelSlot,
-    /// What happened.
+    /// The code of the event.
     pub code: AlertCode,
     /// The feature it is about, where it is about one.
     pub feature: Option<String>,
@@ -260,7 +260,7 @@ pub struct AlertRecord {
     pub since: Stamp,
     /// The numbers that speak for it, by name.
     pub evidence: Vec<(String, f64)>,
-    /// What the app might do, as a stable name: `retrain`, `roll_back`, ….
+    /// The action that the app might take, as a stable name: `retrain`, `roll_back`, ….
     pub action: Option<String>,
 }
 
@@ -276,7 +276,7 @@ impl AlertRecord {
 /// The label of an answer, which came after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct FeedbackRecord {
-    /// When it was sealed.
+    /// The time at which it was sealed.
     pub stamp: Stamp,
     /// The slot of the model.
     pub model_slot: ModelSlot,
@@ -290,11 +290,11 @@ pub struct FeedbackRecord {
     pub error: Option<f32>,
 }
 
-/// What was lost over the whole life of the folder, by reason. Sealed by itself, before the first record that is sealed
+/// The records lost over the whole life of the folder, by reason. Sealed by itself, before the first record that is sealed
 /// after a loss; a later one holds all that an earlier one holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Drops {
-    /// When it was sealed.
+    /// The time at which it was sealed.
     pub stamp: Stamp,
     /// Reason and count, for the reasons that occurred.
     pub totals: Vec<(Reason, u64)>,

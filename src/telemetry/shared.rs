@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use super::inference::Inference;
 use super::lane::Reader;
 use super::live::Live;
 use super::log::Log;
 use super::record::Boot;
+use crate::threads::unpoisoned;
 use crate::{Code, Error};
 
 /// What the clones of one [`Telemetry`](super::Telemetry) share.
@@ -34,7 +35,7 @@ pub(super) struct Readers {
 impl Shared {
     pub(super) fn log(&self) -> Option<MutexGuard<'_, Log>> {
         // The log is whole after each call, however that ended.
-        self.log.as_ref().map(|log| log.lock().unwrap_or_else(PoisonError::into_inner))
+        self.log.as_ref().map(|log| unpoisoned(log.lock()))
     }
 
     pub(super) fn keeps_nothing(&self) -> Error {

@@ -1,4 +1,4 @@
-//! Sixty-four bytes of a lane. All numbers are little endian.
+//! Slot: sixty-four bytes of a lane. All numbers are little endian.
 //!
 //! ```text
 //!      0        2      3      4          8                16               24               32

@@ -29,7 +29,7 @@ pub struct Limits {
     pub lanes: u16,
     /// Slots of 64 bytes per lane, a power of two. Default 1024, within 64..=65536. Applies when the file is made.
     pub slots: u32,
-    /// What a sealed record survives.
+    /// The failures that a sealed record survives.
     pub durability: Durability,
 }
 
@@ -103,7 +103,7 @@ impl Limits {
     }
 }
 
-/// What a sealed record survives once [`Telemetry::seal`](super::Telemetry::seal) has returned.
+/// The failures that a sealed record survives once [`Telemetry::seal`](super::Telemetry::seal) has returned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
     /// The end of the process, and loss of power: one sync of the file per sealed record.
@@ -143,7 +143,7 @@ pub struct Status {
     pub history_bytes: u64,
     /// Files of the segment log.
     pub segments: usize,
-    /// What was lost over the life of the folder, for the reasons that occurred.
+    /// The records lost over the life of the folder, for the reasons that occurred.
     pub dropped: Vec<(Reason, u64)>,
     /// Files that this open found unreadable and set aside. What has the name of one and is a folder, or one of far too many,
     /// is passed over, and counted by each open.

@@ -37,6 +37,7 @@ impl Bytes {
     /// `len` zeroed bytes, 64-byte aligned.
     ///
     /// # Errors
+    ///
     /// `OutOfMemory`; it does not abort.
     pub fn zeroed(len: usize) -> Result<Self> {
         let owner = Allocation::zeroed(len)?;
@@ -44,6 +45,10 @@ impl Bytes {
     }
 
     /// A 64-byte aligned copy.
+    ///
+    /// # Errors
+    ///
+    /// As [`Bytes::zeroed`].
     pub fn copy_from(bytes: &[u8]) -> Result<Self> {
         let mut copy = Self::zeroed(bytes.len())?;
         if let Some(to) = copy.get_mut() {
@@ -68,6 +73,7 @@ impl Bytes {
     /// Bytes that something else owns; `owner` is dropped with the last clone and releases them.
     ///
     /// # Safety
+    ///
     /// `ptr` must be readable for `len` bytes, and the bytes must not change, until `owner` is dropped.
     pub unsafe fn foreign(ptr: NonNull<u8>, len: usize, owner: impl Send + Sync + 'static) -> Self {
         Self { ptr, len, owner: Arc::new(owner), aligned: false }

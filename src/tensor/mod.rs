@@ -44,7 +44,11 @@ enum Data {
 }
 
 impl Tensor {
-    /// A tensor that takes over a vector, without a copy. The number of elements must be the shape's.
+    /// A tensor that takes over a vector, without a copy.
+    ///
+    /// # Errors
+    ///
+    /// As [`Shape::new`]; `InvalidArgument` unless the elements are as many as the shape's.
     pub fn new<T: Element>(dims: &[usize], elements: Vec<T>) -> Result<Self> {
         Self::from_bytes(T::DTYPE, Shape::new(dims)?, Bytes::shared(bytes::Elements(elements)))
     }
@@ -59,6 +63,10 @@ impl Tensor {
     }
 
     /// A tensor of strings.
+    ///
+    /// # Errors
+    ///
+    /// As [`Shape::new`]; `InvalidArgument` unless the elements are as many as the shape's.
     pub fn strings(dims: &[usize], elements: Vec<String>) -> Result<Self> {
         let shape = Shape::new(dims)?;
         if elements.len() != shape.elements() {
@@ -71,13 +79,22 @@ impl Tensor {
         Ok(Self { dtype: DType::String, shape, data: Data::Strings(elements.into()) })
     }
 
-    /// A tensor over bytes of any owner; their number must be the shape's elements times the dtype's size.
+    /// A tensor over bytes of any owner.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` unless the bytes are as many as the shape's elements times the dtype's size, and for strings.
     pub fn from_bytes(dtype: DType, shape: Shape, bytes: Bytes) -> Result<Self> {
         check_len(dtype, &shape, bytes.as_slice().len())?;
         Ok(Self { dtype, shape, data: Data::Bytes(bytes) })
     }
 
     /// A 64-byte aligned copy of raw bytes.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` unless the bytes are as many as the shape's elements times the dtype's size, and for strings;
+    /// `OutOfMemory`.
     pub fn copy_from(dtype: DType, shape: Shape, bytes: &[u8]) -> Result<Self> {
         check_len(dtype, &shape, bytes.len())?;
         Ok(Self { dtype, shape, data: Data::Bytes(Bytes::copy_from(bytes)?) })
@@ -90,6 +107,7 @@ impl Tensor {
     /// `BYTES` of the Open Inference Protocol.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument` unless the bytes are exactly the elements of the shape, for a boolean of another byte, and for a
     /// string that is not UTF-8; as [`Shape::new`]; `OutOfMemory`.
     ///
@@ -120,6 +138,10 @@ impl Tensor {
     }
 
     /// A 64-byte aligned tensor of zeros.
+    ///
+    /// # Errors
+    ///
+    /// As [`Shape::new`]; `InvalidArgument` for strings, and for more bytes than `isize::MAX`; `OutOfMemory`.
     pub fn zeros(dtype: DType, dims: &[usize]) -> Result<Self> {
         let shape = Shape::new(dims)?;
         let len = byte_len(dtype, &shape)?;
@@ -139,6 +161,7 @@ impl Tensor {
     /// A borrowed view.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument` for strings.
     pub fn view(&self) -> Result<TensorView<'_>> {
         TensorView::from_bytes(self.dtype, &self.shape, self.bytes()?)
@@ -147,6 +170,7 @@ impl Tensor {
     /// The raw bytes.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument` for strings.
     pub fn bytes(&self) -> Result<&[u8]> {
         match &self.data {
@@ -158,6 +182,7 @@ impl Tensor {
     /// The bytes for writing, copied first if they are shared or not ours.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument` for strings, `OutOfMemory` without room for the copy.
     pub fn bytes_mut(&mut self) -> Result<&mut [u8]> {
         let Data::Bytes(bytes) = &mut self.data else {
@@ -172,6 +197,7 @@ impl Tensor {
     /// The elements.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument` if `T` is not the dtype or foreign bytes are not aligned for `T`.
     pub fn as_slice<T: Element>(&self) -> Result<&[T]> {
         if T::DTYPE != self.dtype {
@@ -183,6 +209,7 @@ impl Tensor {
     /// The strings.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument` for numeric dtypes.
     pub fn as_strings(&self) -> Result<&[String]> {
         match &self.data {
@@ -194,6 +221,7 @@ impl Tensor {
     /// The same elements under other dimensions.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument` if the count differs.
     pub fn reshape(self, dims: &[usize]) -> Result<Self> {
         let shape = Shape::new(dims)?;

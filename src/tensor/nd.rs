@@ -8,6 +8,12 @@ use crate::{Error, Result};
 impl Tensor {
     /// Takes over an array. A contiguous one in standard layout is not copied.
     ///
+    /// # Errors
+    ///
+    /// As [`Shape::new`](super::Shape::new), for an array of too many dimensions.
+    ///
+    /// # Examples
+    ///
     /// ```
     /// use ndarray::arr2;
     /// use selvedge::Tensor;
@@ -32,6 +38,7 @@ impl Tensor {
     /// Borrows the elements as an array.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument` if `T` is not the dtype.
     pub fn to_ndarray<T: Element>(&self) -> Result<ArrayViewD<'_, T>> {
         ArrayViewD::from_shape(IxDyn(self.shape()), self.as_slice()?)

@@ -23,8 +23,12 @@ impl Shape {
     /// The largest rank taken.
     pub const MAX_RANK: usize = 64;
 
-    /// A shape of the given dimensions; fails if the product of the non-zero ones exceeds `isize::MAX`, or
-    /// without memory for it.
+    /// A shape of the given dimensions.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for more than [`Shape::MAX_RANK`] dimensions, and if the product of those that are not 0 exceeds
+    /// `isize::MAX`; `OutOfMemory`.
     pub fn new(dims: &[usize]) -> Result<Self> {
         if dims.len() > Self::MAX_RANK {
             return Err(Error::invalid(format!("shape: expected rank <= {}, got {}", Self::MAX_RANK, dims.len())));

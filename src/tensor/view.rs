@@ -21,12 +21,20 @@ pub struct TensorView<'a> {
 }
 
 impl<'a> TensorView<'a> {
-    /// A view of typed elements; their number must be the shape's.
+    /// A view of typed elements.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` unless the elements are as many as the shape's.
     pub fn new<T: Element>(shape: &'a Shape, elements: &'a [T]) -> Result<Self> {
         Self::from_bytes(T::DTYPE, shape, bytemuck::cast_slice(elements))
     }
 
-    /// A view of raw bytes; their number must be the shape's elements times the dtype's size.
+    /// A view of raw bytes.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` unless the bytes are as many as the shape's elements times the dtype's size, and for strings.
     pub fn from_bytes(dtype: DType, shape: &'a Shape, bytes: &'a [u8]) -> Result<Self> {
         super::check_len(dtype, shape, bytes.len())?;
         Ok(Self { dtype, shape, bytes })
@@ -50,6 +58,7 @@ impl<'a> TensorView<'a> {
     /// The elements.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument` if `T` is not the dtype or the bytes are not aligned for `T`.
     pub fn as_slice<T: Element>(&self) -> Result<&'a [T]> {
         if T::DTYPE != self.dtype {
@@ -59,6 +68,10 @@ impl<'a> TensorView<'a> {
     }
 
     /// An owned, aligned copy.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory`.
     pub fn to_tensor(&self) -> Result<Tensor> {
         Tensor::copy_from(self.dtype, self.shape.clone(), self.bytes)
     }

@@ -33,6 +33,7 @@ impl Template {
     /// `special` the texts of all tokens that must not come from a message.
     ///
     /// # Errors
+    ///
     /// `Unsupported` for a template that is too long, nests too deeply or uses what is not there; `OutOfMemory` if the system
     /// refuses the thread that compiles.
     pub(crate) fn new(
@@ -54,6 +55,7 @@ impl Template {
     /// are meant as such, those that a message had a part in are text.
     ///
     /// # Errors
+    ///
     /// `InvalidArgument` if the template refuses the conversation, `Unsupported` if it fails or exceeds its budget;
     /// `OutOfMemory` if the system refuses the thread that renders.
     pub(crate) fn render(&self, messages: &[Message]) -> Result<Vec<Segment>> {
@@ -69,6 +71,7 @@ impl Template {
     /// The prompt of a chat as one text, special tokens and all.
     ///
     /// # Errors
+    ///
     /// As [`Template::render`].
     pub(crate) fn prompt(&self, messages: &[Message]) -> Result<String> {
         Ok(self.render(messages)?.into_iter().map(|segment| segment.text).collect())

@@ -223,7 +223,7 @@ impl WeightFile {
         self.alignment
     }
 
-    /// Where the tensor data of the first file begins.
+    /// The offset of the tensor data of the first file.
     pub fn data_start(&self) -> u64 {
         self.data_start
     }

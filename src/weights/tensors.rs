@@ -107,7 +107,7 @@ impl<'a> TensorEntry<'a> {
     ///
     /// `Unsupported` for elements that have no dtype, such as quantized ones.
     pub fn view(&self) -> Result<TensorView<'a>> {
-        let dtype = self.dtype().ok_or_else(|| self.lacks("are no plain numbers"))?;
+        let dtype = self.dtype().ok_or_else(|| self.unsupported("are no plain numbers"))?;
         TensorView::from_bytes(dtype, self.shape(), self.bytes())
     }
 
@@ -143,11 +143,11 @@ impl<'a> TensorEntry<'a> {
         }
         let (Some(block), Some(block_bytes)) = (self.tensor_type().block_elements(), self.tensor_type().block_bytes())
         else {
-            return Err(self.lacks("are not known"));
+            return Err(self.unsupported("are not known"));
         };
         let elements = self.row_len() as u64;
         if !elements.is_multiple_of(block) {
-            return Err(self.lacks("have rows that do not begin at whole bytes"));
+            return Err(self.unsupported("have rows that do not begin at whole bytes"));
         }
         // The whole tensor was checked to lie within memory.
         let row = (elements / block * block_bytes) as usize;
@@ -183,12 +183,12 @@ impl<'a> TensorEntry<'a> {
     where
         'a: 't,
     {
-        let Some(format) = self.format() else { return Err(self.lacks("cannot be dequantized")) };
+        let Some(format) = self.format() else { return Err(self.unsupported("cannot be dequantized")) };
         kernel::tiles(format, self.bytes(), buffer).map_err(|e| e.during(format!("reading tensor '{}'", self.name())))
     }
 
     fn dequantize(&self, bytes: &[u8], elements: usize, out: &mut [f32]) -> Result<()> {
-        let Some(format) = self.format() else { return Err(self.lacks("cannot be dequantized")) };
+        let Some(format) = self.format() else { return Err(self.unsupported("cannot be dequantized")) };
         if out.len() != elements {
             let got = out.len();
             return Err(Error::invalid(format!("tensor '{}': expected room for {elements}, got {got}", self.name())));
@@ -196,7 +196,7 @@ impl<'a> TensorEntry<'a> {
         kernel::dequantize_into(format, bytes, out).map_err(|e| e.during(format!("reading tensor '{}'", self.name())))
     }
 
-    fn lacks(&self, what: &str) -> Error {
+    fn unsupported(&self, what: &str) -> Error {
         Error::unsupported(format!("tensor '{}': elements of {} {what}", self.name(), self.tensor_type()))
     }
 }

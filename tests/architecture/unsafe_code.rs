@@ -1,4 +1,4 @@
-//! Where `unsafe` may stand, and how it is announced.
+//! Unsafe code: where it may stand, and how it is announced.
 
 use crate::File;
 use crate::rust::words;

@@ -1,4 +1,4 @@
-//! What engines of text promise beyond the rest. Engines of another kind have nothing to keep here.
+//! Promises of engines of text beyond the rest. Engines of another kind have nothing to keep here.
 
 use selvedge::{Answer, Ask, Code, Event, Finish, Generate, Piece, Prompt, Sampling};
 

@@ -1,4 +1,4 @@
-//! What `open` promises for a file that is a model, and for things that are none.
+//! Promises of `open` for a file that is a model, and for things that are none.
 
 use std::fs::{self, File};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What `inspect` tells of a file, and what it makes of a broken one.
+//! Inspections of a file, and of a broken one.
 
 use std::fs;
 use std::path::{Path, PathBuf};

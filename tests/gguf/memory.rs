@@ -1,4 +1,4 @@
-//! What an engine allocates beside its weights, and what was estimated of it (SmolLM2-135M, Q4_1; all-MiniLM-L6-v2, F16).
+//! Memory that an engine allocates beside its weights, and what was estimated of it (SmolLM2-135M, Q4_1; all-MiniLM-L6-v2, F16).
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! What being watched allocates.
+//! Allocations of being watched.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What drifts raises an alert, once, and what does not, none.
+//! Alerts of drift: what drifts raises one, once, and what does not, none.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,4 @@
-//! What a monitor sealed goes out whole, however often its process began and however long there was no network.
+//! Posting of a monitor's records: what it sealed goes out whole, however often its process began and however long there was no network.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What a batch has carried away is not forgotten at the next start.
+//! Memory of a monitor: what a batch has carried away is not forgotten at the next start.
 
 use selvedge::drift::Persistence;
 use selvedge::layer::monitor::{Monitor, Reference};

@@ -1,4 +1,4 @@
-//! One case: a folder with a model and the inputs and outputs that belong together.
+//! Case: a folder with a model and the inputs and outputs that belong together.
 
 use std::error::Error as _;
 use std::fmt::Write as _;

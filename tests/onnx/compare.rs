@@ -1,4 +1,4 @@
-//! Whether an output is the expected one.
+//! Comparison of an output with the expected one.
 
 use half::{bf16, f16};
 use selvedge::{DType, Tensor};

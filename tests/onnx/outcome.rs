@@ -1,4 +1,4 @@
-//! What became of a case, as a line that a worker can print.
+//! Outcome of a case, as a line that a worker can print.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {

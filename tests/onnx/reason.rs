@@ -1,4 +1,4 @@
-//! Why a case does not pass: the headings of the lists, found by what the case said.
+//! Reasons why a case does not pass: the headings of the lists, found by what the case said.
 
 use selvedge::Backend;
 

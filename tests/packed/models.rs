@@ -1,4 +1,4 @@
-//! What the real models are asked, by the tests and by the benchmark: sentences for MiniLM, photos for MobileNetV2.
+//! Requests to the real models, by the tests and by the benchmark: sentences for MiniLM, photos for MobileNetV2.
 
 use selvedge::{Ask, Engine, Tensor, Tensors};
 

@@ -1,4 +1,4 @@
-//! What `inspect` tells of a packed model, and what it makes of a broken one.
+//! Inspections of a packed model, and of a broken one.
 
 use std::fs;
 

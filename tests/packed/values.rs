@@ -1,4 +1,4 @@
-//! What blocks give is what they say, to the last bit where the runtime rounds nothing.
+//! Values of packed models: what blocks give is what they say, to the last bit where the runtime rounds nothing.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What a monitor that learns sends: none of the values that it saw, and nothing that fewer rows than the least count
+//! Privacy of a monitor that learns: it sends none of the values that it saw, and nothing that fewer rows than the least count
 //! decide.
 
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! What stands in the Collector's files: OTLP in JSON, a request per line.
+//! Files of the Collector: OTLP in JSON, a request per line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

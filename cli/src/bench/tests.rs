@@ -71,11 +71,11 @@ fn tensors_are_measured_in_calls() {
         Fake::tensors(vec![port("x")], vec![port("y")], |inputs| Ok(inputs.iter().flatten().cloned().collect()));
     let engine = engine.delay(Duration::from_millis(3)).build();
     let report = report(&*engine, &["--calls", "12"]);
-    let told = words(&report);
+    let printed = words(&report);
     for part in ["x: f32[1, 2]", "calls/s, 12 in all", "p50", "p90", "p99", "whole call", "memory", " cores, "] {
-        assert!(told.contains(part), "no {part}: {told}");
+        assert!(printed.contains(part), "no {part}: {printed}");
     }
-    assert!(!told.contains("tokens/s"), "{told}");
+    assert!(!printed.contains("tokens/s"), "{printed}");
     let reported = report.in_json();
     let number = |value: &Value| value.as_f64().unwrap();
     // Each call sleeps for 3 ms, and cannot be faster.
@@ -89,9 +89,9 @@ fn tensors_are_measured_in_calls() {
 fn text_is_measured_in_tokens() {
     let engine = Fake::text("one two three four five").delay(Duration::from_millis(2)).build();
     let report = report(&*engine, &["--calls", "3", "--prompt", "40"]);
-    let told = words(&report);
+    let printed = words(&report);
     for part in ["40 tokens read and 5 written a call", "generation", "first token", "next token"] {
-        assert!(told.contains(part), "no {part}: {told}");
+        assert!(printed.contains(part), "no {part}: {printed}");
     }
     let reported = report.in_json();
     let measured = |of: &str| reported["latency_seconds"][of]["measured"].as_u64().unwrap();

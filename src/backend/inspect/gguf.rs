@@ -38,7 +38,7 @@ fn no_model(file: &WeightFile) -> Result<()> {
 
 #[cfg(feature = "llama")]
 fn llama(file: &WeightFile, options: &Options) -> Option<(Backend, Result<MemoryEstimate>)> {
-    Some((Backend::Llama, crate::backend::llama::foresee(file, options)))
+    Some((Backend::Llama, crate::backend::llama::estimate_of(file, options)))
 }
 
 #[cfg(not(feature = "llama"))]

@@ -23,7 +23,7 @@ pub enum MetadataValue {
     Real(f64),
     /// A text; what is not UTF-8 in it is replaced.
     Text(String),
-    /// What is in a list and how many: `string[32000]`.
+    /// A list, as the type of its items and their number: `string[32000]`.
     List(String),
 }
 

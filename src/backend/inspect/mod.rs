@@ -1,4 +1,4 @@
-//! What a model file holds, without loading a runtime.
+//! Contents of a model file, without loading a runtime.
 
 mod gguf;
 mod metadata;
@@ -14,7 +14,7 @@ use crate::source::{OpenedFile, Source, model_of};
 use crate::weights::WeightFile;
 use crate::{Code, Error, Result};
 
-/// What a model file holds, and what stands against opening it.
+/// Contents of a model file, and the reasons against opening it.
 ///
 /// No native code runs, and of most files the header alone is read. Of a static-embedding model the tokenizer is read,
 /// too, and the numbers beside its table; of a [packed](crate::pack) model the weights, once, for their digest. What is a
@@ -24,7 +24,7 @@ use crate::{Code, Error, Result};
 pub struct Inspection {
     /// The file's name without its ending.
     pub name: String,
-    /// What kind of file it is, by its content.
+    /// The format of the file, by its content.
     pub format: Format,
     /// Bytes of the file; of all its parts, if it has further ones.
     pub bytes: u64,
@@ -43,7 +43,7 @@ pub struct Inspection {
     /// The backends of this build that take such a file, the one that [`open`](crate::open) tries first being first,
     /// and what each would need with the options given; or why it would refuse the file.
     pub backends: Vec<(Backend, Result<MemoryEstimate>)>,
-    /// What a person should know: nothing here stands against opening the file.
+    /// Warnings for people: nothing here stands against opening the file.
     pub warnings: Vec<String>,
     /// The rule that the file breaks. It can be listed all the same.
     pub flaw: Option<Error>,
@@ -122,13 +122,17 @@ impl Inspection {
     }
 }
 
-/// Tells what a GGUF, ONNX or safetensors file holds, without loading a runtime; a folder is inspected as
+/// Contents of a GGUF, ONNX or safetensors file, read without loading a runtime; a folder is inspected as
 /// [`open`](crate::open) opens it. Of `options`, how the file comes into memory counts, what the memory estimate depends
 /// on, and, while weights are digested, cancel and progress.
 ///
-/// Errors: as [`open`](crate::open) for a file that is not there or cannot be read; `Corrupt` for one that breaks its
+/// # Errors
+///
+/// As [`open`](crate::open) for a file that is not there or cannot be read; `Corrupt` for one that breaks its
 /// format's rules so that it cannot even be listed; `Unsupported` for another format; `Cancelled`. A file that can be
 /// listed and still breaks a rule has an [`Inspection::flaw`].
+///
+/// # Examples
 ///
 /// ```no_run
 /// use selvedge::{Options, backend::inspect};
@@ -204,7 +208,7 @@ fn static_embedding(
     file: &WeightFile,
     options: &Options,
 ) -> Option<(Backend, Result<MemoryEstimate>)> {
-    super::table::is_static(file).then(|| (Backend::Table, super::table::foresee(model, file, options)))
+    super::table::is_static(file).then(|| (Backend::Table, super::table::estimate_of(model, file, options)))
 }
 
 #[cfg(not(feature = "table"))]

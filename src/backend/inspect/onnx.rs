@@ -131,7 +131,7 @@ fn backends(
     model: &OpenedFile,
     weights: Option<&Weights>,
 ) -> Vec<(Backend, Result<MemoryEstimate>)> {
-    let foresee = |runtime: Runtime, estimate: Estimate| match weights {
+    let estimate_of = |runtime: Runtime, estimate: Estimate| match weights {
         None => estimate(declared, model.bytes.as_slice().len() as u64, 0),
         Some(weights) => {
             let packed = Packed::with(weights, model, runtime)?;
@@ -142,7 +142,7 @@ fn backends(
     [(Backend::Tract, Runtime::Tract, tract as Estimate), (Backend::Ort, Runtime::OnnxRuntime, ort)]
         .into_iter()
         .filter(|(backend, ..)| backend.is_built())
-        .map(|(backend, runtime, estimate)| (backend, foresee(runtime, estimate)))
+        .map(|(backend, runtime, estimate)| (backend, estimate_of(runtime, estimate)))
         .collect()
 }
 
@@ -151,7 +151,7 @@ type Estimate = fn(&Declared, u64, u64) -> Result<MemoryEstimate>;
 
 #[cfg(feature = "tract")]
 fn tract(declared: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
-    crate::backend::tract::foresee(declared)
+    crate::backend::tract::estimate_of(declared)
 }
 
 #[cfg(feature = "ort")]

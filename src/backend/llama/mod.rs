@@ -112,8 +112,8 @@ pub(super) fn open(source: OpenedFile, options: &Options) -> Result<Arc<dyn Engi
     Ok(Arc::new(Llama { spec, plan, longest: header.vocabulary.longest, model, template, queue }))
 }
 
-/// What [`open`] would estimate, or refuse the file for.
-pub(super) fn foresee(file: &WeightFile, options: &Options) -> Result<MemoryEstimate> {
+/// Memory estimate of a model as [`open`] would make it; an error if it would refuse the file.
+pub(super) fn estimate_of(file: &WeightFile, options: &Options) -> Result<MemoryEstimate> {
     check::admit(file, options.digest.is_some())?;
     let header = check::read(file)?;
     Ok(plan::estimate(&header, &plan_of(&header, options)?))

@@ -1,4 +1,4 @@
-//! What ONNX Runtime's failures mean.
+//! Failures of ONNX Runtime, and the codes that they become.
 
 use crate::{Code, Error};
 

@@ -1,4 +1,4 @@
-//! Where an ONNX Runtime library may lie. Reads folder listings and the environment; loads nothing.
+//! Search for an ONNX Runtime library. Reads folder listings and the environment; loads nothing.
 
 use std::ffi::OsString;
 use std::fs;

@@ -47,7 +47,9 @@ static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 impl Runtime {
     /// The runtime of this process, loaded at the first call.
     ///
-    /// Errors: `MissingRuntime` if none is found or the one that `option` or the environment names does
+    /// # Errors
+    ///
+    /// `MissingRuntime` if none is found or the one that `option` or the environment names does
     /// not work; `Busy` if `option` names another library than the one that is loaded.
     pub(super) fn get(option: Option<&Path>, python: bool) -> Result<&'static Self> {
         static LOADING: Mutex<()> = Mutex::new(());
@@ -199,6 +201,7 @@ pub(super) fn some<T>(pointer: *mut T, what: &str) -> Result<NonNull<T>> {
 /// A copy of a C string of the runtime.
 ///
 /// # Safety
+///
 /// `string` is null or ends with NUL and is valid during the call.
 pub(super) unsafe fn text(string: *const c_char) -> String {
     if string.is_null() {

@@ -27,6 +27,7 @@ impl Value {
     /// Takes over what a call stored: nothing, or a value.
     ///
     /// # Safety
+    ///
     /// `ptr` is null or a valid value that nobody else releases.
     pub(super) unsafe fn own(runtime: &'static Runtime, ptr: *mut OrtValue) -> Option<Self> {
         NonNull::new(ptr).map(|ptr| Self { ptr, runtime })

@@ -9,7 +9,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use half::{bf16, f16};
@@ -20,6 +20,7 @@ use super::interrupt::{Interrupt, Terminate};
 use crate::engine::{
     Abilities, Admitted, Call, Computed, Dim, Engine, Kind, Port, Provenance, Request, Run, Spec, Usage, once,
 };
+use crate::threads::unpoisoned;
 use crate::{Code, DType, Digest, Element, Error, Result, Shape, Tensor};
 
 /// An engine over a session that the app opened with the crate `ort`.
@@ -49,6 +50,7 @@ impl OrtEngine {
     /// An engine over `session`. It is named after the model's graph and has no digest until they are given.
     ///
     /// # Errors
+    ///
     /// The code of ONNX Runtime's failure if it does not give the model's metadata.
     pub fn new(session: Session) -> Result<Self> {
         let spec = spec(&session)?;
@@ -324,13 +326,13 @@ const LOOK: Duration = Duration::from_millis(5);
 
 impl Turn {
     fn take(&self, call: &Call) -> Result<Taken<'_>> {
-        let mut waiting = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = unpoisoned(self.session.lock());
         loop {
             if let Some(session) = waiting.take() {
                 return Ok(Taken { session: Some(session), turn: self });
             }
             call.check()?;
-            (waiting, _) = self.free.wait_timeout(waiting, LOOK).unwrap_or_else(PoisonError::into_inner);
+            (waiting, _) = unpoisoned(self.free.wait_timeout(waiting, LOOK));
         }
     }
 }
@@ -355,7 +357,7 @@ impl Taken<'_> {
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        *self.turn.session.lock().unwrap_or_else(PoisonError::into_inner) = self.session.take();
+        *unpoisoned(self.turn.session.lock()) = self.session.take();
         self.turn.free.notify_one();
     }
 }

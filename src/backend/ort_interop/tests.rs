@@ -1,4 +1,4 @@
-//! What the crate's descriptions become.
+//! Descriptions of the crate's, and what they become.
 
 use super::*;
 

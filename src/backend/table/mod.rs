@@ -73,8 +73,8 @@ fn named(model: &OpenedFile) -> String {
     folder.map_or_else(|| model.name.clone(), |name| name.to_string_lossy().into_owned())
 }
 
-/// What [`open`] would estimate, or refuse the file for.
-pub(super) fn foresee(model: &OpenedFile, file: &WeightFile, options: &Options) -> Result<MemoryEstimate> {
+/// Memory estimate of a model as [`open`] would make it; an error if it would refuse the file.
+pub(super) fn estimate_of(model: &OpenedFile, file: &WeightFile, options: &Options) -> Result<MemoryEstimate> {
     let rows = Rows::read(file)?;
     let tokenizer = parts::tokenizer(file, model, options)?;
     rows.tokens(tokenizer.json())?;
@@ -123,8 +123,8 @@ impl Engine for Static {
         let model = &self.0.spec.provenance.model;
         let request = match request {
             Request::Embed(request) => request,
-            Request::Tensors(_) => return Err(lacks(model, "tensors")),
-            Request::Generate(_) => return Err(lacks(model, "text generation")),
+            Request::Tensors(_) => return Err(unsupported(model, "tensors")),
+            Request::Generate(_) => return Err(unsupported(model, "text generation")),
         };
         check(&request).map_err(|e| e.during(format!("asking '{model}'")))?;
         Ok(Box::new(EmbedRun::new(self.0.clone(), call, request)))
@@ -145,7 +145,7 @@ impl Tokenizer for Static {
                 Ok(ids)
             }
             Prompt::Tokens(tokens) => self.0.tokens.check(tokens).map(|()| tokens.clone()),
-            Prompt::Chat(_) => Err(lacks(model, "chats")),
+            Prompt::Chat(_) => Err(unsupported(model, "chats")),
         }
     }
 
@@ -154,11 +154,11 @@ impl Tokenizer for Static {
     }
 
     fn render(&self, _: &[Message]) -> Result<String> {
-        Err(lacks(&self.0.spec.provenance.model, "chats"))
+        Err(unsupported(&self.0.spec.provenance.model, "chats"))
     }
 }
 
-fn lacks(model: &str, what: &str) -> Error {
+fn unsupported(model: &str, what: &str) -> Error {
     Error::unsupported(format!("model '{model}' does not serve {what}: it embeds texts"))
 }
 

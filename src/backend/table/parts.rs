@@ -1,4 +1,4 @@
-//! What a static-embedding model consists of, and where its parts are.
+//! Parts of a static-embedding model, and where they are.
 //!
 //! Three spellings are in use, all with one row per token: model2vec's `embeddings`, with `weights` (a factor per
 //! token) and `mapping` (the row of each token) where it has them; sentence-transformers' `embedding.weight`; and the
@@ -61,7 +61,10 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Errors: `Unsupported` without a table, or with elements that cannot be read; `Corrupt` for parts that
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` without a table, or with elements that cannot be read; `Corrupt` for parts that
     /// contradict each other.
     pub(super) fn read(file: &WeightFile) -> Result<Self> {
         if let Some((_, parts)) = file.part()? {

@@ -1,4 +1,4 @@
-//! One request in flight: some texts a step.
+//! Run of a request: some texts a step.
 
 use std::sync::Arc;
 use std::time::Instant;

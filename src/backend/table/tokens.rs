@@ -32,7 +32,9 @@ struct Unknown {
 impl Tokens {
     /// Reads a `tokenizer.json`.
     ///
-    /// Errors: `Corrupt` for one that the crate `tokenizers` does not read.
+    /// # Errors
+    ///
+    /// `Corrupt` for one that the crate `tokenizers` does not read.
     pub(super) fn read(json: &[u8]) -> Result<Self> {
         if json.len() > MAX_BYTES {
             return Err(Error::corrupt(format!("tokenizer: expected at most {MAX_BYTES} bytes, got {}", json.len())));

@@ -1,4 +1,4 @@
-//! Keeps the faults of tract's code from the host: a panic becomes an error, and what recurses over
+//! Containment of faults in tract's code: a panic becomes an error, and what recurses over
 //! a model's graph gets a stack of a size we choose. A contained panic is an error like others, so the host's panic hook does not hear
 //! of it.
 

@@ -51,7 +51,9 @@ const MAX_NODES: usize = 20_000;
 
 /// Opens an ONNX model with tract.
 ///
-/// Errors: `Unsupported`, with the names, for operators that tract has not; `Corrupt`, `OutOfMemory`
+/// # Errors
+///
+/// `Unsupported`, with the names, for operators that tract has not; `Corrupt`, `OutOfMemory`
 /// and `Cancelled` as [`open`](crate::open) says; `Panic` if tract panicked.
 pub(super) fn open(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engine>> {
     let model = load(model, options, convert::native_half())?;
@@ -96,8 +98,8 @@ fn load(model: &OnnxModel, options: &Options, native_half: bool) -> Result<Model
     Ok(Model { spec, plans })
 }
 
-/// What [`open`] would estimate, or refuse the file for.
-pub(super) fn foresee(declared: &Declared) -> Result<MemoryEstimate> {
+/// Memory estimate of a model as [`open`] would make it; an error if it would refuse the file.
+pub(super) fn estimate_of(declared: &Declared) -> Result<MemoryEstimate> {
     check(declared, convert::native_half())
 }
 

@@ -1,8 +1,8 @@
-//! One executable plan of a model: for inputs of certain shapes, or of any.
+//! Plan of a model, executable: for inputs of certain shapes, or of any.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tract_onnx::prelude::multithread::Executor;
 use tract_onnx::prelude::{
@@ -21,6 +21,7 @@ use super::file::OnnxFile;
 use super::guards::Guards;
 use super::ops::bounded;
 use crate::engine::{Call, Dim, Kind, Port};
+use crate::threads::unpoisoned;
 use crate::{Code, Error, Result, Shape, Tensor};
 
 /// What a plan knows of one input.
@@ -290,6 +291,6 @@ impl Plan {
     }
 
     fn idle(&self) -> Option<std::sync::MutexGuard<'_, Vec<TypedSimpleState>>> {
-        self.idle.as_ref().map(|idle| idle.lock().unwrap_or_else(PoisonError::into_inner))
+        self.idle.as_ref().map(|idle| unpoisoned(idle.lock()))
     }
 }

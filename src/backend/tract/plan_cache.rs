@@ -7,11 +7,12 @@
 //! A shape keeps the kind of plan that it got, so the same inputs give the same bits until a trim.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use super::contain::on_large_stack;
 use super::plan::{Given, Plan, Planner};
 use crate::engine::{Dim, Kind, Trim};
+use crate::threads::unpoisoned;
 use crate::{Code, DType, Error, Result, Tensor};
 
 /// The most plans of exact shapes.
@@ -128,7 +129,7 @@ impl PlanCache {
         });
         let plan = plan.ok()?;
         if !failed.is_symbolic() {
-            self.ready.write().unwrap_or_else(PoisonError::into_inner).retain(|plan| !Arc::ptr_eq(plan, failed));
+            unpoisoned(self.ready.write()).retain(|plan| !Arc::ptr_eq(plan, failed));
         }
         Some(self.add(plan))
     }
@@ -140,7 +141,7 @@ impl PlanCache {
             return 0;
         }
         (maker.not_symbolic, maker.switched) = Default::default();
-        let mut ready = self.ready.write().unwrap_or_else(PoisonError::into_inner);
+        let mut ready = unpoisoned(self.ready.write());
         ready.sort_by_key(|plan| plan.used.load(Ordering::Relaxed));
         let last = if level == Trim::Caches { ready.pop() } else { None };
         let freed = ready.iter().filter(|plan| Arc::strong_count(plan) == 1).map(|plan| plan.bytes).sum();
@@ -151,13 +152,13 @@ impl PlanCache {
     /// How many plans there are of exact shapes, and of any.
     #[cfg(test)]
     pub(super) fn kinds(&self) -> (usize, usize) {
-        let ready = self.ready.read().unwrap_or_else(PoisonError::into_inner);
+        let ready = unpoisoned(self.ready.read());
         let symbolic = ready.iter().filter(|plan| plan.is_symbolic()).count();
         (ready.len() - symbolic, symbolic)
     }
 
     fn find(&self, inputs: &[Option<Tensor>]) -> Option<Arc<Plan>> {
-        let ready = self.ready.read().unwrap_or_else(PoisonError::into_inner);
+        let ready = unpoisoned(self.ready.read());
         let plan = ready.iter().find(|plan| plan.fits(inputs))?;
         plan.touch(self.clock.fetch_add(1, Ordering::Relaxed));
         Some(plan.clone())
@@ -229,14 +230,14 @@ impl PlanCache {
     }
 
     fn all(&self) -> Vec<Arc<Plan>> {
-        self.ready.read().unwrap_or_else(PoisonError::into_inner).clone()
+        unpoisoned(self.ready.read()).clone()
     }
 
     /// Adds a plan, in place of the least recently used ones if there is no room; exact ones are found first.
     fn add(&self, plan: Plan) -> Arc<Plan> {
         plan.touch(self.clock.fetch_add(1, Ordering::Relaxed));
         let plan = Arc::new(plan);
-        let mut ready = self.ready.write().unwrap_or_else(PoisonError::into_inner);
+        let mut ready = unpoisoned(self.ready.write());
         ready.push(plan.clone());
         loop {
             let exact = || ready.iter().enumerate().filter(|(_, plan)| !plan.is_symbolic());
@@ -252,7 +253,7 @@ impl PlanCache {
     }
 
     fn maker(&self) -> MutexGuard<'_, Maker> {
-        self.maker.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.maker.lock())
     }
 }
 

@@ -1,4 +1,4 @@
-//! One request: feeds a plan, runs it and takes its outputs.
+//! Run of a request: feeds a plan, runs it and takes its outputs.
 
 use std::time::Instant;
 

@@ -34,7 +34,7 @@ pub struct Profile {
     pub features: Vec<FeatureProfile>,
     /// The reference of an embedding, where one was given.
     pub embedding: Option<EmbeddingProfile>,
-    /// How often the model was right at each confidence, where the reference had labels.
+    /// The accuracy of the model at each confidence, where the reference had labels.
     pub reliability: Option<Reliability>,
 }
 
@@ -63,15 +63,15 @@ pub enum FeatureSource {
 pub struct FeatureProfile {
     /// The column's name.
     pub name: String,
-    /// Where its values come from.
+    /// The source of its values.
     pub source: FeatureSource,
-    /// How values are sorted.
+    /// The bins that values fall into.
     pub bins: Bins,
     /// Exact counts of the reference, one per bin.
     pub counts: Vec<u64>,
     /// Mean, spread and range of the numbers; `None` for categories, or if no number was present.
     pub moments: Option<Moments>,
-    /// How dependence between rows inflates the variance of the counts: weights of the limiting distribution of χ²,
+    /// Dependence between rows, as it inflates the variance of the counts: weights of the limiting distribution of χ²,
     /// largest first. Empty if rows are independent, where every weight is 1.
     pub dependence: Vec<f32>,
     /// How long values stay and how extremes come together; `None` if rows are independent, or in the bytes of an

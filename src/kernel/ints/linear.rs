@@ -56,7 +56,7 @@ impl Ints {
     }
 }
 
-/// What shares a scale and a zero point.
+/// The elements that share a scale and a zero point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Per {
@@ -77,7 +77,7 @@ pub enum Per {
 /// Scales and zero points of a quantized tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Linear<'q> {
-    /// What shares a scale.
+    /// The elements that share a scale.
     pub per: Per,
     /// The scales.
     pub scales: &'q [f32],

@@ -44,7 +44,7 @@ pub struct NBits {
     blocks: usize,
 }
 
-/// How an unquantized matrix lies in memory.
+/// The order in which an unquantized matrix lies in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
     /// `[N, K]`: as it is quantized.
@@ -79,7 +79,7 @@ impl NBits {
         self.rows * self.row_bytes()
     }
 
-    /// How many scales there are.
+    /// The number of scales.
     pub const fn scales(&self) -> usize {
         self.rows * self.blocks
     }

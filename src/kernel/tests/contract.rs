@@ -1,4 +1,4 @@
-//! What the public calls promise apart from numbers: sizes, refusals, splits, tiles.
+//! Promises of the public calls apart from numbers: sizes, refusals, splits, tiles.
 
 use half::{bf16, f16};
 

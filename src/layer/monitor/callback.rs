@@ -6,9 +6,10 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::drift::{Alert, AlertEvent};
+use crate::threads::unpoisoned;
 
 pub(super) type AlertCallback = Arc<dyn Fn(&AlertEvent) + Send + Sync>;
 
@@ -23,13 +24,13 @@ struct Calls {
     waiting: VecDeque<(AlertEvent, AlertCallback)>,
     /// A thread is at it; it makes the calls that come meanwhile, too.
     is_delivering: bool,
-    /// The alerts that this callback was told of and that are not over.
-    told: Vec<Alert>,
+    /// The alerts that this callback has and that are not over.
+    reported: Vec<Alert>,
 }
 
 impl CallbackQueue {
     pub(super) fn new(callback: Option<AlertCallback>) -> Self {
-        let calls = Calls { callback, waiting: VecDeque::new(), is_delivering: false, told: Vec::new() };
+        let calls = Calls { callback, waiting: VecDeque::new(), is_delivering: false, reported: Vec::new() };
         Self { calls: Mutex::new(calls), panics: AtomicU64::new(0) }
     }
 
@@ -37,7 +38,7 @@ impl CallbackQueue {
     pub(super) fn hand_over(&self, to: Option<AlertCallback>) {
         let mut calls = self.lock();
         calls.callback = to;
-        calls.told.clear();
+        calls.reported.clear();
     }
 
     /// The callback that changes go to.
@@ -51,11 +52,11 @@ impl CallbackQueue {
         let mut calls = self.lock();
         let Some(callback) = calls.callback.clone() else { return };
         match &change {
-            AlertEvent::Raised(alert) => calls.told.push(alert.clone()),
+            AlertEvent::Raised(alert) => calls.reported.push(alert.clone()),
             AlertEvent::Cleared { alert, .. } => {
                 let is_it = |a: &Alert| a.kind.same(alert.kind) && a.feature == alert.feature;
-                match calls.told.iter().position(is_it) {
-                    Some(at) => _ = calls.told.swap_remove(at),
+                match calls.reported.iter().position(is_it) {
+                    Some(at) => _ = calls.reported.swap_remove(at),
                     None => calls.waiting.push_back((AlertEvent::Raised(alert.clone()), callback.clone())),
                 }
             }
@@ -93,6 +94,6 @@ impl CallbackQueue {
     }
 
     fn lock(&self) -> MutexGuard<'_, Calls> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.calls.lock())
     }
 }

@@ -7,12 +7,13 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError, Weak};
 use std::time::Instant;
 
 use super::callback::CallbackQueue;
 use super::model_watch::MonitoredModel;
 use crate::telemetry::{Inference, ModelSlot, Telemetry};
+use crate::threads::unpoisoned;
 
 pub(super) struct FolderDrain {
     telemetry: Telemetry,
@@ -44,7 +45,7 @@ impl FolderDrain {
     /// The drain of this folder, shared by all monitors of it.
     pub(super) fn of(telemetry: &Telemetry) -> Arc<Self> {
         static DRAINS: Mutex<Vec<Weak<FolderDrain>>> = Mutex::new(Vec::new());
-        let mut drains = DRAINS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut drains = unpoisoned(DRAINS.lock());
         drains.retain(|drain| drain.strong_count() > 0);
         let known = drains.iter().filter_map(Weak::upgrade).find(|drain| drain.telemetry.is_same(telemetry));
         known.unwrap_or_else(|| {
@@ -96,7 +97,7 @@ impl FolderDrain {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, MonitoredModels> {
-        self.models.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.models.lock())
     }
 
     /// Puts a model in the place of the one that the slot had, and gives it what was left in the lanes.

@@ -1,4 +1,4 @@
-//! Which tensors of an int4 packing take 8 bits.
+//! Mixtures of int4 packings: the tensors that take 8 bits.
 
 use super::craft::{Craft, weights};
 use super::{INT64, Packed, formats};

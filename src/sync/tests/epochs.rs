@@ -7,7 +7,7 @@ use crate::telemetry::{AlertRecord, ModelInfo, ModelSlot, Record, Stamp, Window}
 /// A monitor tells once who it is, and its process may begin many times before there is a network.
 #[test]
 fn a_lasting_slot_is_told_once_for_all_epochs() {
-    for (slot, told_of) in [(ModelInfo::slot_of(&[9; 32], &[]).0, vec![10, 20, 30]), (1, vec![10])] {
+    for (slot, expected) in [(ModelInfo::slot_of(&[9; 32], &[]).0, vec![10, 20, 30]), (1, vec![10])] {
         let mut log = Log::new();
         log.anchor(T0);
         log.model(slot, "rain", None);
@@ -24,7 +24,7 @@ fn a_lasting_slot_is_told_once_for_all_epochs() {
         }
         let requests = reported(&plain(), &mut log);
         let values: Vec<i64> = sums(&requests.metrics, "selvedge.requests").iter().map(|s| s.2).collect();
-        assert_eq!(values, told_of, "slot {slot}");
+        assert_eq!(values, expected, "slot {slot}");
         let dropped: Vec<i64> = sums(&requests.metrics, "selvedge.dropped").iter().map(|s| s.2).collect();
         assert_eq!(dropped.last().copied(), (slot == 1).then_some(2), "another epoch's slot 1 may be another model");
         assert_eq!(requests.logs.resource_logs.len(), if slot == 1 { 2 } else { 1 }, "whose alerts they are");

@@ -1,4 +1,4 @@
-//! What leaves the device of alerts, classes, labels and learned profiles.
+//! Data that leaves the device: of alerts, classes, labels and learned profiles.
 
 use super::ledger::reported;
 use super::made::{Log, SECOND, T0, attribute, plain, rows, sums};
@@ -67,9 +67,9 @@ fn numbers_of_too_few_rows_stay() {
     let exact = alert(Privacy::NONE, AlertCode::DeadFeature, &dead);
     assert_eq!((evidence(&exact), what(&exact)), (dead.to_vec(), ("dead_feature", "ERROR", Some("check_pipeline"))));
     // One row of 64 was missing, and none was in the range.
-    let told = alert(Privacy::default(), AlertCode::DeadFeature, &dead);
+    let sent = alert(Privacy::default(), AlertCode::DeadFeature, &dead);
     let digits = [("rows", 64.0), ("p", 1.2e-9), ("psi", 3.2), ("missing", 0.0), ("out_of_range", 1.0)];
-    assert_eq!((evidence(&told), what(&told).0), (digits.to_vec(), "dead_feature"));
+    assert_eq!((evidence(&sent), what(&sent).0), (digits.to_vec(), "dead_feature"));
     let all_but_one =
         alert(Privacy::default(), AlertCode::OutOfRange, &[("rows", 64.0), ("out_of_range", 63.0 / 64.0)]);
     assert_eq!(evidence(&all_but_one)[1], ("out_of_range", 1.0), "the one that was not is one row");
@@ -101,8 +101,8 @@ fn what_was_wrong_with_a_feature_stays_if_few_rows_were() {
 #[test]
 fn operation_is_told_under_noise() {
     let broken = [("value", 0.251), ("bound", 0.1), ("cases", 200.0)];
-    let told = alert(Privacy::NONE.epsilon(0.5), AlertCode::BrokenPromise, &broken);
-    assert_eq!(evidence(&told), [("value", 0.25), ("bound", 0.1), ("cases", 200.0)]);
+    let sent = alert(Privacy::NONE.epsilon(0.5), AlertCode::BrokenPromise, &broken);
+    assert_eq!(evidence(&sent), [("value", 0.25), ("bound", 0.1), ("cases", 200.0)]);
 }
 
 fn learned(features: Vec<(&str, Bins, Vec<u64>)>) -> Profile {
@@ -224,7 +224,7 @@ fn classes(request: &ExportMetricsServiceRequest) -> std::collections::BTreeMap<
 
 #[test]
 fn classes_that_never_occurred_have_noise_too() {
-    let told = |privacy: Privacy, windows: u64, of: &[(u16, u64)]| {
+    let sent = |privacy: Privacy, windows: u64, of: &[(u16, u64)]| {
         let requests = with(privacy, |log| {
             log.model(1, "m", None);
             for i in 1..=windows {
@@ -235,17 +235,17 @@ fn classes_that_never_occurred_have_noise_too() {
         classes(&requests.metrics)
     };
     // At ε = 0.1 the noise of one class is above zero in 45 windows of 100.
-    let blurred = told(Privacy::NONE.epsilon(0.1), 100, &[(0, 1000), (700, 5)]);
+    let blurred = sent(Privacy::NONE.epsilon(0.1), 100, &[(0, 1000), (700, 5)]);
     for class in 0..64 {
         assert!(blurred.contains_key(&class), "class {class} says that it never occurred");
     }
     assert!((blurred[&0] - 100_000).abs() < 2_000, "{}", blurred[&0]);
     assert!(!blurred.contains_key(&700), "5 rows are no more than noise");
     assert!(blurred.keys().filter(|class| **class >= 64).count() < 20, "noise alone rarely passes: {blurred:?}");
-    let frequent = told(Privacy::NONE.epsilon(1.0), 10, &[(700, 1000)]);
+    let frequent = sent(Privacy::NONE.epsilon(1.0), 10, &[(700, 1000)]);
     assert!((frequent[&700] - 10_000).abs() < 100, "{}", frequent[&700]);
-    assert!(told(Privacy::NONE.epsilon(0.1), 100, &[]).is_empty(), "a model of text has no classes");
-    assert_eq!(told(Privacy::NONE, 2, &[(0, 3), (700, 5)]), [(0, 6), (700, 10)].into());
+    assert!(sent(Privacy::NONE.epsilon(0.1), 100, &[]).is_empty(), "a model of text has no classes");
+    assert_eq!(sent(Privacy::NONE, 2, &[(0, 3), (700, 5)]), [(0, 6), (700, 10)].into());
 }
 
 /// How often noise alone passes the threshold among ids that no row has: once in a hundred windows, in the mean.
@@ -300,8 +300,8 @@ fn labels_wait_until_they_are_enough() {
                 log.window(1, rows(10));
             }
         });
-        let told: Vec<i64> = sums(&requests.metrics, "selvedge.feedback").iter().map(|s| s.2).collect();
-        told.chunks(2).next_back().map(<[i64]>::to_vec)
+        let sent: Vec<i64> = sums(&requests.metrics, "selvedge.feedback").iter().map(|s| s.2).collect();
+        sent.chunks(2).next_back().map(<[i64]>::to_vec)
     };
     assert_eq!(labelled(Privacy::NONE, 100, 0), Some(vec![95, 5]));
     assert_eq!(labelled(Privacy::default(), 100, 0), Some(vec![90, 0]), "five wrong ones are too few");

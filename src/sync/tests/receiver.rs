@@ -8,12 +8,12 @@ use super::made::attribute;
 use crate::sync::otlp::{Data, ExportLogsServiceRequest, ExportMetricsServiceRequest, KeyValue, Number, Value};
 
 /// Start, and all numbers of a point.
-type Told = (u64, Vec<u64>);
+type Reported = (u64, Vec<u64>);
 
 #[derive(Debug, Default)]
 pub(super) struct Receiver {
     /// By resource, metric and attributes: by time.
-    series: BTreeMap<String, BTreeMap<u64, Told>>,
+    series: BTreeMap<String, BTreeMap<u64, Reported>>,
     /// By `log.record.uid`: what the alert is called.
     logs: BTreeMap<String, String>,
     /// Points that came twice and differ.
@@ -39,12 +39,12 @@ impl Receiver {
                         for p in sum.data_points {
                             let Some(Number::Int(value)) = p.value else { panic!() };
                             let reported = (p.start_time_unix_nano, vec![value as u64]);
-                            self.tell(series(&p.attributes), p.time_unix_nano, reported);
+                            self.receive(series(&p.attributes), p.time_unix_nano, reported);
                         }
                     }
                     Data::Histogram(histogram) => {
                         for p in histogram.data_points {
-                            self.tell(
+                            self.receive(
                                 series(&p.attributes),
                                 p.time_unix_nano,
                                 (p.start_time_unix_nano, p.bucket_counts),
@@ -55,7 +55,7 @@ impl Receiver {
                     Data::ExponentialHistogram(histogram) => {
                         for p in histogram.data_points {
                             let reported = (p.start_time_unix_nano, vec![p.count]);
-                            self.tell(series(&p.attributes), p.time_unix_nano, reported);
+                            self.receive(series(&p.attributes), p.time_unix_nano, reported);
                         }
                     }
                 }
@@ -63,7 +63,7 @@ impl Receiver {
         }
     }
 
-    fn tell(&mut self, series: String, time: u64, reported: Told) {
+    fn receive(&mut self, series: String, time: u64, reported: Reported) {
         let before = self.series.entry(series).or_default().insert(time, reported.clone());
         self.conflicts += usize::from(before.is_some_and(|before| before != reported));
     }

@@ -11,7 +11,7 @@ fn some() -> State {
     let mut model = Model { key: 1, name: "rain".into(), start: 5, ..Model::default() };
     model.totals.features = vec![Bins { given: vec![1, 2, 3], held: vec![0, 0, 9] }];
     state.models.push(model);
-    state.lose("refused", 2);
+    state.add_loss("refused", 2);
     state
 }
 

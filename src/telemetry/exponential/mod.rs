@@ -19,7 +19,7 @@
 pub struct Exponential {
     /// Resolution: 2^scale buckets per factor of two.
     pub scale: i32,
-    /// How many values were 0.
+    /// The number of values that were 0.
     pub zero_count: u64,
     /// The index of the first bucket.
     pub offset: i32,
@@ -84,7 +84,7 @@ impl Exponential {
         }
     }
 
-    /// How many values were counted.
+    /// The number of values counted.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.buckets.iter().fold(self.zero_count, |sum, n| sum.saturating_add(*n))

@@ -1,4 +1,4 @@
-//! One lane: a ring of slots with one writer at a time and one reader.
+//! Lane: a ring of slots with one writer at a time and one reader.
 //!
 //! The writer never waits: it overwrites the oldest. The reader knows from the numbers of the records what it missed.
 

@@ -1,4 +1,4 @@
-//! One file of the log.
+//! Segment: one file of the log.
 //!
 //! ```text
 //!   header   0        8       9       12       16       24              40        48        56       64

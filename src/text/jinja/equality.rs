@@ -1,4 +1,4 @@
-//! Which values are equal, and their order, as in Python.
+//! Equality and order of values, as in Python.
 
 use std::cmp::Ordering;
 

@@ -1,4 +1,4 @@
-//! What follows a value: attributes, items, calls, filters and tests; and what a value is assigned to.
+//! Postfixes of a value: attributes, items, calls, filters and tests; and what a value is assigned to.
 
 use super::Res;
 use super::grammar::{Parser, postfix};

@@ -1,4 +1,4 @@
-//! What blocks write.
+//! Statements: what blocks write.
 
 use std::rc::Rc;
 use std::sync::Arc;

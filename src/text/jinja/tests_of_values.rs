@@ -1,4 +1,4 @@
-//! What may follow `is`.
+//! Tests of values: what may follow `is`.
 
 use super::arguments::{Given, int};
 use super::equality::{equal, number};

@@ -1,4 +1,4 @@
-//! What people write is not special, whatever a template makes of it.
+//! Provenance of text: what people write is not special, whatever a template makes of it.
 
 use super::super::Segment;
 use super::template;

@@ -1,4 +1,4 @@
-//! What a header can make its reader keep.
+//! Memory that a header can make its reader keep.
 
 use super::super::metadata::MAX_KEYS;
 use super::super::tensors::MAX_TENSORS;

@@ -151,7 +151,7 @@ impl Table {
         &self.bytes
     }
 
-    /// How a row is stored; `None` for plain numbers of 8 bits, and for those of 64.
+    /// The format in which a row is stored; `None` for plain numbers of 8 bits, and for those of 64.
     pub fn format(&self) -> Option<BlockFormat> {
         match self.cells {
             Cells::Blocks(format) => Some(format),

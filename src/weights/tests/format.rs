@@ -1,4 +1,4 @@
-//! What breaks the rules of GGUF, and what is said of it. Every prefix and every flipped bit: tests/files/hostile.
+//! Files that break the rules of GGUF, and what is said of it. Every prefix and every flipped bit: tests/files/hostile.
 
 use super::craft::{File, Tensor, string};
 use super::*;

@@ -1,4 +1,4 @@
-//! What is read, what is refused, and what is written.
+//! Weight files: what is read, what is refused, and what is written.
 
 #[cfg_attr(not(feature = "llama"), allow(dead_code, reason = "the llama backend makes models of it"))]
 pub(crate) mod craft;

@@ -1,4 +1,4 @@
-//! Where bytes come from, and what is refused before they are read.
+//! Opening of files: where bytes come from, and what is refused before they are read.
 
 use super::craft::File;
 use crate::source::{Access, Loading, Source};

@@ -1,4 +1,4 @@
-//! What breaks the rules of safetensors.
+//! Files that break the rules of safetensors.
 
 use super::{read, refused};
 use crate::Code::{Corrupt, Unsupported};

@@ -1,4 +1,4 @@
-//! What is seen of a tensor.
+//! Views of a tensor.
 
 use super::craft::{File, Tensor};
 use super::read;

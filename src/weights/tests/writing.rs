@@ -1,4 +1,4 @@
-//! What is written is what is read.
+//! Writing of files: what is written is what is read.
 
 use super::read;
 use crate::Code;

@@ -1,4 +1,4 @@
-//! What scipy, river, Evidently and NannyML say of the same data; `make.py` asked them.
+//! Oracles: what scipy, river, Evidently and NannyML say of the same data; `make.py` asked them.
 
 mod streams;
 

@@ -1,4 +1,4 @@
-//! What is to become of a file, and whether it does.
+//! Verdict on a file: what is to become of it, and whether it does.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

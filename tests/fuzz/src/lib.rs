@@ -1,4 +1,4 @@
-//! What the fuzz targets do with a file, and with a folder.
+//! Fuzz targets: what they do with a file, and with a folder.
 
 pub mod folder;
 #[path = "../../support/segments.rs"]

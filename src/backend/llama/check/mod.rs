@@ -26,7 +26,9 @@ const MAX_WIDTH: u64 = 1 << 20;
 
 /// Reads and checks what the header says.
 ///
-/// Errors: `Corrupt` for metadata that is missing or contradicts itself, `Unsupported` for a file that is not a
+/// # Errors
+///
+/// `Corrupt` for metadata that is missing or contradicts itself, `Unsupported` for a file that is not a
 /// model by itself, or whose tokenizer is not taken.
 pub(in crate::backend::llama) fn read(file: &WeightFile) -> Result<Header> {
     let header = file.metadata();

@@ -1,4 +1,4 @@
-//! Whether llama.cpp computes with what the tensors are.
+//! Tensors of a GGUF model: whether llama.cpp computes with them.
 //!
 //! It checks the shape of each tensor when it loads it, and the type of none: a norm in 8 bits, or a matrix of
 //! integers, ends the process in the middle of the first answer.
@@ -33,7 +33,10 @@ const PLAIN: &[&str] = &[
 /// A single row that is multiplied as a matrix: the score of a reranker, the gate of a shared expert.
 const MATRICES_OF_ONE_ROW: &[&str] = &["cls.output.weight", "ffn_gate_inp_shexp.weight"];
 
-/// Errors: `Corrupt` for a tensor of another shape than the metadata calls for, `Unsupported` for a type that is not
+///
+/// # Errors
+///
+/// `Corrupt` for a tensor of another shape than the metadata calls for, `Unsupported` for a type that is not
 /// computed with, for a scalar, and for a tensor without elements.
 pub(super) fn check_tensors(file: &WeightFile, header: &Header) -> Result<()> {
     let usual = Architecture::of(&header.architecture).is_checked();

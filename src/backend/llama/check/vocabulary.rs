@@ -196,7 +196,7 @@ impl Ids<'_, '_> {
         // What llama.cpp takes where the file has no key, and asserts to be there.
         let needed: &[(&str, usize)] = match model {
             "llama" => &[("bos", 1), ("eos", 2)],
-            "gpt2" if self.lacks_bos()? => &[("bos", usize::MAX), ("eos", 11)],
+            "gpt2" if self.needs_bos()? => &[("bos", usize::MAX), ("eos", 11)],
             "gpt2" => &[("bos", 11), ("eos", 11)],
             "bert" => &[("bos", 101), ("seperator", 102), ("unknown", 100)],
             _ => &[("bos", usize::MAX), ("eos", usize::MAX)],
@@ -210,7 +210,7 @@ impl Ids<'_, '_> {
     }
 
     /// Whether a text is to begin with a token that has no default.
-    fn lacks_bos(&self) -> Result<bool> {
+    fn needs_bos(&self) -> Result<bool> {
         let wanted = self.header.get("tokenizer.ggml.add_bos_token").and_then(|value| value.as_bool()) == Some(true);
         let pre = self.header.text("tokenizer.ggml.pre")?.unwrap_or_default();
         // llama.cpp reads up to a NUL.

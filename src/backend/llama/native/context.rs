@@ -57,7 +57,10 @@ pub(in crate::backend::llama) enum Decoded {
 }
 
 impl Context {
-    /// Errors: `OutOfMemory` if llama.cpp cannot make it, which is almost always for want of memory.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory` if llama.cpp cannot make it, which is almost always for want of memory.
     pub(in crate::backend::llama) fn new(model: Arc<Model>, mut shape: Shape) -> Result<Self> {
         // SAFETY: returns plain data.
         let mut params = unsafe { sys::llama_context_default_params() };

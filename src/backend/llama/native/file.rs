@@ -32,7 +32,10 @@ pub(in crate::backend::llama) struct Parts {
 }
 
 impl Parts {
-    /// Errors: `Unsupported` where the system does not open a descriptor by a path, `Io`.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where the system does not open a descriptor by a path, `Io`.
     pub(in crate::backend::llama) fn new(files: Vec<File>) -> Result<Self> {
         let mut paths = Vec::with_capacity(files.len());
         for mut file in &files {

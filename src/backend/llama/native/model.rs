@@ -67,7 +67,9 @@ impl Model {
     /// Loads what `input` gives; `mapped` leaves the weights in the file. `go_on` hears how far it is, from 0 to 1,
     /// and ends the loading by returning false.
     ///
-    /// Errors: `Corrupt`, `Unsupported`, `OutOfMemory` or `Io` by what llama.cpp reports, `Cancelled`.
+    /// # Errors
+    ///
+    /// `Corrupt`, `Unsupported`, `OutOfMemory` or `Io` by what llama.cpp reports, `Cancelled`.
     pub(in crate::backend::llama) fn load(
         input: &Input<'_>,
         mapped: bool,
@@ -114,7 +116,9 @@ impl Model {
     /// The tokens of `text`. `whole`: it is a whole text, so the model's own begin and end tokens are added.
     /// `special`: special tokens written in it are meant as such.
     ///
-    /// Errors: `ContextFull` for a text that no context could take, `InvalidArgument` for one that the splitter would take
+    /// # Errors
+    ///
+    /// `ContextFull` for a text that no context could take, `InvalidArgument` for one that the splitter would take
     /// minutes for, `OutOfMemory` if there is none for its tokens or for the stack that it needs.
     pub(in crate::backend::llama) fn tokenize(&self, text: &str, whole: bool, special: bool) -> Result<Vec<Token>> {
         self.splitter.check(text)?;

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::Result;
 use crate::engine::Step;
+use crate::threads::unpoisoned;
 
 /// Steps that the worker makes before the run is stepped.
 pub(in crate::backend::llama) const MAX_AHEAD: usize = 4;
@@ -47,6 +48,6 @@ impl Mailbox {
     }
 
     pub(in crate::backend::llama) fn steps(&self) -> MutexGuard<'_, VecDeque<Result<Step>>> {
-        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.steps.lock())
     }
 }

@@ -17,7 +17,10 @@ pub(in crate::backend::llama) struct Prompts<'a> {
 }
 
 impl Prompts<'_> {
-    /// Errors: `ContextFull` if no token of an answer would fit, `InvalidArgument` for a token that does not exist,
+    ///
+    /// # Errors
+    ///
+    /// `ContextFull` if no token of an answer would fit, `InvalidArgument` for a token that does not exist,
     /// and what the chat template says.
     pub(in crate::backend::llama) fn tokens(&self, prompt: &Prompt) -> Result<Vec<u32>> {
         let tokens = match prompt {

@@ -1,11 +1,12 @@
 //! Runs: what their owners step, while the worker does the work.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::mailbox::{MAX_AHEAD, Mailbox};
 use super::queue::{Command, Queue, stopped};
 use crate::engine::{Call, OnCancel, Progress, Run, Step};
+use crate::threads::unpoisoned;
 use crate::{Error, Result};
 
 /// How long a step waits before it says that there is nothing yet. A thread that steps several runs in turn gets
@@ -61,7 +62,7 @@ impl TextRun {
                 return if self.queue.is_running() { Ok(Step::Working(self.progress)) } else { Err(stopped()) };
             }
             let until = self.call.deadline.map_or(patience, |deadline| deadline.min(patience));
-            steps = self.mailbox.filled.wait_timeout(steps, until - now).unwrap_or_else(PoisonError::into_inner).0;
+            steps = unpoisoned(self.mailbox.filled.wait_timeout(steps, until - now)).0;
         }
     }
 

@@ -1,4 +1,4 @@
-//! The one thread that computes for a model, and serves all its runs.
+//! Worker: the one thread that computes for a model, and serves all its runs.
 //!
 //! It works in rounds. A round is one computation: the next token of every run that generates, with short prompts
 //! among them; or a slice of one long prompt; or some texts to embed. Long prompts and the rest take turns, so a long

@@ -1,4 +1,4 @@
-//! What passes the checks goes to llama.cpp, and comes back as a typed error where that cannot load it.
+//! Files that pass the checks: each goes to llama.cpp, and comes back as a typed error where that cannot load it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};

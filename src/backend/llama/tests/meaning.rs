@@ -1,4 +1,4 @@
-//! What contradicts itself, and would end the process in llama.cpp.
+//! Contradictions in a file, which would end the process in llama.cpp.
 
 use super::super::check::Pooling;
 use super::*;

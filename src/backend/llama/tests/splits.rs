@@ -172,8 +172,8 @@ fn opening_a_split_model_tells_how_far_it_is_and_can_be_ended() {
     write(folder.path(), &parts);
     let all: usize = parts.iter().map(|part| part.bytes().len()).sum();
     let reported = Arc::new(Mutex::new(Vec::new()));
-    let tells = reported.clone();
-    open(path(folder.path(), 2), options().progress(move |p| tells.lock().unwrap().push(p))).unwrap();
+    let sink = reported.clone();
+    open(path(folder.path(), 2), options().progress(move |p| sink.lock().unwrap().push(p))).unwrap();
     let reported = reported.lock().unwrap();
     assert!(reported.contains(&OpenProgress::Digest(all as u64, all as u64)), "{reported:?}");
     assert_eq!(reported.last(), Some(&OpenProgress::Load(1.0)));

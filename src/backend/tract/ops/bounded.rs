@@ -1,4 +1,4 @@
-//! Keeps tract from making huge values, which a few bytes of a file can ask for.
+//! Bounds of values: tract makes none that are huge, which a few bytes of a file can ask for.
 //!
 //! tract computes an operator while it analyses the graph if all its inputs are constants, and only then
 //! looks how large the result is; some operators abort the process when there is no memory for it. The

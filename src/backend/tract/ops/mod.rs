@@ -1,4 +1,4 @@
-//! Which operators tract computes as ONNX defines them.
+//! Operators that tract computes as ONNX defines them.
 //!
 //! tract looks an operator up by its name alone, so a `custom:Add` would run as ONNX's Add, and
 //! `com.microsoft:Attention` as the unrelated `ai.onnx:Attention`. What counts here is domain and name.

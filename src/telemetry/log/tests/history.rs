@@ -1,4 +1,4 @@
-//! What is acknowledged stays for a while, and is in nobody's way.
+//! History: what is acknowledged stays for a while, and is in nobody's way.
 
 use super::super::super::loss::Reason;
 use super::super::super::record::*;
