@@ -203,17 +203,17 @@ impl Keys<'_> {
         if heads.iter().chain(&shared).any(|&n| n > width) {
             return Err(self.corrupt("attention.head_count", format!("expected at most the {width} of the width")));
         }
+        // As llama.cpp reads them: the first layer's heads give the size.
+        let first = heads.first().copied().unwrap_or(0);
+        if first == 0 && self.row().is_checked() {
+            return Err(self.corrupt("attention.head_count", "expected at least 1 in the first layer, got 0".into()));
+        }
         for (&all, &kv) in heads.iter().zip(&shared) {
             // Queries are dealt out evenly to the keys and values; a layer without attention has none.
             if kv > all || (kv > 0 && all % kv != 0) {
                 return Err(self
                     .corrupt("attention.head_count_kv", format!("{kv} heads do not divide the {all} of the queries")));
             }
-        }
-        // As llama.cpp reads them: the first layer's heads give the size.
-        let first = heads.first().copied().unwrap_or(0);
-        if first == 0 && self.row().is_checked() {
-            return Err(self.corrupt("attention.head_count", "expected at least 1 in the first layer, got 0".into()));
         }
         if first > 0 && !width.is_multiple_of(first) && self.number("attention.key_length")?.is_none() {
             return Err(

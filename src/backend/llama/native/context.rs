@@ -249,6 +249,7 @@ fn room_for(bytes: u64) -> Result<()> {
 ///
 /// ggml ends the process where one of them does not start, so `shape` gets no more than the system allows.
 fn pool(shape: &mut Shape) -> Result<NonNull<sys::ggml_threadpool>> {
+    room_for(0)?;
     let others = threads::granted("llama.cpp", shape.threads as usize - 1, MARGIN)?;
     shape.threads = others as u32 + 1;
     // SAFETY: returns plain data, copied by the pool.
