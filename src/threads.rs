@@ -48,8 +48,10 @@ pub(crate) fn startable(wanted: usize, beside: usize) -> usize {
     count
 }
 
-/// Address space that is taken and not touched.
-fn reserve(bytes: usize) -> Result<Vec<u8>> {
+/// Address space that is taken and not touched, until it is dropped.
+///
+/// Errors: `OutOfMemory`.
+pub(crate) fn reserve(bytes: usize) -> Result<Vec<u8>> {
     let mut room = Vec::new();
     let no_memory = |e| Error::new(Code::OutOfMemory, format!("no {bytes} bytes of memory")).because(e);
     room.try_reserve_exact(bytes).map_err(no_memory)?;

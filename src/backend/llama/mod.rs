@@ -35,7 +35,7 @@ use crate::{Error, Result};
 use check::{Header, Pooling};
 use native::file::{Input, Parts, Stream};
 use native::model::Model;
-use plan::{Embedding, Needs, Plan};
+use plan::{Embedding, Needs, Plan, Work};
 use serve::embedder::EmbedJob;
 use serve::mailbox::Mailbox;
 use serve::prompt::Prompts;
@@ -153,6 +153,7 @@ fn plan_of(header: &Header, options: &Options) -> Result<Plan> {
         reuses: true,
         generation: Needs::default(),
         embedding: Embedding::new(header, generates),
+        work: Work::new(header),
     };
     plan.generation = plan::generation(header, &plan);
     Ok(plan)

@@ -13,6 +13,13 @@ const LENGTH_UNIT: u32 = 256;
 pub(super) const TOGETHER: usize = 512;
 pub(super) const MAX_TEXTS: u32 = 32;
 
+/// As llama.cpp sizes a graph, and what its scheduler takes for each operation that one may have.
+const OPERATIONS_PER_TENSOR: u64 = 8;
+const MIN_OPERATIONS: u64 = 1024;
+const BYTES_PER_OPERATION: u64 = 32 << 10;
+/// What llama.cpp keeps of each cell: its position, and whose it is.
+const BYTES_PER_CELL: u64 = 64;
+
 /// The most tokens that a context is made for. llama.cpp tries a batch with as many tokens of each sequence, and ends the
 /// process where it has to round for that, if a model that could generate embeds.
 pub(super) fn max_embedding_tokens(plan: &Plan) -> u32 {
@@ -36,6 +43,7 @@ pub(super) struct Plan {
     /// What the context of all generations takes, and what contexts to embed with do, by estimate.
     pub(super) generation: Needs,
     pub(super) embedding: Embedding,
+    pub(super) work: Work,
 }
 
 /// The division of the KV cache: how many sequences of which length.
@@ -74,6 +82,35 @@ pub(super) struct Needs {
 impl Needs {
     pub(super) fn total(&self) -> u64 {
         self.cache.saturating_add(self.scratch)
+    }
+}
+
+impl Plan {
+    /// Bytes that must be there for a context with such needs to be made: what fails softly and comes last is left out.
+    pub(super) fn made(&self, needs: &Needs) -> u64 {
+        let cells = u64::from(Division::max_cells(self)).saturating_mul(BYTES_PER_CELL);
+        needs.cache.saturating_add(cells).saturating_add(self.work.tables)
+    }
+}
+
+/// What llama.cpp takes beside what it reports, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Work {
+    /// Tables of its scheduler: for each operation of a graph the inputs of a part that it could begin.
+    tables: u64,
+    /// Copies of the operands of one multiplication: of a token with all heads' looks at a cell, and of a token's widest row.
+    pub(super) per_cell: u64,
+    pub(super) per_token: u64,
+}
+
+impl Work {
+    pub(super) fn new(header: &Header) -> Self {
+        let operations = header.tensors.saturating_mul(OPERATIONS_PER_TENSOR).max(MIN_OPERATIONS);
+        Self {
+            tables: operations.saturating_mul(BYTES_PER_OPERATION),
+            per_cell: header.heads.saturating_mul(2),
+            per_token: widest_row(header).saturating_mul(4),
+        }
     }
 }
 
@@ -132,6 +169,10 @@ impl Embedding {
             scratch: tokens.saturating_mul(self.scratch).saturating_add(masks),
         }
     }
+}
+
+fn widest_row(header: &Header) -> u64 {
+    header.width.max(header.feed_forward).max(header.heads.saturating_mul(header.head_size))
 }
 
 /// Buffers of one token in a computation, as f32: the inputs and outputs of the widest operations, which live at the

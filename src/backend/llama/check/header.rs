@@ -20,6 +20,7 @@ pub(in crate::backend::llama) struct Header {
     pub(in crate::backend::llama) pooling: Pooling,
     pub(in crate::backend::llama) vocabulary: Vocabulary,
     pub(in crate::backend::llama) weight_bytes: u64,
+    pub(in crate::backend::llama) tensors: u64,
 }
 
 /// The sizes of one layer.

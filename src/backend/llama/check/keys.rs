@@ -78,8 +78,8 @@ impl Keys<'_> {
 
     pub(super) fn check_experts(&self, layers: u64) -> Result<()> {
         let count = self.number("expert_count")?.unwrap_or(0);
-        let used = self.per_layer("expert_used_count", layers)?;
-        let (first, used) = (used.first().copied().unwrap_or(0), used.into_iter().max().unwrap_or(0));
+        let all = self.per_layer("expert_used_count", layers)?;
+        let (first, used) = (all.first().copied().unwrap_or(0), all.iter().copied().max().unwrap_or(0));
         if count > MAX_EXPERTS || used > count || (count > 0 && used == 0) {
             return Err(self.corrupt(
                 "expert_count",
@@ -88,6 +88,10 @@ impl Keys<'_> {
         }
         if first == 0 && self.row().is_mixture() {
             return Err(self.corrupt("expert_used_count", "expected at least 1 in the first layer, got 0".into()));
+        }
+        // The graphs of these give every layer as many as the first.
+        if self.row().is_checked() && all.iter().any(|n| *n != first) {
+            return Err(self.corrupt("expert_used_count", "expected the same number in all layers".into()));
         }
         let groups = self.number("expert_group_count")?.unwrap_or(0);
         let groups_used = self.number("expert_group_used_count")?.unwrap_or(0);
@@ -127,6 +131,29 @@ impl Keys<'_> {
             return Err(
                 self.corrupt("rope.scaling.type", format!("expected one of {ROPE_SCALINGS:?}, got '{scaling}'"))
             );
+        }
+        Ok(())
+    }
+
+    /// A model that looks back over windows only has a layer that does so.
+    pub(super) fn check_windows(&self, layers: u64) -> Result<()> {
+        let name = "attention.sliding_window_pattern";
+        let windowed = match self.architecture {
+            "gemma2" => true,
+            "gemma3" => self.number("attention.sliding_window")?.unwrap_or(0) > 0,
+            _ => false,
+        };
+        // Each layer says so itself, or every n-th has none.
+        let some = match self.header.get(&self.key(name)) {
+            Some(ValueRef::Array(array)) => {
+                let width = (array.bytes().len() as u64).checked_div(array.len()).unwrap_or(0);
+                array.bytes().iter().take((layers * width) as usize).any(|byte| *byte != 0)
+            }
+            Some(number) => number.as_u64() != Some(1),
+            None => true,
+        };
+        if windowed && !some {
+            return Err(self.corrupt(name, "expected a layer with a window, got none".into()));
         }
         Ok(())
     }
@@ -176,6 +203,11 @@ impl Keys<'_> {
         if heads.iter().chain(&shared).any(|&n| n > width) {
             return Err(self.corrupt("attention.head_count", format!("expected at most the {width} of the width")));
         }
+        // As llama.cpp reads them: the first layer's heads give the size.
+        let first = heads.first().copied().unwrap_or(0);
+        if first == 0 && self.row().is_checked() {
+            return Err(self.corrupt("attention.head_count", "expected at least 1 in the first layer, got 0".into()));
+        }
         for (&all, &kv) in heads.iter().zip(&shared) {
             // Queries are dealt out evenly to the keys and values; a layer without attention has none.
             if kv > all || (kv > 0 && all % kv != 0) {
@@ -183,8 +215,6 @@ impl Keys<'_> {
                     .corrupt("attention.head_count_kv", format!("{kv} heads do not divide the {all} of the queries")));
             }
         }
-        // As llama.cpp reads them: the first layer's heads give the size.
-        let first = heads.first().copied().unwrap_or(0);
         if first > 0 && !width.is_multiple_of(first) && self.number("attention.key_length")?.is_none() {
             return Err(
                 self.corrupt("attention.head_count", format!("{first} heads do not divide the {width} of the width"))
@@ -234,6 +264,10 @@ impl Keys<'_> {
         // Pairs of elements are rotated.
         if !rotated.is_multiple_of(2) {
             return wrong("rope.dimension_count", format!("expected an even number, got {rotated}"));
+        }
+        // To rotate none of them takes ggml for ever.
+        if rotated == 0 && self.row().is_checked() {
+            return wrong("rope.dimension_count", "expected at least 2, got 0".into());
         }
         if key != value && !self.row().may_have_unequal_heads() {
             return wrong("attention.value_length", format!("expected the {key} of the keys, got {value}"));

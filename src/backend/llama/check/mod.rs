@@ -56,6 +56,7 @@ pub(in crate::backend::llama) fn read(file: &WeightFile) -> Result<Header> {
     let width = keys.within("embedding_length", 1, MAX_WIDTH)?;
     keys.check_experts(layers)?;
     keys.check_rope()?;
+    keys.check_windows(layers)?;
     keys.check_norms()?;
     keys.check_output(width)?;
     keys.check_sizes(width)?;
@@ -80,6 +81,7 @@ pub(in crate::backend::llama) fn read(file: &WeightFile) -> Result<Header> {
         pooling: keys.pooling()?,
         vocabulary: check_vocabulary(header)?,
         weight_bytes: file.tensor_bytes(),
+        tensors: file.tensors().len() as u64,
     };
     check_tensors(file, &checked)?;
     Ok(checked)

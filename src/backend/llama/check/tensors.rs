@@ -43,6 +43,7 @@ pub(super) fn check_tensors(file: &WeightFile, header: &Header) -> Result<()> {
     for tensor in file.tensors() {
         check_dimensions(&tensor)?;
         check_type(&tensor)?;
+        check_scale(file, &tensor)?;
         if usual && let Some(expected) = header.shape_of(tensor.name())? {
             // One of several rows may be given without saying so.
             let dims: &[usize] = tensor.shape();
@@ -80,6 +81,17 @@ fn check_type(tensor: &TensorEntry<'_>) -> Result<()> {
     let plain = among(PLAIN) || tensor.row_count() == 1 && !among(MATRICES_OF_ONE_ROW) && !among(INDICES);
     if plain && got != TensorType::F32 {
         return Err(Error::unsupported(format!("tensor '{name}': expected F32, got {got}")));
+    }
+    Ok(())
+}
+
+/// llama.cpp would scale such a tensor's bias with its product, and asserts that there is none.
+fn check_scale(file: &WeightFile, tensor: &TensorEntry<'_>) -> Result<()> {
+    let name = tensor.name();
+    let stem = name.strip_suffix(".weight").filter(|_| tensor.tensor_type() == TensorType::Nvfp4);
+    let has = |stem: &str, part: &str| file.get(&format!("{stem}.{part}")).is_some();
+    if stem.is_some_and(|stem| has(stem, "scale") && has(stem, "bias")) {
+        return Err(Error::unsupported(format!("tensor '{name}': in NVFP4 it has a scale or a bias, not both")));
     }
     Ok(())
 }

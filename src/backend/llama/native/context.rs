@@ -13,8 +13,11 @@ use llama_cpp_sys_2 as sys;
 use super::model::{Model, Token};
 use crate::{Code, Error, Result, threads};
 
-/// Memory that must be left once its threads run: for lists as long as a batch, and for the tokenizer's thread.
+/// Memory that must be left once its threads run, and before each computation: for lists as long as a batch, for graphs, and for
+/// the tokenizer's thread.
 const MARGIN: usize = 64 << 20;
+/// The cells that llama.cpp computes with are rounded up to this.
+const CELLS: u64 = 256;
 
 /// What a context is made for.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +33,12 @@ pub(in crate::backend::llama) struct Shape {
     /// Whether the results are embeddings, one per sequence, and not logits.
     pub(in crate::backend::llama) embeddings: bool,
     pub(in crate::backend::llama) threads: u32,
+    /// Bytes of keys and values, and of the tables beside them. Like the next two they are what llama.cpp wants at once, and does
+    /// without only by ending the process: what may want them begins only where there are as many.
+    pub(in crate::backend::llama) made: u64,
+    /// Bytes of a computation: of a token for each cell that it looks at, and of a token by itself.
+    pub(in crate::backend::llama) per_cell: u64,
+    pub(in crate::backend::llama) per_token: u64,
 }
 
 /// One context with its threads. Lives and dies on the worker's thread: creating two of one model at the same time is
@@ -39,6 +48,8 @@ pub(in crate::backend::llama) struct Context {
     memory: sys::llama_memory_t,
     threads: NonNull<sys::ggml_threadpool>,
     shape: Shape,
+    /// Bytes that a computation has had so far, and keeps.
+    worked: u64,
     /// Asked during a computation whether to give it up. Boxed twice: the callback holds the address of the inner box.
     watch: Box<Watch>,
     model: Arc<Model>,
@@ -62,6 +73,7 @@ impl Context {
     ///
     /// `OutOfMemory` if llama.cpp cannot make it, which is almost always for want of memory.
     pub(in crate::backend::llama) fn new(model: Arc<Model>, mut shape: Shape) -> Result<Self> {
+        room_for(shape.made)?;
         // SAFETY: returns plain data.
         let mut params = unsafe { sys::llama_context_default_params() };
         params.n_ctx = shape.tokens;
@@ -107,7 +119,7 @@ impl Context {
             sys::llama_set_abort_callback(ptr.as_ptr(), Some(watching), (&raw mut *watch).cast());
             sys::llama_get_memory(ptr.as_ptr())
         };
-        Ok(Self { ptr, memory, threads, shape, watch, model })
+        Ok(Self { ptr, memory, threads, shape, worked: 0, watch, model })
     }
 
     /// Sets what is asked, many times during a computation, whether to give it up.
@@ -125,9 +137,13 @@ impl Context {
     /// Computes a batch.
     pub(in crate::backend::llama) fn decode(&mut self, batch: &mut Batch) -> Result<Decoded> {
         batch.check(&self.shape, self.model.tokens())?;
+        let work = batch.work(&self.shape);
+        // What it had it still has.
+        room_for(if work > self.worked { work } else { 0 })?;
+        self.worked = self.worked.max(work);
         let native = batch.native();
         // SAFETY: the batch's arrays have `n_tokens` elements each, and were checked against all that llama.cpp
-        // asserts: the size, the sequence ids and the token ids.
+        // asserts: the size, the sequence ids and the token ids. There is memory for what it would throw for.
         match unsafe { sys::llama_decode(self.ptr.as_ptr(), native) } {
             0 => Ok(Decoded::Done),
             1 => Ok(Decoded::NoRoom),
@@ -225,11 +241,18 @@ impl Drop for Context {
     }
 }
 
+/// `OutOfMemory` unless so many bytes are left, and some for small things.
+fn room_for(bytes: u64) -> Result<()> {
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    threads::reserve(bytes.saturating_add(MARGIN)).map(drop)
+}
+
 /// Threads that sleep when there is nothing to compute. Between two operations of one computation ggml's threads wait
 /// in a loop; `poll` is how long they do so after a computation.
 ///
 /// ggml ends the process where one of them does not start, so `shape` gets no more than the system allows.
 fn pool(shape: &mut Shape) -> Result<NonNull<sys::ggml_threadpool>> {
+    room_for(0)?;
     let others = threads::granted("llama.cpp", shape.threads as usize - 1, MARGIN)?;
     shape.threads = others as u32 + 1;
     // SAFETY: returns plain data, copied by the pool.
@@ -305,6 +328,15 @@ impl Batch {
             && self.tokens.iter().all(|&t| usize::try_from(t).is_ok_and(|t| t < tokens))
             && self.positions.iter().all(|&p| p >= 0);
         if fits { Ok(()) } else { Err(Error::internal("a batch that does not fit its context")) }
+    }
+
+    /// Bytes that its computation wants beside what the context has reserved.
+    fn work(&self, shape: &Shape) -> u64 {
+        let last = self.positions.iter().copied().max().unwrap_or(0) as u64;
+        let cells = (last + 1).next_multiple_of(CELLS);
+        let of_token = cells.saturating_mul(shape.per_cell).max(shape.per_token);
+        let of_threads = cells.saturating_mul(4 * u64::from(shape.threads));
+        (self.len() as u64).saturating_mul(of_token).saturating_add(of_threads)
     }
 
     fn native(&mut self) -> sys::llama_batch {

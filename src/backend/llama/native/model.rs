@@ -5,7 +5,8 @@
 //! C API of `llama-cpp-sys-2` directly, each owning one native object and checking what that object asserts.
 //!
 //! No C++ exception may reach Rust. Loading and context creation catch theirs. Tokenizing, decoding and reading
-//! results do not: the header's checks, the bounds on every id, and the byte limit of prompts keep them from throwing.
+//! results do not: the header's checks, the bounds on every id, the byte limit of prompts, and a look at the memory that is
+//! left keep them from throwing. The table in `native` has each place.
 
 #![expect(unsafe_code, reason = "the C API of llama.cpp")]
 
@@ -21,6 +22,12 @@ use super::file::Input;
 use super::splitter::Splitter;
 use super::terminate;
 use crate::{Code, Error, Result, threads};
+
+/// Memory that must be left before a model is loaded or a text tokenized: llama.cpp ends the process where it lacks a few bytes,
+/// and reports it where it lacks many.
+const MARGIN: usize = 64 << 20;
+/// Bytes that the tokenizer takes for one of a text, its stack aside: 80 were the most.
+const PER_BYTE: usize = 256;
 
 /// A token id, as llama.cpp counts them.
 pub(in crate::backend::llama) type Token = i32;
@@ -76,6 +83,7 @@ impl Model {
         go_on: &mut dyn FnMut(f32) -> bool,
     ) -> Result<Self> {
         init();
+        drop(threads::reserve(MARGIN)?);
         let mut progress = Progress { go_on, stopped: false, panicked: false };
         // SAFETY: returns plain data.
         let mut params = unsafe { sys::llama_model_default_params() };
@@ -133,6 +141,7 @@ impl Model {
         let too_long = || Error::new(Code::ContextFull, format!("a text of {} bytes is too long", text.len()));
         // Far below what llama.cpp counts in: it once compared such lengths as 32-bit integers.
         let len = i32::try_from(text.len()).ok().filter(|&len| len < 1 << 28).ok_or_else(too_long)?;
+        drop(threads::reserve(MARGIN + text.len() * PER_BYTE)?);
         let mut tokens: Vec<Token> = Vec::new();
         let mut room = text.len() / 3 + 16;
         for _ in 0..2 {

@@ -170,6 +170,10 @@ impl Embedder {
             outputs: size,
             embeddings: true,
             threads: self.plan.threads,
+            made: self.plan.made(&self.plan.embedding.needs(size)),
+            // The fused kernel does without a matrix of looks.
+            per_cell: 0,
+            per_token: self.plan.work.per_token,
         };
         let mut context = Context::new(self.model.clone(), shape)?;
         let (watched, stop) = (self.watched.clone(), self.stop.clone());

@@ -50,6 +50,9 @@ impl KvCache {
             outputs: division.sequences,
             embeddings: false,
             threads: plan.threads,
+            made: plan.made(&plan.generation),
+            per_cell: plan.work.per_cell,
+            per_token: plan.work.per_token,
         };
         Ok(Self {
             context: Context::new(model, shape)?,

@@ -92,6 +92,7 @@ fn a_child_does_its_part() {
     match part {
         "texts" => super::texts::try_all(name),
         "threads" => super::threads::try_all(name),
+        "memory" => super::memory::try_all(name),
         other => panic!("no part '{other}'"),
     }
     println!("\n@@ done");

@@ -14,6 +14,8 @@ pub(super) enum List {
     Types,
     /// Models with each number of their metadata as what it should not be.
     Numbers,
+    /// Models of the other architectures, in the same way.
+    Families,
     /// Models with weights, or scales of them, that are no finite numbers.
     Infinite,
     /// Headers with a few wrong bytes that our reader takes.
@@ -29,13 +31,22 @@ pub(super) enum List {
 type Files = Box<dyn Iterator<Item = (String, Vec<u8>)>>;
 
 impl List {
-    pub(super) const ALL: [List; 7] =
-        [List::Types, List::Numbers, List::Infinite, List::Mutants, List::Foreign, List::Found, List::Known];
+    pub(super) const ALL: [List; 8] = [
+        List::Types,
+        List::Numbers,
+        List::Families,
+        List::Infinite,
+        List::Mutants,
+        List::Foreign,
+        List::Found,
+        List::Known,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             List::Types => "types",
             List::Numbers => "numbers",
+            List::Families => "families",
             List::Infinite => "infinite",
             List::Mutants => "mutants",
             List::Foreign => "foreign",
@@ -52,6 +63,7 @@ impl List {
             List::Numbers => Box::new(
                 [("llama", File::complete(small)), ("bert", File::encoder(small))].into_iter().flat_map(with_numbers),
             ),
+            List::Families => Box::new(super::families::files()),
             List::Infinite => {
                 let whole = [File::complete(small), File::encoder(small)].into_iter().flat_map(with_infinite_weights);
                 Box::new(whole.chain(with_infinite_scales()))
@@ -69,7 +81,7 @@ impl List {
     }
 }
 
-fn small(i: usize) -> f32 {
+pub(super) fn small(i: usize) -> f32 {
     ((i * 7919 + 13) % 101) as f32 / 500.0 - 0.1
 }
 
@@ -177,7 +189,7 @@ fn with_numbers((family, model): (&'static str, File)) -> impl Iterator<Item = (
     })
 }
 
-fn odd_values(model: &File, key: &str) -> Vec<(String, File)> {
+pub(super) fn odd_values(model: &File, key: &str) -> Vec<(String, File)> {
     let model = || model.clone();
     let mut all = Vec::new();
     for n in [0u32, 1, 3, 17, 64, 65, 1 << 16, i32::MAX as u32, u32::MAX] {
@@ -315,7 +327,7 @@ fn known() -> impl Iterator<Item = (String, Vec<u8>)> {
 
 /// Every file comes to an end that is none of the process; returns how many were taken, of how many.
 #[track_caller]
-fn survived(list: List) -> (usize, usize) {
+pub(super) fn survived(list: List) -> (usize, usize) {
     let ends = ends(list);
     let died: Vec<_> = ends.iter().filter(|(_, end)| matches!(end, End::Died(_))).collect();
     assert!(died.is_empty(), "{} of {} files end the process: {died:#?}", died.len(), ends.len());

@@ -36,7 +36,7 @@ fn facts_are_read() {
         read(&File::model().u32("tokenizer.chat_template", 1).bytes()).unwrap().vocabulary.template,
         Some(Err(_))
     ));
-    let padded = File::model().u32("tokenizer.ggml.padding_token_id", 2);
+    let padded = File::model().u32("tokenizer.ggml.padding_token_id", 258);
     assert_eq!(facts.vocabulary.named, []);
     assert_eq!(read(&padded.bytes()).unwrap().vocabulary.named, [("pad_token", "<0x02>".to_owned())]);
     assert_eq!(read(&File::model().bytes()).unwrap().pooling, Pooling::Unspecified);

@@ -1,9 +1,11 @@
 //! Generated files, good and bad: what the header's reader and the checks say before native code sees a byte.
 
 mod child;
+mod families;
 mod hostile;
 mod loading;
 mod meaning;
+mod memory;
 mod native;
 mod serving;
 mod splits;

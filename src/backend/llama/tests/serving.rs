@@ -17,6 +17,7 @@ fn a_context_is_divided_as_the_longest_run_needs() {
         embeds: false,
         generation: Default::default(),
         embedding: Default::default(),
+        work: Default::default(),
     };
     let divide = |tokens, context, parallel| {
         let division = Division::for_tokens(tokens, &plan(context, parallel));

@@ -73,7 +73,7 @@ fn model(pre: &str) -> Vec<u8> {
         .bytes()
 }
 
-fn load(pre: &str) -> Model {
+pub(super) fn load(pre: &str) -> Model {
     let file = model(pre);
     Model::load(&Input::One(Stream::of_bytes(&file).unwrap()), false, &mut |_| true).unwrap()
 }

@@ -20,6 +20,7 @@ fn plan() -> Plan {
         reuses: true,
         generation: Default::default(),
         embedding: Default::default(),
+        work: Default::default(),
     }
 }
 
