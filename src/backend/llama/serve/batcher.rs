@@ -29,7 +29,9 @@ pub(super) struct Batcher {
     sequences: Vec<Sequence>,
     cache: Option<KvCache>,
     batch: Batch,
+    /// Of rounds of next tokens, and of slices of prompts: what is good for one says nothing of the other.
     tuner: ThreadTuner,
+    prompt_tuner: ThreadTuner,
     watched: Rc<Watched>,
     /// Counts arrivals and rounds.
     count: u64,
@@ -75,6 +77,7 @@ impl Batcher {
             cache: None,
             batch: Batch::default(),
             tuner: ThreadTuner::new(plan.threads),
+            prompt_tuner: ThreadTuner::new(plan.threads),
             watched: Rc::default(),
             count: 0,
             prompt_was_last: false,
@@ -247,14 +250,9 @@ impl Batcher {
             (sequence.call.clone(), sequence.mailbox.clone())
         }));
         let begin = Instant::now();
-        let decoded = if shares.iter().all(|share| share.tokens == 1) {
-            decode(cache, &mut self.batch, &mut self.tuner, &self.watched)
-        } else {
-            // So many tokens are long work between two waits for each other: the tuner of single ones, or a trial of it that
-            // was under way, says nothing of them.
-            cache.context.use_threads(self.plan.threads);
-            cache.context.decode(&mut self.batch)
-        };
+        let next_tokens = shares.iter().all(|share| share.tokens == 1);
+        let tuner = if next_tokens { &mut self.tuner } else { &mut self.prompt_tuner };
+        let decoded = decode(cache, &mut self.batch, tuner, &self.watched);
         let took = begin.elapsed();
         self.watched.waiting.borrow_mut().clear();
         match decoded? {
@@ -323,9 +321,10 @@ impl Batcher {
     }
 }
 
-/// Computes next tokens at the tuner's threads; if that was a trial that failed, once more.
+/// Computes a batch at the tuner's threads; if that was a trial that failed, once more.
 fn decode(cache: &mut KvCache, batch: &mut Batch, tuner: &mut ThreadTuner, watched: &Watched) -> Result<Decoded> {
-    let (threads, limit) = tuner.next(batch.len());
+    // Slices of about one length take about as long.
+    let (threads, limit) = tuner.next(batch.len().next_power_of_two());
     let begin = Instant::now();
     watched.until.set(limit.filter(|_| cache.restores()).map(|limit| begin + limit));
     cache.context.use_threads(threads);

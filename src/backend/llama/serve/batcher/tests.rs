@@ -110,7 +110,7 @@ fn generations_answer_alike_however_often_their_rounds_are_given_up() {
         let mut nth = 0;
         while answers.iter().any(Option::is_none) {
             nth += 1;
-            // A prompt is never a trial of other threads.
+            // Rounds of prompts are counted otherwise.
             let prompts = batcher.sequences.iter().any(|s| s.seq_id.is_none() || s.remaining() > 1);
             fault.polls.set((disturbed && !prompts).then_some(nth * 37 % 120));
             assert!(batcher.round() || answers.iter().all(Option::is_some));
