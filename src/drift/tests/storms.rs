@@ -186,7 +186,8 @@ fn counts_at_the_limit_saturate() {
     window.features[0].fill((1 << 62) / bins);
     window.rows = 1 << 62;
     let drift = judge.judge(&window).unwrap().features.remove(0);
-    assert!(drift.p < 1e-9 && !drift.psi.is_nan() && drift.finding.is_some(), "{drift:?}");
+    // As much as the 1,000 rows of the reference can show.
+    assert!(drift.p < 1e-8 && !drift.psi.is_nan() && drift.finding.is_some(), "{drift:?}");
     for _ in 0..70 {
         let copy = window.clone();
         window.merge(&copy);
