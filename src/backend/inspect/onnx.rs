@@ -155,7 +155,7 @@ fn tract(declared: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
 }
 
 #[cfg(feature = "ort")]
-use crate::backend::ort::foresee as ort;
+use crate::backend::ort::estimate_of as ort;
 
 #[cfg(not(feature = "tract"))]
 fn tract(_: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {

@@ -116,7 +116,7 @@ impl Engine for Onnx {
 }
 
 /// What [`open`] would estimate, or refuse the file for: a graph of so many bytes, with an arena if it is packed.
-pub(super) fn foresee(declared: &Declared, file: u64, arena: u64) -> Result<MemoryEstimate> {
+pub(super) fn estimate_of(declared: &Declared, file: u64, arena: u64) -> Result<MemoryEstimate> {
     expect_a_message(file)?;
     Ok(estimate(declared, file, arena))
 }

@@ -89,7 +89,8 @@ fn engine(op: NodeProto, port: &str) -> Option<Box<dyn Fn(i64) -> crate::Result<
     let (name, dims) = port.split_once(" i64").unwrap();
     let dims: Vec<usize> = dims.trim().split(',').filter_map(|d| d.parse().ok()).collect();
     let bytes = model(graph(vec![op], &[port], &[output], used), &[]);
-    let engine = crate::open(bytes, super::options()).ok()?;
+    // Some values ask for more memory than a test should take.
+    let engine = crate::open(bytes, super::options().memory_limit(64 << 20)).ok()?;
     let name = name.to_owned();
     Some(Box::new(move |value| {
         let count = dims.iter().product::<usize>();
