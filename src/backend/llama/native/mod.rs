@@ -36,7 +36,7 @@
 //!   UTF-8. A token that cuts a character in two leaves what counts as an unknown one. Test: `texts`.
 //! - `tokenizer_st_partition` (offsets): no token is empty, for llama.cpp names those that are. Test: `meaning`.
 //! - `std::bad_alloc`: `model.rs` `tokenize_here` asks for `PER_BYTE` of each byte first. Test: `memory`.
-//! - Lengths in 32 bits: `tokenize_here` takes less than 2²⁸ bytes. Test: `loading`.
+//! - Lengths in 32 bits: `tokenize_here` takes less than 2²⁸ bytes.
 //!
 //! Text of a token, `llama_token_to_piece`, `llama_vocab_get_text`, `_get_attr`, `_is_eog` (`id_to_token.at`, a text of
 //! 2³¹ bytes): `model.rs` compares each id with the number of tokens; `vocabulary.rs` bounds a token's bytes. Pieces
@@ -48,9 +48,9 @@
 //!   `Division` rounds as llama.cpp does, `mod.rs` bounds `context_tokens` and `parallel`, `plan.rs` `made` counts the
 //!   tables. Tests: `serving`.
 //! - `output_reserve` (more outputs than were named): `kv_cache.rs` names one for each sequence, `embedder.rs` one for
-//!   each token, of which there are more than sequences. Test: `serving`, the contract of engines.
+//!   each token, of which there are more than sequences. Tests: `loading`, `tests/gguf`.
 //! - Batches that a reserve rounds, if a model that could generate embeds: `plan.rs` `max_embedding_tokens`. Test:
-//!   `serving`.
+//!   `loading`.
 //! - `ggml_backend_sched_new`, `ggml_gallocr_new_n`, `ggml_init`, `ggml_malloc` (a small allocation that fails, or
 //!   whose failure is not looked at): `context.rs` `room_for`, before there are keys and values. Large ones come back
 //!   as null. Test: `memory`.
@@ -62,7 +62,7 @@
 //! - `llama-batch.cpp`, `llama_context::decode` and `encode` (no token, more than a batch, a token or a sequence out of
 //!   range, outputs that were not reserved, more than a micro-batch without causality): `context.rs` `Batch::check`; a
 //!   batch and its micro-batch are of one size. What does not follow on the sequence's last position is an error, code
-//!   -1. Tests: `batcher`, `native`.
+//!   -1. Test: `batcher`.
 //! - `apply_ubatch`, `find_slot` (a token of several sequences, uneven parts): `Batch::native` gives each token one.
 //!   Test: `batcher`.
 //! - `llm_graph_input_*::set_input` (an input that was not allocated; no temperature scale): the graphs of the known
@@ -81,7 +81,7 @@
 //!   factors. Tests: `meaning`, `families`. The base, the scale and the factors of YaRN only make numbers, which may be
 //!   NaN.
 //! - `ggml_get_rows` (a token or a position out of the table): token ids as above; `mod.rs` `plan_of` keeps the context
-//!   within `context_length`, which has the rows of `position_embd.weight`. Tests: `hostile` (types), `serving`.
+//!   within `context_length`, which has the rows of `position_embd.weight`. Tests: `meaning`, `tests/gguf`.
 //! - CPU kernels by type (a norm in 8 bits, a matrix of integers): `tensors.rs` `check_type`. Test: `hostile` (types).
 //! - Numbers that are none: kernels assert nothing of them in this build. The sampler and the embedder report them.
 //!   Test: `hostile` (infinite).

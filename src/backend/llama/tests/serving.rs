@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::plan::{Division, Plan};
+use super::super::plan::{Division, Needs, Plan};
 use super::super::serve::threads::ThreadTuner;
 
 #[test]
@@ -34,6 +34,8 @@ fn a_context_is_divided_as_the_longest_run_needs() {
     assert_eq!(divide(600, 600, 3), (1, 768));
     assert_eq!(Division::max_cells(&plan(600, 4)), 1024);
     assert_eq!(Division::max_cells(&plan(4096, 4)), 4096);
+    // The tables of the largest context are memory that must be there before it is made.
+    assert_eq!(plan(1 << 30, 1).made(&Needs::default()), 64 << 30);
 }
 
 /// Runs rounds on a machine that takes `seconds(threads)` for one; returns the threads used for each.
