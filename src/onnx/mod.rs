@@ -9,6 +9,7 @@
 
 mod edit;
 mod external;
+mod footprint;
 mod graph;
 mod tensor;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use edit::Edit;
 pub(crate) use external::{BLOCKS_ENTRY, External};
+pub(crate) use footprint::Footprint;
 pub(crate) use graph::{Graph, Node};
 use prost::encoding::WireType;
 pub(crate) use tensor::{FLOAT, FLOAT16, TensorHead, element_name};
@@ -69,6 +71,8 @@ pub(crate) struct Declared {
     pub ir_version: i64,
     /// Nodes, those of sub-graphs and functions included.
     pub nodes: usize,
+    /// What running it takes, by estimate.
+    pub footprint: Footprint,
     lists: bool,
     functions: BTreeSet<String>,
 }
@@ -159,6 +163,7 @@ impl Declared {
         declared.graph(graph, 0)?;
         let functions = std::mem::take(&mut declared.functions);
         declared.operators.retain(|op| !functions.contains(op));
+        declared.footprint = Footprint::of(bytes, declared.nodes, declared.weight_bytes);
         Ok(self)
     }
 

@@ -140,14 +140,14 @@ impl Engine for Tract {
     }
 }
 
-/// The weights are there twice while a plan is made: as the file has them, and packed for the CPU, where
-/// 8-bit weights have become f32.
+/// The weights are there twice while a plan is made: as the file has them, and packed for the CPU, where 8-bit weights
+/// that are dequantized have become f32. Beside them, the buffers of a run, or the ports where those are more.
 fn estimate(declared: &Declared, native_half: bool) -> MemoryEstimate {
     let widened = if declared.half && !native_half { 2 } else { 1 };
     let weights = declared.weight_bytes.saturating_mul(widened);
-    let packed = weights.saturating_mul(if declared.operators.contains("DequantizeLinear") { 4 } else { 1 });
+    let packed = weights.saturating_add(declared.footprint.dequantized.saturating_mul(3));
     let ports = declared.inputs.iter().chain(&declared.outputs).map(port_bytes).fold(0u64, u64::saturating_add);
-    MemoryEstimate::new(weights, 0, packed.saturating_add(ports))
+    MemoryEstimate::new(weights, 0, packed.saturating_add(ports.max(declared.footprint.buffers)))
 }
 
 /// Bytes of a port whose shape is fixed, else 0.
