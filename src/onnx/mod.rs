@@ -71,8 +71,6 @@ pub(crate) struct Declared {
     pub ir_version: i64,
     /// Nodes, those of sub-graphs and functions included.
     pub nodes: usize,
-    /// What running it takes, by estimate.
-    pub footprint: Footprint,
     lists: bool,
     functions: BTreeSet<String>,
 }
@@ -163,7 +161,6 @@ impl Declared {
         declared.graph(graph, 0)?;
         let functions = std::mem::take(&mut declared.functions);
         declared.operators.retain(|op| !functions.contains(op));
-        declared.footprint = Footprint::of(bytes, declared.nodes, declared.weight_bytes);
         Ok(self)
     }
 

@@ -25,7 +25,7 @@ use super::options::{Backend, OpenProgress, Options};
 use crate::engine::{
     Abilities, Admitted, Call, Engine, MemoryEstimate, Port, Provenance, Request, Run, Spec, Usage, once,
 };
-use crate::onnx::{Declared, External};
+use crate::onnx::{Declared, External, Footprint};
 use crate::pack;
 use crate::source::trim_heap;
 use crate::tensor::Bytes;
@@ -49,7 +49,7 @@ pub(super) fn open(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engin
     expect_a_message(len)?;
     let mut declared = model.declared(packed.as_ref())?;
     let arena_len = packed.as_ref().map_or(0, |packed| packed.arena_len);
-    let memory = estimate(&declared);
+    let memory = estimate(&declared, graph.as_slice());
     check_memory(memory, options)?;
     let threads = threads_of(options, memory.total())?;
     let runtime = Runtime::get(options.onnxruntime.as_deref(), options.search_python)?;
@@ -120,10 +120,10 @@ impl Engine for Onnx {
     }
 }
 
-/// What [`open`] would estimate, or refuse the file for: a graph of so many bytes.
-pub(super) fn foresee(declared: &Declared, file: u64) -> Result<MemoryEstimate> {
-    expect_a_message(file)?;
-    Ok(estimate(declared))
+/// What [`open`] would estimate, or refuse the file for: a graph and what it declares.
+pub(super) fn foresee(declared: &Declared, graph: &[u8]) -> Result<MemoryEstimate> {
+    expect_a_message(graph.len() as u64)?;
+    Ok(estimate(declared, graph))
 }
 
 fn expect_a_message(len: u64) -> Result<()> {
@@ -136,10 +136,10 @@ fn expect_a_message(len: u64) -> Result<()> {
     Ok(())
 }
 
-/// What an engine holds after its first run, as measured with ONNX Runtime 1.31; see [`Footprint`](crate::onnx::Footprint)
+/// What an engine holds after its first run, as measured with ONNX Runtime 1.31; see [`Footprint`]
 /// for what is counted of the graph. Beside its weights and buffers a session keeps some 9 KiB a node.
-fn estimate(declared: &Declared) -> MemoryEstimate {
-    let footprint = declared.footprint;
+fn estimate(declared: &Declared, graph: &[u8]) -> MemoryEstimate {
+    let footprint = Footprint::of(graph, declared);
     let parts =
         [SESSION, footprint.nodes.saturating_mul(NODE), footprint.tables.saturating_mul(TABLE), footprint.buffers];
     MemoryEstimate::new(footprint.weights, 0, parts.into_iter().fold(0, u64::saturating_add))

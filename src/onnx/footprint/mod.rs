@@ -13,6 +13,7 @@ mod shapes;
 mod tests;
 mod values;
 
+use super::Declared;
 use super::graph::Graph;
 use known::Known;
 use plan::Plan;
@@ -39,8 +40,9 @@ pub(crate) struct Footprint {
 }
 
 impl Footprint {
-    /// Of a model that [`read`](super::read) has accepted, with so many nodes and bytes of weights, sub-graphs included.
-    pub(super) fn of(model: &[u8], nodes: usize, weights: u64) -> Self {
+    /// Of a model and what [`read`](super::read) found in it.
+    pub(crate) fn of(model: &[u8], declared: &Declared) -> Self {
+        let (nodes, weights) = (declared.nodes, declared.weight_bytes);
         let graph = if nodes > MAX_NODES { None } else { Graph::read(model).ok() };
         let Some(graph) = graph else {
             return Self { weights, nodes: nodes as u64, ..Self::default() };
@@ -52,7 +54,7 @@ impl Footprint {
         // The rest are weights of sub-graphs.
         footprint.weights = footprint.weights.saturating_add(weights.saturating_sub(own.in_file));
         footprint.buffers = Plan::new(&graph, &known).run();
-        footprint.nodes = (nodes - graph.nodes.len()) as u64 + known.running() as u64;
+        footprint.nodes = nodes.saturating_sub(graph.nodes.len()) as u64 + known.running() as u64;
         let trees = graph.nodes.iter().filter(|node| node.domain == "ai.onnx.ml");
         footprint.tables = trees.map(|node| node.len() as u64).sum();
         footprint

@@ -41,7 +41,7 @@ fn footprint(graph: &[Vec<u8>]) -> Footprint {
     put_int(&mut model, 1, 8);
     put(&mut model, 8, &opset);
     put(&mut model, 7, &graph.concat());
-    crate::onnx::read(&model).unwrap().footprint
+    Footprint::of(&model, &crate::onnx::read(&model).unwrap())
 }
 
 #[test]
