@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::super::graph::{Graph, Node};
 use super::shapes;
 use super::values::{MAX_INTS, Value, Values};
+use crate::Shape;
 
 /// A graph's values and who reads them.
 pub(super) struct Known<'a> {
@@ -54,11 +55,13 @@ impl<'a> Known<'a> {
         let stated = self.values.stated.get(name);
         let same = slot == 0 || node.op == "Split";
         let inferred = if same { shapes::infer(node, &self.values) } else { None };
+        let inferred = inferred.filter(|dims| dims.len() <= Shape::MAX_RANK);
         let dims = inferred.or_else(|| stated.and_then(|value| value.dims.clone()));
+        let dims = dims.or_else(|| if same { shapes::largest(node, &self.values) } else { None });
         // What is not known of further outputs is small: indices, scales, the last state.
         let dims = dims.or_else(|| (!same).then(|| vec![1]));
         let bits = shapes::bits(node, &self.values);
-        let mut ints = shapes::numbers(node, &self.values);
+        let mut ints = if slot == 0 { shapes::numbers(node, &self.values) } else { None };
         if node.is("Constant") {
             let list = node.ints("value_ints");
             ints = Some(if list.is_empty() { vec![node.int("value_int", 0)] } else { list.to_vec() });

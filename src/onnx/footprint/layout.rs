@@ -7,6 +7,9 @@ use super::known::Known;
 /// Channels of a block.
 const BLOCK: u64 = 16;
 
+/// Readers of a value, and inputs of each, that are looked at.
+const MOST_READERS: usize = 64;
+
 /// Whether a node computes with the bytes that are quantized before it and dequantized after it.
 fn takes_bytes(node: &Node<'_>) -> bool {
     const OPS: &[&str] = &[
@@ -49,6 +52,7 @@ impl Known<'_> {
         let computes = |at: &usize| {
             let node = &graph.nodes[*at];
             takes_bytes(node)
+                && node.inputs.len() <= MOST_READERS
                 && node.inputs.first().is_some_and(|x| self.comes_from_bytes(graph, x))
                 && node
                     .inputs
@@ -56,7 +60,7 @@ impl Known<'_> {
                     .all(|x| self.values.get(x).is_none_or(|v| v.constant) || self.comes_from_bytes(graph, x))
         };
         let readers = self.readers(name);
-        !readers.is_empty() && readers.iter().all(computes)
+        (1..=MOST_READERS).contains(&readers.len()) && readers.iter().all(computes)
     }
 
     fn comes_from_bytes(&self, graph: &Graph<'_>, name: &str) -> bool {

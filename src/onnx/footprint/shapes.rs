@@ -112,8 +112,8 @@ pub(super) fn numbers(node: &Node<'_>, values: &Values<'_>) -> Option<Vec<i64>> 
             ints(1)?.iter().map(pick).collect::<Option<_>>()?
         }
         "Concat" => {
-            let parts: Option<Vec<&[i64]>> = node.inputs.iter().map(|name| values.ints(name)).collect();
-            parts?.concat()
+            let parts = node.inputs.iter().take(MAX_INTS + 1).map(|name| values.ints(name));
+            parts.collect::<Option<Vec<&[i64]>>>()?.concat()
         }
         "Slice" => {
             let (start, end) = (ints(1).map_or(node.ints("starts"), |v| v), ints(2).map_or(node.ints("ends"), |v| v));
@@ -138,7 +138,8 @@ pub(super) fn numbers(node: &Node<'_>, values: &Values<'_>) -> Option<Vec<i64>> 
     (found.len() <= MAX_INTS).then_some(found)
 }
 
-fn largest(node: &Node<'_>, values: &Values<'_>) -> Option<Dims> {
+/// The dimensions of the largest value that a node reads.
+pub(super) fn largest(node: &Node<'_>, values: &Values<'_>) -> Option<Dims> {
     let read = node.inputs.iter().filter_map(|name| values.get(name)).filter(|value| !value.constant);
     read.max_by_key(|value| value.bytes()).and_then(|value: &Value| value.dims.clone())
 }
@@ -157,7 +158,8 @@ fn axis(axis: i64, rank: usize) -> Option<usize> {
 
 /// The axes that an attribute, or later an input, gives.
 fn given<'v>(node: &'v Node<'_>, input: Option<&'v [i64]>) -> &'v [i64] {
-    input.unwrap_or(node.ints("axes"))
+    let axes = input.unwrap_or(node.ints("axes"));
+    &axes[..axes.len().min(MAX_INTS)]
 }
 
 fn axes(node: &Node<'_>, input: Option<&[i64]>, rank: usize) -> Vec<usize> {
@@ -326,7 +328,7 @@ fn split(node: &Node<'_>, x: &[u64], input: Option<&[i64]>) -> Option<Dims> {
     let mut dims = x.to_vec();
     // The largest: they are told apart by nobody who reads an estimate.
     let even = x[at].div_ceil(node.outputs.len().max(1) as u64);
-    dims[at] = parts.iter().max().map_or(even, |n| (*n).max(0) as u64);
+    dims[at] = parts.iter().take(MAX_INTS).max().map_or(even, |n| (*n).max(0) as u64);
     Some(dims)
 }
 

@@ -52,7 +52,6 @@ fn a_map_counts_at_its_size() {
     let got = footprint(&[conv, pool, w, value(11, "x", &[1, 3, 320, 320]), value(12, "z", &[])]);
     let map = 16 * 320 * 320 * 4;
     assert_eq!((got.weights, got.nodes), (16 * 27 * 4, 2));
-    // The pooled map is a copy in rows, too: blocks are how the two nodes compute.
     assert_eq!(got.buffers, map + map / 4);
 }
 
