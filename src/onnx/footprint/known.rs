@@ -23,8 +23,8 @@ impl<'a> Known<'a> {
         let mut readers: HashMap<&str, Vec<usize>> = HashMap::new();
         let mut makers = HashMap::new();
         for (at, node) in graph.nodes.iter().enumerate() {
-            node.inputs.iter().for_each(|name| readers.entry(name).or_default().push(at));
-            node.outputs.iter().for_each(|name| drop(makers.insert(*name, at)));
+            node.inputs.iter().for_each(|name| readers.entry(*name).or_default().push(at));
+            makers.extend(node.outputs.iter().map(|name| (*name, at)));
         }
         Self { values: Values::new(graph), readers, makers, live: Vec::with_capacity(graph.nodes.len()) }
     }

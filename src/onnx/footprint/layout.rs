@@ -101,7 +101,7 @@ impl Known<'_> {
                 blocked(x)
             }
             "Add" | "Sum" | "Mul" => all(),
-            "Concat" => all() && node.int("axis", 0) == 1 && node.inputs.iter().all(|x| whole(&x)),
+            "Concat" => all() && node.int("axis", 0) == 1 && node.inputs.iter().all(whole),
             _ => is_activation(node) && blocked(x),
         }
     }

@@ -123,17 +123,18 @@ impl<'g, 'a> Plan<'g, 'a> {
     }
 
     fn output(&mut self, node: &Node<'a>, slot: usize, name: &'a str, blocked: bool) {
-        let is_output = self.graph.outputs.contains(name);
-        let reads = self.known.readers(name).len() + usize::from(self.graph.inner.contains(name));
-        let value = self.known.values.get(name);
-        let mut bytes = if blocked { self.known.blocked_bytes(name) } else { self.known.values.bytes(name) };
-        if self.known.takes_bytes(self.graph, node) && self.known.becomes_bytes(self.graph, name) {
+        let (known, graph) = (self.known, self.graph);
+        let is_output = graph.outputs.contains(name);
+        let reads = known.readers(name).len() + usize::from(graph.inner.contains(name));
+        let value = known.values.get(name);
+        let mut bytes = if blocked { known.blocked_bytes(name) } else { known.values.bytes(name) };
+        if known.takes_bytes(graph, node) && known.becomes_bytes(graph, name) {
             bytes /= 4;
         }
         let folded = |x: &str| known.values.get(x).is_some_and(|value| value.constant);
         if node.is("DequantizeLinear")
             && node.inputs.first().is_some_and(|x| folded(x))
-            && known.is_read_as_bytes(self.graph, name)
+            && known.is_read_as_bytes(graph, name)
         {
             bytes = 0;
         }

@@ -102,7 +102,7 @@ pub(super) fn bits(node: &Node<'_>, values: &Values<'_>) -> u32 {
 /// The numbers of a short list that a node gives, where exporters compute shapes.
 pub(super) fn numbers(node: &Node<'_>, values: &Values<'_>) -> Option<Vec<i64>> {
     let ints = |slot: usize| values.ints(node.inputs.get(slot)?);
-    let found = match node.op {
+    let found: Vec<i64> = match node.op {
         "Shape" => values.dims(node.inputs.first()?)?.iter().map(|d| *d as i64).collect(),
         "Cast" | "Identity" | "Squeeze" | "Unsqueeze" | "Reshape" => ints(0)?.to_vec(),
         "Gather" => {
@@ -116,7 +116,7 @@ pub(super) fn numbers(node: &Node<'_>, values: &Values<'_>) -> Option<Vec<i64>> 
             parts.collect::<Option<Vec<&[i64]>>>()?.concat()
         }
         "Slice" => {
-            let (start, end) = (ints(1).map_or(node.ints("starts"), |v| v), ints(2).map_or(node.ints("ends"), |v| v));
+            let (start, end) = (ints(1).unwrap_or(node.ints("starts")), ints(2).unwrap_or(node.ints("ends")));
             let from = ints(0)?;
             let at = |i: i64| (if i < 0 { i.saturating_add(from.len() as i64) } else { i }).clamp(0, from.len() as i64);
             from.get(at(*start.first()?) as usize..at(*end.first()?) as usize)?.to_vec()

@@ -61,7 +61,7 @@ impl<'a> Values<'a> {
     /// Inputs and initializers.
     pub(super) fn new(graph: &Graph<'a>) -> Self {
         let mut values = Values::default();
-        for message in &graph.values {
+        for message in graph.values.iter().copied() {
             let (Ok(name), Ok(port)) = (super::super::graph::name_of(message), super::super::port(message)) else {
                 continue;
             };

@@ -55,7 +55,7 @@ fn models_of_the_corpus_are_estimated() {
     let Some(corpus) = std::env::var_os("SELVEDGE_CORPUS") else { return };
     for (model, percent) in CORPUS {
         let path = PathBuf::from(&corpus).join(model);
-        measure_as("models_of_the_corpus_are_estimated", model, percent, || Source::from(&*path));
+        measure_as("models_of_the_corpus_are_estimated", model, percent, || Source::from(path.clone()));
     }
 }
 
@@ -135,7 +135,7 @@ fn zeros(engine: &dyn Engine) -> Tensors {
         let dims: Vec<usize> = dims.iter().enumerate().map(size).collect();
         (port.name.clone(), Tensor::zeros(*dtype, &dims).unwrap())
     };
-    engine.spec().inputs.iter().map(of).collect()
+    Tensors::new(engine.spec().inputs.iter().map(of))
 }
 
 /// A graph that is written node by node.
