@@ -30,7 +30,10 @@ pub struct Options {
     pub context_tokens: Option<u32>,
     /// Runs that a text engine computes side by side; more wait. `None` is [`Options::DEFAULT_PARALLEL`].
     pub parallel: Option<u32>,
-    /// Refuse with `OutOfMemory`, before anything is loaded, if the estimate exceeds this many bytes.
+    /// Refuse with `OutOfMemory`, before anything is loaded, if the estimate exceeds this many bytes. It is of what an
+    /// engine holds once it has run: weights, state and the buffers of one run at a time. A load takes more for a moment,
+    /// of an ONNX model up to two or three times its weights. Where an ONNX model leaves a dimension of an input open, the
+    /// first counts as 1, the others as 224 in an input of four dimensions or more, and as 128 elsewhere.
     pub memory_limit: Option<u64>,
     /// The way in which the file comes into memory.
     pub loading: Loading,

@@ -23,6 +23,8 @@ pub(crate) struct Graph<'a> {
     pub opset: i64,
     /// The model's `metadata_props`.
     pub metadata: Vec<(&'a str, &'a str)>,
+    /// The `ValueInfoProto` messages of inputs, outputs and values between.
+    pub values: Vec<&'a [u8]>,
 }
 
 /// A node of the outermost graph.
@@ -43,7 +45,10 @@ struct Attribute<'a> {
     name: &'a str,
     int: i64,
     float: f32,
+    text: &'a [u8],
+    ints: Vec<i64>,
     tensor: Option<&'a [u8]>,
+    has_graph: bool,
 }
 
 impl<'a> Graph<'a> {
@@ -98,8 +103,15 @@ impl<'a> Graph<'a> {
                     self.nodes.push(node);
                 }
                 (5, v) => self.initializers.push(TensorHead::read(v.bytes("initializer")?)?),
-                (11, v) => drop(self.inputs.insert(name_of(v.bytes("input")?)?)),
-                (12, v) => drop(self.outputs.insert(name_of(v.bytes("output")?)?)),
+                (tag @ (11 | 12 | 13), v) => {
+                    let value = v.bytes("value info")?;
+                    self.values.push(value);
+                    match tag {
+                        11 => drop(self.inputs.insert(name_of(value)?)),
+                        12 => drop(self.outputs.insert(name_of(value)?)),
+                        _ => {}
+                    }
+                }
                 _ => {}
             }
         }
@@ -156,6 +168,26 @@ impl<'a> Node<'a> {
         self.attributes.iter().find(|a| a.name == name).map_or(default, |a| a.float)
     }
 
+    /// A list of integers, empty without it.
+    pub(super) fn ints(&self, name: &str) -> &[i64] {
+        self.attributes.iter().find(|a| a.name == name).map_or(&[], |a| &a.ints)
+    }
+
+    /// A text, empty without it.
+    pub(super) fn text(&self, name: &str) -> &'a [u8] {
+        self.attributes.iter().find(|a| a.name == name).map_or(&[], |a| a.text)
+    }
+
+    /// Whether it has sub-graphs, which may read values of the graph around them.
+    pub(super) fn has_graph(&self) -> bool {
+        self.attributes.iter().any(|a| a.has_graph)
+    }
+
+    /// Bytes of its message.
+    pub(super) fn len(&self) -> usize {
+        self.message.len()
+    }
+
     /// The node, as a field of a graph, with another name for one of its inputs and for its outputs.
     pub(crate) fn renamed(&self, slot: usize, input: &str, output: &str) -> Result<Vec<u8>> {
         let (mut node, mut inputs) = (Vec::new(), 0);
@@ -197,8 +229,16 @@ impl<'a> Attribute<'a> {
                 (1, v) => attribute.name = v.text("attribute name")?,
                 (2, v) => attribute.float = v.float("attribute f")?,
                 (3, v) => attribute.int = v.int("attribute i")?,
+                (4, v) => attribute.text = v.bytes("attribute s")?,
                 (5, v) => once(&mut attribute.tensor, v.bytes("attribute tensor")?, "attribute tensor")?,
-                (6 | 11, v) => inner_graph(v.bytes("sub-graph")?, inner, depth + 1)?,
+                (6 | 11, v) => {
+                    attribute.has_graph = true;
+                    inner_graph(v.bytes("sub-graph")?, inner, depth + 1)?;
+                }
+                (8, v) => v.ints("attribute ints", |i| {
+                    attribute.ints.push(i);
+                    Ok(())
+                })?,
                 _ => {}
             }
         }

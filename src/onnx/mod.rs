@@ -9,6 +9,7 @@
 
 mod edit;
 mod external;
+mod footprint;
 mod graph;
 mod tensor;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use edit::Edit;
 pub(crate) use external::{BLOCKS_ENTRY, External};
+pub(crate) use footprint::Footprint;
 pub(crate) use graph::{Graph, Node};
 use prost::encoding::WireType;
 pub(crate) use tensor::{FLOAT, FLOAT16, TensorHead, element_name};

@@ -101,6 +101,29 @@ impl<'a> TensorHead<'a> {
         self.entries.iter().find(|(k, _)| *k == key).map(|(_, value)| *value)
     }
 
+    /// The data of up to so many integers of 32 or 64 bits in the file itself.
+    pub(super) fn integers(&self, most: usize) -> Option<Vec<i64>> {
+        let count = self.check().ok()?.checked_div(if self.element == 7 { 8 } else { 4 })?;
+        if self.is_external || !matches!(self.element, 6 | 7) || count > most as u64 {
+            return None;
+        }
+        let mut numbers: Vec<i64> = match (self.raw, self.element) {
+            (Some(raw), 7) => raw.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect(),
+            (Some(raw), _) => raw.as_chunks().0.iter().map(|bytes| i32::from_le_bytes(*bytes).into()).collect(),
+            (None, _) => Vec::new(),
+        };
+        for field in fields(self.message, "tensor") {
+            if let (5 | 7, v) = field.ok()? {
+                let put = |n: i64| {
+                    numbers.push(n);
+                    if numbers.len() > most { Err(Error::corrupt("tensor data: too many")) } else { Ok(()) }
+                };
+                v.ints("tensor data", put).ok()?;
+            }
+        }
+        (numbers.len() as u64 == count).then_some(numbers)
+    }
+
     /// The data of f32 or f16 elements in the file itself, little-endian; `None` if it lies elsewhere or falls short.
     pub(crate) fn float_bytes(&self) -> Option<Cow<'a, [u8]>> {
         let expected = usize::try_from(self.check().ok()?).ok()?;
@@ -173,7 +196,7 @@ pub(crate) fn element_name(element: i64) -> String {
 }
 
 /// Bits per element in `raw_data`; `None` for strings and types not known.
-fn element_bits(element: i64) -> Option<u32> {
+pub(super) fn element_bits(element: i64) -> Option<u32> {
     Some(match element {
         14 => 64,
         15 => 128,

@@ -132,11 +132,11 @@ fn backends(
     weights: Option<&Weights>,
 ) -> Vec<(Backend, Result<MemoryEstimate>)> {
     let estimate_of = |runtime: Runtime, estimate: Estimate| match weights {
-        None => estimate(declared, model.bytes.as_slice().len() as u64, 0),
+        None => estimate(declared, model.bytes.as_slice()),
         Some(weights) => {
             let packed = Packed::with(weights, model, runtime)?;
             let graph = packed.graph.as_slice();
-            estimate(&onnx::read(graph)?, graph.len() as u64, packed.arena_len)
+            estimate(&onnx::read(graph)?, graph)
         }
     };
     [(Backend::Tract, Runtime::Tract, tract as Estimate), (Backend::Ort, Runtime::OnnxRuntime, ort)]
@@ -146,23 +146,23 @@ fn backends(
         .collect()
 }
 
-/// Of what a graph declares, its bytes, and those of its arena.
-type Estimate = fn(&Declared, u64, u64) -> Result<MemoryEstimate>;
+/// Of what a graph declares, and its bytes.
+type Estimate = fn(&Declared, &[u8]) -> Result<MemoryEstimate>;
 
 #[cfg(feature = "tract")]
-fn tract(declared: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
-    crate::backend::tract::estimate_of(declared)
+fn tract(declared: &Declared, graph: &[u8]) -> Result<MemoryEstimate> {
+    crate::backend::tract::estimate_of(declared, graph)
 }
 
 #[cfg(feature = "ort")]
 use crate::backend::ort::estimate_of as ort;
 
 #[cfg(not(feature = "tract"))]
-fn tract(_: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
+fn tract(_: &Declared, _: &[u8]) -> Result<MemoryEstimate> {
     Err(crate::backend::open::not_built(Backend::Tract))
 }
 
 #[cfg(not(feature = "ort"))]
-fn ort(_: &Declared, _: u64, _: u64) -> Result<MemoryEstimate> {
+fn ort(_: &Declared, _: &[u8]) -> Result<MemoryEstimate> {
     Err(crate::backend::open::not_built(Backend::Ort))
 }

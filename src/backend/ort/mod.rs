@@ -25,7 +25,7 @@ use super::options::{Backend, OpenProgress, Options};
 use crate::engine::{
     Abilities, Admitted, Call, Engine, MemoryEstimate, Port, Provenance, Request, Run, Spec, Usage, once,
 };
-use crate::onnx::{Declared, External};
+use crate::onnx::{Declared, External, Footprint};
 use crate::pack;
 use crate::source::trim_heap;
 use crate::tensor::Bytes;
@@ -36,6 +36,11 @@ use session::{LoadOptions, Session, Terms};
 /// More threads than any machine this is for has cores; a typing error, not a wish.
 const MAX_THREADS: u32 = 1024;
 
+/// Bytes that a session holds beside weights and buffers: itself, for each node, and for each byte of a table of trees.
+const SESSION: u64 = 512 << 10;
+const NODE: u64 = 9 << 10;
+const TABLE: u64 = 4;
+
 /// Opens an ONNX file. See [`open`](crate::open) for the errors.
 pub(super) fn open(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engine>> {
     let packed = model.packed(pack::Runtime::OnnxRuntime)?;
@@ -44,7 +49,7 @@ pub(super) fn open(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engin
     expect_a_message(len)?;
     let mut declared = model.declared(packed.as_ref())?;
     let arena_len = packed.as_ref().map_or(0, |packed| packed.arena_len);
-    let memory = estimate(&declared, len, arena_len);
+    let memory = estimate(&declared, graph.as_slice());
     check_memory(memory, options)?;
     let threads = threads_of(options, memory.total())?;
     let runtime = Runtime::get(options.onnxruntime.as_deref(), options.search_python)?;
@@ -115,10 +120,10 @@ impl Engine for Onnx {
     }
 }
 
-/// What [`open`] would estimate, or refuse the file for: a graph of so many bytes, with an arena if it is packed.
-pub(super) fn estimate_of(declared: &Declared, file: u64, arena: u64) -> Result<MemoryEstimate> {
-    expect_a_message(file)?;
-    Ok(estimate(declared, file, arena))
+/// What [`open`] would estimate, or refuse the file for: a graph and what it declares.
+pub(super) fn estimate_of(declared: &Declared, graph: &[u8]) -> Result<MemoryEstimate> {
+    expect_a_message(graph.len() as u64)?;
+    Ok(estimate(declared, graph))
 }
 
 fn expect_a_message(len: u64) -> Result<()> {
@@ -131,21 +136,13 @@ fn expect_a_message(len: u64) -> Result<()> {
     Ok(())
 }
 
-/// What a load needs at its peak, as measured with ONNX Runtime 1.31: twice the file, parsed and taken apart; the
-/// weights in the form that the CPU computes with; the same once more, reordered for its kernels; and 8 MiB. One
-/// or both of the middle two stay; activations, which a file does not tell, fit into what the load frees.
-///
-/// The arena of a packed model is there during the load, beside the runtime's copy of it.
-fn estimate(declared: &Declared, file: u64, arena: u64) -> MemoryEstimate {
-    let file = file.saturating_add(arena / 2);
-    let uses = |op: &str| declared.operators.contains(op);
-    // f16 is computed in f32; weights that are only dequantized, int8 mostly, are folded into f32.
-    let growth = match (uses("DequantizeLinear") && !uses("QuantizeLinear"), declared.half) {
-        (true, _) => 4,
-        (false, half) => 1 + u64::from(half),
-    };
-    let weights = declared.weight_bytes.saturating_mul(growth);
-    MemoryEstimate::new(weights, 0, weights.saturating_add(file.saturating_mul(2)).saturating_add(8 << 20))
+/// What an engine holds after its first run, as measured with ONNX Runtime 1.31; see [`Footprint`]
+/// for what is counted of the graph. Beside its weights and buffers a session keeps some 9 KiB a node.
+fn estimate(declared: &Declared, graph: &[u8]) -> MemoryEstimate {
+    let footprint = Footprint::of(graph, declared);
+    let parts =
+        [SESSION, footprint.nodes.saturating_mul(NODE), footprint.tables.saturating_mul(TABLE), footprint.buffers];
+    MemoryEstimate::new(footprint.weights, 0, parts.into_iter().fold(0, u64::saturating_add))
 }
 
 /// Whether a kernel can read the tensor where it is. An exporter aligns to pages; a file may do what it likes.

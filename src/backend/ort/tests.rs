@@ -3,6 +3,7 @@ mod ends;
 mod fixture;
 mod hostile;
 mod library;
+mod memory;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -38,7 +38,7 @@ use super::options::{OpenProgress, Options};
 use crate::engine::{
     Abilities, Call, Dim, Engine, Kind, MemoryEstimate, Port, Provenance, Request, Run, Spec, Trim, once,
 };
-use crate::onnx::{Declared, External};
+use crate::onnx::{Declared, External, Footprint};
 use crate::pack::{self, Packed};
 use crate::{Code, Error, Result, threads};
 
@@ -65,7 +65,7 @@ fn load(model: &OnnxModel, options: &Options, native_half: bool) -> Result<Model
     let packed = model.packed(pack::Runtime::Tract)?;
     let graph = packed.as_ref().map_or(&model.file.bytes, |packed| &packed.graph).clone();
     let declared = model.declared(packed.as_ref())?;
-    let memory = check(&declared, native_half)?;
+    let memory = check(&declared, graph.as_slice(), native_half)?;
     check_memory(memory, options)?;
     let digest = model.digest(options)?;
     options.report(OpenProgress::Load(0.0));
@@ -98,18 +98,18 @@ fn load(model: &OnnxModel, options: &Options, native_half: bool) -> Result<Model
     Ok(Model { spec, plans })
 }
 
-/// Memory estimate of a model as [`open`] would make it; an error if it would refuse the file.
-pub(super) fn estimate_of(declared: &Declared) -> Result<MemoryEstimate> {
-    check(declared, convert::native_half())
+/// What [`open`] would estimate, or refuse the file for.
+pub(super) fn estimate_of(declared: &Declared, graph: &[u8]) -> Result<MemoryEstimate> {
+    check(declared, graph, convert::native_half())
 }
 
-fn check(declared: &Declared, native_half: bool) -> Result<MemoryEstimate> {
+fn check(declared: &Declared, graph: &[u8], native_half: bool) -> Result<MemoryEstimate> {
     if declared.nodes > MAX_NODES {
         let got = declared.nodes;
         return Err(Error::unsupported(format!("tract plans at most {MAX_NODES} operators, the model has {got}")));
     }
     ops::check(declared)?;
-    Ok(estimate(declared, native_half))
+    Ok(estimate(declared, graph, native_half))
 }
 
 /// What every run of an engine shares.
@@ -142,14 +142,15 @@ impl Engine for Tract {
     }
 }
 
-/// The weights are there twice while a plan is made: as the file has them, and packed for the CPU, where
-/// 8-bit weights have become f32.
-fn estimate(declared: &Declared, native_half: bool) -> MemoryEstimate {
+/// The weights are there twice while a plan is made: as the file has them, and packed for the CPU, where 8-bit weights
+/// that are dequantized have become f32. Beside them, the buffers of a run, or the ports where those are more.
+fn estimate(declared: &Declared, graph: &[u8], native_half: bool) -> MemoryEstimate {
+    let footprint = Footprint::of(graph, declared);
     let widened = if declared.half && !native_half { 2 } else { 1 };
     let weights = declared.weight_bytes.saturating_mul(widened);
-    let packed = weights.saturating_mul(if declared.operators.contains("DequantizeLinear") { 4 } else { 1 });
+    let packed = weights.saturating_add(footprint.dequantized.saturating_mul(3));
     let ports = declared.inputs.iter().chain(&declared.outputs).map(port_bytes).fold(0u64, u64::saturating_add);
-    MemoryEstimate::new(weights, 0, packed.saturating_add(ports))
+    MemoryEstimate::new(weights, 0, packed.saturating_add(ports.max(footprint.buffers)))
 }
 
 /// Bytes of a port whose shape is fixed, else 0.
