@@ -69,7 +69,7 @@ pub(super) fn open(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engin
     let entries = &*options.session_entries;
     let loading = LoadOptions { threads, external, borrow, entries, cancel: options.cancel.as_ref() };
     let mut session = Session::load(runtime, graph.as_slice(), loading)?;
-    if declared.weight_bytes > 1 << 20 {
+    if len.max(declared.weight_bytes) > 1 << 19 {
         trim_heap();
     }
     options.report(OpenProgress::Load(1.0));

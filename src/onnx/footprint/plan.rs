@@ -84,7 +84,10 @@ impl<'g, 'a> Plan<'g, 'a> {
     fn step(&mut self, node: &'g Node<'a>) {
         let blocked = self.known.is_blocked(node, |x| self.blocked.get(x).copied().unwrap_or(false));
         for x in &node.inputs {
-            self.convert(node, x, blocked || self.known.wants_blocks(node));
+            let as_it_is = node.op == "Conv" && !self.known.wants_blocks(node);
+            if !as_it_is {
+                self.convert(node, x, blocked);
+            }
         }
         for (slot, name) in node.outputs.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
             self.blocked.insert(name, blocked);

@@ -140,8 +140,9 @@ pub(super) fn numbers(node: &Node<'_>, values: &Values<'_>) -> Option<Vec<i64>> 
 
 /// The dimensions of the largest value that a node reads.
 pub(super) fn largest(node: &Node<'_>, values: &Values<'_>) -> Option<Dims> {
-    let read = node.inputs.iter().filter_map(|name| values.get(name)).filter(|value| !value.constant);
-    read.max_by_key(|value| value.bytes()).and_then(|value: &Value| value.dims.clone())
+    let read = node.inputs.iter().filter_map(|name| values.get(name));
+    let largest = read.max_by_key(|value: &&Value| (!value.constant, value.bytes()));
+    largest.and_then(|value| value.dims.clone())
 }
 
 fn broadcast(a: &[u64], b: &[u64]) -> Option<Dims> {

@@ -95,7 +95,6 @@ fn an_arena_takes_the_smallest_chunk_that_fits() {
     arena.give_back(a);
     arena.give_back(b);
     assert_eq!(arena.take(500_000), a, "neighbours that are free are one");
-    assert_eq!(arena.take(256 << 10).0, 1, "a region is used up");
     arena.give_back(c);
-    assert!(arena.touched() >= (256 << 10) + 700_000);
+    assert!((700_000..1 << 20).contains(&arena.touched()));
 }
