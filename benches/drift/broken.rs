@@ -80,11 +80,11 @@ impl Table {
     pub(crate) fn learned(&self, rows: &[Vec<f32>]) -> Arc<Profile> {
         let fit = self.columns.iter().fold(Profile::fit(), |fit, name| fit.number(*name));
         let mut learner = Learner::new(fit.block(RowDependence::Estimate), rows.len() as u64);
-        let mut learn = |row: &Vec<f32>| {
+        let learn = |row: &Vec<f32>| {
             let values: Vec<CellValue<'_>> = row.iter().map(|v| CellValue::Number(*v)).collect();
             learner.push(&Row::new(&values)).expect("a row of the table")
         };
-        Arc::new(rows.iter().find_map(|row| learn(row)).expect("rows enough"))
+        Arc::new(rows.iter().find_map(learn).expect("rows enough"))
     }
 }
 

@@ -115,33 +115,33 @@ struct Pressed {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Press {
-    EndsAnswer,
-    EndsNothing,
-    EndsProgram,
+enum PressEnds {
+    Answer,
+    Nothing,
+    Program,
 }
 
 impl Interrupt {
     fn listen(&self, is_interactive: bool) -> Result<(), ctrlc::Error> {
         let interrupt = self.clone();
         ctrlc::set_handler(move || match interrupt.press() {
-            Press::EndsAnswer => {}
-            Press::EndsNothing if is_interactive => {
+            PressEnds::Answer => {}
+            PressEnds::Nothing if is_interactive => {
                 eprint!("\nCtrl-C again, or /exit, ends the conversation\n> ");
             }
-            Press::EndsNothing | Press::EndsProgram => std::process::exit(i32::from(INTERRUPTED)),
+            PressEnds::Nothing | PressEnds::Program => std::process::exit(i32::from(INTERRUPTED)),
         })
     }
 
-    fn press(&self) -> Press {
+    fn press(&self) -> PressEnds {
         let before = self.0.times.fetch_add(1, Ordering::Relaxed);
         match (before, &*self.answer()) {
-            (1.., _) => Press::EndsProgram,
+            (1.., _) => PressEnds::Program,
             (0, Some(answer)) => {
                 answer.cancel();
-                Press::EndsAnswer
+                PressEnds::Answer
             }
-            (0, None) => Press::EndsNothing,
+            (0, None) => PressEnds::Nothing,
         }
     }
 

@@ -103,7 +103,7 @@ impl<'a> Graph<'a> {
                     self.nodes.push(node);
                 }
                 (5, v) => self.initializers.push(TensorHead::read(v.bytes("initializer")?)?),
-                (tag @ (11 | 12 | 13), v) => {
+                (tag @ 11..=13, v) => {
                     let value = v.bytes("value info")?;
                     self.values.push(value);
                     match tag {

@@ -91,7 +91,8 @@ fn only_new_york_alerts() {
 /// The same days, as other types and tables give them: no day is another one for it.
 #[test]
 fn rounding_is_no_other_weather() {
-    let ways: [(&str, fn(f32) -> f32); 5] = [
+    type Way = (&'static str, fn(f32) -> f32);
+    let ways: [Way; 5] = [
         ("f64", |v| f64::from(v) as f32),
         ("f16", |v| half::f16::from_f32(v).to_f32()),
         ("text", |v| v.to_string().parse().unwrap()),

@@ -27,7 +27,7 @@ const WATCHDOG: Duration = Duration::from_secs(120);
 fn use_folder(folder: &Path) -> Status {
     let (say, hear) = mpsc::channel();
     let path = folder.to_path_buf();
-    let user = std::thread::spawn(move || say.send(use_all(&path)));
+    let user = std::thread::spawn(move || say.send(use_all(&path)).is_ok());
     match hear.recv_timeout(WATCHDOG) {
         Ok(status) => status,
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("still at it after {WATCHDOG:?}"),

@@ -42,7 +42,7 @@ fn limits() -> Limits {
 fn use_folder(folder: &Path) -> (Status, selvedge::Result<()>) {
     let (say, hear) = mpsc::channel();
     let path = folder.to_path_buf();
-    let user = std::thread::spawn(move || say.send(use_all(&path)));
+    let user = std::thread::spawn(move || say.send(use_all(&path)).is_ok());
     match hear.recv_timeout(Duration::from_secs(60)) {
         Ok(seen) => seen,
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("{}: somebody waits", folder.display()),

@@ -74,16 +74,16 @@ fn a_message_alone_has_its_answer_alone() {
 #[test]
 fn the_first_ctrl_c_ends_the_answer_and_the_second_the_program() {
     let interrupt = Interrupt::default();
-    assert_eq!(interrupt.press(), Press::EndsNothing);
-    assert_eq!(interrupt.press(), Press::EndsProgram);
+    assert_eq!(interrupt.press(), PressEnds::Nothing);
+    assert_eq!(interrupt.press(), PressEnds::Program);
     interrupt.forget();
     let cancel = interrupt.begin();
-    assert_eq!(interrupt.press(), Press::EndsAnswer);
+    assert_eq!(interrupt.press(), PressEnds::Answer);
     assert!(cancel.is_cancelled());
-    assert_eq!(interrupt.press(), Press::EndsProgram);
+    assert_eq!(interrupt.press(), PressEnds::Program);
     interrupt.forget();
     interrupt.end();
-    assert_eq!(interrupt.press(), Press::EndsNothing);
+    assert_eq!(interrupt.press(), PressEnds::Nothing);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn what_came_before_ctrl_c_counts_as_the_answer() {
     let said = talk.ask("hello", &mut |_| {
         pieces += 1;
         if pieces == 2 {
-            assert_eq!(interrupt.press(), Press::EndsAnswer);
+            assert_eq!(interrupt.press(), PressEnds::Answer);
         }
         Ok(())
     });

@@ -64,8 +64,11 @@ fn cases() -> Vec<Case> {
 }
 
 /// The ways that a value may come.
-fn ways(half: bool) -> Vec<(&'static str, fn(f64) -> f32)> {
-    let mut ways: Vec<(&'static str, fn(f64) -> f32)> = vec![
+/// A way that a number goes, and its name.
+type Way = (&'static str, fn(f64) -> f32);
+
+fn ways(half: bool) -> Vec<Way> {
+    let mut ways: Vec<Way> = vec![
         ("f32", |v| v as f32),
         ("text", |v| v.to_string().parse().unwrap()),
         ("text of the f32", |v| (v as f32).to_string().parse().unwrap()),

@@ -27,7 +27,10 @@ fn storms() -> Vec<(&'static str, Vec<f64>)> {
 
 type Update = Box<dyn FnMut(f64) -> bool>;
 
-fn detectors() -> Vec<(&'static str, Box<dyn Fn() -> Update>)> {
+/// What makes a detector, and its name.
+type Case = (&'static str, Box<dyn Fn() -> Update>);
+
+fn detectors() -> Vec<Case> {
     fn of(detector: Detector) -> Box<dyn Fn() -> Update> {
         Box::new(move || {
             let mut state = detector.watch(0.01).unwrap();

@@ -166,7 +166,7 @@ impl MonitorBuilder {
         let spec = self.engine.spec();
         let identity = Arc::new(ModelIdentity::of(&spec.provenance));
         if let Some(profile) = &self.profile {
-            check_types(profile, &features, &spec)?;
+            check_types(profile, &features, spec)?;
         }
         let learns = self.learn > 0 && self.profile.is_none();
         let profile = match self.profile {

@@ -170,7 +170,7 @@ fn a_part_includes_its_upper_end() {
 /// Whether a profile of one column `a` suits a probe of the model's input of this type.
 fn suits(fit: Fit, cell: CellValue<'_>, probe: &dyn Probe, dtype: DType) -> Result<()> {
     let profile = fit.stream(|sink| sink(&Row::new(&[cell]))).unwrap();
-    check_types(&profile, &probe.features(), &Fake::echo(dtype).build().spec())
+    check_types(&profile, &probe.features(), Fake::echo(dtype).build().spec())
 }
 
 #[test]
