@@ -18,10 +18,10 @@ const CORPUS: [(&str, u64); 11] = [
     ("mobilenetv2/mobilenetv2-7.onnx", 15),
     ("minilm-onnx/all-MiniLM-L6-v2.onnx", 15),
     ("minilm-int8/model.onnx", 15),
-    ("yunet/yunet.onnx", 60),
-    ("basic-pitch/nmp.onnx", 50),
+    ("yunet/yunet.onnx", 15),
+    ("basic-pitch/nmp.onnx", 25),
     ("ppocr/det.onnx", 15),
-    ("ppocr/cls.onnx", 60),
+    ("ppocr/cls.onnx", 15),
     ("magika/model.onnx", 75),
     ("livekit/embedding.onnx", 60),
     ("silero/silero_vad_openvino_16k.onnx", 15),
@@ -43,7 +43,7 @@ fn products_of_bytes_are_estimated() {
 
 #[test]
 fn bytes_between_quantizing_are_estimated() {
-    measure("quantized", 15, || quantized().into());
+    measure("quantized", 60, || quantized().into());
 }
 
 #[test]
