@@ -138,6 +138,11 @@ fn expect_a_message(len: u64) -> Result<()> {
 
 /// What an engine holds after its first run, as measured with ONNX Runtime 1.31; see [`Footprint`]
 /// for what is counted of the graph. Beside its weights and buffers a session keeps some 9 KiB a node.
+///
+/// Said and measured on x86-64 with one thread, in MB: MobileNetV2 26.6 and 24.8; MiniLM in f32 96.5 and 93.6; MiniLM with
+/// folded 8-bit weights 97.6 and 100.1; YuNet 23.0 and 22.2; Basic Pitch 13.9 and 11.6; PP-OCR's detector 15.1 and 16.0, its
+/// classifier 6.7 and 5.9; Magika 11.4 and 6.5; Silero 2.2 and 2.2; maps of 320 by 320 pixels 115.9 and 142.4; products of
+/// bytes 14.5 and 15.5; weights dequantized in a run 32.2 and 32.2; a quantized graph 9.6 and 18.2.
 fn estimate(declared: &Declared, graph: &[u8]) -> MemoryEstimate {
     let footprint = Footprint::of(graph, declared);
     let parts =

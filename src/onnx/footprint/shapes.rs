@@ -46,7 +46,7 @@ pub(super) fn infer(node: &Node<'_>, values: &Values<'_>) -> Option<Dims> {
             broadcast(dims(0)?, &to)
         }
         "ConstantOfShape" => Some(ints(0)?.iter().map(|d| (*d).max(0) as u64).collect()),
-        "Shape" => Some(vec![dims(0)?.len() as u64]),
+        "Shape" => Some(vec![shape_part(node, dims(0)?)?.len() as u64]),
         "LSTM" | "GRU" | "RNN" => recurrent(node, dims(0)?),
         "Where" => broadcast(&broadcast(dims(0)?, dims(1)?)?, dims(2)?),
         "PRelu" | "BatchNormalization" | "Clip" | "LayerNormalization" | "QuantizeLinear" | "DequantizeLinear" => {
@@ -103,7 +103,7 @@ pub(super) fn bits(node: &Node<'_>, values: &Values<'_>) -> u32 {
 pub(super) fn numbers(node: &Node<'_>, values: &Values<'_>) -> Option<Vec<i64>> {
     let ints = |slot: usize| values.ints(node.inputs.get(slot)?);
     let found: Vec<i64> = match node.op {
-        "Shape" => values.dims(node.inputs.first()?)?.iter().map(|d| *d as i64).collect(),
+        "Shape" => shape_part(node, values.dims(node.inputs.first()?)?)?.iter().map(|d| *d as i64).collect(),
         "Cast" | "Identity" | "Squeeze" | "Unsqueeze" | "Reshape" => ints(0)?.to_vec(),
         "Gather" => {
             let from = ints(0)?;
@@ -136,6 +136,13 @@ pub(super) fn numbers(node: &Node<'_>, values: &Values<'_>) -> Option<Vec<i64>> 
         _ => return None,
     };
     (found.len() <= MAX_INTS).then_some(found)
+}
+
+/// The dimensions that a `Shape` gives: since operator set 15 it may be told where to begin and end.
+fn shape_part<'v>(node: &Node<'_>, dims: &'v [u64]) -> Option<&'v [u64]> {
+    let rank = dims.len() as i64;
+    let at = |i: i64| (if i < 0 { i.saturating_add(rank) } else { i }).clamp(0, rank) as usize;
+    dims.get(at(node.int("start", 0))..at(node.int("end", rank)))
 }
 
 /// The dimensions of the largest value that a node reads.
