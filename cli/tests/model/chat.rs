@@ -27,10 +27,10 @@ fn told(message: &str, args: &[&str]) -> Output {
 #[test]
 fn a_message_on_standard_input_is_answered() {
     let Some(model) = model() else { return };
-    let question = "What is the capital of France?\n";
+    let question = "Tell me about Paris.\n";
     let greedy = ["chat", path(&model), "--temperature", "0", "--max-tokens", "48"];
     let (answer, err) = ended(&told(question, &greedy), 0);
-    assert!(answer.contains("Paris") && answer.ends_with('\n'), "{answer}");
+    assert!(answer.contains("Paris is a city") && answer.ends_with('\n'), "{answer}");
     assert!(err.is_empty() || err.starts_with("note: cut after 48 tokens"), "{err}");
     let (again, err) = ended(&told(question, &[&greedy[..], &["--stats"]].concat()), 0);
     assert_eq!(again, answer, "statistics are no part of an answer");
@@ -86,7 +86,7 @@ fn mistakes_are_told() {
     for (message, args, expected) in [
         ("", &[][..], "standard input: expected a message, got nothing"),
         ("Hello", &["--max-tokens", "0"], "max_tokens: expected at least 1, got 0"),
-        ("Hello", &["--temperature", "-1"], "temperature"),
+        ("Hello", &["--temperature=-1"], "temperature"),
         ("Hello", &["--plain", "--system", "be brief"], "cannot be used with"),
     ] {
         let (out, err) = ended(&told(message, &[&["chat", path(&model)], args].concat()), 2);
@@ -127,12 +127,12 @@ fn a_terminal_has_a_conversation() {
         .spawn()
         .expect("`script` is a part of util-linux");
     let mut keys = child.stdin.take().unwrap();
-    keys.write_all(b"What is the capital of France?\n/nonsense\n/exit\n").unwrap();
+    keys.write_all(b"Tell me about Paris.\n/nonsense\n/exit\n").unwrap();
     let output = child.wait_with_output().unwrap();
     drop(keys);
     let out = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{out}");
-    for part in ["/help", "> ", "Paris", "tokens/s", "/nonsense: expected /clear, /exit or /help"] {
+    for part in ["/help", "> ", "Paris is a city", "tokens/s", "/nonsense: expected /clear, /exit or /help"] {
         assert!(out.contains(part), "no {part}: {out}");
     }
 }
