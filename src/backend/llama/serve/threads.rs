@@ -91,7 +91,8 @@ impl ThreadTuner {
     /// The round of [`ThreadTuner::next`] took so long; `None` if it was given up.
     pub(in crate::backend::llama) fn record_time(&mut self, time: Option<Duration>) {
         let seconds = time.map_or(f64::INFINITY, |t| t.as_secs_f64());
-        if std::mem::take(&mut self.fresh) {
+        // What was given up and was no trial says nothing.
+        if std::mem::take(&mut self.fresh) || time.is_none() && self.trial.is_none() {
             return;
         }
         let Some(usual) = self.usual else {

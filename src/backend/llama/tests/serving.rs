@@ -125,3 +125,15 @@ fn a_new_width_is_measured_anew() {
     }
     assert_eq!(tuner.threads(), 4);
 }
+
+#[test]
+fn a_round_that_was_given_up_and_was_no_trial_says_nothing() {
+    let mut tuner = ThreadTuner::new(4);
+    for _ in 0..20 {
+        tuner.next(1);
+        tuner.record_time(None);
+    }
+    assert_eq!(tuner.next(1), (4, None));
+    rounds(&mut tuner, 50, quiet);
+    assert_eq!(tuner.threads(), 4);
+}
