@@ -31,7 +31,9 @@ fn a_model_of_tensors_is_measured() {
         rising(&reported["latency_seconds"]["whole_call"]);
         assert!(reported["asked"].as_str().unwrap().contains("f32[1, 1, 28, 28]"), "{reported}");
         if cfg!(target_os = "linux") {
-            assert!(reported["machine"]["alone"].is_boolean(), "{reported}");
+            // Fifty calls may be over before the system counts a tick.
+            let alone = &reported["machine"]["alone"];
+            assert!(alone.is_boolean() || alone.is_null(), "{reported}");
             positive(&reported["memory"]["resident_peak"]);
         }
         let (out, err) = ended(&command(Path::new("."), &args).output().unwrap(), 0);
