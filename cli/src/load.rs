@@ -95,7 +95,9 @@ impl Load {
             (Some(false), Some(others)) => {
                 format!("BESIDE OTHER WORK, which kept {others:.2} cores busy: measure again on a quiet machine")
             }
-            _ => "what else the machine did is not told by this system".into(),
+            _ => {
+                "what else the machine did is not known: it was over too soon, or it is not told by this system".into()
+            }
         };
         let average = self.average.map_or(String::new(), |n| format!("; load average before: {n:.2}"));
         format!("{} cores, {others}{average}", self.cores)
