@@ -15,6 +15,10 @@ mod error;
 pub mod fake;
 pub mod kernel;
 pub mod layer;
+#[cfg_attr(
+    not(any(feature = "ort", feature = "tract")),
+    allow(dead_code, unused_imports, reason = "a runtime reads more of a graph than what is listed of it")
+)]
 mod onnx;
 pub mod pack;
 pub mod report;
