@@ -141,7 +141,7 @@ impl Model {
         let too_long = || Error::new(Code::ContextFull, format!("a text of {} bytes is too long", text.len()));
         // Far below what llama.cpp counts in: it once compared such lengths as 32-bit integers.
         let len = i32::try_from(text.len()).ok().filter(|&len| len < 1 << 28).ok_or_else(too_long)?;
-        drop(threads::reserve(MARGIN + text.len() * PER_BYTE)?);
+        drop(threads::reserve(text.len().saturating_mul(PER_BYTE).saturating_add(MARGIN))?);
         let mut tokens: Vec<Token> = Vec::new();
         let mut room = text.len() / 3 + 16;
         for _ in 0..2 {
