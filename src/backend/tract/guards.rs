@@ -168,7 +168,12 @@ impl Guard {
                     return Err(Error::invalid(format!("{}: expected a divisor that is not 0, got 0", self.name)));
                 }
                 let least = least(kind);
-                if numbers.contains(&-1) && least < 0 && dividends.contains(&least) {
+                // Where shapes are broadcast, any may meet any.
+                let meet = match values[0].shape() == values[self.input].shape() {
+                    true => dividends.iter().zip(&numbers).any(|(a, b)| *a == least && *b == -1),
+                    false => numbers.contains(&-1) && dividends.contains(&least),
+                };
+                if least < 0 && meet {
                     return Err(Error::invalid(format!("{}: {least} by -1 is beyond {kind:?}", self.name)));
                 }
                 Ok(None)

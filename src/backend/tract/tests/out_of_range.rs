@@ -201,3 +201,12 @@ fn an_engine_serves_on_after_a_refusal() {
     assert_eq!(ask(7).unwrap_err().code(), Code::InvalidArgument);
     assert_eq!(ask(0).unwrap(), f32s(&[1], &[1.]));
 }
+
+#[test]
+fn the_least_number_and_minus_one_may_stand_apart() {
+    let divide = graph(vec![node("Div", "a b", "y")], &["a i64 2", "b i64 2"], &["y i64 2"], vec![]);
+    let engine = open(model(divide, &[]));
+    let ask = |b: [i64; 2]| ask(&*engine, [("a", i64s(&[2], &[i64::MIN, 4])), ("b", i64s(&[2], &b))]);
+    assert_eq!(ask([2, -1]).unwrap(), i64s(&[2], &[i64::MIN / 2, -4]));
+    assert_eq!(ask([-1, 2]).unwrap_err().code(), Code::InvalidArgument);
+}
