@@ -1,6 +1,7 @@
 //! Telemetry folders out of bytes, and every use of one.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -136,7 +137,9 @@ fn segment(bytes: &mut Bytes, room: &mut usize) -> Vec<u8> {
 
 /// Bytes of the lanes changed, their checksums made right again or not.
 fn lanes(bytes: &mut Bytes, live: &Path) -> std::io::Result<()> {
-    let mut file = fs::read(live)?;
+    // What lies there may be a hole of a terabyte by now.
+    let mut file = Vec::new();
+    fs::File::open(live)?.take(MOST as u64).read_to_end(&mut file)?;
     for _ in 0..bytes.byte() % 8 {
         let at = 64 * usize::from(u16::from_le_bytes([bytes.byte(), bytes.byte()])) % file.len().max(1);
         let (is_signed, change) = (bytes.byte() & 1 == 1, bytes.take(64));
