@@ -138,6 +138,7 @@ const SAME_NAMES: &[(&str, &str)] = &[];
 /// The files that may hold `unsafe`. Each announces it with `expect(unsafe_code, …)`; a folder, with a slash at its
 /// end, does so in its `main.rs`.
 const UNSAFE: &[&str] = &[
+    "benches/ffi/",
     "benches/kernels/clock.rs",
     "benches/kernels/limits.rs",
     "benches/kernels/peers.rs",

@@ -68,7 +68,7 @@ pub(crate) fn provenance_is_told(case: &Case) {
 
 pub(crate) fn the_call_comes_back(case: &Case) {
     for priority in [Priority::Background, Priority::Normal, Priority::Interactive] {
-        let call = Call::new().id(u64::MAX - 7).priority(priority).timeout(std::time::Duration::from_secs(500));
+        let call = Call::new().id(u64::MAX - 7).priority(priority).timeout(std::time::Duration::from_secs(86_400));
         assert_eq!(case.engine.run_with(case.good(), call).unwrap().id, u64::MAX - 7);
     }
     assert_eq!(case.engine.run(case.good()).unwrap().id, 0);
