@@ -6,14 +6,17 @@ use super::format::Format;
 use super::model::OnnxModel;
 use super::options::{Backend, Options};
 use crate::engine::Engine;
-use crate::source::{OpenedFile, Source, model_of};
+use crate::source::{OpenedFile, Source, model_of, trim_heap};
 use crate::{Code, Error, Result};
+
+#[cfg(all(test, feature = "ort", feature = "tract"))]
+mod tests;
 
 /// Opens a model.
 ///
 /// The backend is picked by the file's content, never by its name: GGUF goes to llama.cpp, ONNX to tract, and to ONNX Runtime
 /// where the build has no tract, where tract says `Unsupported`, and where the model multiplies 8-bit integers, which tract is
-/// slow at; [`Spec::choice`](crate::Spec::choice) says why. A safetensors or GGUF file
+/// slow at, unless ONNX Runtime says `Unsupported`; [`Spec::choice`](crate::Spec::choice) says why. A safetensors or GGUF file
 /// that holds nothing but the vectors of a vocabulary is a static-embedding model, of [`Backend::Table`]; the index of
 /// several safetensors files, given by its path, stands for all of them, and the model's folder will do for a path.
 /// [`Options::backend`] always wins. What is installed on the machine decides in one case only: a model of 8-bit integers goes to
@@ -57,15 +60,33 @@ fn open_model(model: OpenedFile, options: &Options) -> Result<Arc<dyn Engine>> {
         }
         (None, Format::Gguf) if is_static(&model) => open_table(model, options),
         (Some(Backend::Llama) | None, Format::Gguf) => open_gguf(model, options),
-        (Some(Backend::Ort), Format::Onnx) => open_ort(&OnnxModel::open(model, options)?, options),
-        (Some(Backend::Tract), Format::Onnx) => open_tract(&OnnxModel::open(model, options)?, options),
-        (None, Format::Onnx) => open_onnx(&OnnxModel::open(model, options)?, options),
+        (Some(Backend::Ort), Format::Onnx) => open_and_let_go(model, options, open_ort),
+        (Some(Backend::Tract), Format::Onnx) => open_and_let_go(model, options, open_tract),
+        (None, Format::Onnx) => open_and_let_go(model, options, open_onnx),
         (Some(backend), format) => {
             let (backend, format) = (backend.name(), format.name());
             Err(Error::unsupported(format!("backend {backend}: expected its own format, got {format}")))
         }
     }
 }
+
+/// Opens an ONNX model, then lets the file's bytes go: the heap keeps what a load took and no run needs.
+fn open_and_let_go(
+    file: OpenedFile,
+    options: &Options,
+    open: fn(&OnnxModel, &Options) -> Result<Arc<dyn Engine>>,
+) -> Result<Arc<dyn Engine>> {
+    let model = OnnxModel::open(file, options)?;
+    let opened = open(&model, options);
+    drop(model);
+    if opened.as_ref().is_ok_and(|engine| engine.spec().memory.total() > MIN_TRIMMED) {
+        trim_heap();
+    }
+    opened
+}
+
+/// Below this a load leaves too little to look for it.
+const MIN_TRIMMED: u64 = 1 << 20;
 
 /// What is fast: tract, or ONNX Runtime where that is much faster, or is all there is, or tract says `Unsupported`.
 fn open_onnx(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engine>> {
@@ -85,6 +106,7 @@ fn open_onnx(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engine>> {
                 tracing::warn!("'{}' multiplies 8-bit integers, which tract is slow at: {e:#}", model.file.name);
                 model.choose("tract: it is slow at products of 8-bit integers, and ONNX Runtime is not there");
             }
+            Err(refused) if refused.code() == Code::Unsupported => return open_slowly(model, options, refused),
             other => return other,
         }
     } else {
@@ -96,6 +118,16 @@ fn open_onnx(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engine>> {
             model.choose(format!("ort: {}", e.message()));
             open_ort(model, options)
         }
+        other => other,
+    }
+}
+
+/// A model that ONNX Runtime refused, and would have been faster at.
+fn open_slowly(model: &OnnxModel, options: &Options, refused: Error) -> Result<Arc<dyn Engine>> {
+    tracing::warn!("ONNX Runtime does not take '{}', trying tract: {refused:#}", model.file.name);
+    model.choose(format!("tract: it is slow at products of 8-bit integers, but {}", refused.message()));
+    match open_tract(model, options) {
+        Err(e) if e.code() == Code::Unsupported => Err(refused),
         other => other,
     }
 }

@@ -22,8 +22,10 @@ pub(crate) struct TensorHead<'a> {
     pub is_external: bool,
 }
 
-/// `TensorProto.DataType` of f32 and f16.
+/// `TensorProto.DataType` of f32, of bytes, and of f16.
 pub(crate) const FLOAT: i64 = 1;
+pub(super) const UINT8: i64 = 2;
+pub(super) const INT8: i64 = 3;
 pub(crate) const FLOAT16: i64 = 10;
 
 impl<'a> TensorHead<'a> {
@@ -101,14 +103,22 @@ impl<'a> TensorHead<'a> {
         self.entries.iter().find(|(k, _)| *k == key).map(|(_, value)| *value)
     }
 
-    /// The data of up to so many integers of 32 or 64 bits in the file itself.
+    /// The data of up to so many bytes, or integers of 32 or 64 bits, in the file itself.
     pub(super) fn integers(&self, most: usize) -> Option<Vec<i64>> {
-        let count = self.check().ok()?.checked_div(if self.element == 7 { 8 } else { 4 })?;
-        if self.is_external || !matches!(self.element, 6 | 7) || count > most as u64 {
+        let bytes = match self.element {
+            UINT8 | INT8 => 1,
+            6 => 4,
+            7 => 8,
+            _ => return None,
+        };
+        let count = self.check().ok()?.checked_div(bytes)?;
+        if self.is_external || count > most as u64 {
             return None;
         }
         let mut numbers: Vec<i64> = match (self.raw, self.element) {
             (Some(raw), 7) => raw.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect(),
+            (Some(raw), UINT8) => raw.iter().map(|byte| i64::from(*byte)).collect(),
+            (Some(raw), INT8) => raw.iter().map(|byte| i64::from(*byte as i8)).collect(),
             (Some(raw), _) => raw.as_chunks().0.iter().map(|bytes| i32::from_le_bytes(*bytes).into()).collect(),
             (None, _) => Vec::new(),
         };

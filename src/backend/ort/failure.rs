@@ -66,11 +66,13 @@ impl Failure {
     }
 }
 
-/// How the runtime speaks of what it cannot do where its code does not tell: an operator or operator set that its
-/// version does not know, a kernel without this case, a location of external data that is spelled with `./`.
+/// How the runtime speaks of what it cannot do where its code does not tell: an operator, operator set or IR version that
+/// its own version does not know, a kernel without this case, a location of external data that is spelled with `./`.
 const BEYOND: &[&str] = &[
     "is not a registered function/op",
+    "No Op registered for",
     "under development and support for this is limited",
+    "Unsupported model IR version",
     "not found from the table user provided",
     "not supported",
 ];

@@ -3,13 +3,15 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::super::graph::{Graph, Node};
+use super::marks::Marks;
 use super::shapes;
-use super::values::{MAX_INTS, Value, Values};
+use super::values::{MAX_INTS, Value, Values, sizes};
 use crate::Shape;
 
 /// A graph's values and who reads them.
 pub(super) struct Known<'a> {
     pub values: Values<'a>,
+    marks: Marks<'a>,
     /// Positions of the nodes that read a value; a node that reads it twice is there twice.
     readers: HashMap<&'a str, Vec<usize>>,
     /// The position of the node that gives a value.
@@ -26,7 +28,8 @@ impl<'a> Known<'a> {
             node.inputs.iter().for_each(|name| readers.entry(*name).or_default().push(at));
             makers.extend(node.outputs.iter().map(|name| (*name, at)));
         }
-        Self { values: Values::new(graph), readers, makers, live: Vec::with_capacity(graph.nodes.len()) }
+        let (values, marks) = (Values::new(graph, sizes), Marks::new(graph));
+        Self { values, marks, readers, makers, live: Vec::with_capacity(graph.nodes.len()) }
     }
 
     pub(super) fn infer(&mut self, graph: &Graph<'a>) {
@@ -39,6 +42,7 @@ impl<'a> Known<'a> {
                     Some(tensor) => Value::of_tensor(tensor),
                     None => self.output(node, slot, name, constant),
                 };
+                self.marks.put(node, slot, name, &value, &self.values);
                 self.values.put(name, value);
             }
         }
@@ -66,7 +70,12 @@ impl<'a> Known<'a> {
             let list = node.ints("value_ints");
             ints = Some(if list.is_empty() { vec![node.int("value_int", 0)] } else { list.to_vec() });
         }
-        Value { dims, bits, ints: ints.filter(|list| list.len() <= MAX_INTS), floats: None, constant }
+        Value { dims, bits, ints: ints.filter(|list| list.len() <= MAX_INTS), constant, ..Value::default() }
+    }
+
+    /// The shape of a value as it is known before a run, to be held against another; `None` if it is not.
+    pub(super) fn form(&self, name: &str) -> Option<Vec<u64>> {
+        self.marks.form(name, self.values.dims(name)?)
     }
 
     pub(super) fn readers(&self, name: &str) -> &[usize] {

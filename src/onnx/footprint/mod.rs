@@ -2,11 +2,15 @@
 //!
 //! ONNX Runtime is the model: constants are folded, but for weights that are dequantized where they are read; bytes
 //! between a `QuantizeLinear` and a `DequantizeLinear` stay bytes in the operators that compute with them; an activation
-//! is computed in place; buffers come from an arena and are used again for values of the same shape.
+//! is computed in place; nodes run depth first from the last output; buffers come from an arena, and are used again for
+//! values of which it is known before a run that their shape is the same.
 
 mod arena;
+mod fused;
 mod known;
 mod layout;
+mod marks;
+mod order;
 mod plan;
 mod shapes;
 #[cfg(test)]
@@ -33,6 +37,8 @@ pub(crate) struct Footprint {
     pub dequantized: u64,
     /// Buffers of one run, outputs included, as an arena hands them out.
     pub buffers: u64,
+    /// What the arena writes beside them to know its chunks.
+    pub arena: u64,
     /// Nodes that are left after folding.
     pub nodes: u64,
     /// Bytes of tables that operators have as attributes: the trees of an ensemble.
@@ -53,7 +59,8 @@ impl Footprint {
         let mut footprint = Self { weights: own.kept, dequantized: own.dequantized, ..Self::default() };
         // The rest are weights of sub-graphs.
         footprint.weights = footprint.weights.saturating_add(weights.saturating_sub(own.in_file));
-        footprint.buffers = Plan::new(&graph, &known).run();
+        let arena = Plan::new(&graph, &known).run();
+        (footprint.buffers, footprint.arena) = (arena.touched(), arena.tables());
         footprint.nodes = nodes.saturating_sub(graph.nodes.len()) as u64 + known.running() as u64;
         let trees = graph.nodes.iter().filter(|node| node.domain == "ai.onnx.ml");
         footprint.tables = trees.map(|node| node.len() as u64).sum();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::graph::Graph;
-use super::super::tensor::{FLOAT, TensorHead, element_bits};
+use super::super::tensor::{FLOAT, INT8, TensorHead, element_bits};
 use crate::engine::{Dim, Kind};
 
 /// What a dimension that the file leaves open is taken for: the first is a batch, the others are the length of a text or
@@ -26,6 +26,8 @@ pub(super) struct Value {
     pub floats: Option<Vec<f32>>,
     /// It is the same in every run.
     pub constant: bool,
+    /// Its elements are signed bytes, as the file has them.
+    pub signed_bytes: bool,
 }
 
 impl Value {
@@ -45,6 +47,7 @@ impl Value {
             dims: Some(dims),
             bits: element_bits(tensor.element).unwrap_or(0),
             constant: true,
+            signed_bytes: tensor.element == INT8,
         }
     }
 }
@@ -58,8 +61,8 @@ pub(super) struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    /// Inputs and initializers.
-    pub(super) fn new(graph: &Graph<'a>) -> Self {
+    /// Inputs and initializers. `sizes` gives the dimensions of an input, or what the file says of another value.
+    pub(super) fn new(graph: &Graph<'a>, mut sizes: impl FnMut(&[Dim], bool) -> Option<Vec<u64>>) -> Self {
         let mut values = Values::default();
         for message in graph.values.iter().copied() {
             let (Ok(name), Ok(port)) = (super::super::graph::name_of(message), super::super::port(message)) else {
@@ -68,7 +71,7 @@ impl<'a> Values<'a> {
             let Kind::Tensor { dtype, shape } = port.kind else { continue };
             let bits = dtype.size().unwrap_or(0) as u32 * 8;
             let is_input = graph.inputs.contains(name);
-            let dims = shape.and_then(|dims| if is_input { Some(assumed(&dims)) } else { fixed(&dims) });
+            let dims = shape.and_then(|dims| sizes(&dims, is_input));
             let value = Value { dims, bits, ..Value::default() };
             if is_input {
                 values.by_name.insert(name, value)
@@ -106,6 +109,11 @@ impl<'a> Values<'a> {
 /// Elements of these dimensions.
 pub(super) fn count(dims: &[u64]) -> u64 {
     dims.iter().fold(1, |n: u64, d| n.saturating_mul(*d))
+}
+
+/// The sizes that an estimate is made with.
+pub(super) fn sizes(dims: &[Dim], is_input: bool) -> Option<Vec<u64>> {
+    if is_input { Some(assumed(dims)) } else { fixed(dims) }
 }
 
 fn fixed(dims: &[Dim]) -> Option<Vec<u64>> {
