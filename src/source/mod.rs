@@ -15,7 +15,8 @@ mod tests;
 pub(crate) use folder::{GRAPH, model_of};
 pub(crate) use opened::{OpenedFile, bytes_of, is_same};
 #[cfg(any(feature = "ort", feature = "tract"))]
-pub(crate) use resident::{release_pages, trim_heap};
+pub(crate) use resident::release_pages;
+pub(crate) use resident::trim_heap;
 
 use std::fs::File;
 use std::ops::Range;

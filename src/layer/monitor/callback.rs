@@ -21,6 +21,8 @@ pub(super) struct CallbackQueue {
 
 struct Calls {
     callback: Option<AlertCallback>,
+    /// Callbacks whose place another one took. They are dropped where no lock is held, as what they own may ask the monitor.
+    replaced: Vec<AlertCallback>,
     waiting: VecDeque<(AlertEvent, AlertCallback)>,
     /// A thread is at it; it makes the calls that come meanwhile, too.
     is_delivering: bool,
@@ -30,14 +32,21 @@ struct Calls {
 
 impl CallbackQueue {
     pub(super) fn new(callback: Option<AlertCallback>) -> Self {
-        let calls = Calls { callback, waiting: VecDeque::new(), is_delivering: false, reported: Vec::new() };
+        let calls = Calls {
+            callback,
+            replaced: Vec::new(),
+            waiting: VecDeque::new(),
+            is_delivering: false,
+            reported: Vec::new(),
+        };
         Self { calls: Mutex::new(calls), panics: AtomicU64::new(0) }
     }
 
     /// Lets another callback have the changes from now on. Those that wait are still for the earlier one.
     pub(super) fn hand_over(&self, to: Option<AlertCallback>) {
         let mut calls = self.lock();
-        calls.callback = to;
+        let replaced = std::mem::replace(&mut calls.callback, to);
+        calls.replaced.extend(replaced);
         calls.reported.clear();
     }
 
@@ -64,13 +73,17 @@ impl CallbackQueue {
         calls.waiting.push_back((change, callback));
     }
 
+    /// Whether there is something to [`deliver`](Self::deliver).
     pub(super) fn is_waiting(&self) -> bool {
-        !self.lock().waiting.is_empty()
+        let calls = self.lock();
+        !calls.waiting.is_empty() || !calls.replaced.is_empty()
     }
 
     /// Makes the calls that are due, unless a thread is at it already: that one makes them. No lock may be held, as the
     /// callback may ask the monitor.
     pub(super) fn deliver(&self) {
+        let replaced = std::mem::take(&mut self.lock().replaced);
+        drop(replaced);
         if std::mem::replace(&mut self.lock().is_delivering, true) {
             return;
         }

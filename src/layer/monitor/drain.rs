@@ -47,8 +47,9 @@ impl FolderDrain {
         static DRAINS: Mutex<Vec<Weak<FolderDrain>>> = Mutex::new(Vec::new());
         let mut drains = unpoisoned(DRAINS.lock());
         drains.retain(|drain| drain.strong_count() > 0);
-        let known = drains.iter().filter_map(Weak::upgrade).find(|drain| drain.telemetry.is_same(telemetry));
-        known.unwrap_or_else(|| {
+        let alive: Vec<Arc<Self>> = drains.iter().filter_map(Weak::upgrade).collect();
+        let known = alive.iter().find(|drain| drain.telemetry.is_same(telemetry)).cloned();
+        let drain = known.unwrap_or_else(|| {
             let drain = Arc::new(Self {
                 telemetry: telemetry.clone(),
                 models: Mutex::default(),
@@ -60,7 +61,10 @@ impl FolderDrain {
             });
             drains.push(Arc::downgrade(&drain));
             drain
-        })
+        });
+        // One of them may be the last by now, and what its callbacks own may make a monitor as it is dropped.
+        drop(drains);
+        drain
     }
 
     /// Drains and closes what is due after a record was made, if nobody else is at it.
