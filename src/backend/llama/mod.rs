@@ -6,9 +6,6 @@
 //! model is served and what that costs. `native` is the only way to llama.cpp, `serve` the thread that computes and what
 //! callers hold of it.
 
-#[cfg(windows)]
-compile_error!("the feature `llama` does not build on Windows yet: a model is handed to llama.cpp as an open file");
-
 mod check;
 mod native;
 mod plan;
