@@ -5,12 +5,13 @@
 use std::ffi::c_char;
 use std::sync::OnceLock;
 
-use selvedge::{Answer, Code, DType, Error, Finish, Result};
+use selvedge::{Answer, Code, Error, Finish, Result};
 
 use crate::abi::*;
 use crate::handle::{self, Tag, object};
 use crate::memory::{Out, OutStruct, OutText};
 use crate::text::Text;
+use crate::texts::Texts;
 use crate::{guard, json};
 
 /// The number of output tensors.
@@ -81,41 +82,50 @@ pub(crate) fn finish(finish: &Finish) -> i32 {
 /// An answer behind its handle.
 pub(crate) struct AnswerObject {
     answer: Answer,
-    /// Name and dimensions of each output, as C reads them.
-    ports: Vec<(Text, Vec<i64>)>,
+    /// What of each output C reads otherwise than Rust.
+    ports: Vec<Port>,
     /// Made when first asked for.
     json: OnceLock<Text>,
 }
 
+struct Port {
+    name: Text,
+    dims: Vec<i64>,
+    /// The elements of a string tensor.
+    strings: Option<Texts>,
+}
+
 impl From<Answer> for AnswerObject {
     fn from(answer: Answer) -> Self {
-        // A shape's product is at most isize::MAX, and so is each dimension.
-        let dims = |shape: &[usize]| shape.iter().map(|d| *d as i64).collect();
-        let ports = answer.outputs.iter().map(|(name, t)| (name.as_str().into(), dims(t.shape()))).collect();
-        Self { answer, ports, json: OnceLock::new() }
+        let ports = answer.outputs.iter().map(|(name, tensor)| Port {
+            name: name.as_str().into(),
+            // A shape's product is at most isize::MAX, and so is each dimension.
+            dims: tensor.shape().iter().map(|d| *d as i64).collect(),
+            strings: tensor.as_strings().ok().map(Texts::new),
+        });
+        Self { ports: ports.collect(), answer, json: OnceLock::new() }
     }
 }
 
 impl AnswerObject {
     fn output(&self, index: usize) -> Result<selvedge_tensor> {
-        let (Some((name, tensor)), Some((text, dims))) = (self.answer.outputs.get(index), self.ports.get(index)) else {
+        let (Some((_, tensor)), Some(port)) = (self.answer.outputs.get(index), self.ports.get(index)) else {
             let have = self.answer.outputs.len();
             return Err(Error::new(Code::NotFound, format!("output {index}: the answer has {have} outputs")));
         };
-        if tensor.dtype() == DType::String {
-            let message = format!("output '{name}': string tensors do not cross the C ABI yet");
-            return Err(Error::new(Code::Unsupported, message));
-        }
-        let data = tensor.bytes()?;
-        let (name, name_len) = text.raw();
+        let (data, byte_len) = match &port.strings {
+            Some(texts) => (texts.array().as_ptr().cast(), size_of_val(texts.array())),
+            None => (tensor.bytes()?.as_ptr().cast(), tensor.bytes()?.len()),
+        };
+        let (name, name_len) = port.name.raw();
         Ok(selvedge_tensor {
             struct_size: 0,
             name,
             name_len,
-            dims: dims.as_ptr(),
-            rank: dims.len(),
-            data: data.as_ptr().cast(),
-            byte_len: data.len(),
+            dims: port.dims.as_ptr(),
+            rank: port.dims.len(),
+            data,
+            byte_len,
             dtype: tensor.dtype() as i32,
             flags: 0,
         })

@@ -1,33 +1,17 @@
-//! Errors as objects, and the version.
+//! Errors as objects.
 
 #![expect(unsafe_code, reason = "exports functions of the C ABI")]
 
-use std::ffi::{CStr, c_char};
+use std::ffi::c_char;
 
 use selvedge::Code;
 
-use crate::abi::{SELVEDGE_ABI, SELVEDGE_OK, selvedge_error, selvedge_status};
+use crate::abi::{SELVEDGE_OK, selvedge_error, selvedge_status};
 use crate::failure::{Failure, OF_FORK_MESSAGE};
 use crate::fork::forked;
 use crate::guard;
 use crate::handle;
 use crate::memory::{Out, Place};
-
-/// The library's ABI, major << 16 | minor.
-#[unsafe(no_mangle)]
-pub extern "C" fn selvedge_abi_version() -> u32 {
-    u32::from(SELVEDGE_ABI.0) << 16 | u32::from(SELVEDGE_ABI.1)
-}
-
-/// The library's version.
-#[unsafe(no_mangle)]
-pub extern "C" fn selvedge_version() -> *const c_char {
-    const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
-        Ok(version) => version,
-        Err(_) => c"",
-    };
-    VERSION.as_ptr()
-}
 
 /// The status that the call returned.
 #[unsafe(no_mangle)]

@@ -15,13 +15,13 @@ use crate::memory::{Out, Place};
 
 /// Runs the body of an entry and puts its result in `out`. Its failure becomes the status and, if there is a place for
 /// it, an error object. Where `out` is NULL, the body does not run.
-pub(crate) fn give<P: Place>(
-    out: Result<P>,
+pub(crate) fn give<P: Place, E: Into<Error>>(
+    out: Result<P, E>,
     err: Option<Out<*mut selvedge_error>>,
     body: impl FnOnce() -> Result<P::Value>,
 ) -> selvedge_status {
     let run = || {
-        let out = out?;
+        let out = out.map_err(Into::into)?;
         out.set(body()?);
         Ok(())
     };

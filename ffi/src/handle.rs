@@ -66,6 +66,14 @@ tags! {
     Engine = 3, "selvedge_engine";
     Run = 4, "selvedge_run";
     Answer = 5, "selvedge_answer";
+    Progress = 6, "selvedge_progress";
+    Buffer = 7, "selvedge_buffer";
+    Telemetry = 8, "selvedge_telemetry";
+    Profile = 9, "selvedge_profile";
+    Monitor = 10, "selvedge_monitor";
+    Outbox = 11, "selvedge_outbox";
+    Batch = 12, "selvedge_batch";
+    Table = 13, "selvedge_table";
     #[cfg(test)]
     Test = 15, "number";
 }

@@ -1,9 +1,10 @@
-//! JSON of specs and answers: read by people and logs, and never on a hot path.
+//! JSON of specs, answers and inspections: read by people and logs, and never on a hot path.
 
 use std::time::Duration;
 
-use selvedge::{Answer, Dim, Finish, Kind, Port, Provenance, Spec};
-use serde_json::{Value, json};
+use selvedge::backend::{Inspection, MetadataValue};
+use selvedge::{Answer, Backend, Dim, Error, Finish, Kind, MemoryEstimate, Port, Provenance, Result, Spec};
+use serde_json::{Map, Value, json};
 
 pub(crate) fn spec(spec: &Spec) -> String {
     let (a, m) = (&spec.abilities, &spec.memory);
@@ -16,7 +17,7 @@ pub(crate) fn spec(spec: &Spec) -> String {
         },
         "context_tokens": spec.context_tokens,
         "embedding_size": spec.embedding_size,
-        "memory": { "weights": m.weights, "context": m.context, "scratch": m.scratch, "total": m.total() },
+        "memory": memory(m),
         "metadata": spec.metadata,
     })
     .to_string()
@@ -50,6 +51,60 @@ pub(crate) fn answer(answer: &Answer) -> String {
         "outputs": outputs.collect::<Value>(),
     })
     .to_string()
+}
+
+pub(crate) fn inspection(inspection: &Inspection) -> String {
+    let tensors = inspection.tensors.iter().map(
+        |t| json!({ "name": t.name, "element": t.element, "shape": t.shape, "bytes": t.bytes, "location": t.location }),
+    );
+    let pairs = |pairs: Vec<(String, Value)>| pairs.into_iter().collect::<Map<_, _>>();
+    json!({
+        "name": inspection.name,
+        "format": inspection.format.name(),
+        "bytes": inspection.bytes,
+        "parameters": inspection.parameters(),
+        "inputs": inspection.inputs.iter().map(port).collect::<Value>(),
+        "outputs": inspection.outputs.iter().map(port).collect::<Value>(),
+        "tensors": tensors.collect::<Value>(),
+        "metadata": pairs(inspection.metadata.iter().map(|(k, v)| (k.clone(), metadata(v))).collect()),
+        "operators": inspection.operators,
+        "opsets": pairs(inspection.opsets.iter().map(|(domain, version)| (domain.clone(), json!(version))).collect()),
+        "warnings": inspection.warnings,
+        "backends": inspection.backends.iter().map(|(b, estimate)| backend(*b, estimate)).collect::<Value>(),
+        "flaw": inspection.flaw.as_ref().map(failure),
+    })
+    .to_string()
+}
+
+fn backend(backend: Backend, estimate: &Result<MemoryEstimate>) -> Value {
+    let mut value = match estimate {
+        Ok(estimate) => json!({ "memory": memory(estimate) }),
+        Err(e) => failure(e),
+    };
+    value["backend"] = json!(backend.name());
+    value
+}
+
+fn failure(e: &Error) -> Value {
+    json!({ "code": e.code().name(), "message": format!("{e:#}") })
+}
+
+fn memory(m: &MemoryEstimate) -> Value {
+    json!({ "weights": m.weights, "context": m.context, "scratch": m.scratch, "total": m.total() })
+}
+
+/// Numbers and booleans as JSON has them; what it has not, a number that is not finite, as text.
+fn metadata(value: &MetadataValue) -> Value {
+    match value {
+        MetadataValue::Bool(b) => json!(b),
+        MetadataValue::Integer(n) => match (u64::try_from(*n), i64::try_from(*n)) {
+            (Ok(n), _) => json!(n),
+            (_, Ok(n)) => json!(n),
+            _ => json!(value.to_string()),
+        },
+        MetadataValue::Real(x) if x.is_finite() => json!(x),
+        other => json!(other.to_string()),
+    }
 }
 
 fn provenance(p: &Provenance) -> Value {

@@ -2,9 +2,8 @@
 //!
 //! Enters: pointers, checked once at the edge. Leaves: handles, statuses, borrowed memory.
 //!
-//! A call goes through the modules in this order: an entry (in `error`, `cancel`, `engine`, `run`,
-//! `answer`) → `memory` (pointers become places and Rust values) → `guard` (panics; `fork`; the result is
-//! given, or an error becomes a `failure`) → `handle` (numbers become objects) → the contract of the `selvedge` crate.
+//! A call goes through the modules in this order: an entry (in the module of its noun: `error`, `engine`,
+//! `run`, …) → `memory` (pointers become places and Rust values) → `guard` (panics; `fork`; the result is given, or an error becomes a `failure`) → `handle` (numbers become objects) → the contract of the `selvedge` crate.
 #![deny(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -15,28 +14,80 @@
 compile_error!("selvedge-ffi contains panics by unwinding: build it with panic = \"unwind\"");
 
 pub mod abi;
+mod alert;
 mod answer;
+mod batch;
+mod buffer;
 mod cancel;
+mod cells;
+mod config;
 mod engine;
 mod error;
 mod failure;
+mod fields;
 mod fork;
 mod guard;
 mod handle;
+mod inspect;
 mod json;
 mod loan;
+mod log;
 mod memory;
+mod monitor;
+mod options;
+mod outbox;
+mod output;
+mod pack;
+mod profile;
+mod progress;
+mod release;
+mod report;
 mod request;
+mod retry;
+mod rows;
 mod run;
+mod source;
+mod table;
+mod telemetry;
 mod text;
+mod texts;
+mod tokenizer;
+mod version;
 
 pub use answer::{selvedge_answer_free, selvedge_answer_json, selvedge_answer_output, selvedge_answer_output_count};
+pub use batch::{selvedge_batch_free, selvedge_batch_json, selvedge_batch_request, selvedge_batch_request_count};
+pub use buffer::{selvedge_buffer_data, selvedge_buffer_free};
 pub use cancel::{selvedge_cancel_free, selvedge_cancel_new, selvedge_cancel_set};
 pub use engine::{
     export, selvedge_engine_close, selvedge_engine_embed, selvedge_engine_generate, selvedge_engine_open,
-    selvedge_engine_run, selvedge_engine_spec_json,
+    selvedge_engine_open_source, selvedge_engine_run, selvedge_engine_run_into, selvedge_engine_spec_json,
+    selvedge_engine_start, selvedge_engine_trim,
 };
-pub use error::{
-    selvedge_abi_version, selvedge_error_code, selvedge_error_free, selvedge_error_message, selvedge_version,
+pub use error::{selvedge_error_code, selvedge_error_free, selvedge_error_message};
+pub use inspect::{selvedge_inspect, selvedge_validate};
+pub use log::selvedge_log_set;
+pub use monitor::{
+    selvedge_monitor_close_window, selvedge_monitor_engine, selvedge_monitor_feedback, selvedge_monitor_free,
+    selvedge_monitor_new, selvedge_monitor_next_alert, selvedge_monitor_profile, selvedge_monitor_report_json,
+    selvedge_monitor_tick,
 };
+pub use outbox::{
+    selvedge_outbox_ack, selvedge_outbox_begin, selvedge_outbox_bisect, selvedge_outbox_free, selvedge_outbox_judge,
+    selvedge_outbox_next_batch, selvedge_outbox_open, selvedge_outbox_refuse, selvedge_outbox_reset_install_id,
+    selvedge_outbox_split, selvedge_outbox_status_json,
+};
+pub use pack::selvedge_pack;
+pub use profile::{
+    selvedge_profile_compare, selvedge_profile_decode, selvedge_profile_encode, selvedge_profile_fit,
+    selvedge_profile_free, selvedge_profile_json,
+};
+pub use progress::{selvedge_progress_free, selvedge_progress_new, selvedge_progress_read};
+pub use report::selvedge_report_html;
 pub use run::{selvedge_run_answer, selvedge_run_free, selvedge_run_next};
+pub use table::{
+    selvedge_table_free, selvedge_table_gather, selvedge_table_open, selvedge_table_pool, selvedge_table_search,
+    selvedge_table_shape,
+};
+pub use telemetry::{selvedge_telemetry_free, selvedge_telemetry_open, selvedge_telemetry_status_json};
+pub use tokenizer::{selvedge_engine_detokenize, selvedge_engine_render, selvedge_engine_tokenize};
+pub use version::{selvedge_abi_version, selvedge_features, selvedge_kernel_name, selvedge_version};

@@ -1,4 +1,4 @@
-//! Memory of the caller's: the only file that reads and writes through its pointers.
+//! Memory of the caller's: the only file that reads and writes through its pointers, but for `cells`, which reads columns.
 //!
 //! Nothing is assumed of a pointer but what the header asks for: it may be NULL where its length is 0,
 //! and it may be misaligned, for some languages pack their structs by hand. A size, a count or a length is checked before
@@ -13,6 +13,12 @@ use std::ptr;
 use selvedge::{Code, Error, Result};
 
 use crate::abi;
+
+mod place;
+mod values;
+
+pub(crate) use place::{NO_PLACE, Out, OutText, Place, both};
+pub(crate) use values::{Values, borrow_values, check_apart};
 
 /// The largest struct a caller may claim, the longest array, and the longest name or path: beyond is a wild value.
 const MAX_STRUCT: usize = 4096;
@@ -44,98 +50,10 @@ macro_rules! structs {
 }
 
 structs! {
-    selvedge_options selvedge_call selvedge_tensor selvedge_tensors selvedge_message selvedge_generate selvedge_embed
-    selvedge_event
-}
-
-/// A place that a call writes its result to; whoever made one has zeroed it.
-pub(crate) trait Place {
-    type Value;
-
-    fn set(&self, value: Self::Value);
-}
-
-/// A place for a number or a pointer.
-pub(crate) struct Out<T>(*mut T);
-
-impl<T: Zero> Out<T> {
-    /// Zeroes the place; fails if it is NULL.
-    ///
-    /// # Safety
-    ///
-    /// `place` is NULL, or may be written for as long as this lives.
-    pub(crate) unsafe fn zeroed(name: &str, place: *mut T) -> Result<Self> {
-        // SAFETY: the caller vouches for it.
-        unsafe { Self::optional(place) }.ok_or_else(|| null(name))
-    }
-
-    /// Zeroes a place that the caller may leave out.
-    ///
-    /// # Safety
-    ///
-    /// As of [`Out::zeroed`].
-    pub(crate) unsafe fn optional(place: *mut T) -> Option<Self> {
-        if place.is_null() {
-            return None;
-        }
-        let out = Self(place);
-        out.set(T::ZERO);
-        Some(out)
-    }
-}
-
-impl<T: Zero> Place for Out<T> {
-    type Value = T;
-
-    fn set(&self, value: T) {
-        // SAFETY: whoever made this vouched for the place.
-        unsafe { self.0.write_unaligned(value) };
-    }
-}
-
-/// What a place holds when the call fails.
-pub(crate) trait Zero: Copy {
-    const ZERO: Self;
-}
-
-impl Zero for usize {
-    const ZERO: Self = 0;
-}
-
-impl<T> Zero for *mut T {
-    const ZERO: Self = ptr::null_mut();
-}
-
-impl<T> Zero for *const T {
-    const ZERO: Self = ptr::null();
-}
-
-/// A place for a text: its pointer, and its length.
-pub(crate) struct OutText {
-    data: Out<*const c_char>,
-    len: Out<usize>,
-}
-
-impl OutText {
-    /// Zeroes both places; fails if one is NULL.
-    ///
-    /// # Safety
-    ///
-    /// Each is NULL, or may be written for as long as this lives.
-    pub(crate) unsafe fn zeroed(name: &str, data: *mut *const c_char, len: *mut usize) -> Result<Self> {
-        // SAFETY: the caller vouches for both.
-        let (data, len) = unsafe { (Out::zeroed(name, data), Out::zeroed("len", len)) };
-        Ok(Self { data: data?, len: len? })
-    }
-}
-
-impl Place for OutText {
-    type Value = (*const c_char, usize);
-
-    fn set(&self, (data, len): Self::Value) {
-        self.data.set(data);
-        self.len.set(len);
-    }
+    selvedge_log_line selvedge_source selvedge_options selvedge_call selvedge_tensor selvedge_tensors
+    selvedge_output selvedge_message selvedge_generate selvedge_embed selvedge_event selvedge_limits
+    selvedge_column selvedge_rows selvedge_fit selvedge_alert selvedge_monitor_options selvedge_outbox_options
+    selvedge_http_request selvedge_http_response selvedge_retry selvedge_judgement selvedge_pack_options
 }
 
 /// A place for a struct, of the size its caller says.
@@ -170,6 +88,86 @@ impl<T: Struct> Place for OutStruct<T> {
             let from = (&raw const value).cast::<u8>().add(AFTER_SIZE);
             ptr::copy_nonoverlapping(from, self.place.cast::<u8>().add(AFTER_SIZE), len);
         }
+    }
+}
+
+/// Structs of the caller's that a call reads, and writes some fields of.
+pub(crate) struct InOut<T> {
+    place: *mut T,
+    stride: usize,
+    /// What they hold; [`InOut::write`] makes it so.
+    pub(crate) values: Vec<T>,
+}
+
+impl<T: Struct> InOut<T> {
+    /// Reads them, and lets `clear` zero what the call is to write.
+    ///
+    /// # Safety
+    ///
+    /// As of [`read_array`], and they may be written for as long as this lives.
+    pub(crate) unsafe fn cleared(name: &str, place: *mut T, count: usize, clear: fn(&mut T)) -> Result<Self> {
+        // SAFETY: the caller vouches for it.
+        let (mut values, stride) = unsafe { read_strided(name, place, count) }?;
+        values.iter_mut().for_each(clear);
+        let own = Self { place, stride, values };
+        own.write();
+        Ok(own)
+    }
+
+    /// Writes what the caller has room for; each `struct_size` stays.
+    pub(crate) fn write(&self) {
+        let len = self.stride.min(size_of::<T>()) - AFTER_SIZE.min(self.stride);
+        for (i, value) in self.values.iter().enumerate() {
+            // SAFETY: whoever made this vouched for as many structs of this size.
+            unsafe {
+                let from = ptr::from_ref(value).cast::<u8>().add(AFTER_SIZE);
+                let to = self.place.cast::<u8>().add(i * self.stride + AFTER_SIZE);
+                ptr::copy_nonoverlapping(from, to, len);
+            }
+        }
+    }
+}
+
+/// Room of the caller's for values.
+pub(crate) struct Room<T> {
+    place: *mut T,
+    /// How many fit.
+    pub(crate) capacity: usize,
+}
+
+impl Room<u8> {
+    /// Room for bytes; fails if there is no such memory.
+    ///
+    /// # Safety
+    ///
+    /// `place` is NULL with `capacity` 0, or as many bytes may be written there for as long as this lives.
+    pub(crate) unsafe fn of_bytes(name: &str, place: *mut u8, capacity: usize) -> Result<Self> {
+        if capacity > 0 && place.is_null() {
+            return Err(null(name));
+        }
+        check_len(name, place, capacity)?;
+        Ok(Self { place, capacity })
+    }
+}
+
+impl<T: Copy> Room<T> {
+    /// Room for an array of values; fails if there cannot be one.
+    ///
+    /// # Safety
+    ///
+    /// `place` is NULL with `capacity` 0, or as many values may be written there for as long as this lives.
+    pub(crate) unsafe fn of_values(name: &str, place: *mut T, capacity: usize) -> Result<Self> {
+        if has_elements(name, place, capacity)? {
+            check_len(name, place.cast(), capacity * size_of::<T>())?;
+        }
+        Ok(Self { place, capacity })
+    }
+
+    /// Writes values to its beginning; those that do not fit are left out.
+    pub(crate) fn write(&self, values: &[T]) {
+        let len = values.len().min(self.capacity) * size_of::<T>();
+        // SAFETY: whoever made this vouched for `capacity` values, aligned or not. The library's own do not overlap them.
+        unsafe { ptr::copy_nonoverlapping(values.as_ptr().cast::<u8>(), self.place.cast::<u8>(), len) };
     }
 }
 
@@ -224,8 +222,18 @@ pub(crate) unsafe fn read_optional<T: Struct>(place: *const T) -> Result<Option<
 /// `place` points to structs as of [`read`], one after another: to `count`, or to those up to one of another size, of
 /// which no more than the size need be there.
 pub(crate) unsafe fn read_array<T: Struct>(name: &str, place: *const T, count: usize) -> Result<Vec<T>> {
+    // SAFETY: the caller vouches for it.
+    Ok(unsafe { read_strided(name, place, count) }?.0)
+}
+
+/// Reads an array of structs, and says how large each is.
+///
+/// # Safety
+///
+/// As of [`read_array`].
+unsafe fn read_strided<T: Struct>(name: &str, place: *const T, count: usize) -> Result<(Vec<T>, usize)> {
     if !has_elements(name, place, count)? {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), 0));
     }
     // SAFETY: there is at least one.
     let stride = unsafe { struct_size(place) }?;
@@ -243,7 +251,7 @@ pub(crate) unsafe fn read_array<T: Struct>(name: &str, place: *const T, count: u
         // SAFETY: it is as large as it says.
         structs.push(unsafe { read_sized(element, stride) }?);
     }
-    Ok(structs)
+    Ok((structs, stride))
 }
 
 /// Reads an array of plain values: texts, dimensions.
@@ -258,6 +266,33 @@ pub(crate) unsafe fn read_values<T: Copy>(name: &str, place: *const T, count: us
     check_len(name, place.cast(), count * size_of::<T>())?;
     // SAFETY: value i is there.
     Ok((0..count).map(|i| unsafe { place.add(i).read_unaligned() }).collect())
+}
+
+/// Reads texts, of which there may be more than an array of structs has.
+///
+/// # Safety
+///
+/// `place` is NULL with `count` 0, or points to `count` texts, each as of [`text`].
+pub(crate) unsafe fn read_texts(name: &str, place: *const abi::selvedge_text, count: usize) -> Result<Vec<String>> {
+    if count > 0 && place.is_null() {
+        return Err(null(name));
+    }
+    check_len(name, place.cast(), count.saturating_mul(size_of::<abi::selvedge_text>()))?;
+    let mut texts = Vec::new();
+    texts
+        .try_reserve_exact(count)
+        .map_err(|e| Error::new(Code::OutOfMemory, format!("{name}: no memory for {count} texts")).because(e))?;
+    for i in 0..count {
+        // SAFETY: text i is there, and its bytes are.
+        texts.push(
+            unsafe {
+                let one = place.add(i).read_unaligned();
+                text(name, one.data, one.len)
+            }?
+            .to_owned(),
+        );
+    }
+    Ok(texts)
 }
 
 /// Borrows bytes.
@@ -318,6 +353,14 @@ fn has_elements<T>(name: &str, place: *const T, count: usize) -> Result<bool> {
         1..=MAX_COUNT => Ok(true),
         _ => Err(invalid(format!("{name}: expected at most {MAX_COUNT}, got {count}"))),
     }
+}
+
+/// Refuses bytes that cannot be there: at NULL, or beyond the address space.
+pub(crate) fn check_span(name: &str, place: *const u8, len: usize) -> Result<()> {
+    if len > 0 && place.is_null() {
+        return Err(null(name));
+    }
+    check_len(name, place, len)
 }
 
 /// Refuses a length that nothing in memory has.

@@ -5,53 +5,12 @@
 use std::ffi::c_char;
 use std::time::Duration;
 
-use selvedge::{
-    Backend, Call, Code, DType, Digest, Embed, Error, Generate, Loading, Message, Options, Priority, Prompt, Result,
-    Role, Shape, Tensor, Tensors,
-};
+use selvedge::{Call, DType, Embed, Error, Generate, Message, Priority, Prompt, Result, Role, Shape, Tensor, Tensors};
 
 use crate::abi::*;
 use crate::cancel;
 use crate::loan::Loan;
 use crate::memory::{self, invalid};
-
-/// # Safety
-///
-/// As of [`memory::read_optional`], and the pointers within are as the header asks.
-pub(crate) unsafe fn options(place: *const selvedge_options) -> Result<Options> {
-    // SAFETY: the caller vouches for it.
-    let Some(o) = (unsafe { memory::read_optional(place) })? else { return Ok(Options::new()) };
-    check_flags("selvedge_options.flags", o.flags, 0)?;
-    let mut options = Options::new().loading(match o.loading {
-        SELVEDGE_LOADING_MAPPED => Loading::Mapped,
-        SELVEDGE_LOADING_READ => Loading::Read,
-        other => return Err(unknown("selvedge_loading", other)),
-    });
-    options.backend = match o.backend {
-        SELVEDGE_BACKEND_AUTO => None,
-        SELVEDGE_BACKEND_LLAMA => Some(Backend::Llama),
-        SELVEDGE_BACKEND_ORT => Some(Backend::Ort),
-        SELVEDGE_BACKEND_TRACT => Some(Backend::Tract),
-        SELVEDGE_BACKEND_TABLE => Some(Backend::Table),
-        other => return Err(unknown("selvedge_backend", other)),
-    };
-    let given = |n: u32| (n > 0).then_some(n);
-    options.threads = given(o.threads);
-    options.context_tokens = given(o.context_tokens);
-    options.parallel = given(o.parallel);
-    options.memory_limit = (o.memory_limit > 0).then_some(o.memory_limit);
-    if !o.sha256.is_null() {
-        let mut digest = Digest::default();
-        // SAFETY: the header asks for 32 bytes.
-        digest.0.copy_from_slice(unsafe { memory::bytes("selvedge_options.sha256", o.sha256, 32) }?);
-        options.digest = Some(digest);
-    }
-    // SAFETY: the caller vouches for it.
-    let library = unsafe { memory::name("selvedge_options.onnxruntime", o.onnxruntime.data, o.onnxruntime.len) }?;
-    options.onnxruntime = (!library.is_empty()).then(|| library.into());
-    options.cancel = cancel::optional(o.cancel)?;
-    Ok(options)
-}
 
 /// # Safety
 ///
@@ -76,8 +35,8 @@ pub(crate) unsafe fn call(place: *const selvedge_call) -> Result<Call> {
 /// # Safety
 ///
 /// As of [`memory::read`], the pointers within are as the header asks, and the data of the inputs stays as it is until
-/// `loan` has been dropped.
-pub(crate) unsafe fn tensors(place: *const selvedge_tensors, loan: &Loan) -> Result<Tensors> {
+/// `loan` has been dropped. Without one it is copied.
+pub(crate) unsafe fn tensors(place: *const selvedge_tensors, loan: Option<&Loan>) -> Result<Tensors> {
     // SAFETY: the caller vouches for it, here and below.
     let t = unsafe { memory::read(place) }?;
     // SAFETY: as above.
@@ -102,15 +61,7 @@ pub(crate) unsafe fn generate(place: *const selvedge_generate) -> Result<Generat
     check_flags("selvedge_generate.flags", g.flags, SELVEDGE_GENERATE_SEEDED | SELVEDGE_GENERATE_LOGPROBS)?;
     check_flags("selvedge_generate.reserved", g.reserved, 0)?;
     // SAFETY: as above.
-    let messages = unsafe { memory::read_array("selvedge_generate.messages", g.messages, g.message_count) }?;
-    let prompt = match (g.prompt.data.is_null(), messages.is_empty()) {
-        (false, false) => return Err(invalid("selvedge_generate: expected a prompt or messages, got both".into())),
-        // SAFETY: as above.
-        (false, true) => Prompt::Text(unsafe { text("selvedge_generate.prompt", g.prompt) }?.into()),
-        // SAFETY: as above.
-        (true, false) => Prompt::Chat(messages.iter().map(|m| unsafe { message(m) }).collect::<Result<_>>()?),
-        (true, true) => return Err(invalid("selvedge_generate: expected a prompt or messages, got neither".into())),
-    };
+    let prompt = unsafe { prompt_of(&g) }?;
     let mut request = Generate::new(prompt).logprobs(g.flags & SELVEDGE_GENERATE_LOGPROBS != 0);
     // SAFETY: as above.
     request.stop = unsafe { texts("selvedge_generate.stop", g.stop, g.stop_count, memory::text) }?;
@@ -135,6 +86,37 @@ pub(crate) unsafe fn generate(place: *const selvedge_generate) -> Result<Generat
     Ok(request)
 }
 
+/// The prompt of a request, of which nothing else counts.
+///
+/// # Safety
+///
+/// As of [`generate`].
+pub(crate) unsafe fn prompt(place: *const selvedge_generate) -> Result<Prompt> {
+    // SAFETY: the caller vouches for it.
+    unsafe { prompt_of(&memory::read(place)?) }
+}
+
+/// # Safety
+///
+/// The pointers are as the header asks.
+unsafe fn prompt_of(g: &selvedge_generate) -> Result<Prompt> {
+    // SAFETY: the caller vouches for it, here and below.
+    let messages = unsafe { memory::read_array("selvedge_generate.messages", g.messages, g.message_count) }?;
+    // SAFETY: as above.
+    let tokens = unsafe { memory::read_values("selvedge_generate.tokens", g.tokens, g.token_count) }?;
+    match (g.prompt.data.is_null() && g.prompt.len == 0, messages.is_empty(), tokens.is_empty()) {
+        // SAFETY: as above.
+        (false, true, true) => Ok(Prompt::Text(unsafe { text("selvedge_generate.prompt", g.prompt) }?.into())),
+        // SAFETY: as above.
+        (true, false, true) => Ok(Prompt::Chat(messages.iter().map(|m| unsafe { message(m) }).collect::<Result<_>>()?)),
+        (true, true, false) => Ok(Prompt::Tokens(tokens)),
+        (true, true, true) => {
+            Err(invalid("selvedge_generate: expected a prompt, messages or tokens, got none of them".into()))
+        }
+        _ => Err(invalid("selvedge_generate: expected one of prompt, messages and tokens, got more".into())),
+    }
+}
+
 /// # Safety
 ///
 /// As of [`memory::read`], and the pointers within are as the header asks.
@@ -151,16 +133,10 @@ pub(crate) unsafe fn embed(place: *const selvedge_embed) -> Result<Embed> {
 /// # Safety
 ///
 /// The pointers are as the header asks, and the data stays as it is until `loan` has been dropped.
-unsafe fn tensor(t: &selvedge_tensor, loan: &Loan) -> Result<(String, Tensor)> {
+unsafe fn tensor(t: &selvedge_tensor, loan: Option<&Loan>) -> Result<(String, Tensor)> {
     // SAFETY: the caller vouches for it, here and below.
     let name = unsafe { memory::name("selvedge_tensor.name", t.name, t.name_len) }?;
     check_flags("selvedge_tensor.flags", t.flags, 0)?;
-    let dtype = DType::ALL.into_iter().find(|d| *d as i32 == t.dtype).ok_or_else(|| unknown("selvedge_dtype", t.dtype));
-    let dtype = dtype.map_err(|e| e.during(format!("reading input '{name}'")))?;
-    if dtype == DType::String {
-        let message = format!("input '{name}': string tensors do not cross the C ABI yet");
-        return Err(Error::new(Code::Unsupported, message));
-    }
     if t.rank > Shape::MAX_RANK {
         let message = format!("input '{name}': expected a rank of at most {}, got {}", Shape::MAX_RANK, t.rank);
         return Err(invalid(message));
@@ -171,17 +147,57 @@ unsafe fn tensor(t: &selvedge_tensor, loan: &Loan) -> Result<(String, Tensor)> {
     let dims =
         dims.map_err(|_| invalid(format!("input '{name}': expected dimensions of at least 0, got a negative one")))?;
     // SAFETY: as above.
-    let data = unsafe { memory::bytes("selvedge_tensor.data", t.data.cast(), t.byte_len) };
-    let tensor = data.and_then(|data| {
-        // Its length is compared with the shape's before a byte of it is read.
+    let tensor = dtype(t.dtype).and_then(|dtype| match dtype {
         // SAFETY: as above.
-        let tensor = unsafe { loan.tensor(dtype, Shape::new(&dims)?, data) }?;
-        if dtype == DType::Bool && data.iter().any(|b| *b > 1) {
-            return Err(invalid("bool: expected bytes of 0 and 1, got another".into()));
-        }
-        Ok(tensor)
+        DType::String => unsafe { strings(t, &dims) },
+        // SAFETY: as above.
+        _ => unsafe { elements(t, dtype, &dims, loan) },
     });
     Ok((name.into(), tensor.map_err(|e| e.during(format!("reading input '{name}'")))?))
+}
+
+/// The elements of a tensor, lent or copied. Their length is compared with the shape's before a byte of them is read.
+///
+/// # Safety
+///
+/// As of [`tensor`].
+unsafe fn elements(t: &selvedge_tensor, dtype: DType, dims: &[usize], loan: Option<&Loan>) -> Result<Tensor> {
+    // SAFETY: the caller vouches for it, here and below.
+    let data = unsafe { memory::bytes("selvedge_tensor.data", t.data.cast(), t.byte_len) }?;
+    let shape = Shape::new(dims)?;
+    let tensor = match loan {
+        // SAFETY: as above.
+        Some(loan) => unsafe { loan.tensor(dtype, shape, data) }?,
+        None => Tensor::copy_from(dtype, shape, data)?,
+    };
+    if dtype == DType::Bool && data.iter().any(|b| *b > 1) {
+        return Err(invalid("bool: expected bytes of 0 and 1, got another".into()));
+    }
+    Ok(tensor)
+}
+
+/// The elements of a string tensor, copied. Their number is compared with the shape's before one is read.
+///
+/// # Safety
+///
+/// As of [`tensor`].
+unsafe fn strings(t: &selvedge_tensor, dims: &[usize]) -> Result<Tensor> {
+    let shape = Shape::new(dims)?;
+    if shape.elements().checked_mul(size_of::<selvedge_text>()) != Some(t.byte_len) {
+        let (count, each) = (shape.elements(), size_of::<selvedge_text>());
+        return Err(invalid(format!(
+            "string{shape}: expected {count} selvedge_text of {each} bytes, got {} bytes",
+            t.byte_len
+        )));
+    }
+    // SAFETY: the caller vouches for it.
+    let texts = unsafe { memory::read_texts("selvedge_tensor.data", t.data.cast(), shape.elements()) }?;
+    Tensor::strings(dims, texts)
+}
+
+/// The dtype of a number of the header.
+pub(crate) fn dtype(number: i32) -> Result<DType> {
+    DType::ALL.into_iter().find(|d| *d as i32 == number).ok_or_else(|| unknown("selvedge_dtype", number))
 }
 
 /// # Safety
@@ -205,7 +221,7 @@ unsafe fn message(m: &selvedge_message) -> Result<Message> {
 /// # Safety
 ///
 /// As of [`memory::read_values`], and each is as `read` asks.
-unsafe fn texts<'a>(
+pub(crate) unsafe fn texts<'a>(
     name: &str,
     place: *const selvedge_text,
     count: usize,
@@ -220,18 +236,18 @@ unsafe fn texts<'a>(
 /// # Safety
 ///
 /// As of [`memory::text`].
-unsafe fn text<'a>(name: &str, text: selvedge_text) -> Result<&'a str> {
+pub(crate) unsafe fn text<'a>(name: &str, text: selvedge_text) -> Result<&'a str> {
     // SAFETY: the caller vouches for it.
     unsafe { memory::text(name, text.data, text.len) }
 }
 
-fn check_flags(name: &str, flags: u32, known: u32) -> Result<()> {
+pub(crate) fn check_flags(name: &str, flags: u32, known: u32) -> Result<()> {
     match flags & !known {
         0 => Ok(()),
         extra => Err(invalid(format!("{name}: the bits {extra:#x} have no meaning in this version of the library"))),
     }
 }
 
-fn unknown(name: &str, value: i32) -> Error {
+pub(crate) fn unknown(name: &str, value: i32) -> Error {
     invalid(format!("{name}: {value} has no meaning in this version of the library"))
 }

@@ -1,4 +1,4 @@
-//! Generations in flight, pulled event by event.
+//! Runs in flight, pulled event by event.
 
 #![expect(unsafe_code, reason = "exports functions of the C ABI")]
 
@@ -6,7 +6,7 @@ use std::ffi::c_char;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
-use selvedge::{Answer, Call, Cancel, Code, Engine, Error, Event, Finish, Generate, Result, Run, Step};
+use selvedge::{Answer, Call, Cancel, Code, Engine, Error, Event, Finish, Request, Result, Run, Step};
 
 use crate::abi::*;
 use crate::answer::{AnswerObject, finish};
@@ -28,7 +28,7 @@ pub unsafe extern "C" fn selvedge_run_next(
 ) -> selvedge_status {
     // SAFETY: the caller vouches for the pointers.
     let (event, err) = unsafe { (OutStruct::zeroed(event), Out::optional(err)) };
-    guard::give(event, err, || handle::resolve::<Generation>(run)?.next())
+    guard::give(event, err, || handle::resolve::<RunObject>(run)?.next())
 }
 
 /// The whole answer of a run that is done.
@@ -45,8 +45,8 @@ pub unsafe extern "C" fn selvedge_run_answer(
     // SAFETY: the caller vouches for the pointers.
     let (out, err) = unsafe { (Out::zeroed("out", out), Out::optional(err)) };
     guard::give(out, err, || {
-        let generation = handle::resolve::<Generation>(run)?;
-        let answer = generation.lock()?.answer.clone();
+        let object = handle::resolve::<RunObject>(run)?;
+        let answer = object.lock()?.answer.clone();
         let answer = answer.ok_or_else(|| invalid("the run has no answer: it is not done".into()))?;
         handle::publish(AnswerObject::from(answer))
     })
@@ -56,16 +56,16 @@ pub unsafe extern "C" fn selvedge_run_answer(
 #[unsafe(no_mangle)]
 pub extern "C" fn selvedge_run_free(run: *mut selvedge_run) -> selvedge_status {
     guard::status(|| {
-        if let Some(generation) = handle::retire::<Generation>(run)? {
-            generation.freed.store(true, Ordering::Release);
-            generation.cancel.cancel();
+        if let Some(object) = handle::retire::<RunObject>(run)? {
+            object.freed.store(true, Ordering::Release);
+            object.cancel.cancel();
         }
         Ok(())
     })
 }
 
-/// A run of a text engine behind its handle.
-pub(crate) struct Generation {
+/// A run behind its handle.
+pub(crate) struct RunObject {
     /// The run's own switch, which the caller's sets, too.
     cancel: Cancel,
     freed: AtomicBool,
@@ -83,8 +83,8 @@ struct State {
     _engine: Arc<dyn Engine>,
 }
 
-impl Generation {
-    pub(crate) fn start(engine: Arc<dyn Engine>, request: Generate, mut call: Call) -> Result<Self> {
+impl RunObject {
+    pub(crate) fn start(engine: Arc<dyn Engine>, request: impl Into<Request>, mut call: Call) -> Result<Self> {
         let cancel = call.cancel.as_ref().map(Cancel::child).unwrap_or_default();
         call.cancel = Some(cancel.clone());
         let run = engine.start(request.into(), call)?;
@@ -167,4 +167,4 @@ impl State {
     }
 }
 
-object!(Generation, selvedge_run, Tag::Run);
+object!(RunObject, selvedge_run, Tag::Run);

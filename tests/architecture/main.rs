@@ -142,19 +142,62 @@ const UNSAFE: &[&str] = &[
     "benches/kernels/clock.rs",
     "benches/kernels/limits.rs",
     "benches/kernels/peers.rs",
+    "bindings/kotlin/jni/examples/fake.rs",
+    "bindings/kotlin/jni/examples/fake.rs",
+    "bindings/kotlin/jni/src/answer.rs",
+    "bindings/kotlin/jni/src/base.rs",
+    "bindings/kotlin/jni/src/callback.rs",
+    "bindings/kotlin/jni/src/engine.rs",
+    "bindings/kotlin/jni/src/env.rs",
+    "bindings/kotlin/jni/src/failure.rs",
+    "bindings/kotlin/jni/src/monitor.rs",
+    "bindings/kotlin/jni/src/native.rs",
+    "bindings/kotlin/jni/src/pack.rs",
+    "bindings/kotlin/jni/src/profile.rs",
+    "bindings/kotlin/jni/src/run.rs",
+    "bindings/kotlin/jni/src/sync.rs",
+    "bindings/kotlin/jni/src/telemetry.rs",
+    "bindings/kotlin/jni/src/weights.rs",
+    "ffi/src/alert.rs",
     "ffi/src/answer.rs",
+    "ffi/src/batch.rs",
+    "ffi/src/buffer.rs",
     "ffi/src/cancel.rs",
+    "ffi/src/cells.rs",
     "ffi/src/engine.rs",
     "ffi/src/error.rs",
     "ffi/src/fork.rs",
+    "ffi/src/inspect.rs",
     "ffi/src/loan.rs",
+    "ffi/src/log.rs",
     "ffi/src/memory.rs",
+    "ffi/src/memory/place.rs",
+    "ffi/src/memory/values.rs",
+    "ffi/src/monitor.rs",
+    "ffi/src/options.rs",
+    "ffi/src/outbox.rs",
+    "ffi/src/output.rs",
+    "ffi/src/pack.rs",
+    "ffi/src/profile.rs",
+    "ffi/src/progress.rs",
+    "ffi/src/release.rs",
+    "ffi/src/report.rs",
     "ffi/src/request.rs",
+    "ffi/src/retry.rs",
+    "ffi/src/rows.rs",
     "ffi/src/run.rs",
+    "ffi/src/source.rs",
+    "ffi/src/table.rs",
+    "ffi/src/telemetry.rs",
+    "ffi/src/texts.rs",
+    "ffi/src/tokenizer.rs",
+    "ffi/src/version.rs",
     "ffi/tests/abi/",
     "src/backend/llama/native/context.rs",
     "src/backend/llama/native/model.rs",
     "src/backend/llama/native/file.rs",
+    "src/backend/llama/native/file/unix.rs",
+    "src/backend/llama/native/file/windows.rs",
     "src/backend/llama/native/terminate.rs",
     "src/backend/llama/tests/native.rs",
     "src/backend/llama/tests/terminate.rs",
@@ -178,11 +221,12 @@ const UNSAFE: &[&str] = &[
     "tests/support/counting.rs",
 ];
 
-const SEARCHED: &[&str] = &["src", "ffi/src", "ffi/tests", "cli/src", "cli/tests", "tests", "examples", "benches"];
+const SEARCHED: &[&str] =
+    &["src", "ffi/src", "ffi/tests", "cli/src", "cli/tests", "tests", "examples", "benches", "bindings/kotlin/jni"];
 /// Those of the library. Those of the command and of the benchmarks may name what they want.
-const MANIFESTS: &[&str] = &["Cargo.toml", "ffi/Cargo.toml"];
+const MANIFESTS: &[&str] = &["Cargo.toml", "ffi/Cargo.toml", "bindings/kotlin/jni/Cargo.toml"];
 /// The crates whose files are looked at for circles: every root, `lib.rs` or `main.rs`, below these.
-const CRATES: &[&str] = &["src/", "ffi/src/", "cli/src/", "benches/"];
+const CRATES: &[&str] = &["src/", "ffi/src/", "cli/src/", "benches/", "bindings/kotlin/jni/src/"];
 const MAX_LINES: usize = 500;
 const MAX_MAP_LINES: usize = 119;
 const NAMES_WITHOUT_A_JOB: &[&str] = &["util", "utils", "common", "helper", "helpers", "type", "types"];

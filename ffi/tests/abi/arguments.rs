@@ -186,7 +186,7 @@ fn numbers_and_flags_without_a_meaning_are_refused() {
     no(init!(selvedge_options { backend: 5 }), "selvedge_backend: 5 has no meaning");
     no(init!(selvedge_options { backend: -1 }), "selvedge_backend: -1 has no meaning");
     no(init!(selvedge_options { loading: 2 }), "selvedge_loading: 2 has no meaning");
-    no(init!(selvedge_options { flags: 6 }), "selvedge_options.flags: the bits 0x6 have no meaning");
+    no(init!(selvedge_options { flags: 7 }), "selvedge_options.flags: the bits 0x4 have no meaning");
     no(
         init!(selvedge_options { onnxruntime: text("\u{1f9f5}").cut(2) }),
         "selvedge_options.onnxruntime: expected UTF-8",
@@ -218,7 +218,11 @@ fn numbers_and_flags_without_a_meaning_are_refused() {
         terms,
         "selvedge_generate.prompt: expected UTF-8",
     );
-    no(init!(selvedge_generate {}), terms, "selvedge_generate: expected a prompt or messages, got neither");
+    no(
+        init!(selvedge_generate {}),
+        terms,
+        "selvedge_generate: expected a prompt, messages or tokens, got none of them",
+    );
     let empty = selvedge_text { data: ptr::null(), len: 0 };
     let message = init!(selvedge_message { role: empty, content: text("hello") });
     let chat = init!(selvedge_generate { messages: &raw const message, message_count: 1 });
@@ -226,7 +230,7 @@ fn numbers_and_flags_without_a_meaning_are_refused() {
     no(
         selvedge_generate { prompt: text("x"), ..chat },
         terms,
-        "selvedge_generate: expected a prompt or messages, got both",
+        "selvedge_generate: expected one of prompt, messages and tokens, got more",
     );
     no(
         selvedge_generate { messages: ptr::null(), ..chat },

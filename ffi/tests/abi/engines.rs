@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use selvedge::{
-    Answer, Call, Digest, Engine, Event, Finish, Piece, Provenance, Request, Result, Run, Spec, Step, Tensor, Usage,
+    Answer, Call, Code, Digest, Engine, Error, Event, Finish, Message, Piece, Prompt, Provenance, Request, Result, Run,
+    Spec, Step, Tensor, Tokenizer, Usage,
 };
 
 /// Keeps its inputs for a while after its run has ended, as a worker that is slow to clean up.
@@ -155,7 +156,7 @@ impl Engine for Strings {
     fn start(&self, _: Request, _: Call) -> Result<Box<dyn Run>> {
         let mut answer = Answer::new(Finish::Complete, Usage::default(), self.0.provenance.clone());
         answer.outputs = vec![
-            ("words".into(), Tensor::strings(&[1], vec!["warp".into()])?),
+            ("words".into(), Tensor::strings(&[2], vec!["warp".into(), "a\0b".into()])?),
             ("number".into(), Tensor::scalar(7i64)),
         ];
         Ok(Box::new(Done(Some(answer))))
@@ -164,4 +165,51 @@ impl Engine for Strings {
 
 fn spec() -> Spec {
     Spec::new(Provenance::new("odd", Digest::default(), "fake", "test"))
+}
+
+/// Has a tokenizer whose tokens are bytes, and answers nothing.
+pub(crate) struct Spells(Spec);
+
+impl Spells {
+    pub(crate) fn new() -> Self {
+        Self(spec())
+    }
+}
+
+impl Engine for Spells {
+    fn spec(&self) -> &Spec {
+        &self.0
+    }
+
+    fn start(&self, _: Request, _: Call) -> Result<Box<dyn Run>> {
+        Err(Error::new(Code::Unsupported, "it only spells"))
+    }
+
+    fn tokenizer(&self) -> Option<&dyn Tokenizer> {
+        Some(self)
+    }
+}
+
+impl Tokenizer for Spells {
+    fn tokenize(&self, prompt: &Prompt) -> Result<Vec<u32>> {
+        match prompt {
+            Prompt::Text(text) => Ok(text.bytes().map(u32::from).collect()),
+            Prompt::Chat(messages) => self.tokenize(&Prompt::Text(self.render(messages)?)),
+            Prompt::Tokens(tokens) => self.detokenize(tokens).map(|_| tokens.clone()),
+            _ => Err(Error::new(Code::Unsupported, "it only spells")),
+        }
+    }
+
+    fn detokenize(&self, tokens: &[u32]) -> Result<String> {
+        let byte = |id: &u32| {
+            u8::try_from(*id)
+                .map_err(|_| Error::new(Code::InvalidArgument, format!("token {id}: expected at most 255")))
+        };
+        let bytes = tokens.iter().map(byte).collect::<Result<Vec<_>>>()?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn render(&self, messages: &[Message]) -> Result<String> {
+        Ok(messages.iter().map(|m| format!("{}: {}\n", m.role.name(), m.content)).collect())
+    }
 }

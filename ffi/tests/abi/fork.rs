@@ -54,5 +54,17 @@ fn in_child(engine: *mut selvedge_engine, cancel: *mut selvedge_cancel) -> i32 {
     if selvedge_abi_version() != 1 << 16 {
         return 6;
     }
+    let (mut done, mut total) = (7, 7);
+    // SAFETY: both may be written.
+    let read = unsafe { selvedge_progress_read(ptr::null(), &raw mut done, &raw mut total, ptr::null_mut()) };
+    if read != UNSUPPORTED || (done, total) != (0, 0) {
+        return 7;
+    }
+    // SAFETY: `len` may be written.
+    let data = unsafe { selvedge_buffer_data(ptr::without_provenance(1), &raw mut len) };
+    // SAFETY: what is no live buffer is one NUL.
+    if len != 0 || unsafe { *data.cast::<u8>() } != 0 {
+        return 8;
+    }
     0
 }

@@ -12,41 +12,41 @@ use std::process::Command;
 use super::spelling::{Signature, is_name, prototypes};
 use super::*;
 
+/// The functions of one noun, with the number of their parameters: name → prototype, of the compiled function. `none`
+/// stands for no parameter, `safe` for the one of a function that is not unsafe.
+macro_rules! functions {
+    ($($name:ident($($parameter:tt)*);)*) => {
+        /// Name → prototype.
+        pub(super) fn functions() -> Functions {
+            // The cast names the number of parameters; their types are the function's own.
+            BTreeMap::from([$((stringify!($name).to_owned(), ($name as functions!(@pointer $($parameter)*)).c()),)*])
+        }
+    };
+    (@pointer none) => { extern "C" fn() -> _ };
+    (@pointer safe) => { extern "C" fn(_) -> _ };
+    (@pointer $($parameter:tt)*) => { unsafe extern "C" fn($($parameter),*) -> _ };
+}
+
+type Functions = BTreeMap<String, String>;
+
+mod base;
+mod engine;
+mod monitor;
+mod pack;
+mod sync;
+mod weights;
+
 #[test]
 fn every_prototype_is_the_signature_of_its_function() {
-    macro_rules! functions {
-        ($($name:ident($($parameter:tt)*);)*) => {
-            // The cast names the number of parameters; their types are the function's own.
-            BTreeMap::from([$((stringify!($name).to_owned(), ($name as functions!(@pointer $name $($parameter)*)).c()),)*])
-        };
-        (@pointer selvedge_abi_version) => { extern "C" fn() -> _ };
-        (@pointer selvedge_version) => { extern "C" fn() -> _ };
-        (@pointer $name:ident safe) => { extern "C" fn(_) -> _ };
-        (@pointer $name:ident $($parameter:tt)*) => { unsafe extern "C" fn($($parameter),*) -> _ };
-    }
-    let rust = functions! {
-        selvedge_abi_version();
-        selvedge_version();
-        selvedge_error_code(safe);
-        selvedge_error_message(_ _);
-        selvedge_error_free(safe);
-        selvedge_cancel_new(_ _);
-        selvedge_cancel_set(safe);
-        selvedge_cancel_free(safe);
-        selvedge_engine_open(_ _ _ _ _);
-        selvedge_engine_close(safe);
-        selvedge_engine_spec_json(_ _ _ _);
-        selvedge_engine_run(_ _ _ _ _);
-        selvedge_engine_generate(_ _ _ _ _);
-        selvedge_engine_embed(_ _ _ _ _);
-        selvedge_run_next(_ _ _);
-        selvedge_run_answer(_ _ _);
-        selvedge_run_free(safe);
-        selvedge_answer_output_count(_ _ _);
-        selvedge_answer_output(_ _ _ _);
-        selvedge_answer_json(_ _ _ _);
-        selvedge_answer_free(safe);
-    };
+    let nouns = [
+        base::functions(),
+        engine::functions(),
+        monitor::functions(),
+        sync::functions(),
+        weights::functions(),
+        pack::functions(),
+    ];
+    let rust: Functions = nouns.into_iter().flatten().collect();
     let header = prototypes(&preprocessed());
     assert_eq!(header.keys().collect::<Vec<_>>(), rust.keys().collect::<Vec<_>>());
     for (name, prototype) in &header {
@@ -102,25 +102,41 @@ fn every_struct_has_the_same_layout_and_ends_without_padding() {
     }
     layouts! {
         selvedge_text { data len }
-        selvedge_options {
-            struct_size backend loading threads context_tokens parallel flags memory_limit sha256 onnxruntime cancel
-        }
+        selvedge_pair { name value }
+        selvedge_log_line { struct_size level reserved target message }
+        selvedge_source { struct_size kind flags path file offset length data data_len release user_data }
+        selvedge_options { struct_size backend loading threads context_tokens parallel flags memory_limit sha256
+            onnxruntime cancel session_entries session_entry_count progress on_progress user_data }
         selvedge_call { struct_size cancel timeout_ms id priority flags }
         selvedge_tensor { struct_size name name_len dims rank data byte_len dtype flags }
         selvedge_tensors { struct_size inputs input_count outputs output_count }
+        selvedge_output { struct_size name data capacity dims dim_capacity dtype flags rank byte_len }
         selvedge_message { struct_size role content }
-        selvedge_generate {
-            struct_size prompt messages message_count stop stop_count flags max_tokens seed temperature top_k top_p min_p
-            repeat_penalty frequency_penalty presence_penalty penalty_last_n reserved
-        }
+        selvedge_generate { struct_size prompt messages message_count tokens token_count stop stop_count flags
+            max_tokens seed temperature top_k top_p min_p repeat_penalty frequency_penalty presence_penalty
+            penalty_last_n reserved }
         selvedge_embed { struct_size texts text_count flags reserved }
         selvedge_token { id logprob }
-        selvedge_event {
-            struct_size kind finish done total text text_len tokens token_count input_tokens cached_tokens output_tokens
-        }
+        selvedge_event { struct_size kind finish done total text text_len tokens token_count input_tokens
+            cached_tokens output_tokens }
+        selvedge_limits { struct_size bytes history_bytes segment_bytes lanes slots durability flags }
+        selvedge_column { struct_size name data stride dtype source flags reserved }
+        selvedge_rows { struct_size columns column_count row_count embeddings embedding_width right }
+        selvedge_fit { struct_size bins categories seed block sha256 }
+        selvedge_alert { struct_size event severity action reserved since at kind feature evidence }
+        selvedge_monitor_options { struct_size config profile on_alert user_data release }
+        selvedge_outbox_options { struct_size app app_version attributes attribute_count interval_ms min_count
+            epsilon encoding flags }
+        selvedge_http_request { struct_size path content_type content_encoding body body_len }
+        selvedge_http_response { struct_size status reserved content_type retry_after body body_len }
+        selvedge_retry { struct_size attempts flags base_ms cap_ms }
+        selvedge_judgement { struct_size decision reserved wait_ms refused reason }
+        selvedge_hit { row score }
+        selvedge_pack_options { struct_size scheme flags min_elements mean_bits only only_count keep keep_count
+            finer finer_count cancel progress on_progress user_data }
     }
     let declared = preprocessed().matches("typedef struct selvedge_").count();
-    let handles = 5;
+    let handles = 13;
     assert_eq!(declared, structs.len() + handles, "a struct of the header is missing above");
     assert_eq!(output_of(&(program + "return 0; }\n")), expected);
 }
@@ -132,15 +148,28 @@ fn every_number_is_the_same() {
         ($($name:ident)*) => {$(rust.insert(stringify!($name).to_owned(), i64::from($name));)*};
     }
     numbers! {
-        SELVEDGE_BACKEND_AUTO SELVEDGE_BACKEND_LLAMA SELVEDGE_BACKEND_ORT SELVEDGE_BACKEND_TRACT
-        SELVEDGE_BACKEND_TABLE
-        SELVEDGE_LOADING_MAPPED SELVEDGE_LOADING_READ
-        SELVEDGE_PRIORITY_BACKGROUND SELVEDGE_PRIORITY_NORMAL SELVEDGE_PRIORITY_INTERACTIVE
-        SELVEDGE_EVENT_NONE SELVEDGE_EVENT_WORKING SELVEDGE_EVENT_TEXT SELVEDGE_EVENT_DONE
-        SELVEDGE_FINISH_NONE SELVEDGE_FINISH_COMPLETE SELVEDGE_FINISH_END_OF_TEXT SELVEDGE_FINISH_STOP
-        SELVEDGE_FINISH_LENGTH SELVEDGE_FINISH_CONTEXT_FULL SELVEDGE_FINISH_OTHER
-        SELVEDGE_DTYPE_UNSET SELVEDGE_MAX_TOKENS_NONE SELVEDGE_GENERATE_SEEDED SELVEDGE_GENERATE_LOGPROBS
-        SELVEDGE_EMBED_RAW
+        SELVEDGE_DTYPE_UNSET SELVEDGE_LOG_OFF SELVEDGE_LOG_ERROR SELVEDGE_LOG_WARN SELVEDGE_LOG_INFO
+        SELVEDGE_LOG_DEBUG SELVEDGE_LOG_TRACE SELVEDGE_BACKEND_AUTO SELVEDGE_BACKEND_LLAMA SELVEDGE_BACKEND_ORT
+        SELVEDGE_BACKEND_TRACT SELVEDGE_BACKEND_TABLE SELVEDGE_SOURCE_PATH SELVEDGE_SOURCE_FILE
+        SELVEDGE_SOURCE_MEMORY SELVEDGE_LOADING_MAPPED SELVEDGE_LOADING_READ SELVEDGE_PRIORITY_BACKGROUND
+        SELVEDGE_PRIORITY_NORMAL SELVEDGE_PRIORITY_INTERACTIVE SELVEDGE_TRIM_CACHES SELVEDGE_TRIM_ALL
+        SELVEDGE_EVENT_NONE SELVEDGE_EVENT_WORKING SELVEDGE_EVENT_TEXT SELVEDGE_EVENT_DONE SELVEDGE_FINISH_NONE
+        SELVEDGE_FINISH_COMPLETE SELVEDGE_FINISH_END_OF_TEXT SELVEDGE_FINISH_STOP SELVEDGE_FINISH_LENGTH
+        SELVEDGE_FINISH_CONTEXT_FULL SELVEDGE_FINISH_OTHER SELVEDGE_OPTIONS_NO_SYMLINKS
+        SELVEDGE_OPTIONS_SEARCH_PYTHON SELVEDGE_MAX_TOKENS_NONE SELVEDGE_GENERATE_SEEDED
+        SELVEDGE_GENERATE_LOGPROBS SELVEDGE_EMBED_RAW SELVEDGE_DURABILITY_PROCESS SELVEDGE_DURABILITY_POWER
+        SELVEDGE_FEATURE_INPUT SELVEDGE_FEATURE_CLASS SELVEDGE_FEATURE_CONFIDENCE SELVEDGE_FEATURE_ENTROPY
+        SELVEDGE_FEATURE_LATENCY SELVEDGE_FEATURE_LENGTH SELVEDGE_COLUMN_CATEGORY SELVEDGE_ALERT_NONE
+        SELVEDGE_ALERT_RAISED SELVEDGE_ALERT_CLEARED SELVEDGE_SEVERITY_WARNING SELVEDGE_SEVERITY_CRITICAL
+        SELVEDGE_ACTION_CHECK_PIPELINE SELVEDGE_ACTION_RETRAIN SELVEDGE_ACTION_ROLL_BACK SELVEDGE_LABEL_CLASS
+        SELVEDGE_LABEL_CORRECT SELVEDGE_VERDICT_NONE SELVEDGE_VERDICT_UNKNOWN SELVEDGE_VERDICT_STEADY
+        SELVEDGE_VERDICT_SUSPECT SELVEDGE_VERDICT_DRIFTED SELVEDGE_ENCODING_DEFAULT SELVEDGE_ENCODING_IDENTITY
+        SELVEDGE_ENCODING_GZIP SELVEDGE_ENCODING_ZSTD SELVEDGE_DECISION_NONE SELVEDGE_DECISION_ACCEPTED
+        SELVEDGE_DECISION_WAIT SELVEDGE_DECISION_LATER SELVEDGE_DECISION_SPLIT SELVEDGE_DECISION_DROP
+        SELVEDGE_OUTBOX_EXACT_COUNTS SELVEDGE_OUTBOX_ANY_COUNT SELVEDGE_RETRY_ON_METERED
+        SELVEDGE_NETWORK_OFFLINE SELVEDGE_NETWORK_METERED SELVEDGE_POOL_MEAN SELVEDGE_POOL_SUM
+        SELVEDGE_POOL_NORMALIZE SELVEDGE_SCHEME_F16 SELVEDGE_SCHEME_INT8 SELVEDGE_SCHEME_INT4
+        SELVEDGE_PACK_OVERWRITE SELVEDGE_SEVERITY_NONE SELVEDGE_ACTION_NONE SELVEDGE_SCHEME_UNSET
     }
     rust.insert("SELVEDGE_OK".into(), 0);
     rust.insert("SELVEDGE_ABI_MAJOR".into(), i64::from(SELVEDGE_ABI.0));
@@ -198,7 +227,8 @@ fn fields_of(header: &str, name: &str) -> usize {
 
 /// The names of all numbers of the header: enumerators, and macros that stand for one.
 fn constants() -> Vec<String> {
-    let source = std::fs::read_to_string(ffi().join("include/selvedge.h")).unwrap();
+    let headers = std::fs::read_dir(ffi().join("include/selvedge")).unwrap();
+    let source: String = headers.map(|h| std::fs::read_to_string(h.unwrap().path()).unwrap()).collect();
     let word = |s: &str| s.chars().take_while(|c| is_name(*c)).collect::<String>();
     let enumerators =
         source.lines().filter(|l| l.starts_with("  SELVEDGE_") && l.contains(" = ")).map(|l| word(&l[2..]));

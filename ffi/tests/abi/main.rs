@@ -3,8 +3,13 @@
 
 #![expect(unsafe_code, reason = "calls the C ABI")]
 
+mod alerts;
 mod arguments;
+mod buffers;
+#[path = "../../../tests/support/corpus.rs"]
+mod corpus;
 mod engines;
+mod foreign;
 #[cfg(unix)]
 mod fork;
 mod generate;
@@ -12,12 +17,30 @@ mod generate;
 mod guarded;
 mod handles;
 mod header;
+mod inspect;
+mod into;
 mod lending;
+mod log;
+mod monitors;
+mod outboxes;
+mod packing;
 mod panics;
+mod posting;
+mod profiles;
+mod progress;
 mod real;
+#[cfg(unix)]
+mod sources;
 mod spelling;
+mod steps;
+mod strangers;
+mod strings;
+mod tables;
+mod telemetry;
 mod tensors;
 mod threads;
+mod tokens;
+mod watching;
 
 use std::ffi::CStr;
 use std::ptr;
@@ -85,6 +108,28 @@ impl<T> Shared<T> {
     fn get(self) -> *mut T {
         self.0
     }
+}
+
+/// A file of the repository.
+fn file(rel: &str) -> String {
+    format!("{}/../{rel}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn by_path(path: &str) -> selvedge_source {
+    init!(selvedge_source { path: text(path) })
+}
+
+/// Opens a source; gives the engine's handle.
+fn open_source(
+    source: &selvedge_source,
+    options: Option<&selvedge_options>,
+) -> Result<*mut selvedge_engine, (i32, String)> {
+    let mut out = ptr::without_provenance_mut(0x5eed);
+    let options = options.map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: source and options live during the call.
+    let result = call(|err| unsafe { selvedge_engine_open_source(source, options, &raw mut out, err) });
+    assert_eq!(result.is_err(), out.is_null());
+    result.map(|()| out)
 }
 
 fn text(s: &str) -> selvedge_text {

@@ -2,13 +2,12 @@
 
 use std::ffi::{c_char, c_void};
 use std::ptr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use selvedge::fake::Fake;
 use selvedge::{Code, DType, Dim, Port, Tensor};
 
-use super::engines::{Panics, Strings};
+use super::engines::Panics;
 use super::*;
 
 pub(crate) fn tensor(name: &str, of: i32, dims: &[i64], at: *const c_void, len: usize) -> selvedge_tensor {
@@ -66,11 +65,8 @@ pub(crate) fn bytes<'a>(t: &selvedge_tensor) -> &'a [u8] {
 fn every_dtype_goes_in_and_comes_out_unchanged() {
     for dtype in DType::ALL {
         let engine = handle(Fake::echo(dtype).build());
-        let Some(size) = dtype.size() else {
-            let (code, message) = run(engine, &[tensor("x", dtype as i32, &[1], ptr::null(), 0)], None).unwrap_err();
-            assert_eq!((code, &*message), (3, "input 'x': string tensors do not cross the C ABI yet"));
-            continue;
-        };
+        // Strings are another matter.
+        let Some(size) = dtype.size() else { continue };
         let data: Vec<u64> = vec![0x0001_0001_0101_0100, 0x0100_0001_0001_0101, 0x0101_0100_0101_0000];
         let dims = [3, 1, 8 / size as i64];
         let answer = run(engine, &[tensor("x", dtype as i32, &dims, data.as_ptr().cast(), 24)], None).unwrap();
@@ -207,19 +203,6 @@ fn a_panic_below_is_an_error_and_the_engine_stays_usable() {
     let engine = handle(Panics::at("engine drop"));
     assert_eq!(selvedge_engine_close(engine), selvedge_status(Code::Panic as i32));
     assert_eq!(selvedge_engine_close(engine), BAD_HANDLE, "the handle has ended all the same");
-}
-
-#[test]
-fn string_outputs_are_unsupported_one_by_one() {
-    let engine = handle(Arc::new(Strings::new()));
-    let answer = run(engine, &[], None).unwrap();
-    let mut t = init!(selvedge_tensor {});
-    // SAFETY: the tensor may be written.
-    let message = refused(Code::Unsupported, |err| unsafe { selvedge_answer_output(answer, 0, &raw mut t, err) });
-    assert_eq!(message, "output 'words': string tensors do not cross the C ABI yet");
-    assert_eq!(bytes(&output(answer, 1)), 7i64.to_le_bytes());
-    assert_eq!(selvedge_answer_free(answer), SELVEDGE_OK);
-    assert_eq!(selvedge_engine_close(engine), SELVEDGE_OK);
 }
 
 #[test]

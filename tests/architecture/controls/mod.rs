@@ -103,6 +103,8 @@ fn a_room_without_its_opening_is_seen() {
 fn stray_unsafe_is_seen() {
     let announced = "#![expect(unsafe_code, reason = \"r\")]\n// SAFETY: fine.\nlet x =\n    unsafe { f() };\n";
     only("src/tensor/a.rs", announced, "src/tensor/a.rs: unsafe, and not in the list");
+    none("src/tensor/a.rs", "type F = Option<unsafe extern \"C\" fn(u8)>;\ntype G = unsafe fn(u8);");
+    only("src/tensor/a.rs", "unsafe extern \"C\" fn f(g: u8) {}", "src/tensor/a.rs: unsafe, and not in the list");
     none("src/tensor/a.rs", "#![deny(unsafe_code)] // unsafe { }\nconst S: &str = \"unsafe {\";");
     let raw = "src/tensor/raw.rs";
     none(raw, announced);

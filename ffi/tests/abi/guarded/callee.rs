@@ -11,7 +11,11 @@ pub(super) struct Callee {
     pub(super) tensors: *mut selvedge_engine,
     /// Gives its input `x`, of bool, back.
     pub(super) bools: *mut selvedge_engine,
+    /// Gives its input `x`, of strings, back.
+    pub(super) strings: *mut selvedge_engine,
     pub(super) text: *mut selvedge_engine,
+    /// Has a tokenizer.
+    pub(super) spells: *mut selvedge_engine,
     pub(super) embedding: *mut selvedge_engine,
     pub(super) answer: *mut selvedge_answer,
 }
@@ -30,7 +34,9 @@ impl Callee {
         let mut callee = Self {
             tensors: handle(tensors.build()),
             bools: handle(Fake::echo(DType::Bool).build()),
+            strings: handle(Fake::echo(DType::String).build()),
             text: handle(Fake::text("so it goes").build()),
+            spells: handle(Arc::new(super::super::engines::Spells::new())),
             embedding: handle(Fake::embedding(4).build()),
             answer: ptr::null_mut(),
         };

@@ -1,10 +1,15 @@
 //! Every pointer that the header takes, with a page behind it that nobody may touch: what is read or written is what the
 //! caller said is there, and a size that cannot be is refused before anything behind it is read.
 
+mod ask;
+mod base;
 mod callee;
 mod cases;
 mod ground;
+mod open;
 mod places;
+mod sync;
+mod watching;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -89,19 +94,32 @@ fn parameters(header: &str) -> BTreeSet<String> {
     found
 }
 
-/// `struct.field` of every pointer and text that a caller gives; those of events are given out, and those of texts are
-/// tried where the text stands.
+/// What a caller gives to his own functions; the library does not follow it.
+const UNTOUCHED: &str = "user_data";
+
+/// Structs whose pointers are given out.
+const GIVEN_OUT: &[&str] = &[
+    "selvedge_alert",
+    "selvedge_event",
+    "selvedge_token",
+    "selvedge_log_line",
+    "selvedge_http_request",
+    "selvedge_judgement",
+];
+
+/// `struct.field` of every pointer and text that a caller gives; those of texts are tried where the text stands.
 fn fields(header: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for declaration in header.split("typedef struct ").skip(1) {
         let (name, rest) = declaration.split_once(char::is_whitespace).unwrap();
         let Some(body) = rest.trim_start().strip_prefix('{') else { continue };
-        if ["selvedge_text", "selvedge_event", "selvedge_token"].contains(&name) || !name.starts_with("selvedge_") {
+        if name == "selvedge_text" || GIVEN_OUT.contains(&name) || !name.starts_with("selvedge_") {
             continue;
         }
         let fields = body.split('}').next().unwrap().split(';');
         let given = fields.filter(|f| is_pointer(header, f) || f.trim_start().starts_with("selvedge_text "));
-        found.extend(given.map(|field| format!("{name}.{}", last_name(field))));
+        let named = given.map(last_name).filter(|field| *field != "user_data");
+        found.extend(named.map(|field| format!("{name}.{field}")));
     }
     found
 }
@@ -111,6 +129,7 @@ fn is_pointer(header: &str, declaration: &str) -> bool {
     let pointee = declaration.trim().trim_start_matches("const ").split(|c| !is_name(c)).next().unwrap();
     match declaration.matches('*').count() {
         0 => false,
+        _ if last_name(declaration) == UNTOUCHED => false,
         1 => !header.contains(&format!("typedef struct {pointee} {pointee};")),
         _ => true,
     }

@@ -67,30 +67,68 @@ impl Place {
     }
 }
 
-const MISSING: &[u8] = b"no/such/model.onnx";
-const NOT_FOUND: selvedge_status = selvedge_status(2);
-const OK: selvedge_status = SELVEDGE_OK;
+/// A struct that a call reads.
+pub(super) fn read(
+    name: &'static str,
+    good: fn() -> Vec<u8>,
+    call: fn(&Callee, *mut u8) -> selvedge_status,
+    then: selvedge_status,
+    null: selvedge_status,
+) -> Place {
+    Place::Block(Block { name, grows: true, written: false, good, call, then, null })
+}
+
+/// A place that a call writes a number or a pointer to.
+pub(super) fn result(
+    name: &'static str,
+    then: selvedge_status,
+    null: selvedge_status,
+    call: fn(&Callee, *mut u8) -> selvedge_status,
+) -> Place {
+    let good = || vec![0xff; size_of::<u64>()];
+    Place::Block(Block { name, grows: false, written: true, good, call, then, null })
+}
+
+/// Bytes with a length, and what comes of good ones, of none, and of none at NULL.
+pub(super) fn some(
+    name: &'static str,
+    good: &'static [u8],
+    most: Most,
+    [then, empty, null]: [selvedge_status; 3],
+    call: fn(&Callee, *const u8, usize) -> selvedge_status,
+) -> Place {
+    Place::Bytes(Bytes { name, good, call, most, then, empty, null })
+}
+
+pub(super) const MISSING: &[u8] = b"no/such/model.onnx";
+pub(super) const NOT_FOUND: selvedge_status = selvedge_status(2);
+pub(super) const OK: selvedge_status = SELVEDGE_OK;
+/// Good ones are taken; none is not.
+pub(super) const INVALID_THEN: [selvedge_status; 3] = [OK, INVALID, INVALID];
 const NUMBERS: [f32; 2] = [1.0, 2.0];
 const TWO: [i64; 1] = [2];
 
 /// Two numbers, as an input.
-fn input(name: &str) -> selvedge_tensor {
+pub(super) fn input(name: &str) -> selvedge_tensor {
     super::super::tensors::floats(name, &TWO, &NUMBERS)
 }
 
 /// A struct or a pointer as bytes.
-fn raw<T: Copy>(value: T) -> Vec<u8> {
+pub(super) fn raw<T: Copy>(value: T) -> Vec<u8> {
     // SAFETY: structs of the header have no padding, which another test sees to, and neither have numbers and pointers.
     unsafe { std::slice::from_raw_parts(as_place(&value), size_of::<T>()) }.to_vec()
 }
 
-fn taken(place: *const u8, len: usize) -> selvedge_text {
+pub(super) fn taken(place: *const u8, len: usize) -> selvedge_text {
     selvedge_text { data: place.cast(), len }
 }
 
 pub(super) fn places() -> Vec<Place> {
-    let blocks = structs().into_iter().chain(results()).map(Place::Block);
-    blocks.chain(arrays().into_iter().map(Place::Array)).chain(bytes().into_iter().map(Place::Bytes)).collect()
+    let blocks = structs().into_iter().chain(results()).chain(watching::structs()).chain(watching::results());
+    let arrays = arrays().into_iter().chain(watching::arrays()).map(Place::Array);
+    let bytes = bytes().into_iter().chain(watching::bytes()).map(Place::Bytes);
+    let own = blocks.map(Place::Block).chain(arrays).chain(bytes);
+    own.chain(base::places()).chain(open::places()).chain(ask::places()).chain(super::sync::places()).collect()
 }
 
 /// The structs that a function takes or fills.
@@ -274,7 +312,7 @@ fn arrays() -> Vec<Array> {
 }
 
 /// Three texts, of which a function takes any number.
-fn texts() -> Array {
+pub(super) fn texts() -> Array {
     Array {
         name: "",
         grows: false,
@@ -356,11 +394,11 @@ fn chat(callee: &Callee, message: &selvedge_message) -> selvedge_status {
 }
 
 /// A request of one text.
-fn warp() -> selvedge_embed {
+pub(super) fn warp() -> selvedge_embed {
     init!(selvedge_embed { texts: Box::leak(Box::new(text("warp"))), text_count: 1 })
 }
 
 /// A place for a result that is not looked at.
-fn spare() -> *mut u8 {
+pub(super) fn spare() -> *mut u8 {
     Box::leak(Box::new(init!(selvedge_event {}))) as *mut selvedge_event as *mut u8
 }

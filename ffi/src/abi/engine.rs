@@ -1,43 +1,12 @@
-//! Types and numbers of `include/selvedge.h`, under their C names. `tests/abi/header.rs` compares
-//! the two.
-
-#![expect(non_camel_case_types, reason = "the names are the header's")]
-#![expect(missing_docs, reason = "the header documents them")]
+//! Types and numbers of `selvedge/engine.h`.
 
 use std::ffi::{c_char, c_void};
 
-use selvedge::{Code, DType};
+use super::base::{
+    selvedge_cancel, selvedge_pair, selvedge_progress, selvedge_progress_fn, selvedge_release_fn, selvedge_text,
+};
 
-/// `SELVEDGE_ABI_MAJOR` and `SELVEDGE_ABI_MINOR`.
-pub const SELVEDGE_ABI: (u16, u16) = (1, 0);
-
-#[repr(transparent)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct selvedge_status(pub i32);
-
-pub const SELVEDGE_OK: selvedge_status = selvedge_status(0);
-
-impl From<Code> for selvedge_status {
-    fn from(code: Code) -> Self {
-        selvedge_status(code as i32)
-    }
-}
-
-macro_rules! handles {
-    ($($name:ident)*) => {$(
-        /// A handle: a number as a pointer, never dereferenced.
-        #[repr(C)]
-        pub struct $name {
-            _opaque: [u8; 0],
-        }
-    )*};
-}
-
-handles! { selvedge_error selvedge_cancel selvedge_engine selvedge_run selvedge_answer }
-
-macro_rules! numbers {
-    ($($name:ident = $value:expr;)*) => {$(pub const $name: i32 = $value;)*};
-}
+handles! { selvedge_engine selvedge_run selvedge_answer }
 
 numbers! {
     SELVEDGE_BACKEND_AUTO = 0;
@@ -45,26 +14,16 @@ numbers! {
     SELVEDGE_BACKEND_ORT = 2;
     SELVEDGE_BACKEND_TRACT = 3;
     SELVEDGE_BACKEND_TABLE = 4;
+    SELVEDGE_SOURCE_PATH = 0;
+    SELVEDGE_SOURCE_FILE = 1;
+    SELVEDGE_SOURCE_MEMORY = 2;
     SELVEDGE_LOADING_MAPPED = 0;
     SELVEDGE_LOADING_READ = 1;
     SELVEDGE_PRIORITY_BACKGROUND = -1;
     SELVEDGE_PRIORITY_NORMAL = 0;
     SELVEDGE_PRIORITY_INTERACTIVE = 1;
-    SELVEDGE_DTYPE_UNSET = 0;
-    SELVEDGE_F32 = DType::F32 as i32;
-    SELVEDGE_F16 = DType::F16 as i32;
-    SELVEDGE_BF16 = DType::BF16 as i32;
-    SELVEDGE_I8 = DType::I8 as i32;
-    SELVEDGE_U8 = DType::U8 as i32;
-    SELVEDGE_I32 = DType::I32 as i32;
-    SELVEDGE_I64 = DType::I64 as i32;
-    SELVEDGE_BOOL = DType::Bool as i32;
-    SELVEDGE_F64 = DType::F64 as i32;
-    SELVEDGE_I16 = DType::I16 as i32;
-    SELVEDGE_U16 = DType::U16 as i32;
-    SELVEDGE_U32 = DType::U32 as i32;
-    SELVEDGE_U64 = DType::U64 as i32;
-    SELVEDGE_STRING = DType::String as i32;
+    SELVEDGE_TRIM_CACHES = 1;
+    SELVEDGE_TRIM_ALL = 2;
     SELVEDGE_EVENT_NONE = 0;
     SELVEDGE_EVENT_WORKING = 1;
     SELVEDGE_EVENT_TEXT = 2;
@@ -78,25 +37,26 @@ numbers! {
     SELVEDGE_FINISH_OTHER = 255;
 }
 
+pub const SELVEDGE_OPTIONS_NO_SYMLINKS: u32 = 1;
+pub const SELVEDGE_OPTIONS_SEARCH_PYTHON: u32 = 2;
 pub const SELVEDGE_MAX_TOKENS_NONE: u32 = u32::MAX;
 pub const SELVEDGE_GENERATE_SEEDED: u32 = 1;
 pub const SELVEDGE_GENERATE_LOGPROBS: u32 = 2;
 pub const SELVEDGE_EMBED_RAW: u32 = 1;
 
-macro_rules! structs {
-    ($($name:ident { $($field:ident: $kind:ty,)* })*) => {$(
-        #[repr(C)]
-        #[derive(Clone, Copy, Debug, Default)]
-        pub struct $name {
-            $(pub $field: $kind,)*
-        }
-    )*};
-}
-
 structs! {
-    selvedge_text {
-        data: *const c_char,
-        len: usize,
+    selvedge_source {
+        struct_size: usize,
+        kind: i32,
+        flags: u32,
+        path: selvedge_text,
+        file: i64,
+        offset: u64,
+        length: u64,
+        data: *const c_void,
+        data_len: usize,
+        release: selvedge_release_fn,
+        user_data: *mut c_void,
     }
     selvedge_options {
         struct_size: usize,
@@ -110,6 +70,11 @@ structs! {
         sha256: *const u8,
         onnxruntime: selvedge_text,
         cancel: *const selvedge_cancel,
+        session_entries: *const selvedge_pair,
+        session_entry_count: usize,
+        progress: *const selvedge_progress,
+        on_progress: selvedge_progress_fn,
+        user_data: *mut c_void,
     }
     selvedge_call {
         struct_size: usize,
@@ -137,6 +102,18 @@ structs! {
         outputs: *const selvedge_text,
         output_count: usize,
     }
+    selvedge_output {
+        struct_size: usize,
+        name: selvedge_text,
+        data: *mut c_void,
+        capacity: usize,
+        dims: *mut i64,
+        dim_capacity: usize,
+        dtype: i32,
+        flags: u32,
+        rank: usize,
+        byte_len: usize,
+    }
     selvedge_message {
         struct_size: usize,
         role: selvedge_text,
@@ -147,6 +124,8 @@ structs! {
         prompt: selvedge_text,
         messages: *const selvedge_message,
         message_count: usize,
+        tokens: *const u32,
+        token_count: usize,
         stop: *const selvedge_text,
         stop_count: usize,
         flags: u32,

@@ -1,0 +1,375 @@
+/* selvedge/engine.h: sources, options, engines, requests, runs, answers. Include "selvedge.h". */
+#ifndef SELVEDGE_ENGINE_H
+#define SELVEDGE_ENGINE_H
+
+#include "base.h"
+
+SELVEDGE_BEGIN
+
+/* ---- Numbers ---- */
+
+SELVEDGE_ENUM_BEGIN(selvedge_backend)
+  SELVEDGE_BACKEND_AUTO = 0,           /* by the file's content */
+  SELVEDGE_BACKEND_LLAMA = 1,          /* GGUF through llama.cpp */
+  SELVEDGE_BACKEND_ORT = 2,            /* ONNX through ONNX Runtime */
+  SELVEDGE_BACKEND_TRACT = 3,          /* ONNX through tract */
+  SELVEDGE_BACKEND_TABLE = 4           /* static embeddings in safetensors or GGUF */
+SELVEDGE_ENUM_END(selvedge_backend)
+
+SELVEDGE_ENUM_BEGIN(selvedge_source_kind)
+  SELVEDGE_SOURCE_PATH = 0,
+  SELVEDGE_SOURCE_FILE = 1,            /* an open file, or a part of one */
+  SELVEDGE_SOURCE_MEMORY = 2           /* bytes of the caller's */
+SELVEDGE_ENUM_END(selvedge_source_kind)
+
+SELVEDGE_ENUM_BEGIN(selvedge_loading)
+  SELVEDGE_LOADING_MAPPED = 0,             /* pages come as they are touched; the file must not be truncated meanwhile */
+  SELVEDGE_LOADING_READ = 1                /* read whole into memory */
+SELVEDGE_ENUM_END(selvedge_loading)
+
+SELVEDGE_ENUM_BEGIN(selvedge_priority)
+  SELVEDGE_PRIORITY_BACKGROUND = -1,   /* nobody waits */
+  SELVEDGE_PRIORITY_NORMAL = 0,
+  SELVEDGE_PRIORITY_INTERACTIVE = 1    /* a person waits */
+SELVEDGE_ENUM_END(selvedge_priority)
+
+SELVEDGE_ENUM_BEGIN(selvedge_trim)
+  SELVEDGE_TRIM_CACHES = 1,            /* what was kept to be faster: prefixes, plans */
+  SELVEDGE_TRIM_ALL = 2                /* also what the next call makes anew */
+SELVEDGE_ENUM_END(selvedge_trim)
+
+SELVEDGE_ENUM_BEGIN(selvedge_event_kind)
+  SELVEDGE_EVENT_NONE = 0,             /* the call failed */
+  SELVEDGE_EVENT_WORKING = 1,          /* nothing to be seen yet: `done` of `total` */
+  SELVEDGE_EVENT_TEXT = 2,             /* a piece of the answer: `text`, `tokens` */
+  SELVEDGE_EVENT_DONE = 3              /* the answer is complete: `finish` and the counts */
+SELVEDGE_ENUM_END(selvedge_event_kind)
+
+SELVEDGE_ENUM_BEGIN(selvedge_finish)
+  SELVEDGE_FINISH_NONE = 0,            /* not done yet */
+  SELVEDGE_FINISH_COMPLETE = 1,        /* all outputs were computed */
+  SELVEDGE_FINISH_END_OF_TEXT = 2,     /* the model ended its text */
+  SELVEDGE_FINISH_STOP = 3,            /* a stop text came up */
+  SELVEDGE_FINISH_LENGTH = 4,          /* max_tokens was reached */
+  SELVEDGE_FINISH_CONTEXT_FULL = 5,    /* the context is full */
+  SELVEDGE_FINISH_OTHER = 255          /* a reason younger than this header */
+SELVEDGE_ENUM_END(selvedge_finish)
+
+#define SELVEDGE_OPTIONS_NO_SYMLINKS 1u     /* selvedge_options.flags: a path that is a symbolic link is refused */
+#define SELVEDGE_OPTIONS_SEARCH_PYTHON 2u   /* selvedge_options.flags: look for ONNX Runtime in Python packages too */
+#define SELVEDGE_MAX_TOKENS_NONE UINT32_MAX /* selvedge_generate.max_tokens: no limit but the context */
+#define SELVEDGE_GENERATE_SEEDED 1u         /* selvedge_generate.flags: `seed` counts, also if it is 0 */
+#define SELVEDGE_GENERATE_LOGPROBS 2u       /* selvedge_generate.flags: report each token's log-probability */
+#define SELVEDGE_EMBED_RAW 1u               /* selvedge_embed.flags: do not scale vectors to length 1 */
+
+/* ---- Types ---- */
+
+typedef struct selvedge_engine selvedge_engine; /* a loaded model */
+typedef struct selvedge_run selvedge_run;       /* a request in flight */
+typedef struct selvedge_answer selvedge_answer; /* what came back */
+
+/* Where a model is. Fields of another kind are not looked at. */
+typedef struct selvedge_source {
+  size_t struct_size;
+  selvedge_source_kind kind;
+  uint32_t flags;                      /* 0 */
+  selvedge_text path;                  /* PATH */
+  int64_t file;                        /* FILE: an open descriptor (Windows: a HANDLE); it is duplicated, and the caller
+                                        * goes on owning his own */
+  uint64_t offset;                     /* FILE: where the model begins, such as an asset within an Android package, */
+  uint64_t length;                     /* and its bytes; 0: to the end of the file */
+  const void *SELVEDGE_NULLABLE data;  /* MEMORY: the model; it must not change until `release` is called, */
+  size_t data_len;
+  selvedge_release_fn SELVEDGE_NULLABLE release; /* which is once for each call that took it: when the last that uses it
+                                        * is freed, or earlier, where the model was copied, or when the call fails (but
+                                        * not where the struct is refused for its size, for then nothing else of it is
+                                        * believed); NULL: the memory stays for ever */
+  void *SELVEDGE_NULLABLE user_data;   /* of release */
+} selvedge_source;
+#define SELVEDGE_SOURCE_INIT { sizeof(selvedge_source), SELVEDGE_SOURCE_PATH, 0, { NULL, 0 }, 0, 0, 0, NULL, 0, NULL, NULL }
+
+/* How to open a model. */
+typedef struct selvedge_options {
+  size_t struct_size;
+  selvedge_backend backend;            /* 0: by content; any other wins, and fails if it cannot */
+  selvedge_loading loading;
+  uint32_t threads;                    /* of one computation; 0: the backend's choice */
+  uint32_t context_tokens;             /* for text; 0: the model's own, at most 4096 */
+  uint32_t parallel;                   /* runs side by side, for text; 0: 4 */
+  uint32_t flags;                      /* SELVEDGE_OPTIONS_* */
+  uint64_t memory_limit;               /* bytes; more by estimate is OUT_OF_MEMORY before loading; 0: none */
+  const uint8_t *SELVEDGE_NULLABLE sha256; /* 32 bytes: a model with another provenance.digest is CORRUPT */
+  selvedge_text onnxruntime;           /* path of the ONNX Runtime library; empty: it is searched for */
+  const selvedge_cancel *SELVEDGE_NULLABLE cancel; /* ends the open */
+  const selvedge_pair *SELVEDGE_NULLABLE session_entries; /* configuration of an ONNX Runtime session */
+  size_t session_entry_count;
+  const selvedge_progress *SELVEDGE_NULLABLE progress; /* bytes hashed, then loaded; for another thread to look at */
+  selvedge_progress_fn SELVEDGE_NULLABLE on_progress; /* the same, told */
+  void *SELVEDGE_NULLABLE user_data;   /* of on_progress, until the call returns */
+} selvedge_options;
+#define SELVEDGE_OPTIONS_INIT { sizeof(selvedge_options), SELVEDGE_BACKEND_AUTO, SELVEDGE_LOADING_MAPPED, 0, 0, 0, 0, 0, \
+  NULL, { NULL, 0 }, NULL, NULL, 0, NULL, NULL, NULL }
+
+/* The terms of one call. */
+typedef struct selvedge_call {
+  size_t struct_size;
+  const selvedge_cancel *SELVEDGE_NULLABLE cancel; /* ends the call; may be freed at any time */
+  uint64_t timeout_ms;                 /* from now; 0: none */
+  uint64_t id;                         /* the caller's own number; it comes back in the answer's JSON */
+  selvedge_priority priority;
+  uint32_t flags;                      /* 0 */
+} selvedge_call;
+#define SELVEDGE_CALL_INIT { sizeof(selvedge_call), NULL, 0, 0, SELVEDGE_PRIORITY_NORMAL, 0 }
+
+/* A tensor that lies somewhere else: row-major, little-endian. The same struct goes in and comes out, so that an
+ * output can be the next call's input (while its answer lives). */
+typedef struct selvedge_tensor {
+  size_t struct_size;
+  const char *SELVEDGE_NULLABLE name;
+  size_t name_len;
+  const int64_t *SELVEDGE_NULLABLE dims; /* outermost first; NULL only if rank is 0 */
+  size_t rank;                         /* at most 64; 0 is a scalar */
+  const void *SELVEDGE_NULLABLE data;  /* NULL only if byte_len is 0 */
+  size_t byte_len;                     /* exactly elements times the dtype's size; a STRING element is a
+                                        * selvedge_text, and is always copied */
+  selvedge_dtype dtype;
+  uint32_t flags;                      /* 0 */
+} selvedge_tensor;
+#define SELVEDGE_TENSOR_INIT { sizeof(selvedge_tensor), NULL, 0, NULL, 0, NULL, 0, SELVEDGE_DTYPE_UNSET, 0 }
+
+/* Named tensors in, named tensors out. */
+typedef struct selvedge_tensors {
+  size_t struct_size;
+  const selvedge_tensor *SELVEDGE_NULLABLE inputs; /* in any order, each name once */
+  size_t input_count;
+  const selvedge_text *SELVEDGE_NULLABLE outputs;  /* names wanted, in this order; NULL: all, in the model's */
+  size_t output_count;
+} selvedge_tensors;
+#define SELVEDGE_TENSORS_INIT { sizeof(selvedge_tensors), NULL, 0, NULL, 0 }
+
+/* Memory of the caller's for an output. */
+typedef struct selvedge_output {
+  size_t struct_size;
+  selvedge_text name;                  /* which output */
+  void *SELVEDGE_NULLABLE data;        /* aligned for the dtype; NULL only if capacity is 0 */
+  size_t capacity;                     /* bytes there */
+  int64_t *SELVEDGE_NULLABLE dims;     /* written: the shape, outermost first; NULL only if dim_capacity is 0 */
+  size_t dim_capacity;                 /* dimensions that fit there */
+  selvedge_dtype dtype;                /* written; unless UNSET before: what it must be */
+  uint32_t flags;                      /* 0 */
+  size_t rank;                         /* written */
+  size_t byte_len;                     /* written; also where it did not fit */
+} selvedge_output;
+#define SELVEDGE_OUTPUT_INIT { sizeof(selvedge_output), { NULL, 0 }, NULL, 0, NULL, 0, SELVEDGE_DTYPE_UNSET, 0, 0, 0 }
+
+/* One message of a conversation. */
+typedef struct selvedge_message {
+  size_t struct_size;
+  selvedge_text role;                  /* "system", "user", "assistant", or what else the model's template knows */
+  selvedge_text content;
+} selvedge_message;
+#define SELVEDGE_MESSAGE_INIT { sizeof(selvedge_message), { NULL, 0 }, { NULL, 0 } }
+
+/* A prompt in, text out. The defaults are greedy. */
+typedef struct selvedge_generate {
+  size_t struct_size;
+  selvedge_text prompt;                /* plain text; or, with data NULL, one of the next two: */
+  const selvedge_message *SELVEDGE_NULLABLE messages; /* a conversation, by the model's own chat template */
+  size_t message_count;
+  const uint32_t *SELVEDGE_NULLABLE tokens; /* or ids of the model's vocabulary, as they are */
+  size_t token_count;                  /* at most 65,536 */
+  const selvedge_text *SELVEDGE_NULLABLE stop; /* texts that end the answer; it does not contain them */
+  size_t stop_count;
+  uint32_t flags;                      /* SELVEDGE_GENERATE_* */
+  uint32_t max_tokens;                 /* 0: 256 */
+  uint32_t seed;                       /* with SELVEDGE_GENERATE_SEEDED; else one is drawn */
+  float temperature;                   /* 0: greedy */
+  uint32_t top_k;                      /* 0: off */
+  float top_p;                         /* (0, 1]; 0: off */
+  float min_p;                         /* [0, 1]; 0: off */
+  float repeat_penalty;                /* > 0, 1 is off; 0: off */
+  float frequency_penalty;             /* 0: off */
+  float presence_penalty;              /* 0: off */
+  uint32_t penalty_last_n;             /* tokens that the penalties look back; 0: 64 */
+  uint32_t reserved;                   /* 0 */
+} selvedge_generate;
+#define SELVEDGE_GENERATE_INIT { sizeof(selvedge_generate), { NULL, 0 }, NULL, 0, NULL, 0, NULL, 0, \
+  0, 0, 0, 0.0f, 0, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0, 0 }
+
+/* Texts in, one vector each out. */
+typedef struct selvedge_embed {
+  size_t struct_size;
+  const selvedge_text *SELVEDGE_NULLABLE texts; /* at least one */
+  size_t text_count;
+  uint32_t flags;                      /* SELVEDGE_EMBED_RAW */
+  uint32_t reserved;                   /* 0 */
+} selvedge_embed;
+#define SELVEDGE_EMBED_INIT { sizeof(selvedge_embed), NULL, 0, 0, 0 }
+
+/* A sampled token. This struct does not grow. */
+typedef struct selvedge_token {
+  uint32_t id;                         /* in the model's vocabulary */
+  float logprob;                       /* <= 0; NaN unless SELVEDGE_GENERATE_LOGPROBS */
+} selvedge_token;
+
+/* What a step of a run brought. */
+typedef struct selvedge_event {
+  size_t struct_size;
+  selvedge_event_kind kind;
+  selvedge_finish finish;              /* DONE */
+  uint64_t done;                       /* WORKING: prompt tokens computed, */
+  uint64_t total;                      /* of so many; 0 if not known */
+  const char *SELVEDGE_NULLABLE text;  /* TEXT: whole UTF-8; DONE: the stop text, if one came up */
+  size_t text_len;
+  const selvedge_token *SELVEDGE_NULLABLE tokens; /* TEXT: the tokens that made it; may be none, or several */
+  size_t token_count;
+  uint64_t input_tokens;               /* DONE: prompt tokens, */
+  uint64_t cached_tokens;              /* of which a cache saved so many, */
+  uint64_t output_tokens;              /* and generated ones */
+} selvedge_event;
+#define SELVEDGE_EVENT_INIT { sizeof(selvedge_event), SELVEDGE_EVENT_NONE, SELVEDGE_FINISH_NONE, 0, 0, NULL, 0, \
+  NULL, 0, 0, 0, 0 }
+
+/* ---- Inspect ---- */
+
+/* What a model file holds, without opening it, as a JSON object: name, format, bytes, parameters, inputs, outputs,
+ * tensors [{name, element, shape, bytes, location}], metadata, operators, opsets, warnings, backends [{backend, memory}
+ * or {backend, code, message}], flaw (null, or the {code, message} with which opening it would fail). A code is its
+ * name, such as "CORRUPT"; inputs, outputs and memory are those of selvedge_engine_spec_json. Of `options` only those
+ * count that say how to read, and those that the estimate of memory depends on. Free the buffer with selvedge_buffer_free. Errors: NOT_FOUND, IO, CORRUPT,
+ * UNSUPPORTED (no format that Selvedge knows). */
+SELVEDGE_API selvedge_status selvedge_inspect(const selvedge_source *source,
+                                              const selvedge_options *SELVEDGE_NULLABLE options,
+                                              SELVEDGE_OUT(selvedge_buffer) out, SELVEDGE_ERR err);
+
+/* OK if all of the file is well formed and a backend of this build takes it by its spec, without loading it. Of `options`
+ * those count that count for selvedge_inspect, backend and memory_limit; sha256 is not compared. Errors: those of
+ * selvedge_engine_open that can be seen without loading. */
+SELVEDGE_API selvedge_status selvedge_validate(const selvedge_source *source,
+                                               const selvedge_options *SELVEDGE_NULLABLE options, SELVEDGE_ERR err);
+
+/* ---- Engines ---- */
+
+/* Opens the model file at `path` and blocks until it is loaded; close it with selvedge_engine_close. `options` may be
+ * NULL. Errors: NOT_FOUND, IO, CORRUPT, UNSUPPORTED (a format or model that no backend of this build takes),
+ * OUT_OF_MEMORY, MISSING_RUNTIME, CANCELLED, BACKEND. */
+SELVEDGE_API selvedge_status selvedge_engine_open(const char *path, size_t path_len,
+                                                  const selvedge_options *SELVEDGE_NULLABLE options,
+                                                  SELVEDGE_OUT(selvedge_engine) out, SELVEDGE_ERR err);
+
+/* Opens a model from a path, an open file or memory; else as selvedge_engine_open. */
+SELVEDGE_API selvedge_status selvedge_engine_open_source(const selvedge_source *source,
+                                                         const selvedge_options *SELVEDGE_NULLABLE options,
+                                                         SELVEDGE_OUT(selvedge_engine) out, SELVEDGE_ERR err);
+
+/* Closes the handle. Calls and runs in flight go on to their end; the model's memory is given back with the last of
+ * them. Answers stay valid. OK for NULL. Errors: BAD_HANDLE. */
+SELVEDGE_API selvedge_status selvedge_engine_close(selvedge_engine *SELVEDGE_NULLABLE engine);
+
+/* What the engine takes, gives, can do and costs, as a JSON object: provenance {model, version, digest, backend,
+ * runtime, route}, inputs and outputs [{name, dtype, shape, optional} or {name, other, optional}] (a dimension is a
+ * number, a symbol's name, or null; a shape of unknown rank is null), abilities {tensors, generate, chat, embed,
+ * interrupt}, context_tokens, embedding_size, memory {weights, context, scratch, total}, metadata. The digest is the
+ * SHA-256 of the file; of a split GGUF model, of all its parts, one after the other; with a tokenizer beside it, of
+ * both; of an ONNX model without its external data. The text lives as long as the engine's handle. */
+SELVEDGE_API selvedge_status selvedge_engine_spec_json(const selvedge_engine *engine, SELVEDGE_OUT(const char) json,
+                                                       size_t *len, SELVEDGE_ERR err);
+
+/* Runs tensors through the engine and blocks until the answer is there; free it with selvedge_answer_free. `call` may
+ * be NULL. Inputs are borrowed, not copied (but for those of at most 4 KiB, and data that is not aligned for its
+ * dtype); they must not change until the call returns, and whatever its status, nobody reads them after that. A
+ * cancelled call returns when the step under way ends, or at once where the engine can interrupt.
+ * Errors: INVALID_ARGUMENT (a name, dtype or shape that the engine does not take), UNSUPPORTED, CANCELLED,
+ * DEADLINE_EXCEEDED, OUT_OF_MEMORY, BACKEND. */
+SELVEDGE_API selvedge_status selvedge_engine_run(const selvedge_engine *engine, const selvedge_tensors *request,
+                                                 const selvedge_call *SELVEDGE_NULLABLE call,
+                                                 SELVEDGE_OUT(selvedge_answer) out, SELVEDGE_ERR err);
+
+/* Runs tensors through the engine, and puts the outputs named by `outputs` into the caller's memory, without an answer
+ * to free; request->outputs must be NULL. Nothing is written beyond a capacity. The memory of an output must not overlap
+ * that of another, or of an input. Else as selvedge_engine_run. Errors: those, and INVALID_ARGUMENT (a name that is no
+ * output, another dtype, or too little room: then dtype, byte_len and rank of all outputs say what is needed, and data
+ * and dims are as they were), UNSUPPORTED (a string output). After any other error byte_len and rank are 0. */
+SELVEDGE_API selvedge_status selvedge_engine_run_into(const selvedge_engine *engine, const selvedge_tensors *request,
+                                                      selvedge_output *outputs, size_t output_count,
+                                                      const selvedge_call *SELVEDGE_NULLABLE call, SELVEDGE_ERR err);
+
+/* Starts to run tensors, to be pulled step by step with selvedge_run_next, so that an app may stop between two; its
+ * events are WORKING and DONE. The request is copied. Free the run with selvedge_run_free. Errors: as of
+ * selvedge_engine_run. */
+SELVEDGE_API selvedge_status selvedge_engine_start(const selvedge_engine *engine, const selvedge_tensors *request,
+                                                   const selvedge_call *SELVEDGE_NULLABLE call,
+                                                   SELVEDGE_OUT(selvedge_run) out, SELVEDGE_ERR err);
+
+/* Starts to generate text, without heavy work yet; pull it with selvedge_run_next and free it with selvedge_run_free.
+ * `call` may be NULL. The request is copied. Errors: INVALID_ARGUMENT (a parameter out of its range), UNSUPPORTED (an
+ * engine without text, or chat; a parameter it does not serve), CONTEXT_FULL, CANCELLED, DEADLINE_EXCEEDED, BACKEND. */
+SELVEDGE_API selvedge_status selvedge_engine_generate(const selvedge_engine *engine, const selvedge_generate *request,
+                                                      const selvedge_call *SELVEDGE_NULLABLE call,
+                                                      SELVEDGE_OUT(selvedge_run) out, SELVEDGE_ERR err);
+
+/* Embeds texts and blocks until the answer is there: one output named "embedding", f32 [texts, dimensions]; free it
+ * with selvedge_answer_free. `call` may be NULL. Errors: as of selvedge_engine_run, and CONTEXT_FULL. */
+SELVEDGE_API selvedge_status selvedge_engine_embed(const selvedge_engine *engine, const selvedge_embed *request,
+                                                   const selvedge_call *SELVEDGE_NULLABLE call,
+                                                   SELVEDGE_OUT(selvedge_answer) out, SELVEDGE_ERR err);
+
+/* Gives memory back, as much as the level says, and says how many bytes; the next call is slower. For the system's
+ * warnings of low memory. Errors: BACKEND. */
+SELVEDGE_API selvedge_status selvedge_engine_trim(const selvedge_engine *engine, selvedge_trim level,
+                                                  uint64_t *freed, SELVEDGE_ERR err);
+
+/* The tokens of the request's prompt, as uint32_t in a buffer: of a conversation, those of its rendered text. Only prompt,
+ * messages and tokens of `request` count. Errors: UNSUPPORTED (an engine without a tokenizer, or chat), INVALID_ARGUMENT. */
+SELVEDGE_API selvedge_status selvedge_engine_tokenize(const selvedge_engine *engine, const selvedge_generate *request,
+                                                      SELVEDGE_OUT(selvedge_buffer) out, SELVEDGE_ERR err);
+
+/* The text of tokens, at most 65,536, in a buffer. Errors: UNSUPPORTED, INVALID_ARGUMENT (an id beyond the vocabulary). */
+SELVEDGE_API selvedge_status selvedge_engine_detokenize(const selvedge_engine *engine,
+                                                        const uint32_t *SELVEDGE_NULLABLE tokens, size_t token_count,
+                                                        SELVEDGE_OUT(selvedge_buffer) out, SELVEDGE_ERR err);
+
+/* The conversation as the model sees it, by its chat template, in a buffer. Only messages of `request` count. Errors:
+ * UNSUPPORTED, INVALID_ARGUMENT (no messages). */
+SELVEDGE_API selvedge_status selvedge_engine_render(const selvedge_engine *engine, const selvedge_generate *request,
+                                                    SELVEDGE_OUT(selvedge_buffer) out, SELVEDGE_ERR err);
+
+/* ---- Runs ---- */
+
+/* One bounded unit of work on the calling thread, and what it brought. Pointers in the event live until the next
+ * selvedge_run_next or selvedge_run_free of the run. After DONE or an error the run has ended: free it; a further call
+ * is INVALID_ARGUMENT. Errors: BUSY (another thread is in this call), CANCELLED (the switch was set, or the run was
+ * freed meanwhile), DEADLINE_EXCEEDED, CONTEXT_FULL, BACKEND. */
+SELVEDGE_API selvedge_status selvedge_run_next(selvedge_run *run, selvedge_event *event, SELVEDGE_ERR err);
+
+/* The whole answer of a run that is DONE; free it with selvedge_answer_free. It outlives the run.
+ * Errors: INVALID_ARGUMENT if the run is not done or has failed, BUSY. */
+SELVEDGE_API selvedge_status selvedge_run_answer(selvedge_run *run, SELVEDGE_OUT(selvedge_answer) out,
+                                                 SELVEDGE_ERR err);
+
+/* Frees a run at any time; one that is not done is cancelled. If another thread is in selvedge_run_next, that call ends
+ * with CANCELLED. OK for NULL. Errors: BAD_HANDLE. */
+SELVEDGE_API selvedge_status selvedge_run_free(selvedge_run *SELVEDGE_NULLABLE run);
+
+/* ---- Answers ---- */
+
+/* The number of output tensors. */
+SELVEDGE_API selvedge_status selvedge_answer_output_count(const selvedge_answer *answer, size_t *count,
+                                                          SELVEDGE_ERR err);
+
+/* Describes output `index`; set tensor->struct_size before. Nothing is copied: the pointers live as long as the
+ * answer. The elements of a string tensor are selvedge_text. Errors: NOT_FOUND (no such index). */
+SELVEDGE_API selvedge_status selvedge_answer_output(const selvedge_answer *answer, size_t index,
+                                                    selvedge_tensor *tensor, SELVEDGE_ERR err);
+
+/* The answer as a JSON object: text, tokens [id], finish, stop, usage {input_tokens, cached_tokens, output_tokens,
+ * queued_ns, prepare_ns, compute_ns, generate_ns, peak_bytes}, provenance, id, outputs [{name, dtype, shape}].
+ * The text lives as long as the answer. */
+SELVEDGE_API selvedge_status selvedge_answer_json(const selvedge_answer *answer, SELVEDGE_OUT(const char) json,
+                                                  size_t *len, SELVEDGE_ERR err);
+
+/* Frees an answer, its tensors and texts. OK for NULL. Errors: BAD_HANDLE. */
+SELVEDGE_API selvedge_status selvedge_answer_free(selvedge_answer *SELVEDGE_NULLABLE answer);
+
+SELVEDGE_END
+#endif /* SELVEDGE_ENGINE_H */

@@ -1,0 +1,102 @@
+//! Reports: the page of a folder, and the state of a monitor as JSON.
+
+#![expect(unsafe_code, reason = "exports functions of the C ABI")]
+
+use std::ffi::c_char;
+use std::path::Path;
+
+use selvedge::drift::{Alert, Proportion};
+use selvedge::layer::monitor::{MonitorReport, Reference, Summary};
+use selvedge::report::Story;
+use serde_json::{Value, json};
+
+use crate::abi::{selvedge_buffer, selvedge_error, selvedge_status};
+use crate::buffer::Buffer;
+use crate::memory::Out;
+use crate::{alert, guard, handle, telemetry};
+
+/// What happened on this device, as a page.
+///
+/// # Safety
+///
+/// Pointers are as the header asks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn selvedge_report_html(
+    folder: *const c_char,
+    folder_len: usize,
+    out: *mut *mut selvedge_buffer,
+    err: *mut *mut selvedge_error,
+) -> selvedge_status {
+    // SAFETY: the caller vouches for the pointers, here and below.
+    let (out, err) = unsafe { (Out::zeroed("out", out), Out::optional(err)) };
+    guard::give(out, err, || {
+        // SAFETY: as above.
+        let folder = unsafe { telemetry::folder(folder, folder_len) }?;
+        handle::publish(Buffer::from(Story::read(Path::new(folder))?.html().as_str()))
+    })
+}
+
+/// A monitor's report as JSON.
+pub(crate) fn json(report: &MonitorReport) -> Value {
+    let t = &report.totals;
+    let reach = report.reach.iter().map(|r| {
+        json!({
+            "feature": r.feature, "shift": r.shift, "missing": r.missing, "out_of_range": r.out_of_range, "dead": r.dead,
+        })
+    });
+    json!({
+        "model": report.model,
+        "version": report.version,
+        "reference": match report.reference {
+            Reference::None => "none",
+            Reference::Learning { .. } => "learning",
+            Reference::Learned => "learned",
+            Reference::Given => "given",
+            _ => "other",
+        },
+        "learning": report.learning.map(|l| json!({ "rows": l.rows, "of": l.of })),
+        "totals": {
+            "requests": t.requests, "rows": t.rows, "faults": t.faults, "tokens_in": t.tokens_in,
+            "tokens_out": t.tokens_out, "windows": t.windows,
+        },
+        "in_progress": report.in_progress,
+        "missed_rows": report.missed_rows,
+        "unclaimed": report.unclaimed,
+        "alerts": report.alerts.iter().map(standing).collect::<Value>(),
+        "accuracy": report.accuracy.map(proportion),
+        "estimated_accuracy": report.estimated_accuracy.map(proportion),
+        "reach": reach.collect::<Value>(),
+        "windows": report.windows.iter().map(window).collect::<Value>(),
+        "telemetry": telemetry::json(&report.telemetry),
+    })
+}
+
+fn standing(a: &Alert) -> Value {
+    json!({
+        "kind": alert::kind_name(a.kind),
+        "feature": a.feature,
+        "severity": alert::severity_name(a.severity),
+        "action": alert::action_name(a.action),
+        "since": a.since,
+        "evidence": a.evidence,
+    })
+}
+
+fn proportion(p: Proportion) -> Value {
+    json!({ "value": p.value, "low": p.low, "high": p.high, "of": p.of })
+}
+
+fn window(summary: &Summary) -> Value {
+    let verdict = summary.verdict.as_ref();
+    let features = verdict.map_or(&[][..], |v| &v.features).iter().map(|f| {
+        json!({
+            "name": f.name, "p": f.p, "psi": f.psi, "drifted": f.drifted, "finding": f.finding.map(alert::finding_name),
+        })
+    });
+    json!({
+        "index": summary.window.index,
+        "rows": summary.window.rows,
+        "drifted": verdict.map(|v| v.drifted()),
+        "features": features.collect::<Value>(),
+    })
+}
