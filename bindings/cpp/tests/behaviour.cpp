@@ -1,0 +1,220 @@
+/// behaviour.cpp: what an app may do wrong, or early, or often. usage: behaviour REPO FOLDER
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <thread>
+
+#include <selvedge.hpp>
+
+namespace {
+
+std::string repo, folder;
+int failed = 0;
+
+void check(bool holds, const std::string &what) {
+  if (holds) return;
+  std::cerr << "FAILED " << what << "\n";
+  ++failed;
+}
+
+/// The code of the error that `work` throws; ok if it throws none.
+template <class F> selvedge::code thrown(F &&work) {
+  try {
+    work();
+  } catch (const selvedge::error &error) {
+    check(error.what()[0] != '\0', "an error has a message");
+    return error.code();
+  }
+  return selvedge::code::ok;
+}
+
+const float DAY[] = {2.5f, 4.4f, 2.2f, 2.2f};
+
+selvedge::engine rain() { return selvedge::engine::open(repo + "/examples/quickstart/rain.onnx"); }
+
+void handles() {
+  auto engine = rain();
+  auto moved = std::move(engine);
+  check(!engine && moved, "a handle that was moved is empty");
+  check(thrown([&] { engine.run({{"weather", DAY, {1, 4}}}); }) == selvedge::code::invalid_argument,
+        "an empty handle is an invalid argument");
+  const auto answer = moved.run({{"weather", DAY, {1, 4}}});
+  moved.close();
+  moved.close();
+  check(!moved, "a closed handle is not open");
+  check(thrown([&] { moved.run({{"weather", DAY, {1, 4}}}); }) == selvedge::code::bad_handle,
+        "a closed handle is a bad handle");
+  check(answer.output(0).as<float>().size() == 1, "an answer outlives its engine");
+  check(thrown([&] { (void)answer.output(0).as<double>(); }) == selvedge::code::invalid_argument, "another type");
+  check(thrown([&] { (void)answer.output(7); }) == selvedge::code::not_found, "no such output, by index");
+  check(thrown([&] { (void)answer.output("snow"); }) == selvedge::code::not_found, "no such output, by name");
+  check(selvedge::is_compatible() && !selvedge::version().empty(), "versions");
+}
+
+/// Functions of the app's are called, what they throw is dropped, and they are let go of, also when a call fails.
+void owners() {
+  const auto counted = std::make_shared<std::atomic<int>>(0);
+  selvedge::options options;
+  options.on_progress = [counted](std::uint64_t, std::uint64_t) {
+    ++*counted;
+    throw std::runtime_error("dropped");
+  };
+  selvedge::engine::open(repo + "/examples/quickstart/rain.onnx", options);
+  check(*counted > 0, "progress is told");
+  options = {};
+
+  const std::vector<std::byte> junk(64);
+  check(thrown([&] { selvedge::engine::open(selvedge::source::memory(junk, [counted] { ++*counted; })); }) ==
+            selvedge::code::corrupt,
+        "junk is no model");
+
+  selvedge::monitor_options watch;
+  watch.on_alert = [counted](const selvedge::alert &) {};
+  watch.config = "{";
+  const auto telemetry = selvedge::telemetry::open(folder + "/owners");
+  check(thrown([&] { selvedge::monitor::make(rain(), telemetry, watch); }) == selvedge::code::invalid_argument,
+        "a configuration that is no JSON");
+  watch = {};
+
+  const int before = *counted;
+  selvedge::set_log(selvedge::log_level::trace, [counted](const selvedge::log_line &) { ++*counted; });
+  selvedge::telemetry::open(repo + "/examples/quickstart/rain.onnx"); // no folder: it only counts, and says so
+  selvedge::set_log(selvedge::log_level::off, nullptr);
+  check(*counted > before, "the log is told");
+  check(counted.use_count() == 1, "functions are let go of; held still: " + std::to_string(counted.use_count() - 1));
+}
+
+/// Threads share an engine; one is closed meanwhile.
+void threads() {
+  auto engine = rain();
+  std::atomic<int> answered{0};
+  std::atomic<bool> wrong{false};
+  std::vector<std::thread> all;
+  for (int i = 0; i < 4; ++i)
+    all.emplace_back([&] {
+      const auto code = thrown([&] {
+        for (;;) {
+          if (engine.run({{"weather", DAY, {1, 4}}}).output(0).as<float>().size() != 1) wrong = true;
+          ++answered;
+        }
+      });
+      if (code != selvedge::code::bad_handle) wrong = true;
+    });
+  while (answered < 400) std::this_thread::yield();
+  engine.close();
+  for (auto &thread : all) thread.join();
+  check(!wrong, "threads that share an engine get answers until it is closed, and then an error");
+}
+
+/// Bytes of memory that are in use; 0 where the system does not say.
+std::size_t resident() {
+  std::ifstream file("/proc/self/statm");
+  std::size_t total = 0, pages = 0;
+  file >> total >> pages;
+  return pages * 4096;
+}
+
+void soak() {
+  const auto engine = rain();
+  const auto once = [&] {
+    const auto answer = engine.run({{"weather", DAY, {1, 4}}});
+    auto run = engine.start({{"weather", DAY, {1, 4}}});
+    run.next();
+    const auto cancel = selvedge::cancel::make();
+    (void)answer.json();
+    thrown([&] { engine.run({{"wheather", DAY, {1, 4}}}); });
+  };
+  for (int i = 0; i < 2000; ++i) once();
+  const std::size_t before = resident();
+  for (int i = 0; i < 10000; ++i) once();
+  const std::size_t grown = resident() - std::min(before, resident());
+  check(grown < 1 << 20, "10,000 rounds grew by " + std::to_string(grown) + " bytes");
+  std::cout << "behaviour: 10,000 rounds grew by " << grown << " bytes\n";
+}
+
+selvedge::generate story() { return {"Once upon a time", 2000}; }
+
+/// take(3) and drop; cancel; an error in mid-stream; close during a stream, of the engine and of the run.
+void streams(const std::string &model) {
+  auto engine = selvedge::engine::open(model);
+  {
+    auto run = engine.generate(story());
+    int taken = 0;
+    for (const auto &event : run) {
+      if (event.kind == selvedge::event_kind::text) ++taken;
+      if (taken == 3) break;
+    }
+    check(taken == 3, "three pieces");
+  }
+  check(!engine.generate({"The capital of France is", 4}).text().empty(), "after a stream that was dropped");
+
+  const auto cancel = selvedge::cancel::make();
+  selvedge::call call;
+  call.cancel = &cancel;
+  auto run = engine.generate(story(), call);
+  std::chrono::steady_clock::time_point set;
+  std::thread other;
+  const auto code = thrown([&] {
+    for (const auto &event : run)
+      if (event.kind == selvedge::event_kind::text && !other.joinable())
+        other = std::thread([&] {
+          set = std::chrono::steady_clock::now();
+          cancel.set();
+        });
+  });
+  const auto after = std::chrono::steady_clock::now();
+  other.join();
+  check(code == selvedge::code::cancelled, "a cancelled stream says so");
+  std::cout << "behaviour: cancelled after "
+            << std::chrono::duration_cast<std::chrono::milliseconds>(after - set).count() << " ms\n";
+  check(!run.next(), "an ended run has no next event");
+
+  selvedge::call soon;
+  soon.timeout = std::chrono::milliseconds(300);
+  int pieces = 0;
+  check(thrown([&] {
+          for (const auto &event : engine.generate(story(), soon)) pieces += event.text.empty() ? 0 : 1;
+        }) == selvedge::code::deadline_exceeded,
+        "a deadline in mid-stream");
+
+  auto going = engine.generate({"The capital of France is", 8});
+  going.next();
+  engine.close();
+  check(going.text().size() > 8, "a run goes on to its end after its engine was closed");
+
+  auto again = selvedge::engine::open(model);
+  auto shared = again.generate(story());
+  shared.next();
+  std::thread closer([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    shared.close();
+  });
+  const auto ended = thrown([&] { shared.text(); });
+  closer.join();
+  check(ended == selvedge::code::cancelled || ended == selvedge::code::bad_handle,
+        "a run that another thread closes ends");
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  if (argc < 3) return 2;
+  repo = argv[1];
+  folder = argv[2];
+  try {
+    handles();
+    owners();
+    threads();
+    soak();
+    if (const char *corpus = std::getenv("SELVEDGE_CORPUS");
+        corpus && selvedge::features().find("llama") != std::string_view::npos)
+      streams(std::string(corpus) + "/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf");
+    else
+      std::cout << "behaviour: note: no language model (SELVEDGE_CORPUS), streams were not run\n";
+  } catch (const std::exception &error) {
+    check(false, error.what());
+  }
+  std::cout << "behaviour: " << (failed == 0 ? "passed" : "failed") << "\n";
+  return failed != 0;
+}

@@ -1,0 +1,121 @@
+/* Arguments that are right. */
+#include "misuse.h"
+
+const selvedge_text null_text = { NULL, 1 };
+const selvedge_text huge_text = { "x", SIZE_MAX };
+const selvedge_text latin_text = { "t\xeat\x65", 4 };
+const selvedge_text half_text = { "caf\xc3", 4 };
+const selvedge_pair null_pair = { { NULL, 1 }, { "1", 1 } };
+const selvedge_pair huge_pair = { { "a", 1 }, { "x", SIZE_MAX } };
+const selvedge_pair latin_pair = { { "t\xeat\x65", 4 }, { "1", 1 } };
+
+/* One byte more than a name may have. */
+selvedge_text long_text(void) {
+  static char bytes[65537];
+  selvedge_text text = { bytes, sizeof bytes };
+  if (bytes[0] == 0) memset(bytes, 'a', sizeof bytes);
+  return text;
+}
+
+double not_a_number(void) { return (double)NAN; }
+
+void quiet_log(void *user_data, const selvedge_log_line *line) {
+  (void)user_data;
+  (void)line;
+}
+
+static selvedge_text text_of(const char *words) {
+  selvedge_text text;
+  text.data = words;
+  text.len = strlen(words);
+  return text;
+}
+
+static void fill_tensors(struct ground *g) {
+  selvedge_tensor *input = &g->structs.tensor.s;
+  selvedge_output *output = &g->structs.output.s;
+  g->dims[0] = 2;
+  g->dims[1] = FEATURES;
+  g->negative[0] = -1;
+  g->negative[1] = FEATURES;
+  input->name = "weather";
+  input->name_len = 7;
+  input->dims = g->dims;
+  input->rank = 2;
+  input->data = g->numbers;
+  input->byte_len = 2 * FEATURES * sizeof(float);
+  input->dtype = SELVEDGE_F32;
+  g->structs.tensors.s.inputs = input;
+  g->structs.tensors.s.input_count = 1;
+  output->name = text_of("rain_tomorrow");
+  output->data = g->numbers + TABLE_WIDTH;
+  output->capacity = TABLE_WIDTH * sizeof(float);
+  output->dims = g->written_dims;
+  output->dim_capacity = 4;
+}
+
+static void fill_texts(struct ground *g) {
+  selvedge_generate *generate = &g->structs.generate.s;
+  g->text = text_of("sunny days");
+  g->structs.message.s.role = text_of("user");
+  g->structs.message.s.content = text_of("Will it rain?");
+  generate->messages = &g->structs.message.s;
+  generate->message_count = 1;
+  generate->stop = &g->text;
+  generate->stop_count = 1;
+  g->structs.embed.s.texts = &g->text;
+  g->structs.embed.s.text_count = 1;
+}
+
+static void fill_rows(struct ground *g, const struct hands *hands) {
+  selvedge_column *column = &g->structs.column.s;
+  selvedge_rows *rows = &g->structs.rows.s;
+  column->name = text_of("wind");
+  column->data = g->numbers;
+  column->dtype = SELVEDGE_F32;
+  rows->columns = column;
+  rows->column_count = 1;
+  rows->row_count = 3 * TABLE_WIDTH;
+  g->structs.monitor_options.s.config = text_of(
+    "{\"probe\": {\"kind\": \"classes\", \"output\": \"rain_tomorrow\", \"binary\": true}, \"window\": 8, \"learn\": 2}");
+  (void)hands;
+}
+
+static void fill_post(struct ground *g) {
+  g->structs.outbox_options.s.app = text_of("misuse");
+  g->structs.http_response.s.status = 200;
+  g->structs.http_response.s.content_type = text_of("application/x-protobuf");
+  g->structs.pack_options.s.scheme = SELVEDGE_SCHEME_F16;
+  g->structs.pack_options.s.min_elements = 1;
+  g->structs.pack_options.s.flags = SELVEDGE_PACK_OVERWRITE;
+}
+
+void fill_ground(struct ground *g, const struct hands *hands) {
+  static char other_folder[512], packed[512];
+  size_t i;
+  init_structs(&g->structs);
+  g->model = rain_path;
+  g->folder = scratch;
+  if (*packed == 0) {
+    snprintf(other_folder, sizeof other_folder, "%s/outbox", scratch);
+    snprintf(packed, sizeof packed, "%s/packed.onnx", scratch);
+  }
+  g->other_folder = other_folder;
+  g->packed = packed;
+  g->profile = profile_bytes;
+  g->profile_len = profile_bytes_len;
+  for (i = 0; i < sizeof g->numbers / sizeof *g->numbers; i++) g->numbers[i] = (float)(i % 17) * 0.5f;
+  for (i = 0; i < 4; i++) g->ids[i] = (uint32_t)i;
+  g->structs.source.s.path = text_of(rain_path);
+  fill_tensors(g);
+  fill_texts(g);
+  fill_rows(g, hands);
+  fill_post(g);
+}
+
+/* What a function needs that others do not. */
+void prepare(const char *function, struct hands *hands, struct ground *g) {
+  if (strcmp(function, "selvedge_table_open") == 0) g->structs.source.s.path = text_of(table_path);
+  else if (strcmp(function, "selvedge_run_next") == 0) renew_run(hands);
+  else if (strncmp(function, "selvedge_outbox_", 16) == 0) renew_batch(hands);
+}
