@@ -1,0 +1,36 @@
+"""Selvedge: models on the device, and whether they still fit the world.
+
+import selvedge
+engine = selvedge.open("rain.onnx")
+print(engine.run({"weather": [[2.5, 4.4, 2.2, 2.2]]})["rain_tomorrow"])
+"""
+
+from ._library import features, kernel_name, version
+from .answer import Answer, Token
+from .cancel import Cancel
+from .engine import Engine, Options, inspect, validate
+from .errors import (
+    BackendError, BadHandle, Busy, Cancelled, ContextFull, Corrupt, DeadlineExceeded, Internal, InvalidArgument, Io,
+    MissingRuntime, NotFound, OutOfMemory, Panic, SelvedgeError, Unsupported,
+)  # fmt: skip
+from .log import log
+from .monitor import Alert, Monitor
+from .packing import pack
+from .profile import Profile
+from .run import Done, Event, Run, Text, Working
+from .source import Source
+from .sync import Batch, HttpRequest, Judgement, Outbox, Retry
+from .table import Hit, Table
+from .telemetry import Telemetry, report_html
+
+open = Engine.open
+__version__ = version()
+
+# Without `open`, which would hide Python's own from those who import all.
+__all__ = [
+    "Alert", "Answer", "BackendError", "BadHandle", "Batch", "Busy", "Cancel", "Cancelled", "ContextFull", "Corrupt",
+    "DeadlineExceeded", "Done", "Engine", "Event", "Hit", "HttpRequest", "Internal", "InvalidArgument", "Io",
+    "Judgement", "MissingRuntime", "Monitor", "NotFound", "Options", "OutOfMemory", "Outbox", "Panic", "Profile",
+    "Retry", "Run", "SelvedgeError", "Source", "Table", "Telemetry", "Text", "Token", "Unsupported", "Working",
+    "features", "inspect", "kernel_name", "log", "pack", "report_html", "validate", "version",
+]  # fmt: skip

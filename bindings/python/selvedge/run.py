@@ -1,0 +1,142 @@
+"""A request in flight: events by iteration, or asynchronously."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any, NamedTuple, Union
+
+from ._handle import Guarded
+from ._library import error_out, failure, ffi, lib, name_of, struct
+from .answer import Answer, Token, ask
+from .errors import Busy, Cancelled, SelvedgeError
+
+FINISH = ["none", "complete", "end_of_text", "stop", "length", "context_full"]
+
+
+class Working(NamedTuple):
+    """Nothing to be seen yet: so many of so many prompt tokens; a total of 0 is not known."""
+
+    done: int
+    total: int
+
+
+class Text(NamedTuple):
+    """A piece of the answer: whole characters, and the tokens that made it; they may be none, or several."""
+
+    text: str
+    tokens: list[Token]
+
+
+class Done(NamedTuple):
+    """The answer is complete."""
+
+    finish: str
+    stop: str | None
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+
+
+Event = Union[Working, Text, Done]
+
+_TEXT, _WORKING, _DONE = lib.SELVEDGE_EVENT_TEXT, lib.SELVEDGE_EVENT_WORKING, lib.SELVEDGE_EVENT_DONE
+_next = lib.selvedge_run_next
+_unpack = ffi.unpack
+# A named tuple's own constructor takes twice as long.
+_tuple: Any = tuple.__new__
+
+
+class Run(Guarded):
+    """A request in flight. `for event in run` computes as it goes; `async for` does so on a thread of its own.
+
+    A run that is dropped or closed before its end is cancelled.
+    """
+
+    __slots__ = ("_event", "_err", "_ended", "_closed", "_stepping")
+
+    def __init__(self, handle: Any) -> None:
+        super().__init__()
+        self._handle = handle
+        self._event = struct("selvedge_event")
+        self._err = error_out()
+        self._ended = self._closed = False
+        self._stepping = threading.Lock()
+
+    def __iter__(self) -> Run:
+        return self
+
+    def __next__(self) -> Event:
+        if not self._stepping.acquire(False):
+            raise Busy("run: another thread is in it")
+        try:
+            if self._ended:
+                raise StopIteration
+            status = _next(self._handle, self._event, self._err)
+            # Until the event is read, nobody frees what it points at; who freed it before has ended the run.
+            with self._lock:
+                if status:
+                    self._ended = True
+                    raise failure(status, self._err)
+                if self._closed:
+                    raise Cancelled("run: it was closed")
+                return self._read(self._event)
+        finally:
+            self._stepping.release()
+
+    def _read(self, event: Any) -> Event:
+        kind = event.kind
+        if kind == _TEXT:
+            length, count = event.text_len, event.token_count
+            text = _unpack(event.text, length).decode() if length else ""
+            if count == 1:
+                token = event.tokens[0]
+                tokens = [_tuple(Token, (token.id, token.logprob))]
+            else:
+                tokens = [_tuple(Token, (event.tokens[i].id, event.tokens[i].logprob)) for i in range(count)]
+            made: Text = _tuple(Text, (text, tokens))
+            return made
+        if kind == _DONE:
+            self._ended = True
+            stop = _unpack(event.text, event.text_len).decode() if event.text_len else None
+            finish = name_of(event.finish, FINISH)
+            return Done(finish, stop, event.input_tokens, event.cached_tokens, event.output_tokens)
+        return Working(event.done, event.total)
+
+    def __aiter__(self) -> Run:
+        return self
+
+    async def __anext__(self) -> Event:
+        # At the end None, for a future cannot bring a StopIteration.
+        step = asyncio.get_running_loop().run_in_executor(None, next, self, None)
+        try:
+            event = await asyncio.shield(step)
+        except asyncio.CancelledError:
+            # The step under way ends now; a thread must not go on with what nobody waits for.
+            self.close()
+            try:
+                await step
+            except SelvedgeError:
+                pass
+            raise
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+    def answer(self) -> Answer:
+        """The whole answer; what is still to come is computed first."""
+        for _ in self:
+            pass
+        return ask(lib.selvedge_run_answer, self._handle)
+
+    async def answer_async(self) -> Answer:
+        """As answer(), without blocking the event loop."""
+        async for _ in self:
+            pass
+        return ask(lib.selvedge_run_answer, self._handle)
+
+    def close(self) -> None:
+        """Frees the run at any time; a step that another thread is in ends with Cancelled."""
+        with self._lock:
+            self._closed = True
+            ffi.release(self._handle)
