@@ -134,11 +134,13 @@ export class Run extends Handle {
   }
 
   #tokens() {
+    const tokens = [];
     const first = this.#fields.getBigUint64(AT.tokens, true);
-    return Array.from({ length: this.#count(AT.token_count) }, (_, i) => {
+    for (let i = 0, count = this.#count(AT.token_count); i < count; i += 1) {
       const token = first + BigInt(i * 8);
       const logprob = f32At(token + 4n);
-      return { id: u32At(token), logprob: Number.isNaN(logprob) ? undefined : logprob };
-    });
+      tokens.push({ id: u32At(token), logprob: Number.isNaN(logprob) ? undefined : logprob });
+    }
+    return tokens;
   }
 }
