@@ -6,13 +6,32 @@ use std::path::Path;
 use super::open::{Access, open};
 use crate::{Code, Error, Result};
 
-/// Locks a file, which is made where there is none. The lock goes with the handle, also when the process dies. `Busy`, with
-/// what `busy` says, if another handle has it; `Io` for what is no regular file.
-pub(crate) fn lock(path: &Path, busy: impl FnOnce() -> String) -> Result<File> {
+/// A file that is locked, until this is dropped or the process dies.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    pub(super) file: File,
+    /// Whose lock it is: a process that was forked off has the same open file.
+    process: u32,
+}
+
+impl Drop for Lock {
+    /// Unlocks it. To close the file is not enough: a child that another thread forks has it open, too, until it runs its
+    /// program, and the lock would be held so long.
+    fn drop(&mut self) {
+        if std::process::id() == self.process {
+            // What fails here ends with the file.
+            let _ = self.file.unlock();
+        }
+    }
+}
+
+/// Locks a file, which is made where there is none. `Busy`, with what `busy` says, if another handle has it; `Io` for what
+/// is no regular file.
+pub(crate) fn lock(path: &Path, busy: impl FnOnce() -> String) -> Result<Lock> {
     let io = |e| Error::io(path.display(), e);
     let file = open(path, Access::Lock).map_err(io)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock { file, process: std::process::id() }),
         Err(TryLockError::WouldBlock) => Err(Error::new(Code::Busy, busy())),
         Err(TryLockError::Error(e)) => Err(io(e)),
     }

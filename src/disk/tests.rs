@@ -5,7 +5,7 @@ use std::io::Write;
 
 use super::sim::{Image, SimDisk};
 #[cfg(unix)]
-use super::{Access, open, read};
+use super::{Access, lock, open, read};
 use super::{Disk, Entry, Folder, NewFile, replace};
 
 const NAME: &str = "state";
@@ -120,6 +120,20 @@ fn nothing_is_written_through_a_link() {
     let file = NewFile::create(Folder::new(root.path().into()), "folder", ".folder.part");
     assert_eq!(file.unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
     assert!(at(".folder.part").symlink_metadata().is_err());
+}
+
+/// Another handle of the same open file is what a child has that was forked meanwhile.
+#[test]
+fn a_lock_ends_when_it_is_let_go_whoever_has_the_file_open() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("lock");
+    let again = || lock(&path, || "somebody has it".into());
+    let held = again().unwrap();
+    let child = held.file.try_clone().unwrap();
+    assert_eq!(again().unwrap_err().code(), crate::Code::Busy);
+    drop(held);
+    drop(again().unwrap());
+    drop(child);
 }
 
 #[cfg(unix)]

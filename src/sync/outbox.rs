@@ -1,7 +1,7 @@
 //! The outbox of a telemetry folder: makes batches, and keeps each until it is acknowledged.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,7 +16,7 @@ use super::options::OutboxOptions;
 use super::privacy::{Noise, fill};
 use super::request::{self, hex, uuid};
 use super::state::{Pending, State};
-use crate::disk;
+use crate::disk::{self, Lock};
 use crate::telemetry::{Anchor, Cursor, ModelInfo, ModelSlot, Position, Record, Telemetry, Wanted};
 use crate::{Code, Error, Result};
 
@@ -61,7 +61,7 @@ pub struct Outbox {
     #[cfg(test)]
     pub(super) faults: super::tests::faults::Faults,
     /// Held for as long as the outbox is open.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Outbox {

@@ -1,6 +1,5 @@
 //! Opening a folder: each part that fails is done without.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
@@ -12,7 +11,7 @@ use super::log::{Found, Log};
 use super::record::Boot;
 use super::shared::{Readers, Shared};
 use super::status::Limits;
-use crate::disk::{self, Folder};
+use crate::disk::{self, Folder, Lock};
 use crate::{Error, Result};
 
 const LOCK: &str = "telemetry.lock";
@@ -57,7 +56,7 @@ fn open_kept(dir: &Path, limits: Limits, boot: [u8; 16]) -> Result<Shared> {
     Ok(shared(opened, record, log, why, Some(lock)))
 }
 
-fn shared(opened: Opened, found: Boot, log: Option<Log>, why: Option<Error>, lock: Option<File>) -> Shared {
+fn shared(opened: Opened, found: Boot, log: Option<Log>, why: Option<Error>, lock: Option<Lock>) -> Shared {
     let lanes = opened.oldest.into_iter().map(Reader::new).collect();
     Shared {
         live: opened.live,
@@ -70,7 +69,7 @@ fn shared(opened: Opened, found: Boot, log: Option<Log>, why: Option<Error>, loc
     }
 }
 
-fn lock(dir: &Path) -> Result<File> {
+fn lock(dir: &Path) -> Result<Lock> {
     disk::lock(&dir.join(LOCK), || {
         let who = "this process or another process";
         format!("{}: expected a folder that nobody has open, {who} has", dir.display())

@@ -1,6 +1,5 @@
 //! The state of an open folder.
 
-use std::fs::File;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard};
 
@@ -9,6 +8,7 @@ use super::lane::Reader;
 use super::live::Live;
 use super::log::Log;
 use super::record::Boot;
+use crate::disk::Lock;
 use crate::threads::unpoisoned;
 use crate::{Code, Error};
 
@@ -23,7 +23,7 @@ pub(super) struct Shared {
     /// Why not all is kept, if it was so from the beginning.
     pub(super) why: Option<Error>,
     /// Locked for as long as this is open.
-    pub(super) _lock: Option<File>,
+    pub(super) _lock: Option<Lock>,
 }
 
 /// The readers of all lanes, and room for the bins of one record.
