@@ -33,7 +33,10 @@ def test_a_stream_may_be_left_after_three(llm):
 def test_events_tell_tokens_and_the_end(llm):
     run = llm.generate("The capital of France is", max_tokens=4, logprobs=True)
     events = list(run)
-    assert isinstance(events[0], selvedge.Working) and isinstance(events[-1], selvedge.Done)
+    # A short prompt may be computed in the step that brings the first text.
+    first = next(i for i, event in enumerate(events) if isinstance(event, selvedge.Text))
+    assert all(isinstance(event, selvedge.Working) for event in events[:first])
+    assert all(isinstance(event, selvedge.Text) for event in events[first:-1]) and isinstance(events[-1], selvedge.Done)
     tokens = [token for event in events if isinstance(event, selvedge.Text) for token in event.tokens]
     assert len(tokens) == 4 and all(token.logprob <= 0 for token in tokens)
     assert events[-1].finish == "length" and events[-1].input_tokens == 5 and events[-1].output_tokens == 4
