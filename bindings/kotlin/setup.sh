@@ -93,7 +93,7 @@ native_library() {
     fi
     local program
     program=$(cd "$root" && cargo test --workspace --features $features --test exports --no-run \
-        --message-format=json 2>"$stage/build.log" | grep -o '"[^"]*/libselvedge_jni\.[a-z]*"' | tail -n 1 | tr -d '"')
+        --message-format=json 2>"$stage/build.log" | grep -oE '"[^"]*/libselvedge_jni\.(so|dylib)"' | tail -n 1 | tr -d '"')
     [ -n "$program" ] || { cat "$stage/build.log" >&2; fail "cargo did not build libselvedge_jni"; }
     echo "$program"
 }
@@ -102,7 +102,7 @@ native_library() {
 bench_library() {
     local built
     built=$(cd "$root" && cargo build --workspace --features $features --example fake \
-        --message-format=json 2>"$stage/build.log" | grep -o '"[^"]*/libfake\.[a-z]*"' | tail -n 1 | tr -d '"')
+        --message-format=json 2>"$stage/build.log" | grep -oE '"[^"]*/libfake\.(so|dylib)"' | tail -n 1 | tr -d '"')
     [ -n "$built" ] || { cat "$stage/build.log" >&2; fail "cargo did not build the library of the benchmark"; }
     echo "$built"
 }
