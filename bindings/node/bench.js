@@ -41,7 +41,7 @@ if (gguf) {
   let event;
   do event = run.nextSync();
   while (event.kind !== 'text');
-  if (run.again().text !== event.text) throw new Error(`wrong: ${run.again().text}`);
-  report('node_token_us', nanoseconds(20000, () => run.again()) / 1000, 2);
+  if (run.brought().text !== event.text) throw new Error(`wrong: ${run.brought().text}`);
+  report('node_token_us', nanoseconds(20000, () => run.brought()) / 1000, 2);
   run.close();
 }

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use selvedge::drift::{Action, Alert, AlertEvent, AlertKind, Finding, Severity};
 
 use crate::abi::*;
+use crate::release::Release;
 use crate::text::Text;
 
 /// The most alerts that wait to be asked for.
@@ -37,17 +38,12 @@ impl Waiting {
     }
 }
 
-/// The caller's functions for alerts; released once, when it is dropped.
+/// The caller's function for alerts.
 pub(crate) struct Listener {
     on_alert: selvedge_alert_fn,
-    user_data: *mut c_void,
-    release: selvedge_release_fn,
+    /// Has its user data, and says when it is no longer needed.
+    owner: Release,
 }
-
-// SAFETY: the header says that alerts are told by the thread whose work it is; `user_data` is only handed on.
-unsafe impl Send for Listener {}
-// SAFETY: as above; a monitor tells one alert at a time.
-unsafe impl Sync for Listener {}
 
 impl Listener {
     /// # Safety
@@ -58,7 +54,8 @@ impl Listener {
         user_data: *mut c_void,
         release: selvedge_release_fn,
     ) -> Self {
-        Self { on_alert, user_data, release }
+        // SAFETY: the caller vouches for it.
+        Self { on_alert, owner: unsafe { Release::new(release, user_data) } }
     }
 
     pub(crate) fn tell(&self, event: &AlertEvent) {
@@ -66,16 +63,7 @@ impl Listener {
         let mut texts = Texts::default();
         let alert = texts.keep(event);
         // SAFETY: whoever made this vouched for it; the alert and its texts live until the function returns.
-        unsafe { on_alert(self.user_data, &raw const alert) };
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if let Some(release) = self.release.take() {
-            // SAFETY: whoever made this vouched for it, and nothing calls `on_alert` any more.
-            unsafe { release(self.user_data) };
-        }
+        unsafe { on_alert(self.owner.user_data(), &raw const alert) };
     }
 }
 

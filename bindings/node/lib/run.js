@@ -60,23 +60,18 @@ export class Run extends Handle {
     } catch (error) {
       throw this.#failed(error);
     }
-    return this.#brought();
+    return this.brought();
   }
 
   async #next() {
     try {
       return await this.during(async (run) => {
         await callAsync('selvedge_run_next', run, this.#event);
-        return this.#brought();
+        return this.brought();
       });
     } catch (error) {
       throw this.#failed(error);
     }
-  }
-
-  /** The event that `next` has brought last, made anew: for measurements. */
-  again() {
-    return this.#brought();
   }
 
   /** The whole answer, once the run is done; pulls what is left. */
@@ -105,7 +100,8 @@ export class Run extends Handle {
     return error;
   }
 
-  #brought() {
+  /** The event that the last step has brought, as an object. Not of the package: `bench.js` measures it. */
+  brought() {
     switch (this.#fields.getInt32(AT.kind, true)) {
       case numbers.SELVEDGE_EVENT_WORKING:
         return { kind: 'working', done: this.#count(AT.done), total: this.#count(AT.total) };
