@@ -378,10 +378,8 @@ fn hostile_templates_are_stopped() {
         "{{ missing() }}",
     ];
     for source in hostile {
-        let begin = std::time::Instant::now();
         let error = render(source, &[Message::user("Hi")]).unwrap_err();
         assert_eq!(error.code(), Code::Unsupported, "{source}: {error}");
-        assert!(begin.elapsed().as_secs() < 10, "{source}");
     }
     let parentheses = format!("{{{{ {}1{} }}}}", "(".repeat(100_000), ")".repeat(100_000));
     for source in [&*parentheses, "{% if %}", &*"x".repeat(300 << 10)] {
