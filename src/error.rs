@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -43,13 +44,18 @@ pub enum Code {
     BadHandle = 13,
     /// Selvedge broke a promise of its own: a defect, worth a report.
     Internal = 14,
+    /// The model has ended the process before, in every way that the crash record lets it be opened; or the version has missed
+    /// twice, and the store lets it serve no more.
+    Quarantined = 15,
+    /// Nobody who is trusted vouches for it: not signed by a trusted key, older than what was admitted before, or expired.
+    Untrusted = 16,
     /// Code below a Selvedge call panicked; the panic was contained.
     Panic = 255,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Code; 15] = [
+    pub const ALL: [Code; 17] = [
         Code::InvalidArgument,
         Code::NotFound,
         Code::Unsupported,
@@ -64,6 +70,8 @@ impl Code {
         Code::MissingRuntime,
         Code::BadHandle,
         Code::Internal,
+        Code::Quarantined,
+        Code::Untrusted,
         Code::Panic,
     ];
 
@@ -100,6 +108,8 @@ impl Code {
             Code::MissingRuntime => "MISSING_RUNTIME",
             Code::BadHandle => "BAD_HANDLE",
             Code::Internal => "INTERNAL",
+            Code::Quarantined => "QUARANTINED",
+            Code::Untrusted => "UNTRUSTED",
             Code::Panic => "PANIC",
         }
     }
@@ -129,6 +139,7 @@ pub struct Error {
     message: Cow<'static, str>,
     context: Vec<Cow<'static, str>>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+    retry_after: Option<Duration>,
 }
 
 impl Error {
@@ -137,7 +148,7 @@ impl Error {
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
         let message = message.into();
         let message = if message.trim().is_empty() { code.name().into() } else { message };
-        Self { code, message, context: Vec::new(), source: None }
+        Self { code, message, context: Vec::new(), source: None, retry_after: None }
     }
 
     /// Keeps the error underneath; it shows up in [`std::error::Error::source`].
@@ -151,6 +162,13 @@ impl Error {
     #[must_use]
     pub fn during(mut self, context: impl Into<Cow<'static, str>>) -> Self {
         self.context.push(context.into());
+        self
+    }
+
+    /// Says when the same call is worth another try.
+    #[must_use]
+    pub(crate) fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
         self
     }
 
@@ -169,6 +187,12 @@ impl Error {
     /// The message: what failed, without context or source.
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// The time from now after which the same call is worth another try: an estimate, which a full queue gives with `Busy`.
+    /// `None` where nothing is known of it.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// The context: what was being done, innermost first.

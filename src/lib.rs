@@ -7,6 +7,7 @@
 )]
 
 pub mod backend;
+pub mod crash;
 mod digest;
 mod disk;
 pub mod drift;
@@ -23,6 +24,7 @@ mod onnx;
 pub mod pack;
 pub mod report;
 mod source;
+pub mod store;
 pub mod sync;
 pub mod telemetry;
 mod tensor;

@@ -1,7 +1,7 @@
 //! Backends: who can answer.
 //!
 //! Enters: a [`Source`](crate::Source) and [`Options`](crate::Options). Leaves: an [`Engine`](crate::Engine). May import:
-//! engine, tensor, kernel, weights, onnx, pack, text, source, digest, threads.
+//! engine, tensor, kernel, weights, onnx, pack, text, source, digest, threads, crash.
 //!
 //! `open` and `inspect` are the doors above the runtimes `llama`, `ort`, `ort_interop`, `tract` and `table`, which never
 //! import each other; `options`, `format`, `model`, `budget` and `interrupt` are what all of them stand on.

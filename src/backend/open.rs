@@ -1,5 +1,10 @@
 //! Opening: the door to all runtimes, which picks one by the file's content.
 
+mod gentle;
+mod marked;
+#[cfg(all(test, feature = "ort", feature = "tract"))]
+mod tests;
+
 use std::sync::Arc;
 
 use super::format::Format;
@@ -8,9 +13,6 @@ use super::options::{Backend, Options};
 use crate::engine::Engine;
 use crate::source::{OpenedFile, Source, model_of, trim_heap};
 use crate::{Code, Error, Result};
-
-#[cfg(all(test, feature = "ort", feature = "tract"))]
-mod tests;
 
 /// Opens a model.
 ///
@@ -30,7 +32,8 @@ mod tests;
 /// # Errors
 ///
 /// `NotFound`, `Io`, `Corrupt` for bytes that break the format, `Unsupported` for a format or model that no backend of this
-/// build takes, `OutOfMemory` above [`Options::memory_limit`], `MissingRuntime` without ONNX Runtime, `Cancelled`.
+/// build takes, `OutOfMemory` above [`Options::memory_limit`], `MissingRuntime` without ONNX Runtime, `Cancelled`;
+/// `Quarantined` where [`Options::crash_record`] says that the model ended the process before.
 ///
 /// # Examples
 ///
@@ -43,9 +46,17 @@ mod tests;
 /// # Ok::<(), selvedge::Error>(())
 /// ```
 pub fn open(source: impl Into<Source>, options: Options) -> Result<Arc<dyn Engine>> {
-    let model = model_of(source.into(), options.access())?;
+    let source = source.into();
+    match &options.crash_record {
+        Some(record) => gentle::open(&source, &options, record),
+        None => open_once(source, &options),
+    }
+}
+
+fn open_once(source: Source, options: &Options) -> Result<Arc<dyn Engine>> {
+    let model = model_of(source, options.access())?;
     let name = model.name.clone();
-    open_model(model, &options).map_err(|e| e.during(format!("opening '{name}'")))
+    open_model(model, options).map_err(|e| e.during(format!("opening '{name}'")))
 }
 
 fn open_model(model: OpenedFile, options: &Options) -> Result<Arc<dyn Engine>> {

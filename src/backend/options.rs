@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::crash::{Attempt, CrashRecord, InCall, Mark, Model, Way};
 use crate::engine::{Call, Cancel};
 use crate::source::{Access, Loading};
 use crate::{Digest, Error, Result};
@@ -59,6 +60,19 @@ pub struct Options {
     pub cancel: Option<Cancel>,
     /// Receiver of progress, on the thread that opens.
     pub progress: Option<Arc<dyn Fn(OpenProgress) + Send + Sync>>,
+    /// The record of models that ended the process; with one, such a model is opened more gently next time, and refused with
+    /// `Quarantined` in the end. See [`CrashRecord`] for what counts.
+    pub crash_record: Option<CrashRecord>,
+    /// The attempt that these options are of, where there is a record.
+    pub(super) opening: Option<Opening>,
+}
+
+/// An attempt to open a model, on a rung of the ladder.
+#[derive(Clone)]
+pub(super) struct Opening {
+    pub(super) attempt: Arc<Attempt>,
+    /// Whether the model comes as bytes, so that nothing is mapped.
+    pub(super) is_in_memory: bool,
 }
 
 impl Options {
@@ -168,6 +182,21 @@ impl Options {
         self.progress = Some(Arc::new(receive));
         self
     }
+
+    /// Remembers in a folder which models ended the process, so that none of them does again and again.
+    ///
+    /// ```
+    /// use selvedge::Options;
+    /// use selvedge::crash::CrashRecord;
+    /// let options = Options::new().crash_record(CrashRecord::new("app/crashes").app_version("1.2"));
+    /// let in_short = Options::new().crash_record("app/crashes");
+    /// # assert_ne!(options.crash_record, in_short.crash_record);
+    /// ```
+    #[must_use]
+    pub fn crash_record(mut self, record: impl Into<CrashRecord>) -> Self {
+        self.crash_record = Some(record.into());
+        self
+    }
 }
 
 impl Options {
@@ -183,6 +212,33 @@ impl Options {
             Some(n) if n == 0 || n > max => Err(Error::invalid(format!("threads: expected 1 to {max}, got {n}"))),
             threads => Ok(threads),
         }
+    }
+
+    /// For a runtime that is about to load a model, be it native or not: from here on a death counts. What it gives is dropped
+    /// once the model is loaded.
+    ///
+    /// # Errors
+    ///
+    /// `Quarantined`, where there is a crash record that says so.
+    #[allow(dead_code, reason = "a build without backends loads nothing")]
+    pub(super) fn enter(&self, name: &str, digest: Digest, backend: Backend, runtime: &str) -> Result<Option<InCall>> {
+        let Some(Opening { attempt, is_in_memory }) = &self.opening else { return Ok(None) };
+        let is_mapped = self.loading == Loading::Mapped && !is_in_memory;
+        let way = Way { backend: backend.name(), threads: self.threads_of(backend), is_mapped };
+        attempt.enter(&Model { name, digest, runtime, way })
+    }
+
+    /// The mark of the engine that is being made, for threads of its own.
+    #[allow(dead_code, reason = "not every build has a runtime with threads of its own")]
+    pub(super) fn mark(&self) -> Option<Arc<Mark>> {
+        self.opening.as_ref().and_then(|opening| opening.attempt.mark())
+    }
+
+    /// The threads that a backend takes: 0 for more than one, as it likes.
+    fn threads_of(&self, backend: Backend) -> u32 {
+        let has_one = || std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
+        let takes_one = matches!(backend, Backend::Tract | Backend::Table) || has_one();
+        self.threads.unwrap_or(u32::from(takes_one))
     }
 
     pub(super) fn access(&self) -> Access {
@@ -210,6 +266,7 @@ impl fmt::Debug for Options {
             .field("onnxruntime", &self.onnxruntime)
             .field("search_python", &self.search_python)
             .field("session_entries", &self.session_entries)
+            .field("crash_record", &self.crash_record)
             .finish_non_exhaustive()
     }
 }

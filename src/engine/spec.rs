@@ -21,11 +21,15 @@ pub struct Spec {
     pub abilities: Abilities,
     /// Tokens that prompt and answer may have together, for text engines.
     pub context_tokens: Option<u32>,
+    /// Runs that it computes side by side; more take turns inside of it. `None` where every run computes on the thread that
+    /// steps it, as many as there are.
+    pub parallel: Option<u32>,
     /// Dimensions of an embedding, if it embeds.
     pub embedding_size: Option<u32>,
     /// The memory that it was estimated to need before it was loaded.
     pub memory: MemoryEstimate,
-    /// Why this runtime serves the model, where [`open`](crate::open) had a choice.
+    /// Why this runtime serves the model, where [`open`](crate::open) had a choice; and why in another way than the app asked,
+    /// where [`Options::crash_record`](crate::Options::crash_record) says so.
     pub choice: Option<String>,
     /// The scalar metadata of the file, as text.
     pub metadata: BTreeMap<String, String>,
@@ -40,6 +44,7 @@ impl Spec {
             outputs: Vec::new(),
             abilities: Abilities::default(),
             context_tokens: None,
+            parallel: None,
             embedding_size: None,
             memory: MemoryEstimate::default(),
             choice: None,

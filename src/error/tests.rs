@@ -4,7 +4,7 @@ use std::io;
 use super::{Code, Error};
 
 /// The numbers and names that the C header has published. A line here is never changed, only added.
-const PUBLISHED: [(Code, i32, &str); 15] = [
+const PUBLISHED: [(Code, i32, &str); 17] = [
     (Code::InvalidArgument, 1, "INVALID_ARGUMENT"),
     (Code::NotFound, 2, "NOT_FOUND"),
     (Code::Unsupported, 3, "UNSUPPORTED"),
@@ -19,6 +19,8 @@ const PUBLISHED: [(Code, i32, &str); 15] = [
     (Code::MissingRuntime, 12, "MISSING_RUNTIME"),
     (Code::BadHandle, 13, "BAD_HANDLE"),
     (Code::Internal, 14, "INTERNAL"),
+    (Code::Quarantined, 15, "QUARANTINED"),
+    (Code::Untrusted, 16, "UNTRUSTED"),
     (Code::Panic, 255, "PANIC"),
 ];
 
@@ -29,7 +31,7 @@ fn numbers_and_names_are_pinned() {
         assert_eq!(Code::from_number(number), Some(code));
     }
     assert_eq!(Code::ALL, PUBLISHED.map(|(code, ..)| code));
-    assert_eq!((Code::from_number(0), Code::from_number(15)), (None, None));
+    assert_eq!((Code::from_number(0), Code::from_number(17)), (None, None));
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn message(message: &Message) -> std::result::Result<Value, Fault> {
 
 /// The caller's stack may be small, and is not for a stranger's program to use up.
 fn on_own_stack<T: Send>(f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    threads::on_stack("the chat template", STACK, f)
+    threads::on_stack("selvedge-template", STACK, f)
 }
 
 fn failed(fault: Fault) -> Error {

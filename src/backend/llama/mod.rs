@@ -72,6 +72,7 @@ pub(super) fn open(source: OpenedFile, options: &Options) -> Result<Arc<dyn Engi
     check_memory(memory, options)?;
     let digest = model::digest(first, further.iter().map(|part| part.bytes.as_slice()), options)?;
     let file_name = name_of(first, parts.len());
+    let _in_call = options.enter(&file_name, digest, Backend::Llama, &native::model::version())?;
     let model = Arc::new(load(parts, options, in_place)?);
     if model.tokens() != header.vocabulary.tokens {
         return Err(Error::backend("llama.cpp counts other tokens than the file has"));
@@ -102,10 +103,11 @@ pub(super) fn open(source: OpenedFile, options: &Options) -> Result<Arc<dyn Engi
         interrupt: true,
     };
     spec.context_tokens = Some(plan.context);
+    spec.parallel = Some(plan.parallel);
     spec.embedding_size = plan.embeds.then(|| u32::try_from(model.embedding_size()).unwrap_or(0));
     spec.memory = memory;
     spec.metadata = metadata;
-    let queue = Arc::new(worker::start(model.clone(), plan)?);
+    let queue = Arc::new(worker::start(model.clone(), plan, options.mark())?);
     Ok(Arc::new(Llama { spec, plan, longest: header.vocabulary.longest, model, template, queue }))
 }
 

@@ -35,6 +35,9 @@ use session::{LoadOptions, Session, Terms};
 /// More threads than any machine this is for has cores; a typing error, not a wish.
 const MAX_THREADS: u32 = 1024;
 
+/// As much as the main thread has on Linux.
+const LOAD_STACK: usize = 8 << 20;
+
 /// Bytes that a session holds beside weights and buffers: itself, for each node, and for each byte of a table of trees.
 const SESSION: u64 = 128 << 10;
 const NODE: u64 = 9 << 10;
@@ -67,12 +70,13 @@ pub(super) fn open(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engin
     let borrow = arena_len == 0 && declared.external.iter().all(|tensor| is_aligned(tensor, &external));
     let entries = &*options.session_entries;
     let loading = LoadOptions { threads, external, borrow, entries, cancel: options.cancel.as_ref() };
-    let mut session = Session::load(runtime, graph.as_slice(), loading)?;
+    let version = format!("ONNX Runtime {}", runtime.version);
+    let _in_call = options.enter(&model.file.name, digest, Backend::Ort, &version)?;
+    let mut session = load(options, || Session::load(runtime, graph.as_slice(), loading))?;
     options.report(OpenProgress::Load(1.0));
     reconcile(&mut declared, &session)?;
     session.number(names(&declared.inputs)?, names(&declared.outputs)?);
-    let runtime = format!("ONNX Runtime {}", runtime.version);
-    let mut provenance = Provenance::new(model.file.name.clone(), digest, Backend::Ort.name(), runtime);
+    let mut provenance = Provenance::new(model.file.name.clone(), digest, Backend::Ort.name(), version);
     provenance.version = declared.version;
     let mut spec = Spec::new(provenance);
     spec.abilities = Abilities { tensors: true, interrupt: true, ..Abilities::default() };
@@ -82,6 +86,16 @@ pub(super) fn open(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engin
     spec.memory = memory;
     spec.choice = model.choice();
     Ok(Arc::new(Onnx { spec, session: Arc::new(session) }))
+}
+
+/// Loads on a thread of a name that says whose it is, where there is a crash record: the threads that the runtime starts get
+/// the same, and so are known in a death.
+fn load(options: &Options, load: impl FnOnce() -> Result<Session> + Send) -> Result<Session> {
+    let Some(mark) = options.mark() else { return load() };
+    threads::on_stack("selvedge-ort", LOAD_STACK, move || {
+        let _in_call = mark.call();
+        load()
+    })
 }
 
 struct Onnx {

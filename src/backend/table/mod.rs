@@ -18,7 +18,7 @@ pub(super) use parts::is_static;
 use super::budget::check_memory;
 use super::metadata::{metadata_of, name_and_version};
 use super::model;
-use super::options::{OpenProgress, Options};
+use super::options::{Backend, OpenProgress, Options};
 use crate::engine::{
     Abilities, Call, Embed, Engine, MemoryEstimate, Message, Prompt, Provenance, Request, Run, Spec, Tokenizer,
 };
@@ -49,6 +49,7 @@ pub(super) fn open(model: OpenedFile, options: &Options) -> Result<Arc<dyn Engin
     let own = model.bytes.as_slice().as_ptr();
     let further = file.files().iter().map(|bytes| bytes.as_slice()).filter(|bytes| bytes.as_ptr() != own);
     let digest = model::digest(&model, further.chain([tokenizer.beside()]), options)?;
+    let _in_call = options.enter(&model.name, digest, Backend::Table, RUNTIME)?;
     options.report(OpenProgress::Load(0.0));
     let tokens = rows.tokens(tokenizer.json())?;
     let pool = pool(options)?;

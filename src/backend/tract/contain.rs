@@ -41,7 +41,7 @@ pub(super) fn contained<T>(f: impl FnOnce() -> TractResult<T>) -> Result<T, Faul
 
 /// Runs `f` on a thread of its own with a large stack.
 pub(super) fn on_large_stack<T: Send>(f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    threads::on_stack("planning the model", STACK, f)
+    threads::on_stack("selvedge-plan", STACK, f)
 }
 
 /// tract's messages may hold a whole operator in its debug form.

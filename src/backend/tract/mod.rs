@@ -34,7 +34,7 @@ use self::plan::Planner;
 use self::plan_cache::PlanCache;
 use super::budget::{check_memory, machine_memory};
 use super::model::OnnxModel;
-use super::options::{OpenProgress, Options};
+use super::options::{Backend, OpenProgress, Options};
 use crate::engine::{
     Abilities, Call, Dim, Engine, Kind, MemoryEstimate, Port, Provenance, Request, Run, Spec, Trim, once,
 };
@@ -68,6 +68,7 @@ fn load(model: &OnnxModel, options: &Options, native_half: bool) -> Result<Model
     let memory = check(&declared, graph.as_slice(), native_half)?;
     check_memory(memory, options)?;
     let digest = model.digest(options)?;
+    let _in_call = options.enter(&model.file.name, digest, Backend::Tract, RUNTIME)?;
     options.report(OpenProgress::Load(0.0));
     let in_files = |tensor: &&External| packed.is_none() || tensor.location != pack::ARENA;
     let in_files: Vec<External> = declared.external.iter().filter(in_files).cloned().collect();

@@ -15,6 +15,7 @@ use super::super::plan::Plan;
 use super::batcher::Batcher;
 use super::embedder::Embedder;
 use super::queue::{Command, Queue};
+use crate::crash::Mark;
 use crate::{Code, Error, Result};
 
 struct Worker {
@@ -25,13 +26,15 @@ struct Worker {
     embeds_next: bool,
 }
 
-/// Starts the worker; a generating model's context is made at once, so that want of memory shows now.
-pub(in crate::backend::llama) fn start(model: Arc<Model>, plan: Plan) -> Result<Queue> {
+/// Starts the worker; a generating model's context is made at once, so that want of memory shows now. With a
+/// mark, a death of the thread is one of the mark's engine.
+pub(in crate::backend::llama) fn start(model: Arc<Model>, plan: Plan, mark: Option<Arc<Mark>>) -> Result<Queue> {
     let (commands, inbox) = channel();
     let (ready, is_ready) = sync_channel(1);
     let stop = Arc::new(AtomicBool::new(false));
     let stopping = stop.clone();
     let work = move || {
+        let _in_call = mark.as_ref().map(Mark::call);
         let worked = catch_unwind(AssertUnwindSafe(|| {
             let batcher = Batcher::new(model.clone(), plan, stopping.clone());
             let embedder = Embedder::new(model, plan, stopping);
