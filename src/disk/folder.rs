@@ -2,11 +2,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::open::{self, Access, create_folder, open};
-use super::{Disk, Entry};
+use super::{Disk, Entry, Stamp, reserve};
 
 /// A folder of the file system.
 #[derive(Debug)]
@@ -16,11 +16,13 @@ pub(crate) struct Folder {
     alias: Option<(String, OsString)>,
     /// The file that was appended to last.
     open: Option<(String, File)>,
+    /// The file that was read last.
+    reading: Option<(String, File)>,
 }
 
 impl Folder {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, alias: None, open: None }
+        Self { path, alias: None, open: None, reading: None }
     }
 
     /// The folder that a file lies in or will, and the file's name there; `None` for a path without a name.
@@ -28,7 +30,7 @@ impl Folder {
         let name = path.file_name()?;
         let text = name.to_string_lossy().into_owned();
         let alias = name.to_str().is_none().then(|| (text.clone(), name.to_owned()));
-        Some((Self { path: path.parent()?.into(), alias, open: None }, text))
+        Some((Self { path: path.parent()?.into(), alias, open: None, reading: None }, text))
     }
 
     /// Where a file lies.
@@ -51,9 +53,21 @@ impl Folder {
         Ok(&mut self.open.insert((name.into(), file)).1)
     }
 
-    /// Closes the file of this name, or the one in the folder of this name.
+    fn read_file(&mut self, name: &str) -> io::Result<&mut File> {
+        let file = match self.reading.take() {
+            Some((open, file)) if open == name => file,
+            _ => open(&self.at(name), Access::Read)?,
+        };
+        Ok(&mut self.reading.insert((name.into(), file)).1)
+    }
+
+    /// Closes the file of this name, or one below the folder of this name.
     fn close(&mut self, name: &str) {
-        self.open.take_if(|(open, _)| open == name || open.split_once('/').is_some_and(|(folder, _)| folder == name));
+        let is_meant = |(open, _): &mut (String, File)| {
+            open.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.open.take_if(is_meant);
+        self.reading.take_if(is_meant);
     }
 }
 
@@ -86,8 +100,13 @@ impl Disk for Folder {
     }
 
     fn sync(&mut self, name: &str) -> io::Result<()> {
+        let file = match self.file(name, false) {
+            // One that nobody may write any more.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => self.read_file(name)?,
+            file => file?,
+        };
         // On Apple systems this is F_FULLFSYNC, which the drive's own cache honours.
-        self.file(name, false)?.sync_all()
+        file.sync_all()
     }
 
     fn sync_names(&mut self, folder: &str) -> io::Result<()> {
@@ -106,6 +125,60 @@ impl Disk for Folder {
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         self.close(from);
+        self.close(to);
         fs::rename(self.at(from), self.at(to))
     }
+
+    fn stamp(&mut self, name: &str) -> io::Result<Stamp> {
+        self.reading = None;
+        let meta = self.read_file(name)?.metadata()?;
+        let (file, changed) = open::identity(&meta);
+        Ok(Stamp { len: meta.len(), names: open::names(&meta), file, changed })
+    }
+
+    fn read_at(&mut self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        let file = self.read_file(name)?;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut filled = 0;
+        while filled < into.len() {
+            match file.read(&mut into[filled..]) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn truncate(&mut self, name: &str, len: u64) -> io::Result<()> {
+        self.close(name);
+        open(&self.at(name), Access::Change)?.set_len(len)
+    }
+
+    fn reserve(&mut self, name: &str, len: u64) -> io::Result<()> {
+        reserve::reserve(self.file(name, false)?, len)
+    }
+
+    fn set_read_only(&mut self, name: &str) -> io::Result<()> {
+        let file = match self.file(name, false) {
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => self.read_file(name)?,
+            file => file?,
+        };
+        let mut permissions = file.metadata()?.permissions();
+        read_only(&mut permissions);
+        file.set_permissions(permissions)
+    }
+}
+
+/// Readable for all whom the folder lets in.
+#[cfg(unix)]
+fn read_only(permissions: &mut fs::Permissions) {
+    use std::os::unix::fs::PermissionsExt;
+    permissions.set_mode(0o444);
+}
+
+#[cfg(not(unix))]
+fn read_only(permissions: &mut fs::Permissions) {
+    permissions.set_readonly(true);
 }

@@ -10,6 +10,7 @@ mod folder;
 mod lock;
 mod open;
 mod replace;
+mod reserve;
 #[cfg(test)]
 pub(crate) mod sim;
 #[cfg(test)]
@@ -22,7 +23,7 @@ pub(crate) use lock::{Lock, lock};
 pub(crate) use open::{Access, create_folders, fill_holes, has_holes, open, read};
 pub(crate) use replace::{NewFile, NewFolder, replace};
 
-/// A folder of files, and of folders of files: `NAME`, or `FOLDER/NAME`. The folder itself is `""`.
+/// A folder of files and of folders: `NAME`, or `FOLDER/NAME`, as deep as it goes. The folder itself is `""`.
 pub(crate) trait Disk: Send {
     /// The names of all that is in a folder.
     fn list(&mut self, folder: &str) -> io::Result<Vec<String>>;
@@ -42,6 +43,28 @@ pub(crate) trait Disk: Send {
     fn remove(&mut self, name: &str) -> io::Result<()>;
     /// Gives a file another name, in place of whatever had it; or a folder, where nothing has it.
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
+    /// What tells a file, as it is now, from any other. What [`read_at`](Disk::read_at) reads next is of this very file.
+    fn stamp(&mut self, name: &str) -> io::Result<Stamp>;
+    /// Reads the bytes of a file from `offset` on, and says how many there were: fewer than asked for only at its end.
+    fn read_at(&mut self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize>;
+    /// Cuts a file to its first bytes.
+    fn truncate(&mut self, name: &str, len: u64) -> io::Result<()>;
+    /// Reserves room for a file that is to have so many bytes; its length stays. Where the system cannot, nothing happens.
+    fn reserve(&mut self, name: &str, len: u64) -> io::Result<()>;
+    /// Lets nobody write to a file any more; durable once the file is synced.
+    fn set_read_only(&mut self, name: &str) -> io::Result<()>;
+}
+
+/// A file as it was at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) len: u64,
+    /// How many names the file has.
+    pub(crate) names: u64,
+    /// Device and inode, where the system has them.
+    pub(crate) file: (u64, u64),
+    /// Times of the last change of the bytes, and of anything, in nanoseconds.
+    pub(crate) changed: (i128, i128),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,5 +112,25 @@ impl<D: Disk + ?Sized> Disk for &mut D {
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         (**self).rename(from, to)
+    }
+
+    fn stamp(&mut self, name: &str) -> io::Result<Stamp> {
+        (**self).stamp(name)
+    }
+
+    fn read_at(&mut self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        (**self).read_at(name, offset, into)
+    }
+
+    fn truncate(&mut self, name: &str, len: u64) -> io::Result<()> {
+        (**self).truncate(name, len)
+    }
+
+    fn reserve(&mut self, name: &str, len: u64) -> io::Result<()> {
+        (**self).reserve(name, len)
+    }
+
+    fn set_read_only(&mut self, name: &str) -> io::Result<()> {
+        (**self).set_read_only(name)
     }
 }

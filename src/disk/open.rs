@@ -135,14 +135,29 @@ fn private_folder(builder: &mut DirBuilder) {
 fn private_folder(_: &mut DirBuilder) {}
 
 #[cfg(unix)]
-fn names(meta: &Metadata) -> u64 {
+pub(super) fn names(meta: &Metadata) -> u64 {
     use std::os::unix::fs::MetadataExt;
     meta.nlink()
 }
 
 #[cfg(not(unix))]
-fn names(_: &Metadata) -> u64 {
+pub(super) fn names(_: &Metadata) -> u64 {
     1
+}
+
+/// Device and inode, and the times of the last changes in nanoseconds.
+#[cfg(unix)]
+pub(super) fn identity(meta: &Metadata) -> ((u64, u64), (i128, i128)) {
+    use std::os::unix::fs::MetadataExt;
+    let time = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+    ((meta.dev(), meta.ino()), (time(meta.mtime(), meta.mtime_nsec()), time(meta.ctime(), meta.ctime_nsec())))
+}
+
+#[cfg(not(unix))]
+pub(super) fn identity(meta: &Metadata) -> ((u64, u64), (i128, i128)) {
+    let since = |time: std::time::SystemTime| time.duration_since(std::time::UNIX_EPOCH).ok();
+    let nanos = |time: io::Result<_>| time.ok().and_then(since).map_or(0, |t| t.as_nanos() as i128);
+    ((0, 0), (nanos(meta.modified()), nanos(meta.created())))
 }
 
 /// Files that earlier versions made may be readable for others.

@@ -144,5 +144,5 @@ impl Drop for NewFolder<'_> {
 }
 
 fn folder_of(name: &str) -> &str {
-    name.split_once('/').map_or("", |(folder, _)| folder)
+    name.rsplit_once('/').map_or("", |(folder, _)| folder)
 }

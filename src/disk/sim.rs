@@ -1,13 +1,13 @@
 //! A disk whose power may go at any moment, and whose calls may fail.
 //!
 //! What was written and not synced is a list of pending operations. A crash keeps any part of them, in any order, and
-//! tears what it keeps at the borders of blocks.
+//! tears what it keeps at the borders of blocks. `calls` is what the calls of a disk do here.
 
-use std::collections::BTreeMap;
+mod calls;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
-
-use super::{Disk, Entry};
 
 /// The names in one folder.
 type Names = BTreeMap<String, Node>;
@@ -42,6 +42,10 @@ pub(crate) enum Pending {
     Rename {
         from: (usize, String),
         to: (usize, String),
+    },
+    Truncate {
+        inode: usize,
+        len: usize,
     },
 }
 
@@ -80,8 +84,20 @@ pub(crate) struct Sim {
     pub(crate) moments: Vec<Moment>,
     pub(crate) steps: usize,
     pub(crate) ignores_sync: bool,
+    /// The bytes that were put at the end of files.
+    pub(crate) appended: u64,
+    /// The names that were synced, in order; a folder's is that of its own.
+    pub(crate) syncs: Vec<String>,
+    /// The sync, by its number, that does nothing and says that it went well.
+    pub(crate) leaves_out: Option<usize>,
+    /// The name whose syncs do nothing and say that they went well.
+    pub(crate) leaves_out_all: Option<String>,
+    /// The sync, by its number, that fails.
+    pub(crate) fails_sync: Option<usize>,
     pub(crate) fault: Option<Fault>,
     pub(crate) calls: usize,
+    /// Files that are not to be written again.
+    read_only: BTreeSet<usize>,
     /// What all files took at most, each rounded up to a block.
     pub(crate) most_room: u64,
 }
@@ -94,7 +110,7 @@ impl SimDisk {
     pub(crate) fn holding(files: Image) -> Self {
         let mut tree = Tree::default();
         for (name, bytes) in files {
-            let (folder, name) = match name.split_once('/') {
+            let (folder, name) = match name.rsplit_once('/') {
                 Some((folder, name)) => (tree.folder_or_new(folder), name),
                 None => (0, &*name),
             };
@@ -142,6 +158,21 @@ impl SimDisk {
 }
 
 impl Sim {
+    /// What the process sees.
+    pub(crate) fn image(&self) -> Image {
+        self.tree.image()
+    }
+
+    /// Whether a sync is to do anything.
+    fn syncs(&mut self, name: &str) -> io::Result<bool> {
+        let number = self.syncs.len();
+        self.syncs.push(name.into());
+        if self.fails_sync == Some(number) {
+            return Err(io::ErrorKind::Other.into());
+        }
+        Ok(self.leaves_out != Some(number) && self.leaves_out_all.as_deref() != Some(name))
+    }
+
     fn push(&mut self, op: Pending) {
         self.durable.pending.push(op);
         self.keep_moment();
@@ -177,28 +208,46 @@ impl Tree {
     }
 
     /// The number of a folder.
-    fn folder(&self, name: &str) -> io::Result<usize> {
-        match self.get(0, name) {
-            _ if name.is_empty() => Ok(0),
+    fn folder(&self, path: &str) -> io::Result<usize> {
+        let inside = |folder, name| match self.get(folder, name) {
             Some(Node::Folder(folder)) => Ok(folder),
             Some(Node::File(_)) => Err(io::ErrorKind::NotADirectory.into()),
             None => Err(io::ErrorKind::NotFound.into()),
-        }
+        };
+        path.split('/').filter(|name| !name.is_empty()).try_fold(0, inside)
     }
 
-    fn folder_or_new(&mut self, name: &str) -> usize {
-        if let Some(Node::Folder(folder)) = self.get(0, name) {
-            return folder;
+    fn folder_or_new(&mut self, path: &str) -> usize {
+        let mut folder = 0;
+        for name in path.split('/') {
+            folder = match self.get(folder, name) {
+                Some(Node::Folder(inside)) => inside,
+                _ => {
+                    let new = self.folders.len().max(1);
+                    self.names_mut(new);
+                    self.names_mut(folder).insert(name.into(), Node::Folder(new));
+                    new
+                }
+            };
         }
-        let folder = self.folders.len().max(1);
-        self.names_mut(folder);
-        self.names_mut(0).insert(name.into(), Node::Folder(folder));
         folder
+    }
+
+    /// Takes all names out of a folder and those in it; each with the folder that had it.
+    fn empty(&mut self, folder: usize) -> Vec<(usize, String)> {
+        let mut taken = Vec::new();
+        for (name, node) in std::mem::take(self.names_mut(folder)) {
+            if let Node::Folder(inside) = node {
+                taken.extend(self.empty(inside));
+            }
+            taken.push((folder, name));
+        }
+        taken
     }
 
     /// The number of the folder that something lies in, and its name there.
     fn place(&self, path: &str) -> io::Result<(usize, String)> {
-        match path.split_once('/') {
+        match path.rsplit_once('/') {
             Some((folder, name)) => Ok((self.folder(folder)?, name.into())),
             None => Ok((0, path.into())),
         }
@@ -226,6 +275,11 @@ impl Tree {
                     self.names_mut(to.0).insert(to.1.clone(), node);
                 }
             }
+            Pending::Truncate { inode, len } => {
+                if let Some(file) = self.inodes.get_mut(*inode) {
+                    file.truncate(*len);
+                }
+            }
         }
     }
 
@@ -239,26 +293,26 @@ impl Tree {
     }
 
     fn image(&self) -> Image {
-        let content = |inode: usize| self.inodes.get(inode).cloned().unwrap_or_default();
         let mut image = Image::new();
-        for (name, node) in self.folders.first().into_iter().flatten() {
+        self.add_to(&mut image, 0, "");
+        image
+    }
+
+    fn add_to(&self, image: &mut Image, folder: usize, prefix: &str) {
+        for (name, node) in self.folders.get(folder).into_iter().flatten() {
             match node {
-                Node::File(inode) => drop(image.insert(name.clone(), content(*inode))),
-                Node::Folder(folder) => {
-                    let names = self.folders.get(*folder).into_iter().flatten();
-                    let files = names.filter_map(|(file, node)| match node {
-                        Node::File(inode) => Some((format!("{name}/{file}"), content(*inode))),
-                        Node::Folder(_) => None,
-                    });
-                    let before = image.len();
-                    image.extend(files);
+                Node::File(inode) => {
+                    image.insert(format!("{prefix}{name}"), self.inodes.get(*inode).cloned().unwrap_or_default());
+                }
+                Node::Folder(inside) => {
+                    let (before, prefix) = (image.len(), format!("{prefix}{name}/"));
+                    self.add_to(image, *inside, &prefix);
                     if image.len() == before {
-                        image.insert(format!("{name}/"), Vec::new());
+                        image.insert(prefix, Vec::new());
                     }
                 }
             }
         }
-        image
     }
 }
 
@@ -328,120 +382,4 @@ fn tears(offset: usize, bytes: &[u8]) -> Vec<(Vec<u8>, bool)> {
         }
     }
     tears
-}
-
-impl Disk for SimDisk {
-    fn list(&mut self, folder: &str) -> io::Result<Vec<String>> {
-        self.call()?;
-        let tree = &self.sim().tree;
-        Ok(tree.folders.get(tree.folder(folder)?).into_iter().flatten().map(|(name, _)| name.clone()).collect())
-    }
-
-    fn find(&mut self, name: &str) -> io::Result<Option<Entry>> {
-        self.call()?;
-        Ok(match self.sim().tree.node(name) {
-            _ if name.is_empty() => Some(Entry::Folder),
-            Ok(Node::File(_)) => Some(Entry::File),
-            Ok(Node::Folder(_)) => Some(Entry::Folder),
-            Err(_) => None,
-        })
-    }
-
-    fn read(&mut self, name: &str, _most: u64) -> io::Result<Vec<u8>> {
-        self.call()?;
-        let tree = &self.sim().tree;
-        Ok(tree.inodes[tree.inode(name)?].clone())
-    }
-
-    fn append(&mut self, name: &str, bytes: &[u8], is_new: bool) -> io::Result<()> {
-        let called = self.call();
-        let mut guard = self.sim();
-        let sim = &mut *guard;
-        if let Ok(false) = called {
-            return Ok(());
-        }
-        if is_new {
-            let (folder, name) = sim.tree.place(name)?;
-            if sim.tree.get(folder, &name).is_some() {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-            let node = Node::File(sim.tree.inodes.len());
-            sim.tree.inodes.push(Vec::new());
-            sim.tree.names_mut(folder).insert(name.clone(), node);
-            sim.push(Pending::Link { folder, name, node });
-        }
-        let inode = sim.tree.inode(name)?;
-        let offset = sim.tree.inodes[inode].len();
-        // A write that fails may have got half way.
-        let bytes = if called.is_err() { &bytes[..bytes.len() / 2] } else { bytes };
-        sim.tree.inodes[inode].extend_from_slice(bytes);
-        let room = sim.tree.image().values().map(|file| (file.len() as u64).next_multiple_of(4096)).sum();
-        sim.most_room = sim.most_room.max(room);
-        sim.push(Pending::Data { inode, offset, bytes: bytes.into() });
-        called.map(drop)
-    }
-
-    fn create_folder(&mut self, name: &str) -> io::Result<()> {
-        if self.call()? {
-            let mut sim = self.sim();
-            if sim.tree.node(name).is_ok() {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-            let node = Node::Folder(sim.tree.folder_or_new(name));
-            sim.push(Pending::Link { folder: 0, name: name.into(), node });
-        }
-        Ok(())
-    }
-
-    fn sync(&mut self, name: &str) -> io::Result<()> {
-        let called = self.call()?;
-        let mut sim = self.sim();
-        let file = sim.tree.inode(name)?;
-        if called {
-            sim.make_durable(|op| matches!(op, Pending::Data { inode, .. } if *inode == file));
-        }
-        Ok(())
-    }
-
-    fn sync_names(&mut self, folder: &str) -> io::Result<()> {
-        if self.call()? {
-            let mut sim = self.sim();
-            let meant = sim.tree.folder(folder)?;
-            sim.make_durable(|op| match op {
-                Pending::Data { .. } => false,
-                Pending::Link { folder, .. } | Pending::Unlink { folder, .. } => *folder == meant,
-                Pending::Rename { from, to } => from.0 == meant || to.0 == meant,
-            });
-        }
-        Ok(())
-    }
-
-    fn remove(&mut self, name: &str) -> io::Result<()> {
-        if self.call()? {
-            let mut sim = self.sim();
-            if let Node::Folder(folder) = sim.tree.node(name)? {
-                for (name, _) in std::mem::take(sim.tree.names_mut(folder)) {
-                    sim.push(Pending::Unlink { folder, name });
-                }
-            }
-            let (folder, name) = sim.tree.place(name)?;
-            sim.tree.names_mut(folder).remove(&name);
-            sim.push(Pending::Unlink { folder, name });
-        }
-        Ok(())
-    }
-
-    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        if self.call()? {
-            let mut sim = self.sim();
-            let (node, from, to) = (sim.tree.node(from)?, sim.tree.place(from)?, sim.tree.place(to)?);
-            if let Some(Node::Folder(_)) = sim.tree.get(to.0, &to.1) {
-                return Err(io::ErrorKind::DirectoryNotEmpty.into());
-            }
-            sim.tree.names_mut(from.0).remove(&from.1);
-            sim.tree.names_mut(to.0).insert(to.1.clone(), node);
-            sim.push(Pending::Rename { from, to });
-        }
-        Ok(())
-    }
 }
