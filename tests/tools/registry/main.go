@@ -1,0 +1,34 @@
+// A registry for tests: that of the Distribution project, with its file storage alone.
+package main
+
+import (
+	"context"
+	"log"
+	"os"
+
+	"github.com/distribution/distribution/v3/configuration"
+	"github.com/distribution/distribution/v3/registry"
+	_ "github.com/distribution/distribution/v3/registry/auth/htpasswd"
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		log.Fatal("usage: registry CONFIGURATION")
+	}
+	file, err := os.Open(os.Args[1])
+	if err != nil {
+		log.Fatal(err)
+	}
+	config, err := configuration.Parse(file)
+	if err != nil {
+		log.Fatal(err)
+	}
+	server, err := registry.NewRegistry(context.Background(), config)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err = server.ListenAndServe(); err != nil {
+		log.Fatal(err)
+	}
+}
