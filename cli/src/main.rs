@@ -1,4 +1,4 @@
-//! The command `selvedge`. One file per subcommand, and two more for `sync`.
+//! The command `selvedge`. One file per subcommand, two more for `sync`, and a folder for `store`.
 //!
 //! Results go to standard output, errors to standard error as `error: …`. Nothing asks and nothing blinks: what it
 //! prints on a terminal it prints into a pipe, but for the progress of long work.
@@ -8,6 +8,8 @@ mod bench;
 mod chat;
 mod check;
 mod drift;
+mod evidence;
+mod exit;
 mod file;
 mod header;
 mod inspect;
@@ -19,6 +21,7 @@ mod print;
 mod profile;
 mod report;
 mod run;
+mod store;
 mod sync;
 mod validate;
 mod watch;
@@ -28,6 +31,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use exit::{DRIFT, FAILED, INTERRUPTED, NO, Outcome};
 
 /// Runs model files, looks into them, gets them ready for the device, and tells what the device saw.
 #[derive(Parser)]
@@ -49,7 +53,9 @@ enum Command {
     Drift(drift::Drift),
     Watch(watch::Watch),
     Report(report::Report),
+    Evidence(evidence::Evidence),
     Sync(sync::Sync),
+    Store(store::StoreCommand),
 }
 
 const EXIT_CODES: &str = "\
@@ -58,23 +64,13 @@ Exit codes:
      there is none
   1  the answer is no: `validate` found the file invalid, `inspect`, `chat`, `run` and `bench`
      could not read it as a model or it does not do what was asked, `pack` could not read it as
-     an ONNX model or found nothing in it to pack, or with --check an answer changed much, `sync`
-     leaves something for another time or had something refused
+     an ONNX model or found nothing in it to pack, or with --check an answer changed much,
+     `evidence` found no alert that asks for retraining, `sync` leaves something for another
+     time or had something refused, `store` does not trust a package or found it damaged
   2  the command was used wrongly, a file could not be opened, read or written, or
      `pack --check` could not compare
   3  `drift` found drift
 130  Ctrl-C ended it";
-
-/// The command was done, and its answer is no.
-const NO: u8 = 1;
-/// It could not be done.
-const FAILED: u8 = 2;
-/// Drift was found.
-const DRIFT: u8 = 3;
-/// Ctrl-C ended it, as shells have it.
-const INTERRUPTED: u8 = 130;
-
-type Outcome = Result<ExitCode, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
@@ -88,7 +84,9 @@ fn main() -> ExitCode {
         Command::Drift(command) => command.run(),
         Command::Watch(command) => command.run(),
         Command::Report(command) => command.run(),
+        Command::Evidence(command) => command.run(),
         Command::Sync(command) => command.run(),
+        Command::Store(command) => command.run(),
     };
     outcome.unwrap_or_else(|error| match error.downcast_ref::<io::Error>() {
         // Whoever read the output has seen enough, as in `selvedge inspect … | head`.
@@ -105,7 +103,8 @@ fn main() -> ExitCode {
 /// A file that is no good is an answer; a file that could not be read is a failure.
 fn code(error: &(dyn Error + 'static)) -> u8 {
     match error.downcast_ref::<selvedge::Error>().map(selvedge::Error::code) {
-        Some(selvedge::Code::Corrupt | selvedge::Code::Unsupported) => NO,
+        Some(selvedge::Code::Corrupt | selvedge::Code::Unsupported | selvedge::Code::Untrusted) => NO,
+        Some(selvedge::Code::Cancelled) => INTERRUPTED,
         _ => FAILED,
     }
 }
