@@ -60,7 +60,7 @@ impl AlertKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Action {
-    /// Train the model on newer data.
+    /// Train the model on newer data. [`Evidence`](crate::report::Evidence) is what whoever does it wants to know.
     Retrain,
     /// Go back to the version before.
     RollBack,

@@ -1,5 +1,6 @@
 //! Answers: what comes back, what it cost, and where it came from.
 
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,6 +111,54 @@ pub struct Usage {
     pub generate: Duration,
     /// Peak bytes of memory of the engine during the run, where the runtime tells.
     pub peak_bytes: Option<u64>,
+    /// Answers that a [`Cache`](crate::layer::cache::Cache) gave: 1 for a hit, more only in a sum.
+    pub cache_hits: u64,
+    /// What preparing, computing and generating those answers had taken, and now did not.
+    pub saved: Duration,
+}
+
+/// The cost of several answers. Of two peaks the higher one stands.
+///
+/// ```
+/// use selvedge::Usage;
+/// let (mut sum, mut one) = (Usage::default(), Usage::default());
+/// (one.output_tokens, one.peak_bytes) = (3, Some(10));
+/// sum += one;
+/// sum += one;
+/// assert_eq!((sum.output_tokens, sum.peak_bytes), (6, Some(10)));
+/// ```
+impl AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        // Each field by name: a new one must not be forgotten.
+        let Self {
+            input_tokens,
+            cached_tokens,
+            output_tokens,
+            queued,
+            prepare,
+            compute,
+            generate,
+            peak_bytes,
+            cache_hits,
+            saved,
+        } = other;
+        let counts = [
+            (&mut self.input_tokens, input_tokens),
+            (&mut self.cached_tokens, cached_tokens),
+            (&mut self.output_tokens, output_tokens),
+            (&mut self.cache_hits, cache_hits),
+        ];
+        counts.into_iter().for_each(|(sum, more)| *sum = sum.saturating_add(more));
+        let times = [
+            (&mut self.queued, queued),
+            (&mut self.prepare, prepare),
+            (&mut self.compute, compute),
+            (&mut self.generate, generate),
+            (&mut self.saved, saved),
+        ];
+        times.into_iter().for_each(|(sum, more)| *sum = sum.saturating_add(more));
+        self.peak_bytes = self.peak_bytes.max(peak_bytes);
+    }
 }
 
 /// The origin of an answer: enough to trace it to the bytes of a file.
@@ -130,7 +179,8 @@ pub struct Provenance {
     pub backend: &'static str,
     /// The runtime below, with its version.
     pub runtime: String,
-    /// The layers that the call went through, outermost first; empty for a bare engine.
+    /// The layers that the call went through, outermost first; empty for a bare engine. One that has a choice of engines
+    /// says which it has asked: `cascade(small, large)`.
     pub route: Vec<String>,
 }
 

@@ -30,6 +30,9 @@ pub struct Call {
     pub priority: Priority,
     /// The caller's own number for the call; it comes back in the answer. 0 if it has none.
     pub id: u64,
+    /// Whom the call is made for: a user, a tab, a part of the app. A queue divides its time between callers; calls that do
+    /// not say have one share together, as the caller 0.
+    pub caller: u64,
 }
 
 impl Call {
@@ -70,6 +73,13 @@ impl Call {
     #[must_use]
     pub fn id(mut self, id: u64) -> Self {
         self.id = id;
+        self
+    }
+
+    /// Sets whom the call is made for.
+    #[must_use]
+    pub fn caller(mut self, caller: u64) -> Self {
+        self.caller = caller;
         self
     }
 

@@ -4,6 +4,10 @@
 //! Enters: an engine, and a request to it. Leaves: the engine's own answer, and what the layer knows about it.
 //! May import: digest, engine, tensor, telemetry, drift, store, threads.
 
+pub mod cache;
+pub mod cascade;
+pub mod deployment;
 pub mod monitor;
 pub mod probe;
 mod route;
+pub mod schedule;

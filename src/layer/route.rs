@@ -10,10 +10,14 @@ pub(super) fn spec(layer: &str, inner: &Spec) -> Spec {
 }
 
 /// The provenance of an answer, with the layer on its route. Nothing is copied for the usual answer, which has the
-/// provenance of its engine's spec: it gets that of the layer's.
-pub(super) fn provenance(layer: &str, answer: Arc<Provenance>, inner: &Spec, outer: &Spec) -> Arc<Provenance> {
-    let usual = &inner.provenance;
-    if Arc::ptr_eq(&answer, usual) || answer == *usual { outer.provenance.clone() } else { through(layer, &answer) }
+/// provenance of its engine's spec, `inner`: it gets that of the layer's, `outer`.
+pub(super) fn provenance(
+    layer: &str,
+    answer: Arc<Provenance>,
+    inner: &Arc<Provenance>,
+    outer: &Arc<Provenance>,
+) -> Arc<Provenance> {
+    if Arc::ptr_eq(&answer, inner) || answer == *inner { outer.clone() } else { through(layer, &answer) }
 }
 
 fn through(layer: &str, provenance: &Provenance) -> Arc<Provenance> {

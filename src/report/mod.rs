@@ -1,6 +1,7 @@
 //! Reports of a telemetry folder, for people: numbers to print, or one page to read.
 //!
-//! Enters: a folder, or a verdict. Leaves: a [`Story`] or a [`Comparison`], and its HTML. May import: telemetry, drift.
+//! Enters: a folder, or a verdict. Leaves: a [`Story`] or a [`Comparison`], and its HTML; [`Evidence`] for
+//! whoever retrains. May import: telemetry, drift, sync.
 //!
 //! ```
 //! use selvedge::report::Story;
@@ -22,6 +23,7 @@
 mod chart;
 mod classes;
 mod comparison;
+mod evidence;
 mod feature;
 mod gather;
 mod html;
@@ -32,4 +34,5 @@ mod tests;
 
 pub use classes::AlertClass;
 pub use comparison::Comparison;
+pub use evidence::Evidence;
 pub use story::{Model, Seen, Story};

@@ -1,6 +1,6 @@
 //! Memory that a load leaves behind and nobody needs any more.
 
-#![expect(unsafe_code, reason = "gives pages of a map back, and calls glibc's allocator")]
+#![cfg_attr(unix, expect(unsafe_code, reason = "gives pages of a map back, and calls glibc's allocator"))]
 
 #[cfg(unix)]
 use super::opened::FileMap;

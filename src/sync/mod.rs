@@ -110,7 +110,7 @@ mod options;
 mod otlp;
 mod outbox;
 mod parts;
-mod privacy;
+pub(crate) mod privacy;
 mod request;
 mod response;
 mod retry;

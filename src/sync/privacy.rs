@@ -73,7 +73,7 @@ impl Privacy {
         self
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         match self.epsilon {
             Some(e) if !(1e-3..=100.0).contains(&e) => {
                 Err(Error::invalid(format!("privacy: epsilon: expected 0.001 to 100, got {e}")))
@@ -84,7 +84,7 @@ impl Privacy {
 
     /// Adds the counts of a window to what is given out and what is held back. With noise, bins that the window does not
     /// bring have it too.
-    pub(super) fn add(
+    pub(crate) fn add(
         &self,
         window: &[u64],
         given: &mut Vec<u64>,
@@ -102,7 +102,7 @@ impl Privacy {
     }
 
     /// Adds the classes of a window to those in `ids`, and to their counts in the same order.
-    pub(super) fn classes(
+    pub(crate) fn classes(
         &self,
         window: &[(u16, u64)],
         ids: &mut Vec<u32>,
@@ -185,7 +185,7 @@ impl Privacy {
 
     /// The counts of a feature as they leave: by the bins of a profile that the owner shipped, or by what is coarse enough
     /// of one that was learned from what users did.
-    pub(super) fn disclose(&self, profile: &Profile, feature: &FeatureProfile, given: &[u64]) -> Disclosed {
+    pub(crate) fn disclose(&self, profile: &Profile, feature: &FeatureProfile, given: &[u64]) -> Disclosed {
         let Some((_, values)) = given.split_last().filter(|_| given.len() == feature.bins.len()) else {
             return Disclosed::Nothing;
         };
@@ -251,7 +251,7 @@ impl Privacy {
 
     /// The alert as it leaves. Numbers of too few rows stay, others have two digits; so does what was wrong with the
     /// feature if too few rows were, and with noise, all that was computed from exact counts of data.
-    pub(super) fn alert(&self, alert: &AlertRecord) -> AlertRecord {
+    pub(crate) fn alert(&self, alert: &AlertRecord) -> AlertRecord {
         if *self == Privacy::NONE {
             return alert.clone();
         }
@@ -304,7 +304,7 @@ fn two_digits(value: f64) -> f64 {
 
 /// Counts of a feature as they leave.
 #[derive(Debug, PartialEq)]
-pub(super) enum Disclosed {
+pub(crate) enum Disclosed {
     Nothing,
     /// The upper bounds of all value bins but the last.
     Bounds(Vec<f64>),
@@ -323,7 +323,7 @@ pub(super) enum Disclosed {
 
 /// A power of two, as the buckets of OTLP's exponential histogram of scale 0 have them: *i* is 2^i < |v| ≤ 2^(i+1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Magnitude {
+pub(crate) enum Magnitude {
     Negative(i32),
     Zero,
     Positive(i32),
@@ -353,13 +353,13 @@ pub(super) fn profile_digest(profile: &[u8], digest: &[u8], install: &[u8], key:
 }
 
 /// By the flags in the head of its file, which also say so of one that this version cannot read.
-pub(super) fn is_learned(profile: &[u8]) -> bool {
+pub(crate) fn is_learned(profile: &[u8]) -> bool {
     profile.get(6).is_some_and(|flags| flags & 1 != 0)
 }
 
 /// Random bits of the operating system, drawn in blocks.
 #[derive(Debug, Default)]
-pub(super) struct Noise {
+pub(crate) struct Noise {
     block: Vec<u64>,
 }
 

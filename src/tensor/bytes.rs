@@ -85,7 +85,8 @@ impl Bytes {
         unsafe { std::slice::from_raw_parts(self.ptr.as_ptr(), self.len) }
     }
 
-    /// What keeps the bytes alive, if it is an `O`.
+    /// What keeps the bytes alive, if it is an `O`. Only Unix can give back pages of what is mapped.
+    #[cfg(unix)]
     pub(crate) fn owner<O: 'static>(&self) -> Option<&O> {
         (*self.owner).downcast_ref()
     }

@@ -4,6 +4,7 @@ mod breaking;
 #[path = "../../benches/drift/broken.rs"]
 mod broken;
 mod calibration;
+mod delayed;
 mod oracles;
 #[path = "../../benches/drift/trial.rs"]
 mod trial;

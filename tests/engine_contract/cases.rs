@@ -29,13 +29,14 @@ pub(crate) struct Case {
     pub(crate) endless: (Arc<dyn Engine>, Request),
     /// The backend and the file that the engine came from.
     pub(crate) file: Option<(Backend, PathBuf)>,
-    /// The layers that a call goes through.
+    /// The layers that a call goes through. One in whose name is a parenthesis says there which engines it has asked,
+    /// which its spec cannot know.
     pub(crate) route: &'static [&'static str],
 }
 
 /// The engines of a backend, each made once for all tests: they are used side by side, as promised.
 pub(crate) fn of(backend: &str) -> &'static [Case] {
-    static CASES: [OnceLock<Vec<Case>>; 6] = [const { OnceLock::new() }; 6];
+    static CASES: [OnceLock<Vec<Case>>; 11] = [const { OnceLock::new() }; 11];
     let (i, make): (_, fn() -> Vec<Case>) = match backend {
         "fake" => (0, fakes),
         "tract" => (1, || onnx_files(Backend::Tract)),
@@ -43,6 +44,11 @@ pub(crate) fn of(backend: &str) -> &'static [Case] {
         "llama" => (3, gguf_files),
         "table" => (4, static_embeddings),
         "monitor" => (5, layers::monitored),
+        "schedule" => (6, layers::scheduled),
+        "models" => (7, layers::shelved),
+        "cache" => (8, layers::cached),
+        "cascade" => (9, layers::cascaded),
+        "deployment" => (10, layers::deployed),
         other => panic!("no backend {other}"),
     };
     CASES[i].get_or_init(make)

@@ -116,6 +116,11 @@ macro_rules! every_file {
 
 every_engine!(fake);
 every_engine!(monitor);
+every_engine!(schedule);
+every_engine!(models);
+every_engine!(cache);
+every_engine!(cascade);
+every_engine!(deployment);
 #[cfg(feature = "llama")]
 every_engine!(llama);
 #[cfg(feature = "ort")]

@@ -1,5 +1,7 @@
 //! Right answers, and what comes with them.
 
+use std::time::Duration;
+
 use selvedge::{Answer, Ask, Call, Dim, Kind, Priority, Request, Step, Trim};
 use sha2::{Digest as _, Sha256};
 
@@ -40,15 +42,17 @@ pub(crate) fn concurrent_calls_equal_serial_ones(case: &Case) {
 pub(crate) fn usage_is_told(case: &Case) {
     let answer = case.engine.run(case.good()).unwrap();
     let usage = answer.usage;
+    // What a cache has kept was computed before, and says for how long.
+    let spent = |phase: Duration| if usage.cache_hits > 0 { usage.saved } else { phase };
     match case.good() {
         Request::Generate(_) => {
             assert!(usage.input_tokens > 0, "{usage:?}");
             // A token that ended the text counts, and does not show.
             assert!(usage.output_tokens >= answer.tokens.len() as u64 && !answer.tokens.is_empty(), "{usage:?}");
-            assert!(!usage.generate.is_zero(), "{usage:?}");
+            assert!(!spent(usage.generate).is_zero(), "{usage:?}");
         }
-        Request::Embed(_) => assert!(usage.input_tokens > 0 && !usage.compute.is_zero(), "{usage:?}"),
-        _ => assert!(usage.input_tokens == 0 && !usage.compute.is_zero(), "{usage:?}"),
+        Request::Embed(_) => assert!(usage.input_tokens > 0 && !spent(usage.compute).is_zero(), "{usage:?}"),
+        _ => assert!(usage.input_tokens == 0 && !spent(usage.compute).is_zero(), "{usage:?}"),
     }
     assert!(usage.cached_tokens <= usage.input_tokens, "{usage:?}");
 }
@@ -56,7 +60,11 @@ pub(crate) fn usage_is_told(case: &Case) {
 pub(crate) fn provenance_is_told(case: &Case) {
     let answer = case.engine.run(case.good()).unwrap();
     let reported = &answer.provenance;
-    assert_eq!(reported, &case.engine.spec().provenance);
+    let mut expected = (*case.engine.spec().provenance).clone();
+    if case.route.iter().any(|layer| layer.contains('(')) {
+        expected.route = reported.route.clone();
+    }
+    assert_eq!(**reported, expected);
     assert!(!reported.model.is_empty() && !reported.runtime.is_empty(), "{reported:?}");
     assert_eq!(reported.route, case.route, "a bare engine has no layers");
     let (backend, digest) = match &case.file {
@@ -68,7 +76,7 @@ pub(crate) fn provenance_is_told(case: &Case) {
 
 pub(crate) fn the_call_comes_back(case: &Case) {
     for priority in [Priority::Background, Priority::Normal, Priority::Interactive] {
-        let call = Call::new().id(u64::MAX - 7).priority(priority).timeout(std::time::Duration::from_secs(86_400));
+        let call = Call::new().id(u64::MAX - 7).priority(priority).timeout(Duration::from_secs(86_400));
         assert_eq!(case.engine.run_with(case.good(), call).unwrap().id, u64::MAX - 7);
     }
     assert_eq!(case.engine.run(case.good()).unwrap().id, 0);

@@ -11,6 +11,7 @@ mod audio;
 mod corpus;
 #[cfg(feature = "llama")]
 mod language;
+mod shelf;
 mod tabular;
 mod text;
 mod vision;

@@ -1,6 +1,7 @@
 mod accumulating;
 #[cfg(feature = "csv")]
 mod csv;
+mod delayed;
 mod detecting;
 mod judging;
 #[cfg(feature = "npy")]

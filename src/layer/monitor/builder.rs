@@ -17,7 +17,7 @@ use super::settings::Settings;
 use super::shared::Shared;
 use super::streams::MonitoredStream;
 use crate::drift::{AlertEvent, Detector, FalseAlarm, Persistence, Profile, Slo};
-use crate::engine::Engine;
+use crate::engine::{Engine, Spec};
 use crate::layer::probe::{Probe, ProbeFeature};
 use crate::layer::route;
 use crate::telemetry::Telemetry;
@@ -31,12 +31,13 @@ pub struct MonitorBuilder {
     profile: Option<Arc<Profile>>,
     probe: Box<dyn Probe>,
     learn: u64,
+    version: Option<String>,
     settings: Settings,
 }
 
 impl MonitorBuilder {
     pub(super) fn new(engine: Arc<dyn Engine>, telemetry: Telemetry, probe: Box<dyn Probe>) -> Self {
-        Self { engine, telemetry, profile: None, probe, learn: 4, settings: Settings::default() }
+        Self { engine, telemetry, profile: None, probe, learn: 4, version: None, settings: Settings::default() }
     }
 
     /// The profile that windows are held against: what the model was made for. Without it, one is learned from the
@@ -83,6 +84,12 @@ impl MonitorBuilder {
     pub fn calm(mut self, windows: u32) -> Self {
         self.settings.calm = windows;
         self
+    }
+
+    /// The version that answers, telemetry and reports name the model by; that of its metadata if not set. A
+    /// [`Deployment`](crate::layer::deployment::Deployment) whose versions have a monitor each tells them apart by it.
+    pub fn version(self, version: impl Into<String>) -> Self {
+        Self { version: Some(version.into()), ..self }
     }
 
     /// The number of windows to learn a profile from where none is given; 4 if not set, 0 learns none. Nothing is judged
@@ -163,7 +170,7 @@ impl MonitorBuilder {
         }
         let features = probe.features();
         check_names(&features)?;
-        let spec = self.engine.spec();
+        let spec = &named(self.engine.spec(), self.version);
         let identity = Arc::new(ModelIdentity::of(&spec.provenance));
         if let Some(profile) = &self.profile {
             check_types(profile, &features, spec)?;
@@ -198,6 +205,17 @@ impl MonitorBuilder {
         let recorder = Recorder { engine, spec, telemetry, drain, probe, shared, sheets: Mutex::default() };
         Ok(Monitor { recorder: Arc::new(recorder) })
     }
+}
+
+/// The spec, with the version that the app names the model by.
+fn named(spec: &Spec, version: Option<String>) -> Spec {
+    let mut spec = spec.clone();
+    if version.is_some() {
+        let mut provenance = (*spec.provenance).clone();
+        provenance.version = version;
+        spec.provenance = Arc::new(provenance);
+    }
+    spec
 }
 
 fn check_names(features: &[ProbeFeature]) -> Result<()> {

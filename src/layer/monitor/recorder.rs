@@ -120,7 +120,7 @@ impl Recorder {
 
     /// The provenance of an answer, with this layer on its route.
     pub(super) fn route(&self, answer: Arc<Provenance>) -> Arc<Provenance> {
-        route::provenance(LAYER, answer, self.engine.spec(), &self.spec)
+        route::provenance(LAYER, answer, &self.engine.spec().provenance, &self.spec.provenance)
     }
 }
 
