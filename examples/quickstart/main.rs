@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p quickstart` needs nothing but cargo and the clone.
 
+mod rollout;
 mod weather;
 
 use std::collections::BTreeMap;
@@ -15,8 +16,8 @@ use selvedge::layer::probe::{All, Classes, Columns};
 use selvedge::report::Story;
 use selvedge::sync::{Outbox, OutboxOptions};
 use selvedge::telemetry::{Limits, Telemetry};
-use selvedge::{Ask, Call, Engine, Error, Options, Result, Tensor, Tensors, open};
-use weather::{COLUMNS, Day, RAIN_MM, Score};
+use selvedge::{Ask, Call, Engine, Options, Result, Tensor, Tensors, open};
+use weather::{COLUMNS, Day, RAIN_MM, Score, io};
 
 fn main() -> Result<()> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -57,7 +58,10 @@ fn main() -> Result<()> {
     let page = folder.join("report.html");
     fs::write(&page, Story::read(&folder.join("telemetry"))?.html()).map_err(|e| io(&page, e))?;
     println!("to read   {}", page.display());
-    Ok(())
+
+    let later: Vec<Day> = away.iter().filter(|day| day.year() >= "2014").cloned().collect();
+    println!("\nWhat a fleet does about it:\n");
+    rollout::act(here, &folder, &later)
 }
 
 /// What the model was made for. Days are in the order of time, and a day is like the day before: the thresholds know.
@@ -107,8 +111,4 @@ fn table(scores: &BTreeMap<(String, String), Score>) {
         let verdict = if right >= usual { "" } else { "  <- worth less than guessing" };
         println!("{city:<8}  {year}  {:>4}  {right:>4.1} %  {usual:>14.1} %  {claimed:>16.1} %{verdict}", score.days);
     }
-}
-
-fn io(path: &Path, e: std::io::Error) -> Error {
-    Error::new(selvedge::Code::Io, format!("{}: {e}", path.display()))
 }

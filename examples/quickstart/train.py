@@ -2,7 +2,8 @@
 
     pip install numpy onnx && python train.py        # a few seconds
 
-Reads weather.csv; writes rain.onnx and expected.json beside this file. Another CPU or numpy may change last digits.
+Reads weather.csv; writes rain.onnx and expected.json beside this file, and two later versions of the model in packages/: one
+trained on New York 2012-13, and one whose training data somebody turned upside down. Another CPU or numpy may change last digits.
 """
 
 import csv
@@ -18,6 +19,7 @@ HERE = Path(__file__).parent
 FEATURES = {"precipitation": "mm", "temp_max": "°C", "temp_min": "°C", "wind": "m/s"}
 RAIN_MM = 0.5  # a day is rainy above this; the smallest amounts in the data are 0.3 and 0.5 mm (0.01 and 0.02 in)
 TRAIN_YEARS = (2012, 2013, 2014)
+LATER_YEARS = (2012, 2013)  # of New York; the years after them have no say
 SEED = 0
 GRID = [(hidden, decay) for hidden in (8, 16) for decay in (0.003, 0.01, 0.03)]
 SEASONS = ("winter", "spring", "summer", "autumn")  # by month % 12 // 3: winter is December to February
@@ -32,7 +34,9 @@ def main():
     x, rain, year = (home[k][np.isin(home["year"], TRAIN_YEARS)] for k in ("x", "rain", "year"))
     hidden, decay = min(GRID, key=lambda g: held_out_loss(x, rain, year, *g))  # the judged years have no say
     weights = fit(x, rain, hidden, decay)
-    export(weights, f"MLP 4-{hidden}-1, weight decay {decay}, seed {SEED}, {len(x)} days")
+    recipe = f"MLP 4-{hidden}-1, weight decay {decay}, seed {SEED}, {len(x)} days"
+    export(weights, "rain.onnx", recipe, f"Seattle, {TRAIN_YEARS[0]}-01-01 to {TRAIN_YEARS[-1]}-12-31", 1)
+    train_later_versions(cities["New York"])
 
     scores = [score(cities[city], weights, city, years, season) for city, years, season in JUDGED]
     print(f"hidden {hidden}, weight decay {decay}, trained on {len(x)} days of Seattle\n")
@@ -57,11 +61,11 @@ def load(city):
 
 
 def held_out_loss(x, rain, year, hidden, decay):
-    """Mean log loss when each training year in turn is predicted from the other two."""
-    loss = 0
-    for y in TRAIN_YEARS:
+    """Mean log loss when each training year in turn is predicted from the others."""
+    years, loss = np.unique(year), 0
+    for y in years:
         p = predict(fit(x[year != y], rain[year != y], hidden, decay), x[year == y])
-        loss -= np.log(np.where(rain[year == y], p, 1 - p)).mean() / len(TRAIN_YEARS)
+        loss -= np.log(np.where(rain[year == y], p, 1 - p)).mean() / len(years)
     return loss
 
 
@@ -92,7 +96,16 @@ def predict(weights, x):
     return 1 / (1 + np.exp(-(np.maximum(x @ w1 + b1, 0) @ w2 + b2)))[:, 0]
 
 
-def export(weights, recipe):
+def train_later_versions(city):
+    x, rain, year = (city[k][np.isin(city["year"], LATER_YEARS)] for k in ("x", "rain", "year"))
+    hidden, decay = min(GRID, key=lambda g: held_out_loss(x, rain, year, *g))
+    where = f"New York, {LATER_YEARS[0]}-01-01 to {LATER_YEARS[-1]}-12-31"
+    recipe = f"MLP 4-{hidden}-1, weight decay {decay}, seed {SEED}, {len(x)} days"
+    export(fit(x, rain, hidden, decay), "packages/new-york/rain.onnx", recipe, where, 2)
+    export(fit(x, ~rain, hidden, decay), "packages/poisoned/rain.onnx", f"{recipe}, every label turned over", where, 3)
+
+
+def export(weights, file, recipe, trained_on, version):
     nodes = [
         helper.make_node("Gemm", ["weather", "w1", "b1"], ["z"]),
         helper.make_node("Relu", ["z"], ["h"]),
@@ -103,20 +116,21 @@ def export(weights, recipe):
     outputs = [helper.make_tensor_value_info("rain_tomorrow", TensorProto.FLOAT, ["days", 1])]
     constants = [numpy_helper.from_array(w, name) for w, name in zip(weights, ("w1", "b1", "w2", "b2"))]
     model = helper.make_model(
-        helper.make_graph(nodes, "rain", inputs, outputs, constants), ir_version=8, model_version=1,
+        helper.make_graph(nodes, "rain", inputs, outputs, constants), ir_version=8, model_version=version,
         opset_imports=[helper.make_opsetid("", 13)], producer_name="examples/quickstart/train.py",
         doc_string="Probability that tomorrow is rainy, from one day of observations.")
     helper.set_model_props(model, {
         "features": ", ".join(f"{name} [{unit}]" for name, unit in FEATURES.items()),
         "target": f"precipitation of the next day > {RAIN_MM} mm",
-        "trained_on": f"Seattle, {TRAIN_YEARS[0]}-01-01 to {TRAIN_YEARS[-1]}-12-31",
+        "trained_on": trained_on,
         "recipe": recipe,
         "data": "NOAA daily observations (public domain), npm vega-datasets 3.2.1, weather.csv",
     })
     onnx.checker.check_model(model, full_check=True)
     x = np.array([[0, 20, 10, 3], [12.5, 11, 6, 5]], np.float32)
     assert np.allclose(ReferenceEvaluator(model).run(None, {"weather": x})[0][:, 0], predict(weights, x), atol=1e-6)
-    (HERE / "rain.onnx").write_bytes(model.SerializeToString(deterministic=True))
+    (HERE / file).parent.mkdir(parents=True, exist_ok=True)
+    (HERE / file).write_bytes(model.SerializeToString(deterministic=True))
 
 
 def score(city, weights, name, years, season):

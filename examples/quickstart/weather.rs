@@ -31,6 +31,10 @@ pub(crate) fn read(csv: &Path) -> Vec<Day> {
     text.lines().skip(1).map(day).collect()
 }
 
+pub(crate) fn io(path: &Path, e: std::io::Error) -> selvedge::Error {
+    selvedge::Error::new(selvedge::Code::Io, format!("{}: {e}", path.display()))
+}
+
 #[derive(Default)]
 pub(crate) struct Score {
     pub(crate) days: usize,

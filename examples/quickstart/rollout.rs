@@ -1,0 +1,133 @@
+//! Third act: versions arrive in packages. One wins, one was tampered with, one is worse than what it was to replace.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use selvedge::drift::{FalseAlarm, Persistence, Profile};
+use selvedge::layer::deployment::{
+    Arm, Deployment, DeploymentStatus, RolloutJudge, RolloutPhase, RolloutPlan, StoreVersions,
+};
+use selvedge::layer::monitor::Monitor;
+use selvedge::layer::probe::{All, Classes, Columns};
+use selvedge::store::{Store, Trust, Version};
+use selvedge::telemetry::{Limits, Telemetry};
+use selvedge::{Ask, Engine, Options, Result, Tensor, Tensors, open};
+
+use crate::weather::{COLUMNS, Day, RAIN_MM, io};
+
+/// The monitors of all versions, by their names.
+type Monitors = Arc<Mutex<BTreeMap<String, Arc<Monitor>>>>;
+
+pub(crate) fn act(here: &Path, folder: &Path, days: &[Day]) -> Result<()> {
+    let packages = here.join("packages");
+    let file = packages.join("key.pem");
+    let key = fs::read_to_string(&file).map_err(|e| io(&file, e))?;
+    let store = Arc::new(Store::open(folder.join("store"), Trust::new().key(&key)?)?);
+    arrive(&store, &packages.join("seattle"))?;
+
+    let monitors = Monitors::default();
+    let versions = StoreVersions::new(store.clone(), "rain", {
+        let (monitors, folder) = (monitors.clone(), folder.join("versions"));
+        move |version| opened(version, &folder, &monitors)
+    });
+    // Labels decide: no more than 15 points of accuracy may be lost, and no more than 5 calls of a hundred may fail.
+    let judge = RolloutJudge::new().margins(0.05, 0.05).accuracy(0.15);
+    let deployment = Deployment::builder(versions).judge(judge).install_id("quickstart").build("v1")?;
+
+    println!("\nA version arrives that was trained on New York, and somebody was at it on the way.");
+    let tampered = tampered(&packages.join("new-york"), &folder.join("tampered"))?;
+    if let Err(refused) = store.import(&tampered, |_| Ok(())) {
+        println!("  refused: {refused:#}");
+    }
+    println!("\nIt comes again, as it was signed. It answers half of the days of 2014 and 2015.");
+    try_out(&deployment, &arrive(&store, &packages.join("new-york"))?, &monitors, days)?;
+
+    println!("\nA third one is signed as well. The labels that it learned from were turned over.");
+    try_out(&deployment, &arrive(&store, &packages.join("poisoned"))?, &monitors, days)?;
+
+    println!("\nserving   {}, as the store has it: version {}", deployment.status().current, number(&store)?);
+    Ok(())
+}
+
+fn number(store: &Store) -> Result<u64> {
+    Ok(store.current()?.map_or(0, |version| version.number()))
+}
+
+fn arrive(store: &Store, package: &Path) -> Result<Version> {
+    let version = store.import(package, |_| Ok(()))?;
+    let label = version.release().label.clone().unwrap_or_default();
+    let signer = version.key().map_or("nobody".into(), |key| format!("{:.12}…", key.to_string()));
+    println!("arrived   {} {}: {label}; signed by {signer}", version.name(), StoreVersions::name_of(&version));
+    Ok(version)
+}
+
+/// A copy of a package with one bit of its model turned over.
+fn tampered(package: &Path, copy: &Path) -> Result<std::path::PathBuf> {
+    fs::create_dir_all(copy).map_err(|e| io(copy, e))?;
+    for entry in fs::read_dir(package).map_err(|e| io(package, e))?.flatten() {
+        let mut bytes = fs::read(entry.path()).map_err(|e| io(&entry.path(), e))?;
+        if entry.file_name() == "rain.onnx" {
+            bytes[500] ^= 1;
+        }
+        fs::write(copy.join(entry.file_name()), bytes).map_err(|e| io(copy, e))?;
+    }
+    Ok(copy.into())
+}
+
+/// Opens a version in a monitor of its own, with what the version was made for.
+fn opened(version: &Version, folder: &Path, monitors: &Monitors) -> Result<Arc<dyn Engine>> {
+    let name = StoreVersions::name_of(version);
+    let engine = open(version.model()?, Options::new())?;
+    let probe = All::new().and(Columns::of("weather", COLUMNS)).and(Classes::of("rain_tomorrow"));
+    let telemetry = Telemetry::open(folder.join(&name), Limits::default());
+    let monitor = Monitor::builder(engine, telemetry, probe)
+        .version(&name)
+        .profile(Profile::decode(&version.contents("rain.profile")?)?)
+        .window(180)
+        .persistence(Persistence::new(1, 1)?)
+        .false_alarm(FalseAlarm::windows(1000.0))
+        .build()?;
+    let monitor = Arc::new(monitor);
+    monitors.lock().unwrap_or_else(PoisonError::into_inner).insert(name, monitor.clone());
+    Ok(monitor)
+}
+
+/// Lets a version answer until there is a verdict.
+fn try_out(deployment: &Deployment, version: &Version, monitors: &Monitors, days: &[Day]) -> Result<()> {
+    let name = StoreVersions::name_of(version);
+    let mut phase = deployment.offer(&name, RolloutPlan::canary(10_000))?;
+    println!("  golden cases passed, now in {phase:?}");
+    let mut asked = 0;
+    for (today, tomorrow) in days.iter().zip(days.iter().skip(1)) {
+        if phase != RolloutPhase::Canary {
+            break;
+        }
+        let weather = Tensor::new(&[1, 4], today.weather.to_vec())?;
+        let answer = deployment.run(Tensors::from([("weather", weather)]))?;
+        asked += 1;
+        let said = answer.output("rain_tomorrow")?.as_slice::<f32>()?[0] > 0.5;
+        if let Some((version, _)) = Arm::of(&answer.provenance) {
+            // What stands against a version counts as its wrong answers do.
+            let monitor = monitors.lock().unwrap_or_else(PoisonError::into_inner).get(version).cloned();
+            deployment.alerts(version, monitor.map(|monitor| monitor.alerts()).unwrap_or_default())?;
+            deployment.label(version, said == (tomorrow.weather[0] > RAIN_MM))?;
+        }
+        phase = deployment.status().phase(&name).unwrap_or(phase);
+    }
+    deployment.settle(Duration::from_secs(10));
+    tell(&deployment.status(), &name, asked);
+    Ok(())
+}
+
+fn tell(status: &DeploymentStatus, name: &str, days: usize) {
+    let phase = status.phase(name).unwrap_or(RolloutPhase::Outside);
+    println!("  after {days} days: {phase:?}");
+    let judged =
+        status.candidate.as_ref().map(|candidate| &candidate.judged).or(status.last.as_ref().map(|last| &last.1));
+    for evidence in judged.iter().flat_map(|judged| &judged.evidence) {
+        println!("    {}: {}", evidence.name, evidence.words);
+    }
+}
