@@ -9,7 +9,7 @@ export type TypedArray =
 
 /** A call of the library that failed: what failed, what was expected and what was got. */
 export class SelvedgeError extends Error {
-  /** `INVALID_ARGUMENT`, `NOT_FOUND`, `UNSUPPORTED`, `OUT_OF_MEMORY`, `CANCELLED`, `BUSY`, `IO`, `CORRUPT`, `BACKEND`, `DEADLINE_EXCEEDED`, `CONTEXT_FULL`, `MISSING_RUNTIME`, `BAD_HANDLE`, `INTERNAL`, `PANIC`; more may come. */
+  /** `INVALID_ARGUMENT`, `NOT_FOUND`, `UNSUPPORTED`, `OUT_OF_MEMORY`, `CANCELLED`, `BUSY`, `IO`, `CORRUPT`, `BACKEND`, `DEADLINE_EXCEEDED`, `CONTEXT_FULL`, `MISSING_RUNTIME`, `BAD_HANDLE`, `INTERNAL`, `QUARANTINED`, `UNTRUSTED`, `PANIC`; more may come. */
   readonly code: string;
   readonly status: number;
 }

@@ -27,7 +27,7 @@ pub unsafe extern "C" fn selvedge_answer_output_count(
 ) -> selvedge_status {
     // SAFETY: the caller vouches for the pointers.
     let (count, err) = unsafe { (Out::zeroed("count", count), Out::optional(err)) };
-    guard::give(count, err, || Ok(handle::resolve::<AnswerObject>(answer)?.answer.outputs.len()))
+    guard::give(count, err, || handle::read::<AnswerObject, _>(answer, |object| object.answer.outputs.len()))
 }
 
 /// Describes an output.
@@ -44,7 +44,7 @@ pub unsafe extern "C" fn selvedge_answer_output(
 ) -> selvedge_status {
     // SAFETY: the caller vouches for the pointers.
     let (tensor, err) = unsafe { (OutStruct::zeroed(tensor), Out::optional(err)) };
-    guard::give(tensor, err, || handle::resolve::<AnswerObject>(answer)?.output(index))
+    guard::give(tensor, err, || handle::read::<AnswerObject, _>(answer, |object| object.output(index))?)
 }
 
 /// The answer as JSON.

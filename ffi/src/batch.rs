@@ -29,7 +29,7 @@ pub unsafe extern "C" fn selvedge_batch_request_count(
 ) -> selvedge_status {
     // SAFETY: the caller vouches for the pointers.
     let (count, err) = unsafe { (Out::zeroed("count", count), Out::optional(err)) };
-    guard::give(count, err, || Ok(handle::resolve::<BatchObject>(batch)?.batch.requests().count()))
+    guard::give(count, err, || handle::read::<BatchObject, _>(batch, |object| object.batch.requests().count()))
 }
 
 /// Describes a request.
@@ -46,7 +46,7 @@ pub unsafe extern "C" fn selvedge_batch_request(
 ) -> selvedge_status {
     // SAFETY: the caller vouches for the pointers.
     let (request, err) = unsafe { (OutStruct::zeroed(request), Out::optional(err)) };
-    guard::give(request, err, || handle::resolve::<BatchObject>(batch)?.request(index))
+    guard::give(request, err, || handle::read::<BatchObject, _>(batch, |object| object.request(index))?)
 }
 
 /// The batch as JSON.

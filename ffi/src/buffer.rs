@@ -21,7 +21,7 @@ pub unsafe extern "C" fn selvedge_buffer_data(buffer: *const selvedge_buffer, le
     if !buffer.is_null() && !forked() {
         // Whatever goes wrong here, nothing is the answer.
         let _ = guard::status(|| {
-            data = handle::resolve::<Buffer>(buffer)?.raw();
+            data = handle::read::<Buffer, _>(buffer, |buffer| buffer.raw())?;
             Ok(())
         });
     }

@@ -41,7 +41,7 @@ pub extern "C" fn selvedge_cancel_free(cancel: *mut selvedge_cancel) -> selvedge
 
 /// The switch of a handle; `None` for NULL.
 pub(crate) fn optional(cancel: *const selvedge_cancel) -> Result<Option<Cancel>> {
-    if cancel.is_null() { Ok(None) } else { Ok(Some(handle::resolve::<Switch>(cancel)?.0.clone())) }
+    if cancel.is_null() { Ok(None) } else { handle::read::<Switch, _>(cancel, |switch| Some(switch.0.clone())) }
 }
 
 /// A cancel switch behind its handle.

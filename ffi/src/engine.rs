@@ -256,7 +256,7 @@ pub unsafe extern "C" fn selvedge_engine_trim(
 
 /// The engine of a handle.
 pub(crate) fn of(engine: *const selvedge_engine) -> Result<Arc<dyn Engine>> {
-    Ok(handle::resolve::<EngineObject>(engine)?.engine.clone())
+    handle::read::<EngineObject, _>(engine, |object| object.engine.clone())
 }
 
 /// An engine behind its handle.

@@ -21,7 +21,7 @@ pub extern "C" fn selvedge_error_code(error: *const selvedge_error) -> selvedge_
     }
     let mut code = selvedge_status::from(Code::Unsupported);
     let status = guard::status(|| {
-        code = handle::resolve::<Failure>(error)?.code.into();
+        code = handle::read::<Failure, _>(error, |failure| failure.code)?.into();
         Ok(())
     });
     if status == SELVEDGE_OK { code } else { status }
@@ -42,8 +42,7 @@ pub unsafe extern "C" fn selvedge_error_message(error: *const selvedge_error, le
     } else {
         // Whatever goes wrong here, the sentence above is the answer.
         let _ = guard::status(|| {
-            let failure = handle::resolve::<Failure>(error)?;
-            message = failure.message.raw();
+            message = handle::read::<Failure, _>(error, |failure| failure.message.raw())?;
             Ok(())
         });
     }

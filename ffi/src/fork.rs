@@ -1,6 +1,6 @@
 //! Forks of the process, noticed: a forked child is refused, for it has neither the workers nor the open locks.
 
-#![expect(unsafe_code, reason = "registers a fork handler with libc")]
+#![cfg_attr(unix, expect(unsafe_code, reason = "registers a fork handler with libc"))]
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

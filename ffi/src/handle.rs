@@ -88,8 +88,14 @@ pub(crate) fn publish<O: Object>(object: O) -> Result<*mut O::Handle> {
 
 /// The object of a handle.
 pub(crate) fn resolve<O: Object>(handle: *const O::Handle) -> Result<Arc<O>> {
+    read(handle, Arc::clone)
+}
+
+/// Reads something of the object of a handle while its slot is locked, which costs half of [`resolve`]. `read` must be short
+/// and call nothing of the host's: whoever uses the same handle meanwhile waits.
+pub(crate) fn read<O: Object, T>(handle: *const O::Handle, read: impl FnOnce(&Arc<O>) -> T) -> Result<T> {
     let (slot, generation) = decode::<O>(handle.addr())?;
-    O::table().get(slot, generation).ok_or_else(|| stale::<O>())
+    O::table().read(slot, generation, read).ok_or_else(|| stale::<O>())
 }
 
 /// Ends a handle and gives its object; `None` for NULL.
@@ -188,9 +194,9 @@ impl<T> Table<T> {
         Some((number, slot.generation))
     }
 
-    fn get(&self, number: usize, generation: usize) -> Option<Arc<T>> {
+    fn read<R>(&self, number: usize, generation: usize, read: impl FnOnce(&Arc<T>) -> R) -> Option<R> {
         let slot = lock(self.slot(number)?);
-        if slot.generation == generation { slot.object.clone() } else { None }
+        if slot.generation == generation { slot.object.as_ref().map(read) } else { None }
     }
 
     fn remove(&self, number: usize, generation: usize) -> Option<Arc<T>> {

@@ -45,6 +45,7 @@ pub(crate) fn answer(answer: &Answer) -> String {
             "input_tokens": u.input_tokens, "cached_tokens": u.cached_tokens, "output_tokens": u.output_tokens,
             "queued_ns": nanos(u.queued), "prepare_ns": nanos(u.prepare), "compute_ns": nanos(u.compute),
             "generate_ns": nanos(u.generate), "peak_bytes": u.peak_bytes,
+            "cache_hits": u.cache_hits, "saved_ns": nanos(u.saved),
         },
         "provenance": provenance(&answer.provenance),
         "id": answer.id,

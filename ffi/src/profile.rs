@@ -123,7 +123,7 @@ pub extern "C" fn selvedge_profile_free(profile: *mut selvedge_profile) -> selve
 
 /// The profile of a handle.
 pub(crate) fn resolve(profile: *const selvedge_profile) -> Result<Arc<Profile>> {
-    Ok(handle::resolve::<ProfileObject>(profile)?.0.clone())
+    handle::read::<ProfileObject, _>(profile, |object| object.0.clone())
 }
 
 /// Gives a profile a handle.

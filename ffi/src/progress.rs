@@ -41,7 +41,7 @@ pub unsafe extern "C" fn selvedge_progress_read(
 ) -> selvedge_status {
     // SAFETY: the caller vouches for the pointers.
     let (done, total, err) = unsafe { (Out::zeroed("done", done), Out::zeroed("total", total), Out::optional(err)) };
-    guard::give(memory::both(done, total), err, || Ok(handle::resolve::<Progress>(progress)?.read()))
+    guard::give(memory::both(done, total), err, || handle::read::<Progress, _>(progress, |told| told.read()))
 }
 
 /// Frees the handle.

@@ -28,7 +28,11 @@ pub unsafe extern "C" fn selvedge_run_next(
 ) -> selvedge_status {
     // SAFETY: the caller vouches for the pointers.
     let (event, err) = unsafe { (OutStruct::zeroed(event), Out::optional(err)) };
-    guard::give(event, err, || handle::resolve::<RunObject>(run)?.next())
+    guard::give(event, err, || {
+        let mut event = selvedge_event::default();
+        handle::resolve::<RunObject>(run)?.next(&mut event)?;
+        Ok(event)
+    })
 }
 
 /// The whole answer of a run that is done.
@@ -100,23 +104,23 @@ impl RunObject {
         }
     }
 
-    fn next(&self) -> Result<selvedge_event> {
+    fn next(&self, event: &mut selvedge_event) -> Result<()> {
         let mut state = self.lock()?;
-        let event = state.step();
+        let stepped = state.step(event);
         // Whatever the step brought, what it points to goes with the handle.
         if self.freed.load(Ordering::Acquire) {
             return Err(Error::new(Code::Cancelled, "the run was freed while it was being stepped"));
         }
-        event
+        stepped
     }
 }
 
 impl State {
-    fn step(&mut self) -> Result<selvedge_event> {
+    fn step(&mut self, event: &mut selvedge_event) -> Result<()> {
         let mut run = self.run.take().ok_or_else(|| invalid("the run has ended".into()))?;
         // A run that failed or panicked is not stepped again, and its drop may panic once more.
-        let step = guard::contain(|| run.step());
-        if matches!(step, Ok(Step::Working(_) | Step::Event(_))) {
+        let goes_on = guard::contain(|| self.advance(&mut *run, event));
+        if matches!(goes_on, Ok(true)) {
             self.run = Some(run);
         } else {
             guard::contain(|| {
@@ -124,14 +128,21 @@ impl State {
                 Ok(())
             })?;
         }
+        goes_on.map(drop)
+    }
+
+    /// Makes one step, and the event of it; says whether there is another. A step is read where it was made: as the
+    /// result of the guard it would be copied twice, whole answer and all.
+    fn advance(&mut self, run: &mut dyn Run, event: &mut selvedge_event) -> Result<bool> {
+        let step = run.step();
         self.tokens.clear();
-        let mut event = selvedge_event::default();
-        match step? {
-            Step::Working(progress) => {
+        match step {
+            Ok(Step::Working(progress)) => {
                 event.kind = SELVEDGE_EVENT_WORKING;
                 (event.done, event.total) = (progress.done, progress.total.unwrap_or(0));
+                Ok(true)
             }
-            Step::Event(Event::Text(piece)) => {
+            Ok(Step::Event(Event::Text(piece))) => {
                 event.kind = SELVEDGE_EVENT_TEXT;
                 let token =
                     |t: selvedge::TokenInfo| selvedge_token { id: t.id, logprob: t.logprob.unwrap_or(f32::NAN) };
@@ -140,8 +151,9 @@ impl State {
                 if !self.tokens.is_empty() {
                     (event.tokens, event.token_count) = (self.tokens.as_ptr(), self.tokens.len());
                 }
+                Ok(true)
             }
-            Step::Done(answer) => {
+            Ok(Step::Done(answer)) => {
                 event.kind = SELVEDGE_EVENT_DONE;
                 event.finish = finish(&answer.finish);
                 if let Finish::Stop(stop) = &answer.finish {
@@ -151,13 +163,11 @@ impl State {
                 event.cached_tokens = answer.usage.cached_tokens;
                 event.output_tokens = answer.usage.output_tokens;
                 self.answer = Some(answer);
+                Ok(false)
             }
-            other => {
-                self.run = None;
-                return Err(Error::new(Code::Unsupported, format!("a step that the C ABI does not know: {other:?}")));
-            }
+            Ok(other) => Err(Error::new(Code::Unsupported, format!("a step that the C ABI does not know: {other:?}"))),
+            Err(error) => Err(error),
         }
-        Ok(event)
     }
 
     /// Keeps a text until the next one.

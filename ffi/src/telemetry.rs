@@ -62,7 +62,7 @@ pub extern "C" fn selvedge_telemetry_free(telemetry: *mut selvedge_telemetry) ->
 
 /// The telemetry of a handle.
 pub(crate) fn resolve(telemetry: *const selvedge_telemetry) -> Result<Telemetry> {
-    Ok(handle::resolve::<Folder>(telemetry)?.0.clone())
+    handle::read::<Folder, _>(telemetry, |object| object.0.clone())
 }
 
 /// Borrows the name of a folder.

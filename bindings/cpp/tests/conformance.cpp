@@ -27,7 +27,8 @@ const std::map<std::string, selvedge::code> CODES = {
     {"IO", selvedge::code::io},                               {"CORRUPT", selvedge::code::corrupt},
     {"BACKEND", selvedge::code::backend},                     {"DEADLINE_EXCEEDED", selvedge::code::deadline_exceeded},
     {"CONTEXT_FULL", selvedge::code::context_full},           {"MISSING_RUNTIME", selvedge::code::missing_runtime},
-    {"BAD_HANDLE", selvedge::code::bad_handle},               {"INTERNAL", selvedge::code::internal}};
+    {"BAD_HANDLE", selvedge::code::bad_handle},               {"INTERNAL", selvedge::code::internal},
+    {"QUARANTINED", selvedge::code::quarantined},             {"UNTRUSTED", selvedge::code::untrusted}};
 
 std::string read_file(const fs::path &path) {
   std::ifstream file(path, std::ios::binary);

@@ -11,7 +11,7 @@ from .cancel import Cancel
 from .engine import Engine, Options, inspect, validate
 from .errors import (
     BackendError, BadHandle, Busy, Cancelled, ContextFull, Corrupt, DeadlineExceeded, Internal, InvalidArgument, Io,
-    MissingRuntime, NotFound, OutOfMemory, Panic, SelvedgeError, Unsupported,
+    MissingRuntime, NotFound, OutOfMemory, Panic, Quarantined, SelvedgeError, Unsupported, Untrusted,
 )  # fmt: skip
 from .log import log
 from .monitor import Alert, Monitor
@@ -31,6 +31,6 @@ __all__ = [
     "Alert", "Answer", "BackendError", "BadHandle", "Batch", "Busy", "Cancel", "Cancelled", "ContextFull", "Corrupt",
     "DeadlineExceeded", "Done", "Engine", "Event", "Hit", "HttpRequest", "Internal", "InvalidArgument", "Io",
     "Judgement", "MissingRuntime", "Monitor", "NotFound", "Options", "OutOfMemory", "Outbox", "Panic", "Profile",
-    "Retry", "Run", "SelvedgeError", "Source", "Table", "Telemetry", "Text", "Token", "Unsupported", "Working",
-    "features", "inspect", "kernel_name", "log", "pack", "report_html", "validate", "version",
+    "Quarantined", "Retry", "Run", "SelvedgeError", "Source", "Table", "Telemetry", "Text", "Token", "Unsupported",
+    "Untrusted", "Working", "features", "inspect", "kernel_name", "log", "pack", "report_html", "validate", "version",
 ]  # fmt: skip

@@ -102,6 +102,18 @@ class Internal(SelvedgeError):
     code = 14
 
 
+class Quarantined(SelvedgeError):
+    """The model ended the process before, in every way that its crash record allows."""
+
+    code = 15
+
+
+class Untrusted(SelvedgeError):
+    """Nobody who is trusted vouches for it, or it is older than what was admitted before."""
+
+    code = 16
+
+
 class Panic(SelvedgeError):
     """A defect below the call; it was contained."""
 
@@ -112,7 +124,7 @@ _CLASSES: dict[int, type[SelvedgeError]] = {
     kind.code: kind
     for kind in [
         InvalidArgument, NotFound, Unsupported, OutOfMemory, Cancelled, Busy, Io, Corrupt, BackendError,
-        DeadlineExceeded, ContextFull, MissingRuntime, BadHandle, Internal, Panic,
+        DeadlineExceeded, ContextFull, MissingRuntime, BadHandle, Internal, Quarantined, Untrusted, Panic,
     ]
 }  # fmt: skip
 

@@ -70,6 +70,8 @@ SELVEDGE_ENUM_BEGIN(selvedge_status)
   SELVEDGE_ERR_MISSING_RUNTIME = 12,   /* a runtime that is loaded at run time is absent or too old */
   SELVEDGE_ERR_BAD_HANDLE = 13,        /* closed, of another type, or never a handle */
   SELVEDGE_ERR_INTERNAL = 14,          /* Selvedge broke a promise of its own: a defect, worth a report */
+  SELVEDGE_ERR_QUARANTINED = 15,       /* the model ended the process before, in every way its crash record allows */
+  SELVEDGE_ERR_UNTRUSTED = 16,         /* nobody who is trusted vouches for it, or it is older than what was admitted */
   SELVEDGE_ERR_PANIC = 255             /* a defect below the call; it was contained */
 SELVEDGE_ENUM_END(selvedge_status)
 

@@ -363,8 +363,8 @@ SELVEDGE_API selvedge_status selvedge_answer_output(const selvedge_answer *answe
                                                     selvedge_tensor *tensor, SELVEDGE_ERR err);
 
 /* The answer as a JSON object: text, tokens [id], finish, stop, usage {input_tokens, cached_tokens, output_tokens,
- * queued_ns, prepare_ns, compute_ns, generate_ns, peak_bytes}, provenance, id, outputs [{name, dtype, shape}].
- * The text lives as long as the answer. */
+ * queued_ns, prepare_ns, compute_ns, generate_ns, peak_bytes, cache_hits, saved_ns}, provenance, id,
+ * outputs [{name, dtype, shape}]. The text lives as long as the answer. */
 SELVEDGE_API selvedge_status selvedge_answer_json(const selvedge_answer *answer, SELVEDGE_OUT(const char) json,
                                                   size_t *len, SELVEDGE_ERR err);
 

@@ -26,7 +26,7 @@ fn a_slot_that_has_counted_to_the_end_is_given_up() {
     let (next, _) = table.insert('c').unwrap();
     assert_ne!(next, number);
     for generation in [0, 1, 2, LAST_GENERATION] {
-        assert!(table.get(number, generation).is_none());
+        assert!(table.read(number, generation, |_| ()).is_none());
     }
 }
 
@@ -36,9 +36,12 @@ fn handles_of_one_slot_differ_and_the_old_ones_are_stale() {
     for i in 0..1000u32 {
         let handle = publish(i).unwrap();
         assert_eq!(*resolve::<u32>(handle).unwrap(), i);
+        assert_eq!(read(handle, |number: &Arc<u32>| **number).unwrap(), i);
         assert!(!old.contains(&handle));
         for stale in &old {
             assert_eq!(resolve::<u32>(*stale).unwrap_err().code(), Code::BadHandle);
+            let read = read(*stale, |_: &Arc<u32>| panic!("read of another object"));
+            assert_eq!(read.unwrap_err().code(), Code::BadHandle);
         }
         assert_eq!(retire::<u32>(handle).unwrap().as_deref(), Some(&i));
         assert_eq!(retire::<u32>(handle).unwrap_err().code(), Code::BadHandle);

@@ -214,6 +214,8 @@ fn codes() -> Vec<Code> {
         Code::MissingRuntime,
         Code::BadHandle,
         Code::Internal,
+        Code::Quarantined,
+        Code::Untrusted,
         Code::Panic,
     ];
     assert_eq!(declared, known.len(), "the error room has a code that this test, and perhaps the header, has not");

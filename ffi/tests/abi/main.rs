@@ -9,7 +9,6 @@ mod buffers;
 #[path = "../../../tests/support/corpus.rs"]
 mod corpus;
 mod engines;
-mod foreign;
 #[cfg(unix)]
 mod fork;
 mod generate;

@@ -55,34 +55,17 @@ pub(super) fn options() -> selvedge_outbox_options {
     init!(selvedge_outbox_options { app: text("test"), interval_ms: 1 })
 }
 
-/// Opens the telemetry of a folder, also if its lock is still held for a moment: by the child of a fork that another test
-/// made, until it ends or begins another program.
+/// Opens the telemetry of a folder, which keeps what it is told.
 pub(super) fn telemetry(folder: &Path) -> *mut selvedge_telemetry {
-    until("a telemetry that keeps", || {
-        let (path, mut out, mut status) = (folder.to_str().unwrap(), ptr::null_mut(), ptr::null_mut());
-        let (at, len) = (path.as_ptr().cast(), path.len());
-        // SAFETY: the path lives during the call.
-        call(|err| unsafe { selvedge_telemetry_open(at, len, ptr::null(), &raw mut out, err) }).unwrap();
-        // SAFETY: `status` may be written.
-        call(|err| unsafe { selvedge_telemetry_status_json(out, &raw mut status, err) }).unwrap();
-        let status: Value = serde_json::from_str(&buffer(status)).unwrap();
-        if status["mode"] == "durable" {
-            return Some(out);
-        }
-        assert_eq!(selvedge_telemetry_free(out), SELVEDGE_OK);
-        None
-    })
-}
-
-/// Tries until there is something.
-fn until<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..3000 {
-        if let Some(found) = attempt() {
-            return found;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    panic!("expected {what}");
+    let (path, mut out, mut status) = (folder.to_str().unwrap(), ptr::null_mut(), ptr::null_mut());
+    let (at, len) = (path.as_ptr().cast(), path.len());
+    // SAFETY: the path lives during the call.
+    call(|err| unsafe { selvedge_telemetry_open(at, len, ptr::null(), &raw mut out, err) }).unwrap();
+    // SAFETY: `status` may be written.
+    call(|err| unsafe { selvedge_telemetry_status_json(out, &raw mut status, err) }).unwrap();
+    let status: Value = serde_json::from_str(&buffer(status)).unwrap();
+    assert_eq!(status["mode"], "durable", "{status}");
+    out
 }
 
 pub(super) fn open(
@@ -102,11 +85,7 @@ pub(super) fn open(
 impl Post {
     pub(super) fn open(folder: &Path, options: &selvedge_outbox_options) -> Self {
         let telemetry = telemetry(folder);
-        let outbox = until("an outbox", || match open(telemetry, folder, options) {
-            Err((code, _)) if code == selvedge::Code::Busy as i32 => None,
-            opened => Some(opened.unwrap()),
-        });
-        Self { telemetry, outbox }
+        Self { telemetry, outbox: open(telemetry, folder, options).unwrap() }
     }
 
     pub(super) fn next(&self, max_bytes: usize) -> Option<*mut selvedge_batch> {

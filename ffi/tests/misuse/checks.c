@@ -71,6 +71,7 @@ const char *status_name(int status) {
   static const char *const names[] = {
     "OK", "INVALID_ARGUMENT", "NOT_FOUND", "UNSUPPORTED", "OUT_OF_MEMORY", "CANCELLED", "BUSY", "IO",
     "CORRUPT", "BACKEND", "DEADLINE_EXCEEDED", "CONTEXT_FULL", "MISSING_RUNTIME", "BAD_HANDLE", "INTERNAL",
+    "QUARANTINED", "UNTRUSTED",
   };
   if (status == ANY_STATUS) return "neither PANIC nor INTERNAL";
   if (status == SELVEDGE_ERR_PANIC) return "PANIC";

@@ -53,6 +53,8 @@ enum class code : std::int32_t {
   missing_runtime = SELVEDGE_ERR_MISSING_RUNTIME,
   bad_handle = SELVEDGE_ERR_BAD_HANDLE,
   internal = SELVEDGE_ERR_INTERNAL,
+  quarantined = SELVEDGE_ERR_QUARANTINED,
+  untrusted = SELVEDGE_ERR_UNTRUSTED,
   panic = SELVEDGE_ERR_PANIC
 };
 

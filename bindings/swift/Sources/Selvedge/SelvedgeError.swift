@@ -25,6 +25,10 @@ public struct SelvedgeError: Error, Hashable, Sendable {
         public static let badHandle = Code(rawValue: 13)
         /// Selvedge broke a promise of its own.
         public static let defect = Code(rawValue: 14)
+        /// The model ended the process before, in every way that its crash record allows.
+        public static let quarantined = Code(rawValue: 15)
+        /// Nobody who is trusted vouches for it, or it is older than what was admitted before.
+        public static let untrusted = Code(rawValue: 16)
         public static let panic = Code(rawValue: 255)
     }
 

@@ -81,7 +81,8 @@ final class Runner {
         "INVALID_ARGUMENT": .invalidArgument, "NOT_FOUND": .notFound, "UNSUPPORTED": .unsupported,
         "OUT_OF_MEMORY": .outOfMemory, "CANCELLED": .cancelled, "BUSY": .busy, "IO": .io, "CORRUPT": .corrupt,
         "BACKEND": .backend, "DEADLINE_EXCEEDED": .deadlineExceeded, "CONTEXT_FULL": .contextFull,
-        "MISSING_RUNTIME": .missingRuntime, "BAD_HANDLE": .badHandle, "INTERNAL": .defect, "PANIC": .panic,
+        "MISSING_RUNTIME": .missingRuntime, "BAD_HANDLE": .badHandle, "INTERNAL": .defect, "QUARANTINED": .quarantined,
+        "UNTRUSTED": .untrusted, "PANIC": .panic,
     ]
 
     private func ask(_ s: JSON) throws -> JSON {

@@ -47,6 +47,12 @@ public enum class Code(
     /** Selvedge broke a promise of its own: a defect, worth a report. */
     INTERNAL(14),
 
+    /** The model ended the process before, in every way that its crash record allows. */
+    QUARANTINED(15),
+
+    /** Nobody who is trusted vouches for it, or it is older than what was admitted before. */
+    UNTRUSTED(16),
+
     /** A defect below the call; it was contained. */
     PANIC(255),
 
