@@ -28,6 +28,7 @@ const ROOMS: Table = &[
     ("threads", &[]),
     ("disk", &[]),
     ("tensor", &[]),
+    ("crash", &["disk", "digest"]),
     ("engine", &["tensor", "digest", "threads"]),
     ("source", &["tensor"]),
     ("kernel", &["threads"]),
@@ -35,14 +36,17 @@ const ROOMS: Table = &[
     ("onnx", &["engine", "tensor", "source"]),
     ("pack", &["engine", "tensor", "onnx", "weights", "kernel", "digest", "source", "disk"]),
     ("text", &["engine", "threads"]),
-    ("backend", &["engine", "tensor", "kernel", "weights", "onnx", "pack", "text", "source", "digest", "threads"]),
+    (
+        "backend",
+        &["engine", "tensor", "kernel", "weights", "onnx", "pack", "text", "source", "digest", "threads", "crash"],
+    ),
     ("fake", &["engine", "tensor", "digest"]),
     ("telemetry", &["disk", "digest", "threads"]),
     ("drift", &[]),
-    ("store", &["disk", "digest", "source"]),
+    ("store", &["disk", "digest", "source", "threads"]),
     ("layer", &["engine", "tensor", "digest", "telemetry", "drift", "store", "threads"]),
     ("sync", &["telemetry", "drift", "disk", "digest"]),
-    ("report", &["telemetry", "drift"]),
+    ("report", &["telemetry", "drift", "sync"]),
 ];
 
 /// The inside of rooms: a parent, and of each child, a file or a folder, the children it may import. `mod` is the
@@ -78,6 +82,26 @@ const INSIDE: &[(&str, Table)] = &[
             ("plan", &["check"]),
             ("native", &[]),
             ("check", &[]),
+        ],
+    ),
+    (
+        "store",
+        &[
+            ("mod", &["*"]),
+            ("import", &["files", "manifest", "open", "package", "staged", "trust", "version"]),
+            ("serving", &["open", "state", "version"]),
+            ("open", &["files", "staged", "state", "trust", "twice", "version"]),
+            ("version", &["files", "manifest", "sealed", "trust"]),
+            ("staged", &["files", "package"]),
+            ("state", &["files", "sealed", "twice"]),
+            ("rollout", &["open", "sealed", "twice"]),
+            ("twice", &["files"]),
+            ("manifest", &["sealed"]),
+            ("sealed", &[]),
+            ("files", &[]),
+            // They know nothing of the store.
+            ("package", &[]),
+            ("trust", &[]),
         ],
     ),
     (
@@ -204,6 +228,10 @@ const UNSAFE: &[&str] = &[
     "src/backend/ort/runtime.rs",
     "src/backend/ort/session.rs",
     "src/backend/ort/value.rs",
+    "src/crash/page.rs",
+    "src/crash/signal.rs",
+    "src/crash/tests/dying.rs",
+    "src/disk/reserve.rs",
     "src/kernel/avx2.rs",
     "src/kernel/avx512.rs",
     "src/kernel/decode.rs",
@@ -218,6 +246,7 @@ const UNSAFE: &[&str] = &[
     "src/tensor/tests.rs",
     "src/source/opened.rs",
     "src/source/resident.rs",
+    "tests/crash/",
     "tests/support/counting.rs",
 ];
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::File;
 use crate::items::{Item, Kind, Use, Visibility, inline_modules, items, paths, uses, without_uses};
-use crate::rust::{Leaf, blank_tests, words};
+use crate::rust::{blank_tests, words};
 
 /// The modules of one crate without its tests, by their path: `""` for the root, `backend::tract`.
 pub(crate) struct Crate {
@@ -34,8 +34,9 @@ pub(crate) enum Found {
 /// File → file, and the names it imports.
 pub(crate) type Arrows = BTreeMap<(String, String), BTreeSet<String>>;
 
-/// Re-exports of re-exports, and so on.
-const MAX_STEPS: usize = 16;
+/// What was looked up on the way: a name in a module, and whether it ends its path. What leads back to itself finds nothing
+/// there, and each is looked up once, however many globs go in circles.
+type Seen = BTreeMap<(String, String, bool), Option<Found>>;
 
 impl Crate {
     /// The crate whose root is the file `root`, as far as its files are among `files`.
@@ -74,11 +75,10 @@ impl Crate {
 
     /// What `path`, written in the module `from`, leads to.
     pub(crate) fn resolve(&self, from: &str, path: &str) -> Found {
-        self.follow(from, path, MAX_STEPS).unwrap_or(Found::Outside)
+        self.follow(from, path, &mut Seen::new()).unwrap_or(Found::Outside)
     }
 
-    fn follow(&self, from: &str, path: &str, steps: usize) -> Option<Found> {
-        let steps = steps.checked_sub(1)?;
+    fn follow(&self, from: &str, path: &str, seen: &mut Seen) -> Option<Found> {
         let mut at = from.to_string();
         let mut parts = path.split("::").peekable();
         let mut is_first = true;
@@ -87,7 +87,7 @@ impl Crate {
                 "crate" => at = String::new(),
                 "self" => {}
                 "super" => at = parent(&at).to_string(),
-                name => match self.look_up(&at, name, parts.peek().is_none(), steps) {
+                name => match self.look_up(&at, name, parts.peek().is_none(), seen) {
                     Some(Found::Module(module)) => at = module,
                     Some(found) => return Some(found),
                     None if is_first => return None,
@@ -100,28 +100,41 @@ impl Crate {
         Some(Found::Module(at))
     }
 
-    /// A name in a module. A function may share its name with a module, which then is meant only by longer paths.
-    fn look_up(&self, module: &str, name: &str, is_last: bool, steps: usize) -> Option<Found> {
+    /// A name in a module.
+    fn look_up(&self, module: &str, name: &str, is_last: bool, seen: &mut Seen) -> Option<Found> {
+        let asked = (module.to_string(), name.to_string(), is_last);
+        if let Some(known) = seen.get(&asked) {
+            return known.clone();
+        }
+        seen.insert(asked.clone(), None);
+        let found = self.search(module, name, is_last, seen);
+        seen.insert(asked, found.clone());
+        found
+    }
+
+    /// A function may share its name with a module, which then is meant only by longer paths.
+    fn search(&self, module: &str, name: &str, is_last: bool, seen: &mut Seen) -> Option<Found> {
         let here = self.modules.get(module)?;
         let child = joined(module, name);
         let child = self.modules.contains_key(&child).then_some(Found::Module(child));
         if child.is_some() && !is_last {
             return child;
         }
-        let of_use = |leaf: &Leaf| self.follow(module, &leaf.path, steps);
-        let mut brought = here.uses.iter().filter(|u| u.leaf.name == name).filter_map(|u| of_use(&u.leaf));
-        let defined = || {
-            let is = here.items.iter().any(|item| item.name == name && item.kind != Kind::Module);
-            is.then(|| Found::Item(module.into(), name.into()))
-        };
-        let globbed = || {
-            let globs = here.uses.iter().filter_map(|u| u.leaf.path.strip_suffix("::*"));
-            globs.filter_map(|path| self.follow(module, path, steps)).find_map(|found| match found {
-                Found::Module(other) if other != module => self.look_up(&other, name, is_last, steps.checked_sub(1)?),
+        let mut brought = here.uses.iter().filter(|u| u.leaf.name == name);
+        let of_crate = |found: &Found| *found != Found::Outside;
+        if let Some(found) = brought.find_map(|u| self.follow(module, &u.leaf.path, seen).filter(of_crate)) {
+            return Some(found);
+        }
+        if here.items.iter().any(|item| item.name == name && item.kind != Kind::Module) {
+            return Some(Found::Item(module.into(), name.into()));
+        }
+        child.or_else(|| {
+            let mut globs = here.uses.iter().filter_map(|u| u.leaf.path.strip_suffix("::*"));
+            globs.find_map(|path| match self.follow(module, path, seen)? {
+                Found::Module(other) if other != module => self.look_up(&other, name, is_last, seen),
                 _ => None,
             })
-        };
-        brought.find(|found| *found != Found::Outside).or_else(defined).or(child).or_else(globbed)
+        })
     }
 
     /// Who imports what from whom, by the files that define it.

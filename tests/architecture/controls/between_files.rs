@@ -51,6 +51,25 @@ fn a_circle_by_way_of_others_is_seen() {
     assert_eq!(found(&files, &[]), [circle]);
 }
 
+/// With a way for each order of the modules, this would never end.
+#[test]
+fn globs_that_go_in_circles_are_followed_once() {
+    let names: Vec<String> = ('a'..='p').map(String::from).collect();
+    let globs: String = names.iter().map(|name| format!("pub use crate::{name}::*;\n")).collect();
+    let lib: String = names.iter().map(|name| format!("mod {name};\n")).collect();
+    let text = |name: &str| match name {
+        "a" => format!("{globs}fn f() {{ self::far(); self::nowhere() }}\npub fn near() {{}}"),
+        "p" => format!("{globs}pub fn far() {{ crate::b::near() }}"),
+        _ => globs.clone(),
+    };
+    let texts: Vec<(String, String)> = names.iter().map(|name| (format!("src/{name}.rs"), text(name))).collect();
+    let mut files: Vec<(&str, &str)> = texts.iter().map(|(path, text)| (&**path, &**text)).collect();
+    files.push(("src/lib.rs", &lib));
+    let found = found(&files, &[]);
+    let [circle] = &found[..] else { panic!("expected one circle, got {found:?}") };
+    assert!(circle.contains("src/a.rs → src/p.rs: far") && circle.ends_with(", near"), "{circle}");
+}
+
 #[test]
 fn one_way_and_tests_are_no_circles() {
     let x = "pub struct X;";
