@@ -259,7 +259,7 @@ impl RolloutJudge {
             RolloutVerdict::Hold
         };
         let words = format!(
-            "{} of {} beside {} of {}; evidence that it is worse {:.2e}, enough is {:.0}; that it is not {:.2e}, enough is {:.0}",
+            "{} of {} beside {} of {}; evidence that it is worse {:.1}, enough is {:.0}; that it is not {:.1}, enough is {:.0}",
             candidate.failures,
             candidate.of,
             control.failures,
