@@ -40,7 +40,7 @@ const LAYER: &str = "cascade";
 ///   failed is not known. The [spec](Engine::spec) is the last engine's, and so is the tokenizer; its memory is that of
 ///   all, and a step can be interrupted where every engine can be.
 /// - **Route.** `cascade(small, large)` names the engines that were asked, in order; the last of them has answered, and
-///   the rest of the [`Provenance`](crate::Provenance) is its own. [`Cascade::status`] counts them, and the checks.
+///   the rest of the [`Provenance`] is its own. [`Cascade::status`] counts them, and the checks.
 ///
 /// ```
 /// use selvedge::fake::Fake;
