@@ -10,10 +10,9 @@ use std::fs;
 use std::path::Path;
 
 use selvedge::drift::{Profile, RowDependence};
-use selvedge::store::{Release, sign};
-use selvedge::{Ask, Code, Digest, Engine, Error, Options, Result, Tensor, Tensors, open};
+use selvedge::store::{Artifact, Release, sign};
+use selvedge::{Ask, Code, Engine, Error, Options, Result, Tensor, Tensors, open};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use weather::{COLUMNS, Day};
 
 /// A version: the folder of its package, the model, and the days that it was made for.
@@ -93,7 +92,10 @@ fn write(here: &Path, version: &Version, days: &[&Day], key: &str) -> Result<()>
     for (name, bytes) in &files {
         put(name, bytes)?;
     }
-    let digests = files.map(|(name, bytes)| (name.to_string(), Digest(Sha256::digest(&bytes).into())));
+    let artifact = Artifact::of_folder(&folder)?;
+    let is_content = |name: &str| name != "model.sig";
+    let digests = artifact.files().iter().filter(|file| is_content(file.name()));
+    let digests: Vec<_> = digests.map(|file| (file.name().to_string(), file.blob().digest())).collect();
     put("model.sig", &sign("rain", &digests, key)?)
 }
 
