@@ -293,7 +293,7 @@ impl Privacy {
 /// Names of evidence that say of how many it is.
 const COUNTS: [&str; 3] = ["rows", "cases", "labels"];
 /// Names of evidence that are shares of those.
-const SHARES: [&str; 4] = ["missing", "out_of_range", "new_category", "accuracy"];
+const SHARES: [&str; 5] = ["missing", "out_of_range", "new_category", "strange", "accuracy"];
 /// What an alert of a feature is called where what is wrong with it stays on the device.
 const DRIFT: &str = "drift";
 

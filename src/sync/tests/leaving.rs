@@ -73,6 +73,8 @@ fn numbers_of_too_few_rows_stay() {
     let all_but_one =
         alert(Privacy::default(), AlertCode::OutOfRange, &[("rows", 64.0), ("out_of_range", 63.0 / 64.0)]);
     assert_eq!(evidence(&all_but_one)[1], ("out_of_range", 1.0), "the one that was not is one row");
+    let together = alert(Privacy::default(), AlertCode::Shift, &[("rows", 640.0), ("strange", 3.0 / 640.0)]);
+    assert_eq!(evidence(&together)[1], ("strange", 0.0), "three rows, of all windows together");
     for privacy in [Privacy::default().min_count(65), Privacy::NONE.epsilon(1.0)] {
         let held = alert(privacy, AlertCode::DeadFeature, &dead);
         assert_eq!((evidence(&held), what(&held)), (vec![], ("drift", "WARN", None)), "{privacy:?}");
