@@ -17,6 +17,8 @@ use crate::{Code, Error, Result};
 /// The stack of a thread that says nothing about it: what pthreads take on Linux. Where it is less, more is asked for here than
 /// will be needed.
 const DEFAULT_STACK: usize = 8 << 20;
+/// What a runtime takes for each thread beside its stack: of ONNX Runtime it is 100 KiB of queues.
+const QUEUES: usize = 1 << 20;
 /// What a starting thread takes beside its stack, with room for what others take at the same time.
 const MARGIN: usize = 16 << 20;
 
@@ -37,7 +39,7 @@ pub(crate) fn startable(wanted: usize, beside: usize) -> usize {
             drop(started);
             let _ = ended.recv();
         };
-        let Ok(thread) = Builder::new().stack_size(DEFAULT_STACK).spawn(wait) else { break };
+        let Ok(thread) = Builder::new().stack_size(DEFAULT_STACK + QUEUES).spawn(wait) else { break };
         let _ = has_started.recv();
         ends.push(end);
         threads.push(thread);

@@ -4,6 +4,8 @@ mod fixture;
 mod hostile;
 mod library;
 mod memory;
+#[cfg(target_os = "linux")]
+mod threads;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -35,8 +35,10 @@
 //! - `unicode_regex_split` (the stack), `unicode_cpt_to_utf8` (no code point): `splitter.rs` `stack`, and texts are
 //!   UTF-8. A token that cuts a character in two leaves what counts as an unknown one. Test: `texts`.
 //! - `tokenizer_st_partition` (offsets): no token is empty, for llama.cpp names those that are. Test: `meaning`.
-//! - `std::bad_alloc`: `model.rs` `tokenize_here` asks for `PER_BYTE` of each byte first. Test: `memory`.
-//! - Lengths in 32 bits: `tokenize_here` takes less than 2²⁸ bytes.
+//! - The same, which takes the square of the tokens it finds: `fragments.rs`. SentencePiece, byte pairs and the others take the
+//!   time of a sort, for their queues hold no token longer than the vocabulary's longest. Tests: `fragments`, `texts`.
+//! - `std::bad_alloc`: `model.rs` `tokenize_at_once` asks for `PER_BYTE` of each byte first. Test: `memory`.
+//! - Lengths in 32 bits: `tokenize_at_once` takes less than 2²⁸ bytes.
 //!
 //! Text of a token, `llama_token_to_piece`, `llama_vocab_get_text`, `_get_attr`, `_is_eog` (`id_to_token.at`, a text of
 //! 2³¹ bytes): `model.rs` compares each id with the number of tokens; `vocabulary.rs` bounds a token's bytes. Pieces
@@ -101,6 +103,7 @@
 
 pub(super) mod context;
 pub(super) mod file;
+mod fragments;
 pub(super) mod model;
 pub(super) mod splitter;
 mod terminate;

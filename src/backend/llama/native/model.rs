@@ -19,6 +19,7 @@ use std::sync::Once;
 use llama_cpp_sys_2 as sys;
 
 use super::file::Input;
+use super::fragments::Fragments;
 use super::splitter::Splitter;
 use super::terminate;
 use crate::{Code, Error, Result, threads};
@@ -28,6 +29,9 @@ use crate::{Code, Error, Result, threads};
 const MARGIN: usize = 64 << 20;
 /// Bytes that the tokenizer takes for one of a text, its stack aside: 80 were the most.
 const PER_BYTE: usize = 256;
+
+/// Attributes of tokens that only count where special tokens are meant.
+const SPECIAL: sys::llama_token_attr = sys::LLAMA_TOKEN_ATTR_CONTROL | sys::LLAMA_TOKEN_ATTR_UNKNOWN;
 
 /// A token id, as llama.cpp counts them.
 pub(in crate::backend::llama) type Token = i32;
@@ -63,6 +67,9 @@ pub(in crate::backend::llama) struct Model {
     vocabulary: *const sys::llama_vocab,
     tokens: usize,
     splitter: Splitter,
+    /// What a text is cut into, where special tokens are text and where they are meant.
+    plain: Fragments,
+    marked: Fragments,
 }
 
 // SAFETY: see the type: nothing in a loaded model changes through these methods.
@@ -109,7 +116,11 @@ impl Model {
         // SAFETY: as above.
         let kind = unsafe { sys::llama_vocab_type(vocabulary) };
         let splitter = Splitter::of(kind == sys::LLAMA_VOCAB_TYPE_BPE, &pre_tokenizer(ptr));
-        Ok(Self { ptr, vocabulary, tokens: usize::try_from(tokens).unwrap_or(0), splitter })
+        let tokens = usize::try_from(tokens).unwrap_or(0);
+        let (plain, marked) = Default::default();
+        let mut model = Self { ptr, vocabulary, tokens, splitter, plain, marked };
+        (model.plain, model.marked) = (model.fragments(false), model.fragments(true));
+        Ok(model)
     }
 
     pub(in crate::backend::llama) fn as_ptr(&self) -> *mut sys::llama_model {
@@ -126,8 +137,8 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// `ContextFull` for a text that no context could take, `InvalidArgument` for one that the splitter would take
-    /// minutes for, `OutOfMemory` if there is none for its tokens or for the stack that it needs.
+    /// `ContextFull` for a text that no context could take, `InvalidArgument` for one that llama.cpp would take minutes
+    /// for, `OutOfMemory` if there is none for its tokens or for the stack that it needs.
     pub(in crate::backend::llama) fn tokenize(&self, text: &str, whole: bool, special: bool) -> Result<Vec<Token>> {
         self.splitter.check(text)?;
         let text = &*self.splitter.text(text);
@@ -138,6 +149,32 @@ impl Model {
     }
 
     fn tokenize_here(&self, text: &str, whole: bool, special: bool) -> Result<Vec<Token>> {
+        let fragments = if special { &self.marked } else { &self.plain };
+        let parts = fragments.parts(text)?;
+        if let [text] = parts[..] {
+            return self.tokenize_at_once(text, whole, special);
+        }
+        // An empty text has what the whole begins and ends with.
+        let mut tokens = self.tokenize_at_once("", whole, special)?;
+        let begins = match tokens.len() {
+            1 => usize::from(self.begin().is_some()),
+            more => more.min(1),
+        };
+        let end = tokens.split_off(begins);
+        for part in parts {
+            tokens.extend(self.tokenize_at_once(part, false, special)?);
+        }
+        tokens.extend(end);
+        Ok(tokens)
+    }
+
+    /// The tokens of a text in one call of llama.cpp, whatever time that takes.
+    pub(in crate::backend::llama) fn tokenize_at_once(
+        &self,
+        text: &str,
+        whole: bool,
+        special: bool,
+    ) -> Result<Vec<Token>> {
         let too_long = || Error::new(Code::ContextFull, format!("a text of {} bytes is too long", text.len()));
         // Far below what llama.cpp counts in: it once compared such lengths as 32-bit integers.
         let len = i32::try_from(text.len()).ok().filter(|&len| len < 1 << 28).ok_or_else(too_long)?;
@@ -189,17 +226,30 @@ impl Model {
 
     /// The texts of all tokens that only count where special tokens are meant.
     pub(in crate::backend::llama) fn special_texts(&self) -> Vec<String> {
-        let mut texts = Vec::new();
-        for token in 0..self.tokens as Token {
+        let special = self.texts().filter(|(attributes, _)| attributes & SPECIAL != 0);
+        special.map(|(_, text)| text.to_string_lossy().into_owned()).collect()
+    }
+
+    /// What a text is cut into before it becomes tokens; with special tokens or without.
+    fn fragments(&self, special: bool) -> Fragments {
+        let wanted = |attributes: &sys::llama_token_attr| match attributes & SPECIAL {
+            0 => attributes & sys::LLAMA_TOKEN_ATTR_USER_DEFINED != 0,
+            _ => special,
+        };
+        let first: Vec<_> = self.texts().filter(|(attributes, _)| wanted(attributes)).collect();
+        let strips = sys::LLAMA_TOKEN_ATTR_LSTRIP | sys::LLAMA_TOKEN_ATTR_RSTRIP;
+        let strips = first.iter().any(|(attributes, _)| attributes & strips != 0);
+        Fragments::new(first.into_iter().map(|(_, text)| text.to_bytes().into()), strips)
+    }
+
+    /// Attributes and text of every token.
+    fn texts(&self) -> impl Iterator<Item = (sys::llama_token_attr, &CStr)> {
+        (0..self.tokens as Token).map(move |token| {
             // SAFETY: the token is in the vocabulary.
             let attributes = unsafe { sys::llama_vocab_get_attr(self.vocabulary, token) };
-            if attributes & (sys::LLAMA_TOKEN_ATTR_CONTROL | sys::LLAMA_TOKEN_ATTR_UNKNOWN) != 0 {
-                // SAFETY: as above; the text is NUL-terminated and lives as long as the vocabulary.
-                let text = unsafe { CStr::from_ptr(sys::llama_vocab_get_text(self.vocabulary, token)) };
-                texts.push(text.to_string_lossy().into_owned());
-            }
-        }
-        texts
+            // SAFETY: as above; the text is NUL-terminated and lives as long as the vocabulary.
+            (attributes, unsafe { CStr::from_ptr(sys::llama_vocab_get_text(self.vocabulary, token)) })
+        })
     }
 
     /// The token that begins a text, if the model wants one there.

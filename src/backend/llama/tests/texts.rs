@@ -54,7 +54,7 @@ const ROWS: [&str; 15] =
     [" ", "=", "a", "A", "1", "\n", "\t", "中", "a\u{301}", "A a", "a ", "'s", "aB", "\u{1F600}", "\n/"];
 
 /// A model with the bytes as tokens, and this pre-tokenizer.
-fn model(pre: &str) -> Vec<u8> {
+fn model(pre: &str) -> File {
     let kept = |b: &u8| matches!(b, 33..=126 | 161..=172 | 174..=255);
     let mut next = 255;
     let mut text = |b: u8| {
@@ -64,18 +64,24 @@ fn model(pre: &str) -> Vec<u8> {
     let bytes: Vec<String> = (0..=255).map(&mut text).collect();
     let others = (256..300).map(|i| format!("token{i}"));
     let tokens: Vec<u8> = bytes.into_iter().chain(others).flat_map(|t| string(t.as_bytes())).collect();
-    File::complete(|i| ((i * 7919 + 13) % 101) as f32 / 500.0 - 0.1)
+    File::complete(weight)
         .text("tokenizer.ggml.model", if pre == "gemma4" { pre } else { "gpt2" })
         .text("tokenizer.ggml.pre", pre)
         .array("tokenizer.ggml.tokens", 8, 300, tokens)
         .array("tokenizer.ggml.token_type", 5, 300, 1i32.to_le_bytes().repeat(300))
         .array("tokenizer.ggml.merges", 8, 1, string(b"a a"))
-        .bytes()
+}
+
+fn weight(i: usize) -> f32 {
+    ((i * 7919 + 13) % 101) as f32 / 500.0 - 0.1
 }
 
 pub(super) fn load(pre: &str) -> Model {
-    let file = model(pre);
-    Model::load(&Input::One(Stream::of_bytes(&file).unwrap()), false, &mut |_| true).unwrap()
+    load_file(&model(pre).bytes())
+}
+
+fn load_file(file: &[u8]) -> Model {
+    Model::load(&Input::One(Stream::of_bytes(file).unwrap()), false, &mut |_| true).unwrap()
 }
 
 /// What the child process runs for one pre-tokenizer.
@@ -144,4 +150,49 @@ fn ids_are_those_of_a_large_stack() {
             assert_eq!(String::from_utf8_lossy(&bytes), *text, "{pre}");
         }
     }
+}
+
+/// Tokens that llama.cpp looks for first cut a long text into parts; its ids are those of one call.
+#[test]
+fn parts_of_a_text_have_its_ids() {
+    let cases = [
+        ("SentencePiece", File::complete(weight), 6, 34),
+        ("byte pairs", model("llama-bpe"), 1, 290),
+        ("WordPiece", File::encoder(weight), 1, 290),
+    ];
+    for (name, file, bytes, first) in cases {
+        // The last ten are user-defined, but for one that is a control token.
+        let types = [vec![bytes; 256], vec![1; 34], vec![4; 9], vec![3]].concat();
+        let types: Vec<u8> = types.iter().flat_map(|kind: &i32| kind.to_le_bytes()).collect();
+        let model = load_file(&file.array("tokenizer.ggml.token_type", 5, 300, types).bytes());
+        let tokens = (first..first + 10).map(|i| format!("token{i}"));
+        let bits: Vec<String> = tokens.chain(["a ", "  ", "é", "\n", "aa"].map(String::from)).collect();
+        let mut state = 3u64;
+        for n in [1, 500, 5000] {
+            let text: String = (0..n)
+                .map(|_| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    &*bits[(state >> 33) as usize % bits.len()]
+                })
+                .collect();
+            for (whole, special) in [(false, false), (false, true), (true, false), (true, true)] {
+                let parts = model.tokenize(&text, whole, special).unwrap();
+                let at_once = model.tokenize_at_once(&text, whole, special).unwrap();
+                assert!(parts == at_once, "{name}, {n}, whole: {whole}, special: {special}");
+                let found = parts.iter().filter(|token| (290..300).contains(*token)).count();
+                assert!(n < 5000 || found > 2500, "{name}: {found} tokens to cut at");
+            }
+        }
+    }
+}
+
+/// A million characters with 120,000 tokens to cut at: in one call it would take a minute.
+#[test]
+fn a_long_text_of_such_tokens_is_cut() {
+    let types = [vec![6; 256], vec![1; 34], vec![4; 10]].concat();
+    let types: Vec<u8> = types.iter().flat_map(|kind: &i32| kind.to_le_bytes()).collect();
+    let file = File::complete(weight).array("tokenizer.ggml.token_type", 5, 300, types);
+    let text = "x token34".repeat(120_000);
+    let tokens = load_file(&file.bytes()).tokenize(&text, false, false).unwrap();
+    assert_eq!(tokens.iter().filter(|token| **token == 290).count(), 120_000);
 }
