@@ -1,4 +1,5 @@
-//! The command `selvedge`. One file per subcommand, two more for `sync`, and a folder for `store`.
+//! The command `selvedge`. One file per subcommand, two more for `sync`, one for what `report` and `watch` share, and a folder for
+//! `store`.
 //!
 //! Results go to standard output, errors to standard error as `error: …`. Nothing asks and nothing blinks: what it
 //! prints on a terminal it prints into a pipe, but for the progress of long work.
@@ -20,6 +21,7 @@ mod poster;
 mod print;
 mod profile;
 mod report;
+mod rollout;
 mod run;
 mod store;
 mod sync;

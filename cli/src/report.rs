@@ -1,14 +1,15 @@
 //! `selvedge report`: a telemetry folder as one page.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use selvedge::report::Story;
 
+use crate::rollout::{self, Beside};
 use crate::{NO, Outcome, file};
 
-/// Writes one HTML page of what a telemetry folder holds: health, drift, alerts and losses.
+/// Writes one HTML page of what a telemetry folder holds: versions and their rollouts, health, drift, alerts and losses.
 ///
 /// The page stands alone: it loads nothing and runs no script. The folder is only read, and may be open in an app. It
 /// holds the latest records, whether or not they were posted: how many, the app's limits say.
@@ -19,12 +20,14 @@ pub(crate) struct Report {
     /// The file to write.
     #[arg(short, long, value_name = "FILE", default_value = "report.html")]
     output: PathBuf,
+    #[command(flatten)]
+    beside: Beside,
 }
 
 impl Report {
     pub(crate) fn run(self) -> Outcome {
-        let story = Story::read(&self.folder)?;
-        if story.models.is_empty() {
+        let story = self.beside.read(&self.folder)?;
+        if story.models.is_empty() && rollout::is_empty(&story) {
             eprintln!("{}: no window was closed yet, so there is nothing to report", self.folder.display());
             return Ok(ExitCode::from(NO));
         }
@@ -37,6 +40,9 @@ impl Report {
                 println!("{name}: {code}: {} rows, {} raised, {} standing", class.rows, class.raised, class.standing);
             }
         }
+        let mut out = io::stdout().lock();
+        rollout::show(&mut out, &story)?;
+        out.flush()?;
         Ok(ExitCode::SUCCESS)
     }
 }

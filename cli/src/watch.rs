@@ -12,8 +12,9 @@ use selvedge::report::{Model, Story};
 
 use crate::Outcome;
 use crate::print::{line, table, thousands};
+use crate::rollout::{self, Beside};
 
-/// Shows health, drift and alerts of a telemetry folder, again and again, until Ctrl-C.
+/// Shows versions, health, drift and alerts of a telemetry folder, again and again, until Ctrl-C.
 ///
 /// The folder is only read, and may be open in an app; records that were posted stay in it for a while. Where the output is no terminal, it is shown once.
 #[derive(Args)]
@@ -26,6 +27,8 @@ pub(crate) struct Watch {
     /// Show it once.
     #[arg(long)]
     once: bool,
+    #[command(flatten)]
+    beside: Beside,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -42,7 +45,7 @@ impl Watch {
                 // Home, and clear what is below: no flicker, and the scrollback stays.
                 screen.extend_from_slice(b"\x1b[H\x1b[2J");
             }
-            show(&mut screen, &Story::read(&self.folder)?)?;
+            show(&mut screen, &self.beside.read(&self.folder)?)?;
             let mut out = io::stdout().lock();
             out.write_all(&screen)?;
             out.flush()?;
@@ -56,6 +59,7 @@ impl Watch {
 }
 
 fn show(out: &mut dyn Write, story: &Story) -> io::Result<()> {
+    rollout::show(out, story)?;
     if story.models.is_empty() {
         return writeln!(out, "No window was closed yet ({} records).", story.records);
     }

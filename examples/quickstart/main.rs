@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p quickstart` needs nothing but cargo and the clone.
 
+mod crash;
 mod rollout;
 mod weather;
 
@@ -21,6 +22,9 @@ use weather::{COLUMNS, Day, RAIN_MM, Score, io};
 
 fn main() -> Result<()> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if let Some(folder) = crash::start() {
+        return crash::die(here, &folder);
+    }
     let engine = open(here.join("rain.onnx"), Options::new())?;
     let model = &engine.spec().provenance;
     println!("model     {} ({}, sha256 {:.12}…)", model.model, model.runtime, model.digest.to_string());

@@ -1,4 +1,5 @@
-//! Third act: versions arrive in packages. One wins, one was tampered with, one is worse than what it was to replace.
+//! Third act: versions arrive in packages. One wins, one was tampered with, one is worse than what it was to replace, one ends
+//! the process.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,36 +7,59 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use selvedge::crash::CrashRecord;
 use selvedge::drift::{FalseAlarm, Persistence, Profile};
 use selvedge::layer::deployment::{
     Arm, Deployment, DeploymentStatus, RolloutJudge, RolloutPhase, RolloutPlan, StoreVersions,
 };
 use selvedge::layer::monitor::Monitor;
 use selvedge::layer::probe::{All, Classes, Columns};
+use selvedge::report::Story;
 use selvedge::store::{Store, Trust, Version};
 use selvedge::telemetry::{Limits, Telemetry};
 use selvedge::{Ask, Engine, Options, Result, Tensor, Tensors, open};
 
+use crate::crash;
 use crate::weather::{COLUMNS, Day, RAIN_MM, io};
 
 /// The monitors of all versions, by their names.
 type Monitors = Arc<Mutex<BTreeMap<String, Arc<Monitor>>>>;
 
+/// What every start of an app has: the store, the deployment over its versions, and the crash record of both.
+pub(crate) struct Rollout {
+    store: Arc<Store>,
+    pub(crate) deployment: Deployment,
+    pub(crate) crashes: CrashRecord,
+    monitors: Monitors,
+}
+
+impl Rollout {
+    pub(crate) fn open(here: &Path, folder: &Path) -> Result<Self> {
+        let file = here.join("packages/key.pem");
+        let key = fs::read_to_string(&file).map_err(|e| io(&file, e))?;
+        let store = Arc::new(Store::open(folder.join("store"), Trust::new().key(&key)?)?);
+        if store.versions()?.is_empty() {
+            arrive(&store, &here.join("packages/seattle"))?;
+        }
+        let telemetry = Telemetry::open(folder.join("versions"), Limits::default());
+        let crashes = CrashRecord::new(folder.join("crashes"));
+        let monitors = Monitors::default();
+        let versions = StoreVersions::new(store.clone(), "rain", {
+            let (monitors, crashes, telemetry) = (monitors.clone(), crashes.clone(), telemetry.clone());
+            move |version| opened(version, &crashes, &telemetry, &monitors)
+        });
+        // Labels decide: no more than 15 points of accuracy may be lost, and no more than 5 calls of a hundred may fail.
+        let judge = RolloutJudge::new().margins(0.05, 0.05).accuracy(0.15);
+        let builder = Deployment::builder(versions.crash_record(crashes.clone())).judge(judge).telemetry(telemetry);
+        let deployment = builder.install_id("quickstart").build("v1")?;
+        Ok(Self { store, deployment, crashes, monitors })
+    }
+}
+
 pub(crate) fn act(here: &Path, folder: &Path, days: &[Day]) -> Result<()> {
     let packages = here.join("packages");
-    let file = packages.join("key.pem");
-    let key = fs::read_to_string(&file).map_err(|e| io(&file, e))?;
-    let store = Arc::new(Store::open(folder.join("store"), Trust::new().key(&key)?)?);
-    arrive(&store, &packages.join("seattle"))?;
-
-    let monitors = Monitors::default();
-    let versions = StoreVersions::new(store.clone(), "rain", {
-        let (monitors, folder) = (monitors.clone(), folder.join("versions"));
-        move |version| opened(version, &folder, &monitors)
-    });
-    // Labels decide: no more than 15 points of accuracy may be lost, and no more than 5 calls of a hundred may fail.
-    let judge = RolloutJudge::new().margins(0.05, 0.05).accuracy(0.15);
-    let deployment = Deployment::builder(versions).judge(judge).install_id("quickstart").build("v1")?;
+    let rollout = Rollout::open(here, folder)?;
+    let store = &rollout.store;
 
     println!("\nA version arrives that was trained on New York, and somebody was at it on the way.");
     let tampered = tampered(&packages.join("new-york"), &folder.join("tampered"))?;
@@ -43,12 +67,31 @@ pub(crate) fn act(here: &Path, folder: &Path, days: &[Day]) -> Result<()> {
         println!("  refused: {refused:#}");
     }
     println!("\nIt comes again, as it was signed. It answers half of the days of 2014 and 2015.");
-    try_out(&deployment, &arrive(&store, &packages.join("new-york"))?, &monitors, days)?;
+    rollout.try_out(&arrive(store, &packages.join("new-york"))?, days)?;
 
     println!("\nA third one is signed as well. The labels that it learned from were turned over.");
-    try_out(&deployment, &arrive(&store, &packages.join("poisoned"))?, &monitors, days)?;
+    rollout.try_out(&arrive(store, &packages.join("poisoned"))?, days)?;
 
-    println!("\nserving   {}, as the store has it: version {}", deployment.status().current, number(&store)?);
+    println!("\nA fourth one ends the process as it is loaded. That costs a start or two, and no crash loop.");
+    arrive(store, &packages.join("both"))?;
+    rollout.monitors.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(|monitor| monitor.close_window());
+    // The starts to come are processes of their own, and the store has one writer.
+    drop(rollout);
+    crash::act(here, folder)?;
+
+    let last = Rollout::open(here, folder)?;
+    println!("\nserving   {}, as the store has it: version {}", last.deployment.status().current, number(&last.store)?);
+    drop(last);
+    page(folder)
+}
+
+/// The page of it: versions, verdicts, and what died.
+fn page(folder: &Path) -> Result<()> {
+    let page = folder.join("rollout.html");
+    let story = Story::read(&folder.join("versions"))?.with_store(&folder.join("store"))?;
+    let story = story.with_crash_record(&CrashRecord::new(folder.join("crashes")))?;
+    fs::write(&page, story.html()).map_err(|e| io(&page, e))?;
+    println!("to read   {}", page.display());
     Ok(())
 }
 
@@ -78,12 +121,18 @@ fn tampered(package: &Path, copy: &Path) -> Result<std::path::PathBuf> {
 }
 
 /// Opens a version in a monitor of its own, with what the version was made for.
-fn opened(version: &Version, folder: &Path, monitors: &Monitors) -> Result<Arc<dyn Engine>> {
+fn opened(
+    version: &Version,
+    crashes: &CrashRecord,
+    telemetry: &Telemetry,
+    monitors: &Monitors,
+) -> Result<Arc<dyn Engine>> {
     let name = StoreVersions::name_of(version);
-    let engine = open(version.model()?, Options::new())?;
+    let options = Options::new().crash_record(crashes.clone());
+    let dies = name == crash::VERSION && crash::start().is_some();
+    let engine = open(version.model()?, if dies { crash::dying(options) } else { options })?;
     let probe = All::new().and(Columns::of("weather", COLUMNS)).and(Classes::of("rain_tomorrow"));
-    let telemetry = Telemetry::open(folder.join(&name), Limits::default());
-    let monitor = Monitor::builder(engine, telemetry, probe)
+    let monitor = Monitor::builder(engine, telemetry.clone(), probe)
         .version(&name)
         .profile(Profile::decode(&version.contents("rain.profile")?)?)
         .window(180)
@@ -95,31 +144,34 @@ fn opened(version: &Version, folder: &Path, monitors: &Monitors) -> Result<Arc<d
     Ok(monitor)
 }
 
-/// Lets a version answer until there is a verdict.
-fn try_out(deployment: &Deployment, version: &Version, monitors: &Monitors, days: &[Day]) -> Result<()> {
-    let name = StoreVersions::name_of(version);
-    let mut phase = deployment.offer(&name, RolloutPlan::canary(10_000))?;
-    println!("  golden cases passed, now in {phase:?}");
-    let mut asked = 0;
-    for (today, tomorrow) in days.iter().zip(days.iter().skip(1)) {
-        if phase != RolloutPhase::Canary {
-            break;
+impl Rollout {
+    /// Lets a version answer until there is a verdict.
+    fn try_out(&self, version: &Version, days: &[Day]) -> Result<()> {
+        let Self { deployment, monitors, .. } = self;
+        let name = StoreVersions::name_of(version);
+        let mut phase = deployment.offer(&name, RolloutPlan::canary(10_000))?;
+        println!("  golden cases passed, now in {phase:?}");
+        let mut asked = 0;
+        for (today, tomorrow) in days.iter().zip(days.iter().skip(1)) {
+            if phase != RolloutPhase::Canary {
+                break;
+            }
+            let weather = Tensor::new(&[1, 4], today.weather.to_vec())?;
+            let answer = deployment.run(Tensors::from([("weather", weather)]))?;
+            asked += 1;
+            let said = answer.output("rain_tomorrow")?.as_slice::<f32>()?[0] > 0.5;
+            if let Some((version, _)) = Arm::of(&answer.provenance) {
+                // What stands against a version counts as its wrong answers do.
+                let monitor = monitors.lock().unwrap_or_else(PoisonError::into_inner).get(version).cloned();
+                deployment.alerts(version, monitor.map(|monitor| monitor.alerts()).unwrap_or_default())?;
+                deployment.label(version, said == (tomorrow.weather[0] > RAIN_MM))?;
+            }
+            phase = deployment.status().phase(&name).unwrap_or(phase);
         }
-        let weather = Tensor::new(&[1, 4], today.weather.to_vec())?;
-        let answer = deployment.run(Tensors::from([("weather", weather)]))?;
-        asked += 1;
-        let said = answer.output("rain_tomorrow")?.as_slice::<f32>()?[0] > 0.5;
-        if let Some((version, _)) = Arm::of(&answer.provenance) {
-            // What stands against a version counts as its wrong answers do.
-            let monitor = monitors.lock().unwrap_or_else(PoisonError::into_inner).get(version).cloned();
-            deployment.alerts(version, monitor.map(|monitor| monitor.alerts()).unwrap_or_default())?;
-            deployment.label(version, said == (tomorrow.weather[0] > RAIN_MM))?;
-        }
-        phase = deployment.status().phase(&name).unwrap_or(phase);
+        deployment.settle(Duration::from_secs(10));
+        tell(&deployment.status(), &name, asked);
+        Ok(())
     }
-    deployment.settle(Duration::from_secs(10));
-    tell(&deployment.status(), &name, asked);
-    Ok(())
 }
 
 fn tell(status: &DeploymentStatus, name: &str, days: usize) {

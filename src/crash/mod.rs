@@ -41,6 +41,7 @@
 //! | SIGABRT in tract at load, in the first run and in a later one, SIGSEGV in the first; both in ONNX Runtime 1.31.1 at load and in the first run | `--test crash deaths::` | two starts lost, then `Quarantined` |
 //! | SIGSEGV in a thread that ONNX Runtime started, in a later run | the same | known for its own |
 //! | `GGML_ASSERT`, SIGABRT and SIGSEGV in llama.cpp at load; SIGSEGV in its thread in the first run and a later one | the same | the same |
+//! | with the options set in C: SIGABRT and SIGSEGV in tract at load, SIGABRT in the first run, SIGSEGV there by an input whose memory is gone | `-p selvedge-ffi --test abi crashes::` | the same |
 //! | SIGKILL and SIGTERM at any moment | `SELVEDGE_LONG=1`, `--test crash kills::` | 2,000 kills of a healthy model: none of its starts on a lower rung; 200 between the starts of bad ones: two starts lost each |
 //! | loss of power at any call of the disk, and disks that fail | `--lib crash::tests::folder` | the mark is there once native code is entered; a death is recorded once |
 //! | SIGSEGV and SIGABRT from another process; faults of the app's own threads; a fault that a handler lets pass | `--lib crash::tests::dying` | nothing counted |

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::death::{Death, Exit};
 use super::folder::{Verdict, by_evidence, by_exit, marks, name_of, records, remove, settle};
-use super::ladder::{self, Rung};
+use super::ladder::{self, Rung, counted};
 use super::mark::{is_alive, lock_folder};
 use super::signal;
 use crate::disk::Folder;
@@ -106,6 +106,13 @@ impl CrashRecord {
         Ok(found.into_iter().map(entry).collect())
     }
 
+    /// Whether a model of which this is on record is not opened any more: more ways of it have died than this record has rungs.
+    /// Of an entry of another version of the app, or of the runtime, that was so then.
+    #[must_use]
+    pub fn has_quarantined(&self, entry: &CrashEntry) -> bool {
+        entry.counted() > self.rungs.len()
+    }
+
     /// Forgets all deaths: every model is opened as the app asks again.
     ///
     /// # Errors
@@ -191,4 +198,12 @@ pub struct CrashEntry {
     pub app_version: String,
     /// The deaths, in the order in which they were found.
     pub deaths: Vec<Death>,
+}
+
+impl CrashEntry {
+    /// How many deaths count: those of which the evidence is sure, and half of the others, in each phase.
+    #[must_use]
+    pub fn counted(&self) -> usize {
+        counted(&self.deaths)
+    }
 }

@@ -33,6 +33,16 @@ pub struct Call {
     /// Whom the call is made for: a user, a tab, a part of the app. A queue divides its time between callers; calls that do
     /// not say have one share together, as the caller 0.
     pub caller: u64,
+    /// The part of a rollout that the call was given to, if a deployment has given it to one.
+    pub(crate) exposure: Option<Exposure>,
+}
+
+/// The part of a rollout that a call is given to: what a deployment tells the layers below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exposure {
+    Current,
+    Canary,
+    Shadow,
 }
 
 impl Call {

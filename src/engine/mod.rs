@@ -19,6 +19,7 @@ mod tokenizer;
 
 pub use answer::{Answer, Finish, Provenance, Usage};
 pub use ask::{Ask, Events};
+pub(crate) use call::Exposure;
 pub use call::{Call, Cancel, OnCancel, Priority};
 pub use check::Admitted;
 pub use generate::{Generate, Message, Prompt, Role, Sampling};

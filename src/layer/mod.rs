@@ -2,7 +2,7 @@
 //! what it needs.
 //!
 //! Enters: an engine, and a request to it. Leaves: the engine's own answer, and what the layer knows about it.
-//! May import: digest, engine, tensor, telemetry, drift, store, threads.
+//! May import: crash, digest, engine, tensor, telemetry, drift, store, threads.
 
 pub mod cache;
 pub mod cascade;

@@ -6,11 +6,14 @@ use std::path::Path;
 use super::classes::Classes;
 use super::story::{Model, Seen, Story};
 use crate::Result;
-use crate::telemetry::{AlertRecord, Anchor, ModelInfo, ModelSlot, Reason, Record, Window, visit};
+use crate::telemetry::{AlertRecord, Anchor, ModelInfo, ModelSlot, Reason, Record, RolloutRecord, Window, visit};
 
 /// Memory that windows take at most, and alerts, if the folder's files do not ask for more.
 const MAX_WINDOWS: usize = 12 << 20;
 const MAX_ALERTS: usize = 6 << 20;
+/// Steps of versions, the latest ones, and the memory that they take at most.
+const MAX_STEPS: usize = 1024;
+const MAX_STEP_MEMORY: usize = 1 << 20;
 /// The same, in lengths of the files.
 const GROWTH: usize = 5;
 /// Features of windows that are judged, the latest ones; of a large folder, one for so many bytes of its files.
@@ -36,10 +39,11 @@ impl Story {
         let mut gathered = Gathered::default();
         let damaged = visit(folder, |_, record, file_bytes| gathered.take(record, file_bytes))?;
         let (models, alerts) = gathered.finish();
-        let Gathered { mut clocks, losses, records, boots, left_out, classes, .. } = gathered;
+        let Gathered { mut clocks, losses, records, boots, left_out, classes, rollouts, .. } = gathered;
         clocks.sort_by_key(|a| (a.stamp.boot, a.stamp.epoch, a.monotonic_ns));
         let left_out = left_out.saturating_add(damaged);
-        Ok(Self { models, alerts, losses, records, boots, left_out, clocks, classes })
+        let (rollouts, stored, crashed) = (rollouts.into(), Vec::new(), Vec::new());
+        Ok(Self { models, alerts, rollouts, stored, crashed, losses, records, boots, left_out, clocks, classes })
     }
 }
 
@@ -54,6 +58,8 @@ struct Gathered {
     window_memory: usize,
     alerts: VecDeque<AlertRecord>,
     alert_memory: usize,
+    rollouts: VecDeque<RolloutRecord>,
+    rollout_memory: usize,
     classes: Classes,
     clocks: Vec<Anchor>,
     losses: Vec<(Reason, u64)>,
@@ -94,6 +100,7 @@ impl Gathered {
                 self.classes.alert(&alert);
                 self.alert(alert);
             }
+            Record::Rollout(rollout) => self.rollout(rollout),
             // Each holds what the ones before held.
             Record::Drops(drops) => self.losses = drops.totals,
         }
@@ -186,6 +193,19 @@ impl Gathered {
             && let Some(oldest) = self.alerts.pop_front()
         {
             self.alert_memory -= size_of::<AlertRecord>() + oldest.memory();
+            self.left_out += 1;
+        }
+    }
+}
+
+impl Gathered {
+    fn rollout(&mut self, rollout: RolloutRecord) {
+        self.rollout_memory += rollout.memory();
+        self.rollouts.push_back(rollout);
+        while (self.rollouts.len() > MAX_STEPS || self.rollout_memory > MAX_STEP_MEMORY)
+            && let Some(oldest) = self.rollouts.pop_front()
+        {
+            self.rollout_memory -= oldest.memory();
             self.left_out += 1;
         }
     }

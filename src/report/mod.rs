@@ -1,7 +1,7 @@
 //! Reports of a telemetry folder, for people: numbers to print, or one page to read.
 //!
 //! Enters: a folder, or a verdict. Leaves: a [`Story`] or a [`Comparison`], and its HTML; [`Evidence`] for
-//! whoever retrains. May import: telemetry, drift, sync.
+//! whoever retrains. May import: telemetry, drift, sync, store, crash, digest, disk.
 //!
 //! ```
 //! use selvedge::report::Story;
@@ -28,11 +28,16 @@ mod feature;
 mod gather;
 mod html;
 mod page;
+mod rollout;
+mod stored;
 mod story;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 pub use classes::AlertClass;
 pub use comparison::Comparison;
 pub use evidence::Evidence;
+pub use stored::{CrashedModel, StoredVersion};
 pub use story::{Model, Seen, Story};
+pub use versions::VersionSummary;

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::chart::{Bars, Lines};
 use super::feature::{distribution, grid, measures, probability};
 use super::html::{card, cards, escaped, head, milliseconds, share, short, thousands};
+use super::rollout;
 use super::story::{Model, Seen, Story};
 use crate::drift::FeatureProfile;
 use crate::telemetry::AlertRecord;
@@ -35,6 +36,9 @@ fn page(story: &Story) -> String {
         story.boots,
         if story.boots == 1 { "start" } else { "starts" }
     );
+    rollout::versions(&mut html, story);
+    rollout::steps(&mut html, story);
+    rollout::crashes(&mut html, story);
     // The one that answers now comes first.
     story.models.iter().rev().for_each(|model| of_model(&mut html, story, model));
     alerts(&mut html, story);

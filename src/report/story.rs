@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::classes::{AlertClass, Classes};
+use super::stored::{CrashedModel, StoredVersion};
 use crate::drift::{FeatureDrift, Judge, Policy, Profile, Proportion, Verdict, WindowCounts};
-use crate::telemetry::{AlertRecord, Anchor, Exponential, ModelInfo, ModelSlot, Reason, Stamp, Window};
+use crate::telemetry::{
+    AlertRecord, Anchor, Exponential, ModelInfo, ModelSlot, Reason, RolloutRecord, Stamp, Window, WindowArm,
+};
 
 /// The story of a telemetry folder: its models, alerts and losses.
 #[derive(Clone, Debug)]
@@ -15,6 +18,12 @@ pub struct Story {
     pub models: Vec<Model>,
     /// Raised and cleared, in the order of time.
     pub alerts: Vec<AlertRecord>,
+    /// Steps of versions of a deployment, in the order of time.
+    pub rollouts: Vec<RolloutRecord>,
+    /// The versions of the store that was [added](Story::with_store), the highest number first.
+    pub stored: Vec<StoredVersion>,
+    /// The models that ended the process, of the crash record that was [added](Story::with_crash_record).
+    pub crashed: Vec<CrashedModel>,
     /// The records lost over the life of the folder.
     pub losses: Vec<(Reason, u64)>,
     /// Records in the folder.
@@ -169,6 +178,19 @@ impl Model {
         requests.fold((0u64, 0u64), |(all, failed), (outcome, n)| {
             (all.saturating_add(*n), failed.saturating_add(n * u64::from(outcome.is_fault())))
         })
+    }
+
+    /// The parts of a rollout that it answered in, with the sums of all windows; empty outside of any.
+    #[must_use]
+    pub fn arms(&self) -> Vec<WindowArm> {
+        let mut sums: BTreeMap<_, WindowArm> = BTreeMap::new();
+        for one in self.windows.iter().flat_map(|seen| &seen.window.arms) {
+            let sum = sums.entry(one.arm).or_insert_with(|| WindowArm::new(one.arm));
+            sum.rows = sum.rows.saturating_add(one.rows);
+            sum.requests = sum.requests.saturating_add(one.requests);
+            sum.failed = sum.failed.saturating_add(one.failed);
+        }
+        sums.into_values().collect()
     }
 
     /// Latencies of all windows, in microseconds.

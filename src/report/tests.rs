@@ -3,10 +3,13 @@ use std::sync::Arc;
 use super::chart::{Bars, Lines, Shares};
 use super::feature::{distribution, probability};
 use super::{Comparison, Story};
+use crate::Code;
+use crate::crash::CrashRecord;
 use crate::drift::{FalseAlarm, Judge, Persistence, Policy, Profile, WindowCounts};
+use crate::store::{Release, Store, Trust};
 use crate::telemetry::{
     AlertCode, AlertRecord, Cursor, Exponential, FeedbackRecord, Limits, ModelInfo, ModelSlot, Outcome, Record,
-    Telemetry, Window,
+    RolloutArm, RolloutFinding, RolloutRecord, Telemetry, Window, WindowArm,
 };
 
 /// A folder of a model with one feature: so many windows like the reference, then one in which the feature is dead.
@@ -344,4 +347,105 @@ fn a_comparison_is_a_page_of_its_own() {
         let opened = html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count();
         assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{tag}");
     }
+}
+
+/// A folder of two versions that a deployment had in its arms, with a verdict.
+fn rolled_out() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let telemetry = Telemetry::open(folder.path(), Limits::default());
+    let arm = |arm, rows, requests, failed| {
+        let mut one = WindowArm::new(arm);
+        (one.rows, one.requests, one.failed) = (rows, requests, failed);
+        one
+    };
+    for (slot, version, arms) in [
+        (1, "v1", vec![arm(RolloutArm::Current, 1000, 1000, 0)]),
+        (2, "v2", vec![arm(RolloutArm::Canary, 90, 100, 10), arm(RolloutArm::Shadow, 50, 50, 0)]),
+    ] {
+        let model_slot = ModelSlot(slot);
+        let info = ModelInfo {
+            slot: model_slot,
+            name: "rain".into(),
+            version: Some(version.into()),
+            digest: [slot as u8; 32],
+            ..ModelInfo::default()
+        };
+        telemetry.seal(&Record::Model(info)).unwrap();
+        let rows = arms.iter().map(|arm| arm.rows).sum();
+        let failed = arms.iter().map(|arm| arm.failed).sum();
+        let outcomes = vec![(Outcome::default(), rows), (Outcome::failed(crate::Code::Backend), failed)];
+        let window = Window { model_slot, rows, outcomes, arms, ..Window::default() };
+        telemetry.seal(&Record::Window(window)).unwrap();
+    }
+    let finding = RolloutFinding {
+        name: "errors".into(),
+        verdict: "roll_back".into(),
+        words: "10 of 100 beside <0> of 1000".into(),
+        ..RolloutFinding::default()
+    };
+    for (step, verdict, evidence) in [("canary", None, vec![]), ("rolled_back", Some("roll_back"), vec![finding])] {
+        let (version, test) = ("v2".into(), (step == "canary").then(|| "<autumn>".into()));
+        let verdict = verdict.map(String::from);
+        let rollout = RolloutRecord { version, step: step.into(), test, verdict, evidence, ..RolloutRecord::default() };
+        telemetry.seal(&Record::Rollout(rollout)).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn versions_stand_in_lines_with_their_arms_and_how_they_stand() {
+    let folder = rolled_out();
+    let story = Story::read(folder.path()).unwrap();
+    let told: Vec<_> =
+        story.versions().into_iter().map(|v| (v.version, v.rows, v.requests, v.arms.len(), v.standing)).collect();
+    let expected = [("v2", 140, (150, 10), 2, "rolled back"), ("v1", 1000, (1000, 0), 1, "")];
+    assert_eq!(told, expected.map(|(v, rows, requests, arms, s)| (v.to_owned(), rows, requests, arms, s.to_owned())));
+    let html = story.html();
+    for part in [
+        "<td>v2</td><td>rolled back</td><td>140</td><td>6.67 %</td>",
+        "<td>canary 90 (10.00 % failed), shadow 50</td><td>rain</td><td>020202020202</td>",
+        "<h3>v2: rolled back</h3>",
+        "<h3>v2: canary in the test &lt;autumn&gt;</h3>",
+        "verdict: roll back",
+        "<strong>errors</strong> (roll back): 10 of 100 beside &lt;0&gt; of 1000",
+    ] {
+        assert!(html.contains(part), "no {part} in {html}");
+    }
+    assert!(!html.contains("Crash record"));
+    for tag in ["div", "table", "tr", "p"] {
+        let opened = html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count();
+        assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{tag}");
+    }
+    // One model of no rollout needs no table.
+    let (plain, _) = self::folder(1, 0);
+    assert!(!Story::read(plain.path()).unwrap().html().contains("<h2>Versions</h2>"));
+}
+
+#[test]
+fn a_store_and_a_crash_record_stand_beside_the_telemetry() {
+    let folder = rolled_out();
+    let path = |name: &str| folder.path().join(name);
+    let read = || Story::read(folder.path()).unwrap();
+    // What is not there is no empty story.
+    let missing = read().with_store(&path("store")).unwrap_err();
+    assert_eq!((missing.code(), missing.to_string().contains("store")), (Code::NotFound, true), "{missing}");
+    let missing = read().with_crash_record(&CrashRecord::new(path("crashes"))).unwrap_err();
+    assert_eq!((missing.code(), missing.to_string().contains("crashes")), (Code::NotFound, true), "{missing}");
+    assert!(!path("store").exists() && !path("crashes").exists());
+
+    let store = Store::open(path("store"), Trust::new().accept_unsigned_packages()).unwrap();
+    let package = path("package");
+    std::fs::create_dir(&package).unwrap();
+    std::fs::write(package.join("rain.onnx"), "a model").unwrap();
+    std::fs::write(package.join("selvedge.json"), Release::new("rain", 3, "rain.onnx").to_json()).unwrap();
+    let version = store.import(&package, |_| Ok(())).unwrap();
+    store.activate(version.id()).unwrap();
+    store.quarantine(version.id(), "it <missed> twice").unwrap();
+    std::fs::create_dir(path("crashes")).unwrap();
+    let story = read().with_store(&path("store")).unwrap();
+    let story = story.with_crash_record(&CrashRecord::new(path("crashes"))).unwrap();
+    assert!(story.crashed.is_empty() && story.stored.len() == 1);
+    let first = &story.versions()[0];
+    assert_eq!((&*first.version, first.rows, &*first.standing), ("v3", 0, "quarantined: it <missed> twice"));
+    assert!(story.html().contains("quarantined: it &lt;missed&gt; twice"));
 }

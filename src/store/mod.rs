@@ -38,6 +38,50 @@
 //! | a file that could not be made durable is not believed | it is removed, and written anew |
 //! | no way back below the ratchet | what a signature allowed is durable before anything is made of the package |
 //!
+//! # How it is proven
+//!
+//! A fault, how many cases of it are gone through, and the control: what is broken on purpose and must be found out, since a
+//! check that finds nothing may be blind. *Lib* is `cargo test --no-default-features --lib store::`, *store* is
+//! `cargo test --no-default-features --test store`.
+//!
+//! | promise | fault | cases | control | by |
+//! |---|---|---|---|---|
+//! | a version never changes | damage, another name for a file, a change while it is read | each kind, in folders of the system | the version as it came is taken | lib `real` |
+//! | `current` is the old one or the new one, and what was acknowledged stays | loss of power on a simulated disk, at every call of import, activation, rollback, quarantine and gc | all states that it may leave, 710 | each sync left out by itself; a disk that lies | lib `crash` |
+//! | | loss of power under ext4, as mostly mounted and with the least that it promises | 2,000 images of the disk, at random moments with any part of the unflushed writes lost | fsync that does nothing, for files, folders, both | `tests/long/power` |
+//! | | SIGKILL | 100; 2,000 with `SELVEDGE_LONG=1` | a child that tells before it is done | store `kill` |
+//! | | two processes | one writes and one reads; a second writer | the second writer is refused | store `shared` |
+//! | a full or failing disk is an error, and the old version serves | the n-th call fails once, or from then on; the disk is full from then on | every n, of more than 100 | a call that was not done and says that it was | lib `errors` |
+//! | a file that could not be made durable is not believed | the n-th sync fails | every n | the file is gone under both of its names | lib `errors` |
+//! | no way back below the ratchet | a lower number, or the same for other files; after a restart, once the version is gone | also on each image under ext4 | where nothing was admitted, they are taken | lib `hostile`, `trust` |
+//! | a package is what was signed | a file more, less, changed, cut, of another name; a link; each byte of a tar, of a signature | see the tests | the package as it came is taken | lib `hostile`, `package`, `trust` |
+//! | a model that ended the process twice serves no more | SIGABRT, SIGSEGV and kills in a real runtime | see [`crash`](crate::crash) | a mark that is not synced, or written after the call | `cargo test --test crash` |
+//!
+//! What telemetry acknowledges, and what of a torn end it gives up, is proven in the same way in [`telemetry`](crate::telemetry).
+//!
+//! # Who else writes and reads it
+//!
+//! | wrote | read | by |
+//! |---|---|---|
+//! | `model-signing` 1.1.1, ECDSA P-256 and P-384 | Selvedge | `tests/interop/trust/run` |
+//! | Selvedge's `sign` | `model-signing` 1.1.1, which refuses another key and a changed file | `tests/interop/trust/run` |
+//! | `tuf` 7.0.1: root, timestamp, snapshot, targets, with a change of keys | Selvedge | `tests/interop/trust/run` |
+//! | the vectors of OpenSSF Model Signing 1.0; those of Wycheproof for the curves | Selvedge | lib `trust` |
+//! | the system's tar: GNU, pax, ustar, v7 | Selvedge | lib `package` |
+//! | `selvedge store push`, to a registry | `selvedge store pull`; `oras` 0.2.43; `skopeo` 1.9.3 into a layout, then Selvedge | `tests/interop/registry/run` |
+//! | `oras` 0.2.43, to a registry | `selvedge store pull` | `tests/interop/registry/run` |
+//! | Selvedge, a layout; `skopeo` 1.9.3 from there to a registry | `selvedge store pull` | `tests/interop/registry/run` |
+//!
+//! Each way through a registry is gone with two: `distribution` 3.1.2 and Debian's `docker-registry` 2.8.2; with a password,
+//! too, and with the registry killed on the way. `tests/run` does all of this where the tools are.
+//!
+//! # What it costs
+//!
+//! `cargo bench -p selvedge-benches --bench rollout` prints the figures of a machine beside what they are held to: an import
+//! has at least 0.7 of the speed of hashing and copying the same bytes durably, by crates and by `sha256sum` and `cp`; an
+//! activation of a model of 100 MB writes less than 256 KiB, reads nothing of the model in the process that imported it and
+//! reads it once, to verify it, in a later one; what is opened then is the store's own file, mapped where it lies.
+//!
 //! Nobody but the owner can read the folder. Who may write in it can replace a model, as who may write the app could: the
 //! digests guard against damage, and against whoever makes packages, not against the owner of the device.
 

@@ -74,6 +74,15 @@ impl Version {
         self.manifest.key()
     }
 
+    /// SHA-256 of the model's file, as the package has it; `None` if it has none. It is what a
+    /// [`Provenance`](crate::Provenance) says of a model of one file.
+    pub fn model_digest(&self) -> Option<Digest> {
+        match &self.release.content {
+            Content::Model { model, .. } => self.manifest.file(model).ok().map(ManifestFile::digest),
+            _ => None,
+        }
+    }
+
     /// Names and sizes in bytes of its files, by name.
     pub fn files(&self) -> impl Iterator<Item = (&str, u64)> {
         self.manifest.files.iter().map(|file| (&*file.name, file.size))

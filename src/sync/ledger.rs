@@ -13,7 +13,9 @@ use super::request::{self, DEVICE, Draft, Requests, hex};
 use super::state::{self, Bins, Outcome, State};
 use crate::Result;
 use crate::drift::Profile;
-use crate::telemetry::{AlertRecord, Drops, FeedbackRecord, ModelInfo, ModelSlot, Position, Record, Stamp, Window};
+use crate::telemetry::{
+    AlertRecord, Drops, FeedbackRecord, ModelInfo, ModelSlot, Position, Record, RolloutRecord, Stamp, Window,
+};
 
 /// Models whose totals are kept. The one that was silent longest gives way, and begins anew should it return.
 const MODELS: usize = 32;
@@ -69,6 +71,7 @@ impl<'a> Ledger<'a> {
             Record::Alert(alert) => self.alert(alert),
             Record::Feedback(feedback) => self.feedback(feedback)?,
             Record::Drops(drops) => self.drops(drops),
+            Record::Rollout(rollout) => self.rollout(rollout),
             Record::Anchor(_) | Record::Boot(_) => {}
         }
         Ok(())
@@ -331,6 +334,13 @@ impl<'a> Ledger<'a> {
         let since = self.clocks.unix(&alert.since);
         let uid = self.uid(alert.stamp.position());
         self.draft.log(key, request::log_record(&self.options.privacy.alert(alert), time, since, &uid));
+    }
+
+    /// The numbers of its findings stay on the device.
+    fn rollout(&mut self, rollout: &RolloutRecord) {
+        let time = self.unix(&rollout.stamp, &rollout.stamp).unwrap_or(0);
+        let uid = self.uid(rollout.stamp.position());
+        self.draft.log(DEVICE, request::rollout_record(rollout, time, &uid));
     }
 
     /// The same record has the same id whenever it is sent, so that a receiver can tell a copy.

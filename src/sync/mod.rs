@@ -34,7 +34,8 @@
 //! (random, see [`Outbox::reset_install_id`]), `selvedge.model.name`, `.version` and `.digest`, `selvedge.backend`,
 //! `selvedge.profile.digest`, `selvedge.profile.learned`. Alerts are log records of the event `selvedge.alert` with the
 //! evidence as attributes, and with a `log.record.uid` by which a receiver tells a copy. An alert is cleared under its
-//! feature and `selvedge.alert.since`; what was wrong may have another name by then.
+//! feature and `selvedge.alert.since`; what was wrong may have another name by then. Steps of a rollout are log records of the
+//! event `selvedge.rollout`, with `selvedge.rollout.version`, `.step`, `.test` and `.verdict`.
 //!
 //! # What leaves the device
 //!
@@ -55,6 +56,7 @@
 //! | counts of missing values, classes, confidence, entropy, labels | counts | in steps of at least so many rows | blurred, those of nothing too |
 //! | counts of the signs of embeddings | counts | in steps of at least so many rows | blurred; of a learned profile, never |
 //! | that an alert was raised or cleared, of which kind and feature | as it is | what was wrong with the feature (`missing_values`, …) only if so many rows were; else `drift` | `drift` |
+//! | steps of a rollout, with the version and the verdict | as they are; the numbers of a verdict, never | | |
 //! | numbers of an alert | two digits; shares of fewer rows are 0, of all but fewer 1 | only if it says that it is of so many rows | never, but for broken promises, which are operation |
 //!
 //! With [`Privacy::NONE`] counts and numbers of alerts are exact; the rules for learned profiles hold all the same. A

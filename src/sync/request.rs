@@ -9,7 +9,7 @@ use super::options::OutboxOptions;
 use super::otlp::{self, KeyValue, LogRecord};
 use super::privacy;
 use super::state;
-use crate::telemetry::AlertRecord;
+use crate::telemetry::{AlertRecord, RolloutRecord};
 
 /// Stands in a key's place for what is of the device and of no model.
 pub(super) const DEVICE: u32 = 0;
@@ -185,6 +185,28 @@ pub(super) fn log_record(alert: &AlertRecord, time: u64, since: Option<u64>, uid
         body: Some(body.as_str().into()),
         attributes,
         event_name: "selvedge.alert".into(),
+    }
+}
+
+pub(super) fn rollout_record(rollout: &RolloutRecord, time: u64, uid: &str) -> LogRecord {
+    let RolloutRecord { version, step, test, verdict, .. } = rollout;
+    let is_bad = ["missed", "rolled_back", "quarantined"].contains(&step.as_str());
+    let (severity_number, severity_text) = if is_bad { (13, "WARN") } else { (9, "INFO") };
+    let mut attributes = vec![
+        KeyValue::new("log.record.uid", uid),
+        KeyValue::new("selvedge.rollout.version", version.as_str()),
+        KeyValue::new("selvedge.rollout.step", step.as_str()),
+    ];
+    attributes.extend(test.as_deref().map(|test| KeyValue::new("selvedge.rollout.test", test)));
+    attributes.extend(verdict.as_deref().map(|verdict| KeyValue::new("selvedge.rollout.verdict", verdict)));
+    LogRecord {
+        time_unix_nano: time,
+        observed_time_unix_nano: time,
+        severity_number,
+        severity_text: severity_text.into(),
+        body: Some(format!("version {version}: {step}").as_str().into()),
+        attributes,
+        event_name: "selvedge.rollout".into(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::outcome::Outcome;
 use super::record::ModelSlot;
+use super::rollout::RolloutArm;
 
 /// The record of one answered request: numbers and bin ids, never an input or an output.
 ///
@@ -22,6 +23,8 @@ pub struct Inference<'a> {
     pub epoch: u64,
     /// The slot of the model, as its [`ModelInfo`](super::ModelInfo) says.
     pub model_slot: ModelSlot,
+    /// The part of a rollout that it was answered in; `None` outside of any.
+    pub arm: Option<RolloutArm>,
     /// The outcome of the request.
     pub outcome: Outcome,
     /// From admission to the end, in microseconds; saturates after 71 minutes.
@@ -79,6 +82,7 @@ impl Default for Inference<'_> {
             at: 0,
             epoch: 0,
             model_slot: ModelSlot(0),
+            arm: None,
             outcome: Outcome::default(),
             latency_us: 0,
             first_token_us: 0,

@@ -16,7 +16,8 @@
 //!                         whoever posts batches            whoever remembers what was acknowledged, too
 //! ```
 //!
-//! No record has room for an input or an output: numbers, counts, bin ids and names of models and features only.
+//! No record has room for an input or an output: numbers, counts, bin ids, names of models, versions and features, and what a judge
+//! of versions says in numbers only.
 //!
 //! **What survives.** An inference survives the process from the moment that recording returned: a kill at any
 //! instruction costs each thread at most the one it was just recording. It does not survive a loss of power. A sealed record survives
@@ -92,6 +93,7 @@ mod map;
 mod open;
 mod outcome;
 mod record;
+mod rollout;
 mod shared;
 mod slot;
 mod status;
@@ -111,8 +113,10 @@ pub use inference::Inference;
 pub use loss::Reason;
 pub use outcome::Outcome;
 pub use record::{
-    AlertRecord, Anchor, Boot, Cursor, Drops, FeedbackRecord, ModelInfo, ModelSlot, Position, Record, Stamp, Window,
+    AlertRecord, Anchor, Boot, Cursor, Drops, FeedbackRecord, ModelInfo, ModelSlot, Position, Record, RolloutRecord,
+    Stamp, Window,
 };
+pub use rollout::{RolloutArm, RolloutFinding, WindowArm};
 pub use status::{Durability, Limits, Mode, Status};
 
 use crate::disk::Folder;

@@ -6,6 +6,7 @@ use super::alert::AlertCode;
 use super::exponential::Exponential;
 use super::loss::Reason;
 use super::outcome::Outcome;
+use super::rollout::{RolloutFinding, WindowArm};
 
 /// The moment of something, without a wall clock: records are ordered by `(epoch, seq)`, and times compare by `monotonic_ns`
 /// within one boot. Wall-clock time comes from the [`Anchor`]s of the same boot.
@@ -91,6 +92,8 @@ pub enum Record {
     Feedback(FeedbackRecord),
     /// The records lost so far.
     Drops(Drops),
+    /// A version went a step of its rollout.
+    Rollout(RolloutRecord),
 }
 
 impl Record {
@@ -105,6 +108,7 @@ impl Record {
             Record::Alert(r) => &r.stamp,
             Record::Feedback(r) => &r.stamp,
             Record::Drops(r) => &r.stamp,
+            Record::Rollout(r) => &r.stamp,
         }
     }
 
@@ -118,6 +122,7 @@ impl Record {
             Record::Window(r) => r.memory(),
             Record::Alert(r) => r.memory(),
             Record::Drops(r) => size_of_val(&*r.totals),
+            Record::Rollout(r) => r.memory(),
         };
         size_of::<Self>() + size_of::<Position>() + lists
     }
@@ -227,6 +232,8 @@ pub struct Window {
     pub embedded: u64,
     /// Per sign that was made of an embedding, the rows in which it is positive; empty where no row brought one.
     pub embedding: Vec<u64>,
+    /// The parts of a rollout that it was answered in, each once; empty outside of any.
+    pub arms: Vec<WindowArm>,
 }
 
 impl Window {
@@ -236,7 +243,7 @@ impl Window {
         let numbers =
             [&self.confidence, &self.entropy, &self.latency.buckets, &self.first_token.buckets, &self.embedding];
         let of_numbers = numbers.iter().map(|numbers| size_of_val(&***numbers)).sum::<usize>();
-        let of_pairs = size_of_val(&*self.outcomes) + size_of_val(&*self.classes);
+        let of_pairs = size_of_val(&*self.outcomes) + size_of_val(&*self.classes) + size_of_val(&*self.arms);
         of_features + size_of_val(&*self.features) + of_numbers + of_pairs
     }
 }
@@ -288,6 +295,34 @@ pub struct FeedbackRecord {
     pub truth: u16,
     /// For a number instead of a class: the answer minus the truth.
     pub error: Option<f32>,
+}
+
+/// A version went a step of its rollout.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RolloutRecord {
+    /// The time at which it was sealed.
+    pub stamp: Stamp,
+    /// The version, by the name that its [`ModelInfo`] and routes have.
+    pub version: String,
+    /// The step, as a stable name: `offered`, `shadow`, `canary`, `promoted`, `replaced`, `withdrawn`, `missed`,
+    /// `rolled_back`, `quarantined`, `forgiven`.
+    pub step: String,
+    /// The name of the test that it is on trial in, which is the salt of its plan; `None` where it has none.
+    pub test: Option<String>,
+    /// The verdict that it follows, as a stable name: `promote`, `hold`, `roll_back`. `None` where nobody judged.
+    pub verdict: Option<String>,
+    /// What speaks for it.
+    pub evidence: Vec<RolloutFinding>,
+}
+
+impl RolloutRecord {
+    /// Bytes that its texts and findings take.
+    pub(crate) fn memory(&self) -> usize {
+        let options = [&self.test, &self.verdict].map(|text| text.as_deref().map_or(0, str::len));
+        let texts = self.version.len() + self.step.len() + options.iter().sum::<usize>();
+        let of_findings = self.evidence.iter().map(|f| f.name.len() + f.verdict.len() + f.words.len()).sum::<usize>();
+        texts + of_findings + size_of_val(&*self.evidence)
+    }
 }
 
 /// The records lost over the whole life of the folder, by reason. Sealed by itself, before the first record that is sealed

@@ -3,8 +3,8 @@
 //! ```text
 //!      0        2      3      4          8                16               24               32
 //!      ┌────────┬──────┬──────┬──────────┬────────────────┬────────────────┬────────────────┐
-//!      │kind:2  │confi-│entro-│ CRC-32C  │ seq:40         │ monotonic      │ id             │
-//!      │bins:14 │dence │py    │          │ epoch:24       │ nanoseconds    │                │
+//!      │kind:2  │confi-│entro-│ CRC-32C  │ seq:40         │ nanoseconds:62 │ id             │
+//!      │bins:14 │dence │py    │          │ epoch:24       │ arm:2          │                │
 //!      ├────────┴──────┴──────┼────────┬─┴──────┬─────────┴───┬────────────┴────────────────┤
 //!   32 │ model                │outcome │ class  │ latency_us  │ 20 bytes: see kind          │
 //!      └──────────────────────┴────────┴────────┴─────────────┴─────────────────────────────┘
@@ -16,6 +16,7 @@
 //!   kind 3  a further slot of the record with the same seq: in place of `bins` its number, from 1; bytes 16..64 are bins
 //! ```
 //!
+//! The nanoseconds are monotonic; 62 bits of them are 146 years. `arm` is the number of a rollout's arm, and 0 outside of any.
 //! The checksum is over bytes 8..64 and then 0..4. `seq` numbers the records of a lane without gaps, over all epochs.
 //! A slot is written in two steps: its first word becomes 0, the other seven are written, then the first word makes it
 //! valid. A record of several slots is written from the second slot on, and the first slot last: that one makes it exist.
@@ -23,6 +24,7 @@
 use super::inference::Inference;
 use super::outcome::Outcome;
 use super::record::ModelSlot;
+use super::rollout::RolloutArm;
 
 /// The words of a slot, in memory order.
 pub(super) type Slot = [u64; 8];
@@ -40,6 +42,9 @@ const TAIL: usize = 44;
 const PLAIN_BINS: usize = SLOT_BYTES - TAIL;
 const TOKEN_BINS: usize = PLAIN_BINS - 12;
 const FURTHER_BINS: usize = 48;
+
+const ARM_SHIFT: u32 = 62;
+const TIME_MASK: u64 = (1 << ARM_SHIFT) - 1;
 
 const SEQ_BITS: u32 = 40;
 pub(super) const SEQ_MASK: u64 = (1 << SEQ_BITS) - 1;
@@ -84,7 +89,7 @@ pub(super) fn first(inference: &Inference, epoch: u64, seq: u64, at: u64) -> Slo
     let lead = kind << KIND_SHIFT | inference.bins.len() as u16;
     slot[0] = u64::from(lead) | u64::from(inference.confidence) << 16 | u64::from(inference.entropy) << 24;
     slot[1] = place(epoch, seq);
-    slot[2] = at;
+    slot[2] = at & TIME_MASK | u64::from(inference.arm.map_or(0, RolloutArm::number)) << ARM_SHIFT;
     slot[3] = inference.id;
     slot[4] = u64::from(inference.model_slot.0)
         | u64::from(inference.outcome.bits()) << 32
@@ -162,7 +167,8 @@ pub(super) fn belongs(slot: &Slot, first: &Slot, part: usize) -> bool {
 pub(super) fn inference<'a>(first: &Slot, bins: &'a [u8; Inference::MAX_BINS]) -> Inference<'a> {
     let mut inference = Inference {
         id: first[3],
-        at: first[2],
+        at: first[2] & TIME_MASK,
+        arm: RolloutArm::from_number(first[2] >> ARM_SHIFT),
         epoch: first[1] >> SEQ_BITS,
         model_slot: model_of(first),
         outcome: Outcome::from_bits((first[4] >> 32) as u16),

@@ -2,6 +2,14 @@
 
 #![cfg(feature = "tract")]
 
+#[cfg(unix)]
+mod deaths;
+#[cfg(unix)]
+#[allow(dead_code, reason = "children of another test die in more ways")]
+#[path = "../crash/fuse.rs"]
+mod fuse;
+
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +20,7 @@ use selvedge::layer::deployment::{
 };
 use selvedge::layer::monitor::Monitor;
 use selvedge::layer::probe::Columns;
-use selvedge::telemetry::{Cursor, Limits, Record, Telemetry};
+use selvedge::telemetry::{Cursor, Limits, Record, RolloutArm, Telemetry};
 use selvedge::{Answer, Ask, Engine, Options, Result, Tensor, Tensors, open};
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart/rain.onnx");
@@ -70,11 +78,15 @@ fn deployed(telemetry: Option<Telemetry>) -> (Deployment, Arc<AtomicU64>) {
 }
 
 fn ask(engine: &impl Engine) -> Answer {
-    let weather = Tensor::new(&[1, 4], vec![2.5f32, 4.4, 2.2, 2.2]).unwrap();
-    let answer = engine.run(Tensors::from([("weather", weather)])).expect("no call fails");
+    let answer = asked(engine);
     let rain = answer.output("rain_tomorrow").unwrap().as_slice::<f32>().unwrap()[0];
     assert!((rain - 0.585_324).abs() < 1e-5, "{rain}");
     answer
+}
+
+fn asked(engine: &impl Engine) -> Answer {
+    let weather = Tensor::new(&[1, 4], vec![2.5f32, 4.4, 2.2, 2.2]).unwrap();
+    engine.run(Tensors::from([("weather", weather)])).expect("no call fails")
 }
 
 #[test]
@@ -136,4 +148,15 @@ fn telemetry_tells_the_versions_apart() {
     models.dedup();
     assert_eq!(models.iter().map(|(version, _)| &**version).collect::<Vec<_>>(), ["v1", "v1.1"]);
     assert_ne!(models[0].1, models[1].1, "each has a slot of its own");
+    // Each answer's record says which version gave it, and in which arm.
+    let mut recorded = BTreeMap::new();
+    telemetry.drain(&mut |one| *recorded.entry((one.model_slot.0, one.arm)).or_default() += 1);
+    let [current, candidate] = [models[0].1, models[1].1];
+    let expected = [
+        ((current, Some(RolloutArm::Current)), counts[0]),
+        ((candidate, Some(RolloutArm::Canary)), counts[1]),
+        // The golden case: nobody was given its answer.
+        ((candidate, Some(RolloutArm::Shadow)), 1),
+    ];
+    assert_eq!(recorded, BTreeMap::from(expected));
 }

@@ -72,7 +72,17 @@ impl Learner {
 
     /// Rows still to come.
     pub fn left(&self) -> u64 {
-        self.rows - self.kept.len() as u64
+        self.rows.saturating_sub(self.kept.len() as u64)
+    }
+
+    /// Rows so far.
+    pub(crate) fn kept(&self) -> u64 {
+        self.kept.len() as u64
+    }
+
+    /// Changes the number of rows that it takes, at least 1. Where there are as many already, the next one is the last.
+    pub(crate) fn set_rows(&mut self, rows: u64) {
+        self.rows = rows.max(1);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Arms: which part in a rollout an answer was given in, and how a route says it.
 
-use crate::engine::Provenance;
+use crate::engine::{Exposure, Provenance};
 
 /// The part of a rollout that a version answers in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +39,14 @@ impl Arm {
         let (version, arm) = layer.strip_suffix(')')?.rsplit_once(',')?;
         let arm = [Self::Current, Self::Canary].into_iter().find(|one| one.name() == arm)?;
         Some((version, arm))
+    }
+
+    /// What the layers below are told.
+    pub(super) const fn exposure(self) -> Exposure {
+        match self {
+            Self::Current => Exposure::Current,
+            Self::Canary => Exposure::Canary,
+        }
     }
 
     /// The name of the layer on a route: `deployment(v3,canary)`.

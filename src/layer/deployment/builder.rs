@@ -17,6 +17,7 @@ use super::versions::{Versions, check_name};
 use super::view::{Key, Shared, Specs, View};
 use super::worker;
 use crate::engine::{Call, Request};
+use crate::telemetry::Telemetry;
 use crate::{Code, Error, Result};
 
 /// A builder of a [`Deployment`].
@@ -28,12 +29,14 @@ pub struct DeploymentBuilder {
     memory: Option<u64>,
     key: Option<Box<Key>>,
     self_test: Duration,
+    telemetry: Option<Telemetry>,
 }
 
 impl DeploymentBuilder {
     pub(super) fn new(versions: Box<dyn Versions>) -> Self {
         let self_test = Duration::from_secs(60);
-        Self { versions, judge: RolloutJudge::new(), install_id: String::new(), memory: None, key: None, self_test }
+        let judge = RolloutJudge::new();
+        Self { versions, judge, install_id: String::new(), memory: None, key: None, self_test, telemetry: None }
     }
 
     /// The judge of candidates; [`RolloutJudge::new`] if not set.
@@ -68,6 +71,12 @@ impl DeploymentBuilder {
         Self { self_test: time, ..self }
     }
 
+    /// The telemetry folder that each step of a version goes into, with the verdict and its evidence, as a
+    /// [`RolloutRecord`](crate::telemetry::RolloutRecord); none if not set. As a rule it is the folder of the versions' monitors.
+    pub fn telemetry(self, telemetry: Telemetry) -> Self {
+        Self { telemetry: Some(telemetry), ..self }
+    }
+
     /// The deployment: at `first`, or where an earlier process has left off, with a version that is on trial loaded and
     /// tested anew.
     ///
@@ -78,10 +87,11 @@ impl DeploymentBuilder {
     pub fn build(self, first: &str) -> Result<Deployment> {
         check_name(first)?;
         self.judge.check()?;
-        let inner = match self.versions.saved()? {
+        let mut inner = match self.versions.saved()? {
             Some(bytes) => Inner::decode(&bytes)?,
             None => Inner::new(State::new(first)),
         };
+        self.telemetry.into_iter().for_each(|telemetry| inner.journal.write_to(telemetry));
         let (told, messages) = channel();
         let shared = Arc::new(Shared {
             view: ArcSwap::from_pointee(View::default()),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::event::{RolloutAction, RolloutEvent};
 use super::fit::check_fit;
 use super::golden::{Golden, GoldenMiss};
+use super::journal::{Journal, Reasons};
 use super::judge::{ArmCounts, Judged};
 use super::plan::RolloutPlan;
 use super::saved::Counts;
@@ -21,7 +22,7 @@ use super::tally::Tally;
 use super::versions::{Loaded, Versions};
 use super::view::{Message, Shared, View};
 use crate::drift::Alert;
-use crate::engine::{Call, Engine};
+use crate::engine::{Call, Engine, Exposure};
 use crate::threads::{contained, unpoisoned};
 use crate::{Code, Error, Result};
 
@@ -51,6 +52,7 @@ pub(super) struct Inner {
     pub(super) retired: Vec<Arc<Serving>>,
     /// Versions whose last run is waited for.
     pub(super) draining: Vec<(String, Option<Version>)>,
+    pub(super) journal: Journal,
 }
 
 /// A version that is loaded.
@@ -84,6 +86,7 @@ impl Inner {
             is_saved: false,
             retired: Vec::new(),
             draining: Vec::new(),
+            journal: Journal::default(),
         }
     }
 
@@ -94,6 +97,7 @@ impl Inner {
         let corrupt = |e| Error::corrupt(format!("state of a deployment: {e}"));
         let saved: Saved = serde_json::from_slice(bytes).map_err(corrupt)?;
         let mut inner = Self::new(saved.state.checked()?);
+        inner.journal.resume(&inner.state);
         inner.tallies = saved.counts.iter().map(|(v, counts)| (v.clone(), Arc::new(Tally::of(&counts.0)))).collect();
         Ok(inner)
     }
@@ -104,6 +108,12 @@ impl Inner {
         let counts = counted.filter_map(|v| Some((v.to_owned(), Counts(self.tallies.get(v)?.counts())))).collect();
         let saved = Saved { state: self.state.clone(), counts };
         serde_json::to_vec(&saved).map_err(|e| Error::internal("the state of a deployment is no JSON").because(e))
+    }
+
+    /// Tells the telemetry what has happened since the last time.
+    fn write_journal(&mut self) {
+        let Self { journal, state, last, misses, .. } = self;
+        journal.write(state, &Reasons { last: last.as_ref(), misses });
     }
 
     pub(super) fn tally(&mut self, version: &str) -> Arc<Tally> {
@@ -134,10 +144,14 @@ impl Control {
         for version in on_duty {
             let deaths = self.versions.deaths(&version);
             // Nothing is loaded: all but the telling follows from the state.
-            let died = inner.state.apply(&RolloutEvent::Died { version, deaths })?;
+            let died = inner.state.apply(&RolloutEvent::Died { version: version.clone(), deaths })?;
+            if !died.is_empty() {
+                inner.misses = vec![GoldenMiss::of_deaths(&version, deaths)];
+            }
             actions.extend(died.into_iter().filter(|action| matches!(action, RolloutAction::Tell { .. })));
         }
         actions.extend(inner.state.restore());
+        inner.write_journal();
         // An app whose disk is full is to be answered all the same; the status says that nothing is saved.
         let _ = self.save(&mut inner);
         drop(inner);
@@ -167,7 +181,10 @@ impl Control {
                 Err(error)
             }
             // What takes a version out of the way of calls does so in any case; it is saved with the next event.
-            _ => Ok(actions),
+            _ => {
+                inner.write_journal();
+                Ok(actions)
+            }
         }
     }
 
@@ -280,7 +297,8 @@ impl Control {
     fn self_test(&self, version: &str) -> RolloutEvent {
         let of = self.lock().loaded.get(version).map(|loaded| (loaded.engine.clone(), loaded.golden.clone()));
         let Some((engine, golden)) = of else { return RolloutEvent::SelfTested { passed: false } };
-        let call = Call::new().timeout(self.self_test);
+        // Its answers are given to nobody, as those of a shadow.
+        let call = Call { exposure: Some(Exposure::Shadow), ..Call::new().timeout(self.self_test) };
         let run = || golden.map(|golden| golden.misses(&*engine, &call)).unwrap_or_default();
         let misses = contained(run).unwrap_or_else(|panic| vec![GoldenMiss::of_panic(panic)]);
         let passed = misses.is_empty();

@@ -126,6 +126,11 @@ impl Case {
 }
 
 impl GoldenMiss {
+    /// A death of the process is no case, and stands where one would.
+    pub(super) fn of_deaths(version: &str, deaths: u64) -> Self {
+        Self { case: "deaths".into(), why: format!("version {version}: the process died in it, {deaths} times so far") }
+    }
+
     pub(super) fn of_load(error: &Error) -> Self {
         Self { case: "load".into(), why: format!("{}: {error:#}", error.code().name()) }
     }

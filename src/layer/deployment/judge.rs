@@ -33,7 +33,8 @@ pub struct ArmCounts {
 pub struct Signs {
     /// The alerts that stand for the candidate and not for the current version.
     pub alerts: Vec<Alert>,
-    /// Deaths of the process in the candidate, as a crash record has them.
+    /// Deaths of the process in the candidate, as a crash record has them. A [`Deployment`](super::Deployment) gives none: it
+    /// takes a version in which the process died off trial before anything is judged, as a miss.
     pub deaths: u64,
 }
 
@@ -90,7 +91,8 @@ pub struct Judged {
 ///
 /// How soon it sees, at the default rate and with half of the calls on each arm: of simulated rollouts, at least 93 % end
 /// within so many answers of a candidate that fails always, 12; with 20 % for 0 %, 130; with 10 % for 1 %, 500; with 5 % for
-/// 1 %, 1400. False alarms are fewer than stated: the test pays for holding at every rate and after every answer.
+/// 1 %, 1400. False alarms are fewer than stated, since the test pays for holding at every rate and after every answer: a
+/// twentieth where both versions fail in half of the calls, and fewer where failures are rare.
 ///
 /// ```
 /// use selvedge::layer::deployment::{ArmCounts, RolloutJudge, RolloutVerdict, Signs};
@@ -109,7 +111,6 @@ pub struct RolloutJudge {
     false_alarm: f64,
     false_promotion: f64,
     min_answers: u64,
-    max_deaths: u64,
     slo: Option<Duration>,
     errors: f64,
     latency: f64,
@@ -125,7 +126,6 @@ impl Default for RolloutJudge {
             false_alarm: 0.01,
             false_promotion: 0.05,
             min_answers: 100,
-            max_deaths: 1,
             slo: None,
             errors: 0.02,
             latency: 0.05,
@@ -157,12 +157,6 @@ impl RolloutJudge {
     #[must_use]
     pub fn min_answers(self, answers: u64) -> Self {
         Self { min_answers: answers, ..self }
-    }
-
-    /// Sets the deaths of the process in the candidate from which on it is rolled back; 1 if not set.
-    #[must_use]
-    pub fn max_deaths(self, deaths: u64) -> Self {
-        Self { max_deaths: deaths, ..self }
     }
 
     /// Sets the objective for the time that a caller waits for an answer. Judged is the share of answers that take longer.
@@ -211,7 +205,7 @@ impl RolloutJudge {
     #[must_use]
     pub fn judge(&self, control: &ArmCounts, candidate: &ArmCounts, signs: &Signs) -> Judged {
         let mut evidence: Vec<RolloutEvidence> = self.measures(control, candidate).map(|m| self.weigh(&m)).collect();
-        evidence.extend(self.of_deaths(signs.deaths));
+        evidence.extend(of_deaths(signs.deaths));
         evidence.extend(signs.alerts.iter().map(of_alert));
         let says = |verdict| evidence.iter().any(|one| one.verdict == verdict);
         let verdict = if says(RolloutVerdict::RollBack) {
@@ -279,12 +273,6 @@ impl RolloutJudge {
             words,
         }
     }
-
-    fn of_deaths(&self, deaths: u64) -> Option<RolloutEvidence> {
-        let verdict = if deaths >= self.max_deaths { RolloutVerdict::RollBack } else { RolloutVerdict::Hold };
-        let words = format!("the process died in it {deaths} times, borne are fewer than {}", self.max_deaths);
-        (deaths > 0).then(|| RolloutEvidence::of_sign("deaths", verdict, words))
-    }
 }
 
 /// One rate of both arms, and the margin within which it may be worse, if it is asked for.
@@ -294,6 +282,16 @@ struct Measure {
     margin: Option<f64>,
     control: Rate,
     candidate: Rate,
+}
+
+/// One death is enough.
+fn of_deaths(deaths: u64) -> Option<RolloutEvidence> {
+    let of = |words: String| RolloutEvidence::of_sign("deaths", RolloutVerdict::RollBack, words);
+    match deaths {
+        0 => None,
+        1 => Some(of("the process died in it once".into())),
+        _ => Some(of(format!("the process died in it {deaths} times"))),
+    }
 }
 
 /// An alert that the current version does not have: a broken promise, or a model that is wrong more often, is the candidate's

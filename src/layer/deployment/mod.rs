@@ -10,6 +10,31 @@
 //!
 //! The first line is on the way of every call and takes no lock; the rest is the work of whoever offers a version, and of
 //! a thread of its own.
+//!
+//! # How it is proven
+//!
+//! `cargo test --no-default-features --lib deployment::`, and `cargo test --test deployment` with a real model.
+//!
+//! | promise | cases | control |
+//! |---|---|---|
+//! | no call fails or is lost through a switch, and each is answered by the version that its route names | 100 switches under 8 threads, with an engine of three steps and with a real model; without memory for two, calls wait | versions give different answers, so that a wrong route shows; golden cases that are wrong are refused |
+//! | a process that ends at any moment goes on where it was; nothing refused comes back; no flapping | 100,000 random walks of the state with crashes | the walks count that they were everywhere |
+//! | false alarms of the judge, asked after every answer: at most the stated rate | 4,000 rollouts of two equal versions where it errs most: a twentieth of the stated rate, a tenth is borne | a level five times as lax; a test for one look, taken after every answer |
+//! | false promotions: at most the stated rate | 1,200 rollouts of versions that are worse by the margin | equal versions are promoted |
+//! | the mean of the evidence is 1 at most, whatever the rates | all outcomes of 14 answers of each arm, on a grid of rates | it is over 100 where the hypothesis is false |
+//! | two misses are quarantine; a verdict takes effect before the next call begins | loads that fail or panic, golden cases, deaths | one miss is none |
+//!
+//! # What it costs
+//!
+//! `cargo bench -p selvedge-benches --features tract --bench rollout` prints the figures of a machine beside what they are
+//! held to:
+//!
+//! | | at most |
+//! |---|---|
+//! | a call through a deployment: at rest, with an objective for its time, and as a canary that is judged after each answer | 1 µs over the bare engine's |
+//! | a call through `Schedule`, `Models`, or a `Cache` that has no answer | 1 µs over the bare engine's |
+//! | a call that a `Cache` answers | 2 µs |
+//! | the longest call of eight callers beside a switch, p99 over 300 switches | 1 ms over that beside none |
 
 mod arm;
 mod builder;
@@ -18,6 +43,7 @@ mod control;
 mod event;
 mod fit;
 mod golden;
+mod journal;
 mod judge;
 mod likeness;
 mod phase;
@@ -77,7 +103,8 @@ use view::{Message, Shared};
 ///
 /// The route of each answer says version and arm, `deployment(v3,canary)`: see [`Arm::of`]. For telemetry that tells versions
 /// apart, [`Versions::load`] puts each in a [`Monitor`](crate::layer::monitor::Monitor) of its own, with its
-/// [`version`](crate::layer::monitor::MonitorBuilder::version).
+/// [`version`](crate::layer::monitor::MonitorBuilder::version): each record then says version and arm, those of a shadow too.
+/// [`DeploymentBuilder::telemetry`] adds the steps of the versions, with verdicts and their evidence.
 ///
 /// ```
 /// # use std::collections::BTreeMap;

@@ -79,10 +79,11 @@ impl Run for DeploymentRun {
 }
 
 impl Running {
-    fn start(shared: &Shared, serving: Arc<Serving>, request: Request, call: Call) -> Result<Self> {
+    fn start(shared: &Shared, serving: Arc<Serving>, request: Request, mut call: Call) -> Result<Self> {
         use std::sync::atomic::Ordering::Relaxed;
         serving.tally.exposed.fetch_add(1, Relaxed);
         let shadow = shadow_of(shared, &serving, &request);
+        call.exposure = Some(serving.arm.exposure());
         let began = shared.judge.objective().map(|_| Instant::now());
         match serving.engine.start(request, call) {
             Ok(run) => {

@@ -11,7 +11,7 @@ use std::thread::Builder;
 use super::likeness::{Expected, Likeness};
 use super::plan::RolloutPlan;
 use super::serving::Serving;
-use crate::engine::{Answer, Call, Cancel, Events, Priority, Request, Tensors};
+use crate::engine::{Answer, Call, Cancel, Events, Exposure, Priority, Request, Tensors};
 use crate::{Code, DType, Error, Result, Tensor};
 
 /// Answers that wait.
@@ -82,7 +82,10 @@ impl ShadowLane {
             likeness: plan.likeness,
             answers: plan.shadow.into(),
             counts: counts.clone(),
-            call: Call::new().cancel(&cancel).priority(Priority::Background),
+            call: Call {
+                exposure: Some(Exposure::Shadow),
+                ..Call::new().cancel(&cancel).priority(Priority::Background)
+            },
         };
         let refused = |e| Error::new(Code::OutOfMemory, "shadow: the system starts no thread").because(e);
         Builder::new().name("selvedge-shadow".into()).spawn(move || worker.work(&waiting)).map_err(refused)?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::golden::Golden;
 use super::versions::{Loaded, VersionOutcome, Versions};
+use crate::crash::CrashRecord;
 use crate::engine::Engine;
 use crate::store::{Content, Store, Version};
 use crate::{Code, Error, Result};
@@ -50,8 +51,30 @@ impl StoreVersions {
         Self { store, model: model.into(), open: Box::new(open), deaths: Box::new(|_| 0) }
     }
 
-    /// Sets what tells how often the process has died in a version, such as a
-    /// [crash record](crate::crash::CrashRecord::entries); see [`Versions::deaths`].
+    /// Sets the crash record that `open` opens the versions with ([`Options::crash_record`](crate::Options::crash_record)): at the
+    /// next start, a death of the process in a version is a miss of it. Deaths are found by the digest of the version's model
+    /// ([`Version::model_digest`]), whatever the version of the app was; a model of several files that a runtime takes one digest
+    /// of is found by [`deaths`](Self::deaths) alone.
+    ///
+    /// ```no_run
+    /// use std::sync::Arc;
+    /// use selvedge::crash::CrashRecord;
+    /// use selvedge::layer::deployment::StoreVersions;
+    /// use selvedge::store::Store;
+    /// use selvedge::{Options, open};
+    /// # fn versions(store: Arc<Store>) -> StoreVersions {
+    /// let crashes = CrashRecord::new("app/crashes").app_version("1.2");
+    /// let options = Options::new().crash_record(crashes.clone());
+    /// StoreVersions::new(store, "rain", move |version| open(version.model()?, options.clone())).crash_record(crashes)
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn crash_record(self, record: CrashRecord) -> Self {
+        self.deaths(move |version| deaths_of(&record, version))
+    }
+
+    /// Sets what tells how often the process has died in a version, where that is not a
+    /// [crash record](Self::crash_record); see [`Versions::deaths`].
     #[must_use]
     pub fn deaths(self, deaths: impl Fn(&Version) -> u64 + Send + Sync + 'static) -> Self {
         Self { deaths: Box::new(deaths), ..self }
@@ -101,6 +124,13 @@ impl Versions for StoreVersions {
             VersionOutcome::Missed | VersionOutcome::RolledBack => Ok(()),
         }
     }
+}
+
+/// A record that cannot be read tells of no deaths: that is no reason not to serve.
+fn deaths_of(record: &CrashRecord, version: &Version) -> u64 {
+    let Some(digest) = version.model_digest() else { return 0 };
+    let entries = record.entries().inspect_err(|e| tracing::warn!("deployment: {e:#}")).unwrap_or_default();
+    entries.iter().filter(|entry| entry.digest == digest).map(|entry| entry.counted() as u64).sum()
 }
 
 impl std::fmt::Debug for StoreVersions {

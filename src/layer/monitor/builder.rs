@@ -95,7 +95,12 @@ impl MonitorBuilder {
     /// The number of windows to learn a profile from where none is given; 4 if not set, 0 learns none. Nothing is judged
     /// before: [`MonitorReport::learning`](super::MonitorReport::learning) says how many rows there are, of how many.
     ///
-    /// A profile that an earlier process has learned of the same model is used again, if the log still holds it. The
+    /// Where rows are rare, windows close for their age (see [`time_cap`](Self::time_cap)) or by
+    /// [`Monitor::close_window`], and full ones may never come. Once so many have closed, as many times the rows of the
+    /// longest are enough, and at least 512: of a row an hour, three weeks.
+    ///
+    /// A profile that an earlier process has learned of the same model is used again, if the log still holds it. The rows
+    /// themselves are written nowhere: a process that ends before there are enough leaves none of them to the next. The
     /// last row that is learned from also pays for the fit, on the thread of its answer and once: 1 ms for ten numbers
     /// a row, and a quarter of a second where there are embeddings, of 384 numbers.
     pub fn learn(self, windows: u64) -> Self {
@@ -185,11 +190,10 @@ impl MonitorBuilder {
         if let Some(profile) = profile {
             let _ = binning.set(Binning::new(profile, identity.digest, &features)?);
         }
-        let rows = self.learn.saturating_mul(settings.window);
         let shared = Arc::new(Shared {
             bare_slot: slot(identity.digest, &[]),
             baseline: (learns && binning.get().is_none())
-                .then(|| BaselineLearner::new(identity.digest, &features, rows)),
+                .then(|| BaselineLearner::new(identity.digest, &features, self.learn, settings.window)),
             binning,
             probe_panics: AtomicU64::new(0),
             missed_rows: AtomicU64::new(0),

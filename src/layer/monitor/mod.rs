@@ -15,6 +15,7 @@ mod announcement;
 mod baseline;
 mod binning;
 mod builder;
+mod call_record;
 mod callback;
 mod drain;
 mod feedback;
@@ -158,19 +159,16 @@ impl Monitor {
     pub fn report(&self) -> MonitorReport {
         self.tick();
         let (recorder, shared) = (&*self.recorder, &*self.recorder.shared);
-        let reference = match (shared.binning.get(), &shared.baseline) {
-            (Some(binning), _) if binning.profile.learned => Reference::Learned,
-            (Some(_), _) => Reference::Given,
+        let (reference, learning) = match (shared.binning.get(), &shared.baseline) {
+            (Some(binning), _) if binning.profile.learned => (Reference::Learned, None),
+            (Some(_), _) => (Reference::Given, None),
             // What was learned is of no use: the app's log says why.
-            (None, Some(baseline)) if baseline.learned().is_some() => Reference::None,
-            (None, Some(baseline)) => Reference::Learning { left: baseline.remaining() },
-            (None, None) => Reference::None,
-        };
-        let learning = match reference {
-            Reference::Learning { left } => {
-                shared.baseline.as_ref().map(|b| Learning { rows: b.rows() - left, of: b.rows() })
+            (None, Some(baseline)) if baseline.learned().is_some() => (Reference::None, None),
+            (None, Some(baseline)) => {
+                let progress = baseline.progress();
+                (Reference::Learning { left: progress.of - progress.rows }, Some(progress))
             }
-            _ => None,
+            (None, None) => (Reference::None, None),
         };
         let model = &recorder.spec.provenance;
         let mut report = MonitorReport {

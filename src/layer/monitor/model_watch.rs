@@ -162,6 +162,11 @@ impl MonitoredModel {
         if self.window.records == 0 {
             return;
         }
+        if self.judge.is_none()
+            && let Some(baseline) = &self.shared.baseline
+        {
+            baseline.close_window();
+        }
         let (slot, profile) = (self.slot(), self.judge.as_ref().map(|judge| judge.profile().clone()));
         let next = OpenWindow::new(slot, self.index() + 1, profile.as_deref());
         let closed = std::mem::replace(&mut self.window, next);

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::call_record::CallRecord;
 use super::drain::FolderDrain;
 use super::outcome::answered;
 use super::shared::Shared;
@@ -56,12 +57,13 @@ impl Recorder {
         }
     }
 
-    pub(super) fn record_failure(&self, id: u64, outcome: Outcome, waited: Duration) {
+    pub(super) fn record_failure(&self, call: &CallRecord, outcome: Outcome) {
         let failure = Inference {
-            id,
+            id: call.id,
             model_slot: self.shared.slot(),
+            arm: call.arm,
             outcome,
-            latency_us: micros(waited),
+            latency_us: micros(call.waited),
             ..Inference::default()
         };
         self.telemetry.record(&failure);
@@ -69,15 +71,9 @@ impl Recorder {
     }
 
     /// One record per row of the answer, and at least one.
-    pub(super) fn record_answer(
-        &self,
-        id: u64,
-        answer: &Answer,
-        sheet: &Sheet,
-        waited: Duration,
-        first_token: Option<Duration>,
-    ) {
-        let shared = &*self.shared;
+    pub(super) fn record_answer(&self, call: &CallRecord, answer: &Answer) {
+        let CallRecord { id, arm, sheet, waited, first_token } = call;
+        let (id, waited, first_token, shared) = (*id, *waited, *first_token, &*self.shared);
         shared.missed_rows.fetch_add(sheet.missed, Ordering::Relaxed);
         let finish = answer.finish.number();
         let (mut bins, unseen) = ([0; Inference::MAX_BINS], Prediction::default());
@@ -87,6 +83,7 @@ impl Recorder {
             let mut inference = Inference {
                 id: if id == 0 { 0 } else { id.wrapping_add(row as u64) },
                 model_slot: binning.map_or(shared.bare_slot, |s| s.slot),
+                arm: *arm,
                 outcome: answered(finish, prediction),
                 confidence: Inference::quantize(prediction.confidence),
                 entropy: Inference::quantize(share_of_max(prediction)),

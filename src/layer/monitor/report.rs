@@ -75,7 +75,8 @@ pub enum Reference {
 pub struct Learning {
     /// Rows learned so far, in this process.
     pub rows: u64,
-    /// Rows that it takes.
+    /// Rows that it takes: those of so many full windows, or fewer where windows close for their age (see
+    /// [`MonitorBuilder::learn`](super::MonitorBuilder::learn)).
     pub of: u64,
 }
 

@@ -1,11 +1,11 @@
 //! Run of a monitored call.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::call_record::{CallRecord, arm_of};
 use super::recorder::Recorder;
 use crate::engine::{Answer, Call, Request, Run, Step};
-use crate::layer::probe::Sheet;
 use crate::telemetry::Outcome;
 use crate::{Code, Result};
 
@@ -16,22 +16,13 @@ pub(super) struct MonitorRun {
     record: Option<CallRecord>,
 }
 
-/// What is known of a call while it runs, until it is recorded.
-struct CallRecord {
-    id: u64,
-    sheet: Sheet,
-    /// The time that the caller has waited in `start` and `step`. What passes between steps is the caller's.
-    waited: Duration,
-    first_token: Option<Duration>,
-}
-
 impl MonitorRun {
     pub(super) fn start(recorder: &Arc<Recorder>, request: Request, call: Call) -> Result<Self> {
         let mut sheet = recorder.sheet();
         recorder.observe(&mut sheet, |probe, rows| probe.request(&request, rows));
-        let (id, began) = (call.id, Instant::now());
+        let (id, arm, began) = (call.id, call.exposure.map(arm_of), Instant::now());
         let started = recorder.engine.start(request, call);
-        let record = CallRecord { id, sheet, waited: began.elapsed(), first_token: None };
+        let record = CallRecord { id, arm, sheet, waited: began.elapsed(), first_token: None };
         match started {
             Ok(run) => Ok(Self { recorder: recorder.clone(), run, record: Some(record) }),
             Err(error) => {
@@ -85,12 +76,12 @@ impl Drop for MonitorRun {
 impl CallRecord {
     fn answered(mut self, recorder: &Arc<Recorder>, answer: &Answer) {
         recorder.observe(&mut self.sheet, |probe, rows| probe.answer(answer, rows));
-        recorder.record_answer(self.id, answer, &self.sheet, self.waited, self.first_token);
+        recorder.record_answer(&self, answer);
         recorder.put_back(self.sheet);
     }
 
     fn failed(self, recorder: &Arc<Recorder>, code: Code) {
-        recorder.record_failure(self.id, Outcome::failed(code), self.waited);
+        recorder.record_failure(&self, Outcome::failed(code));
         recorder.put_back(self.sheet);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::outcome::in_health;
 use super::streams::Shift;
 use crate::drift::{Health, Profile, WindowCounts};
-use crate::telemetry::{Inference, ModelSlot, Outcome, Stamp, Telemetry, Window};
+use crate::telemetry::{Inference, ModelSlot, Outcome, Stamp, Telemetry, Window, WindowArm};
 
 /// Equal parts of `[0, 1]` in the histograms of confidence and entropy.
 pub(super) const PARTS: usize = 20;
@@ -53,6 +53,19 @@ impl OpenWindow {
         if outcome.is_answer() {
             self.add_row(inference);
         }
+        self.add_to_arm(inference);
+    }
+
+    fn add_to_arm(&mut self, inference: &Inference) {
+        let (Some(arm), arms, outcome) = (inference.arm, &mut self.window.arms, inference.outcome) else { return };
+        let at = arms.iter().position(|known| known.arm == arm).unwrap_or_else(|| {
+            arms.push(WindowArm::new(arm));
+            arms.len() - 1
+        });
+        let is_request = !outcome.is_further();
+        arms[at].rows += u64::from(outcome.is_answer());
+        arms[at].requests += u64::from(is_request);
+        arms[at].failed += u64::from(is_request && outcome.is_fault());
     }
 
     fn add_request(&mut self, inference: &Inference, outcome: Outcome) {

@@ -4,6 +4,7 @@ mod counts;
 mod judged;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use serde_json::{Map, Value, json};
 

@@ -13,6 +13,11 @@
 //! | 156 | kind |
 //! | 257–264 | form: `ustar\0` `00`, or `ustar  \0` of GNU |
 //! | 345–499 | folder before the name, in `ustar` |
+//!
+//! Why not the crate `tar` (0.4.46 was tried): it collects pax records and long names whole before it hands out an entry, so
+//! that one header of 1 GiB takes 1.5 GiB of memory; its raw entries, which could be bounded, do not know of pax sizes. It
+//! takes streams without an end mark, passes over records that are malformed, and cuts a size of more than 64 bits or below
+//! zero to its low half. What other tools read differently, or may not end, must not be a package.
 
 use std::io::{BufReader, ErrorKind, Read};
 

@@ -151,6 +151,9 @@ fn a_lower_number_is_refused_and_so_is_the_same_for_other_files() {
         assert_eq!(other(store, &craft::version(2)), Code::Untrusted);
         assert_eq!(other(store, &signed(third.clone())), Code::Untrusted);
     }
+    // The control: nothing is wrong with them where nothing was admitted before.
+    import(&open(&SimDisk::default()).unwrap(), &craft::version(2)).unwrap();
+    import(&open(&SimDisk::default()).unwrap(), &signed(third)).unwrap();
     // The same once more is the same version.
     assert_eq!(import(&store, &craft::version(3)).unwrap().id(), id(&craft::version(3)));
     assert_eq!(import(&again, &craft::version(3)).unwrap().id(), id(&craft::version(3)));

@@ -6,7 +6,9 @@ use crate::drift::{Bins, FeatureProfile, FeatureSource, Profile};
 use crate::sync::otlp::{Data, ExponentialHistogramDataPoint, ExportMetricsServiceRequest, LogRecord, Value};
 use crate::sync::request::Requests;
 use crate::sync::{OutboxOptions, Privacy};
-use crate::telemetry::{AlertCode, AlertRecord, FeedbackRecord, ModelSlot, Record, Window};
+use crate::telemetry::{
+    AlertCode, AlertRecord, FeedbackRecord, ModelSlot, Record, RolloutFinding, RolloutRecord, Window,
+};
 
 fn options(privacy: Privacy) -> OutboxOptions {
     OutboxOptions { privacy, ..plain() }
@@ -311,4 +313,28 @@ fn labels_wait_until_they_are_enough() {
     assert_eq!(labelled(Privacy::NONE.epsilon(1.0), 100, 0), None, "noise comes with a window");
     let blurred = labelled(Privacy::NONE.epsilon(1.0), 100, 1).unwrap();
     assert!((blurred[0] - 95).abs() < 30 && (blurred[1] - 5).abs() < 30, "{blurred:?}");
+}
+
+/// The step and the verdict leave; the numbers that speak for it stay.
+#[test]
+fn steps_of_a_rollout_are_logs_without_numbers() {
+    let finding = RolloutFinding { name: "errors".into(), words: "12 of 48".into(), ..RolloutFinding::default() };
+    let requests = with(Privacy::NONE, |log| {
+        log.other(|stamp| {
+            Record::Rollout(RolloutRecord {
+                stamp,
+                version: "v2".into(),
+                step: "rolled_back".into(),
+                test: Some("autumn".into()),
+                verdict: Some("roll_back".into()),
+                evidence: vec![finding],
+            })
+        });
+    });
+    let [record] = &requests.logs.resource_logs[0].scope_logs[0].log_records[..] else { panic!() };
+    assert_eq!((&*record.event_name, record.severity_number), ("selvedge.rollout", 13));
+    let of = |key: &str| attribute(&record.attributes, key);
+    let told = ["version", "step", "test", "verdict"].map(|key| of(&format!("selvedge.rollout.{key}")));
+    assert_eq!(told, [Some("v2"), Some("rolled_back"), Some("autumn"), Some("roll_back")]);
+    assert!(of("log.record.uid").is_some() && !format!("{record:?}").contains("48"));
 }

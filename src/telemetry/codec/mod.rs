@@ -9,6 +9,7 @@
 //!   payload   record; of a window also: how many lanes, then per lane the first record that is in no window, then
 //!             sections, each of kind, length in bytes and content
 //!   section 1 embedded, then embedding up to the end of the section; there where embedded is not 0
+//!   section 3 of each arm of a rollout: its number, rows, requests, failed, up to the end of the section
 //!   section 2 nothing: it makes the record as long as its counts need, see `budget`
 //! ```
 //!
@@ -21,7 +22,10 @@ use self::reader::Reader;
 use super::budget::Room;
 use super::exponential::Exponential;
 use super::loss::Reason;
-use super::record::{AlertRecord, Anchor, Boot, Drops, FeedbackRecord, ModelInfo, ModelSlot, Record, Stamp, Window};
+use super::record::{
+    AlertRecord, Anchor, Boot, Drops, FeedbackRecord, ModelInfo, ModelSlot, Record, RolloutRecord, Stamp, Window,
+};
+use super::rollout::{RolloutArm, WindowArm};
 
 const BOOT: u8 = 1;
 const ANCHOR: u8 = 2;
@@ -30,9 +34,11 @@ const WINDOW: u8 = 4;
 const ALERT: u8 = 5;
 const FEEDBACK: u8 = 6;
 const DROPS: u8 = 7;
+const ROLLOUT: u8 = 8;
 
 const EMBEDDING: u64 = 1;
 const PADDING: u64 = 2;
+const ARMS: u64 = 3;
 
 /// The most lanes whose numbers go with a window.
 const MAX_NEXT: usize = 64;
@@ -48,9 +54,14 @@ pub(super) fn encode_payload(record: &Record, stamp: &Stamp, next: &[u64], out: 
         let mut section = Vec::new();
         put_number(&mut section, window.embedded);
         window.embedding.iter().for_each(|n| put_number(&mut section, *n));
-        put_number(out, EMBEDDING);
-        put_number(out, section.len() as u64);
-        out.extend_from_slice(&section);
+        put_section(out, EMBEDDING, &section);
+    }
+    if !window.arms.is_empty() {
+        let mut section = Vec::new();
+        for WindowArm { arm, rows, requests, failed } in &window.arms {
+            [arm.number().into(), *rows, *requests, *failed].into_iter().for_each(|n| put_number(&mut section, n));
+        }
+        put_section(out, ARMS, &section);
     }
     let short = Room::payload_for(memory_of(window)).saturating_sub(out.len() - begin);
     if short > 0 {
@@ -59,6 +70,12 @@ pub(super) fn encode_payload(record: &Record, stamp: &Stamp, next: &[u64], out: 
         // Not zeros: a reader may take many of those for a hole in the file.
         out.resize(out.len() + short, 0xff);
     }
+}
+
+fn put_section(out: &mut Vec<u8>, kind: u64, content: &[u8]) {
+    put_number(out, kind);
+    put_number(out, content.len() as u64);
+    out.extend_from_slice(content);
 }
 
 /// The memory that a reader takes for the lists of a window, as `Room` counts it.
@@ -117,7 +134,7 @@ fn slot_of(payload: &[u8]) -> Option<u64> {
 
 /// Whether this version has a name for what the payload holds.
 pub(super) fn is_known(payload: &[u8]) -> bool {
-    payload.first().is_some_and(|kind| (BOOT..=DROPS).contains(kind))
+    payload.first().is_some_and(|kind| (BOOT..=ROLLOUT).contains(kind))
 }
 
 fn read_payload(payload: &[u8], boot: [u8; 16], epoch: u64, keeps: bool) -> Option<(Record, Vec<u64>)> {
@@ -134,9 +151,25 @@ fn read_payload(payload: &[u8], boot: [u8; 16], epoch: u64, keeps: bool) -> Opti
         {
             let counts = std::iter::from_fn(|| take_number(&mut section));
             (window.embedded, window.embedding) = (embedded, counts.collect());
+        } else if kind == ARMS && keeps {
+            window.arms = arms(section);
         }
     }
     Some((record, next))
+}
+
+/// The arms of a section: each once, and those that this version knows.
+fn arms(mut section: &[u8]) -> Vec<WindowArm> {
+    let mut arms: Vec<WindowArm> = Vec::new();
+    let mut next = || Some([(); 4].map(|()| take_number(&mut section))).filter(|all| all.iter().all(Option::is_some));
+    while let Some([Some(number), Some(rows), Some(requests), Some(failed)]) = next() {
+        if let Some(arm) = RolloutArm::from_number(number)
+            && arms.iter().all(|known| known.arm != arm)
+        {
+            arms.push(WindowArm { arm, rows, requests, failed });
+        }
+    }
+    arms
 }
 
 /// Appends a record that is sealed with this stamp.
@@ -149,6 +182,7 @@ pub(super) fn encode(record: &Record, stamp: &Stamp, out: &mut Vec<u8>) {
         Record::Alert(_) => ALERT,
         Record::Feedback(_) => FEEDBACK,
         Record::Drops(_) => DROPS,
+        Record::Rollout(_) => ROLLOUT,
     };
     let mut to = Writer { out, of: *stamp };
     to.out.push(kind);
@@ -161,6 +195,7 @@ pub(super) fn encode(record: &Record, stamp: &Stamp, out: &mut Vec<u8>) {
         Record::Alert(r) => to.alert(r),
         Record::Feedback(r) => to.feedback(r),
         Record::Drops(r) => to.pairs(r.totals.iter().map(|(reason, n)| (*reason as u64, *n))),
+        Record::Rollout(r) => to.rollout(r),
     }
 }
 
@@ -187,6 +222,7 @@ fn read(bytes: &[u8], boot: [u8; 16], epoch: u64, keeps: bool) -> Option<(Record
         WINDOW => Record::Window(of.window(stamp)?),
         ALERT => Record::Alert(of.alert(stamp)?),
         FEEDBACK => Record::Feedback(of.feedback(stamp)?),
+        ROLLOUT => Record::Rollout(of.rollout(stamp)?),
         DROPS => {
             let pairs = of.pairs()?.into_iter();
             // A reason of a later version has no name here; the others still count.
@@ -337,6 +373,24 @@ impl Writer<'_> {
             self.out.extend_from_slice(&value.to_le_bytes());
         }
         self.option(r.action.as_deref());
+    }
+
+    fn rollout(&mut self, r: &RolloutRecord) {
+        self.bytes(r.version.as_bytes());
+        self.bytes(r.step.as_bytes());
+        self.option(r.test.as_deref());
+        self.option(r.verdict.as_deref());
+        self.number(r.evidence.len() as u64);
+        for finding in &r.evidence {
+            self.bytes(finding.name.as_bytes());
+            self.bytes(finding.verdict.as_bytes());
+            for share in [finding.control, finding.candidate] {
+                self.number(share.is_some().into());
+                share.into_iter().for_each(|share| self.out.extend_from_slice(&share.to_le_bytes()));
+            }
+            [finding.worse, finding.no_worse].into_iter().for_each(|x| self.out.extend_from_slice(&x.to_le_bytes()));
+            self.bytes(finding.words.as_bytes());
+        }
     }
 
     fn feedback(&mut self, r: &FeedbackRecord) {

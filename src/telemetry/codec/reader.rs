@@ -4,7 +4,8 @@ use super::super::alert::AlertCode;
 use super::super::budget::Room;
 use super::super::exponential::Exponential;
 use super::super::outcome::Outcome;
-use super::super::record::{AlertRecord, FeedbackRecord, ModelInfo, ModelSlot, Stamp, Window};
+use super::super::record::{AlertRecord, FeedbackRecord, ModelInfo, ModelSlot, RolloutRecord, Stamp, Window};
+use super::super::rollout::RolloutFinding;
 use super::{take_number, unzigzag};
 
 /// The most counts that a record may have: far above any profile, far below any harm.
@@ -199,9 +200,10 @@ impl<'a> Reader<'a> {
             first_token: self.exponential()?,
             tokens_in: self.number()?,
             tokens_out: self.number()?,
-            // They stand in a section behind the record.
+            // They stand in sections behind the record.
             embedded: 0,
             embedding: Vec::new(),
+            arms: Vec::new(),
         })
     }
 
@@ -217,6 +219,33 @@ impl<'a> Reader<'a> {
             evidence: self.list(|of| Some((of.text()?, f64::from_le_bytes(of.array()?))))?,
             action: self.option()?,
         })
+    }
+
+    pub(super) fn rollout(&mut self, stamp: Stamp) -> Option<RolloutRecord> {
+        Some(RolloutRecord {
+            stamp,
+            version: self.text()?,
+            step: self.text()?,
+            test: self.option()?,
+            verdict: self.option()?,
+            evidence: self.list(Self::finding)?,
+        })
+    }
+
+    fn finding(&mut self) -> Option<RolloutFinding> {
+        Some(RolloutFinding {
+            name: self.text()?,
+            verdict: self.text()?,
+            control: self.share()?,
+            candidate: self.share()?,
+            worse: f64::from_le_bytes(self.array()?),
+            no_worse: f64::from_le_bytes(self.array()?),
+            words: self.text()?,
+        })
+    }
+
+    fn share(&mut self) -> Option<Option<f64>> {
+        if self.flag()? { self.array().map(|bytes| Some(f64::from_le_bytes(bytes))) } else { Some(None) }
     }
 
     pub(super) fn feedback(&mut self, stamp: Stamp) -> Option<FeedbackRecord> {

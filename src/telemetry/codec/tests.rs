@@ -1,6 +1,6 @@
 use super::super::record::*;
 use super::super::tests::examples;
-use super::super::{Exponential, Outcome};
+use super::super::{Exponential, Outcome, RolloutArm, WindowArm};
 use super::{decode, decode_payload, encode, encode_payload, is_known, put_number, seq_of, skim_payload, take_number};
 
 const BOOT: [u8; 16] = [7; 16];
@@ -87,6 +87,7 @@ fn a_window_of_ten_features_takes_a_kilobyte() {
         classes: (0..10).map(|c| (c, 409)).collect(),
         embedded: 0,
         embedding: vec![],
+        arms: vec![],
         confidence: vec![204; 20],
         entropy: vec![204; 20],
         first_token: latency.clone(),
@@ -146,6 +147,35 @@ fn a_window_has_sections_behind_its_lanes() {
             assert!(read.rows == 300 && read.embedding.len() < 16 && lanes == next, "{i} {value}");
         }
     }
+}
+
+/// The bytes of the section, and that the first readers, which know none, see the same window without it.
+#[test]
+fn arms_of_a_window_stand_in_a_section_of_their_own() {
+    let arm = |arm, rows, requests, failed| WindowArm { arm, rows, requests, failed };
+    let arms = vec![arm(RolloutArm::Current, 300, 301, 1), arm(RolloutArm::Canary, 5, 5, 0)];
+    let bare = Window { stamp: stamp(4), rows: 305, ..Window::default() };
+    let window = Window { arms: arms.clone(), ..bare.clone() };
+    let sealed = |window: &Window| {
+        let mut bytes = Vec::new();
+        encode_payload(&Record::Window(window.clone()), &stamp(4), &[7], &mut bytes);
+        bytes
+    };
+    let (bytes, without) = (sealed(&window), sealed(&bare));
+    assert_eq!(bytes[without.len()..], [3, 10, 1, 0xac, 2, 0xad, 2, 1, 2, 5, 5, 0]);
+    let back = |bytes: &[u8]| decode_payload(bytes, BOOT, 9).unwrap();
+    assert_eq!(back(&bytes), (Record::Window(window.clone()), vec![7]));
+    let (record, mut rest) = decode(&bytes, BOOT, 9).unwrap();
+    assert_eq!((record, super::take_numbers(&mut rest)), (Record::Window(bare), Some(vec![7])));
+    // An arm of a later version, one that is there twice, and one that ends early.
+    let with = |section: &[u8]| {
+        let mut bytes = without.clone();
+        bytes.extend([&[3, section.len() as u8], section].concat());
+        let (Record::Window(read), _) = back(&bytes) else { panic!() };
+        read.arms
+    };
+    assert_eq!(with(&[9, 1, 1, 0, 2, 5, 5, 0, 2, 6, 6, 0]), [arms[1]]);
+    assert_eq!(with(&[2, 5, 5, 0, 1, 3]), [arms[1]]);
 }
 
 /// Counts of zero take no room in a file: a window of many is made as long as its reader asks for.

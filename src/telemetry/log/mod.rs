@@ -16,7 +16,7 @@ use std::io;
 pub(super) use self::open::Found;
 pub(super) use self::peek::{peek, visit};
 
-use self::segment::{FRAME_BYTES, HEADER_BYTES, Header};
+use self::segment::{FRAME_BYTES, Frames, HEADER_BYTES, Header};
 use super::budget::{MAX_FILE_BYTES, MAX_READ};
 use super::codec::{self, Wanted};
 use super::loss::{Losses, Reason};
@@ -49,6 +49,8 @@ pub(super) struct Log {
     /// All up to here is acknowledged, or was dropped and counted.
     floor: Position,
     last_anchor: Option<Anchor>,
+    /// Where the last reading stopped.
+    stopped: Option<Stopped>,
     /// What the last sealed `Drops` says.
     sealed_losses: Losses,
     /// Losses that the caller has not taken yet.
@@ -82,6 +84,13 @@ impl Segment {
     fn last(&self) -> Position {
         self.positions().next_back().unwrap_or_default()
     }
+}
+
+/// A place in a file to which nothing is added but at its end: behind the record that was given out last.
+struct Stopped {
+    name: String,
+    last: Position,
+    at: usize,
 }
 
 /// What the tests switch off, to see that it is missed.
@@ -213,8 +222,12 @@ impl Log {
                 }
             };
             let Some(header) = Header::decode(&file) else { continue };
-            for payload in segment::frames(&file, self.rules.checksums).0 {
-                let len = payload.len() + FRAME_BYTES;
+            // Who reads on does not go over the same bytes again.
+            let stopped = self.stopped.take().filter(|stopped| stopped.name == *name && stopped.last == last);
+            let at = stopped.map_or(HEADER_BYTES, |stopped| stopped.at);
+            self.stopped = Some(Stopped { name: name.clone(), last, at });
+            for payload in Frames::from(&file, self.rules.checksums, at) {
+                let (len, end) = (payload.len() + FRAME_BYTES, payload.end);
                 if !wanted.is(&file[payload.clone()]) {
                     continue;
                 }
@@ -233,6 +246,9 @@ impl Log {
                 }
                 last = position;
                 records.push((position, record));
+                if let Some(stopped) = &mut self.stopped {
+                    (stopped.last, stopped.at) = (last, end);
+                }
             }
         }
         records

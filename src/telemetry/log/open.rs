@@ -69,6 +69,7 @@ impl Found {
             last: Position::default(),
             floor: Position::default(),
             last_anchor: None,
+            stopped: None,
             sealed_losses: Losses::default(),
             new_losses: Losses::default(),
             boot_record: None,
@@ -78,7 +79,7 @@ impl Found {
         let (mut headers, mut damaged) = (Vec::new(), Vec::new());
         let segments: Vec<&String> = names.iter().filter(|name| epoch_of(name).is_some()).collect();
         let (beyond, segments) = segments.split_at(segments.len().saturating_sub(MAX_FILES));
-        found.quarantined += beyond.len() as u64;
+        let beyond = beyond.len() as u64;
         for name in segments {
             if let Some((header, stretches)) = found.look_at(name)? {
                 headers.push(header);
@@ -86,6 +87,7 @@ impl Found {
             }
         }
         found.forget_old_damage(names);
+        found.quarantined += beyond;
         found.count_torn(&headers, &damaged);
         found.count_missing(&headers);
         found.log.remove_below_floor();

@@ -89,18 +89,41 @@ fn checksum(len: &[u8], payload: &[u8]) -> u32 {
 /// A frame that is not whole costs a checksum over all that it says it has. Of those only so much is borne (see `budget`):
 /// then the rest of the file is one damaged stretch.
 pub(super) fn frames(file: &[u8], check: bool) -> (Vec<Range<usize>>, u64) {
-    let mut search = Search { file, check, left: file.len().saturating_mul(MAX_SEARCH) };
-    let (mut whole, mut damaged, mut at) = (Vec::new(), 0, HEADER_BYTES);
-    while at < file.len() {
-        if let Some(payload) = search.frame(at) {
-            at = payload.end;
-            whole.push(payload);
-        } else {
-            damaged += 1;
-            at = search.next_frame(at + 1).unwrap_or(file.len());
-        }
+    let mut frames = Frames::from(file, check, HEADER_BYTES);
+    let whole = frames.by_ref().collect();
+    (whole, frames.damaged)
+}
+
+/// The payloads one by one.
+pub(super) struct Frames<'a> {
+    search: Search<'a>,
+    at: usize,
+    damaged: u64,
+}
+
+impl<'a> Frames<'a> {
+    /// Those from here on, where a frame begins, or the first one does.
+    pub(super) fn from(file: &'a [u8], check: bool, at: usize) -> Self {
+        let search = Search { file, check, left: file.len().saturating_mul(MAX_SEARCH) };
+        Self { search, at, damaged: 0 }
     }
-    (whole, damaged)
+}
+
+impl Iterator for Frames<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        let end = self.search.file.len();
+        while self.at < end {
+            if let Some(payload) = self.search.frame(self.at) {
+                self.at = payload.end;
+                return Some(payload);
+            }
+            self.damaged += 1;
+            self.at = self.search.next_frame(self.at + 1).unwrap_or(end);
+        }
+        None
+    }
 }
 
 struct Search<'a> {

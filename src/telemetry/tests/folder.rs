@@ -36,6 +36,8 @@ fn it_crosses_threads() {
     is_shared::<Telemetry>();
 }
 
+const LATER: [Option<RolloutArm>; 2] = [Some(RolloutArm::Canary), Some(RolloutArm::Shadow)];
+
 #[test]
 fn what_is_recorded_is_drained() {
     let dir = tempfile::tempdir().unwrap();
@@ -45,10 +47,11 @@ fn what_is_recorded_is_drained() {
     let many: Vec<u8> = (0..=255).cycle().take(Inference::MAX_BINS).collect();
     // Every length at which another slot begins, with tokens and without.
     for len in [0, 1, 8, 9, 20, 21, 56, 57, 68, 69, 100, 1023, 1024] {
-        for tokens in [0, 5] {
+        for (tokens, arm) in [0, 5, 0, 5].into_iter().zip([None, Some(RolloutArm::Current)].into_iter().chain(LATER)) {
             let reported = Inference {
                 id: len as u64,
                 model_slot: ModelSlot(u32::MAX),
+                arm,
                 outcome: Outcome::from_bits(0x0107),
                 latency_us: u32::MAX,
                 first_token_us: tokens,

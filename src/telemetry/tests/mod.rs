@@ -3,9 +3,10 @@
 mod folder;
 mod outcome;
 mod pinned;
+mod rollout;
 
 use super::record::*;
-use super::{AlertCode, Exponential, Outcome, Reason};
+use super::{AlertCode, Exponential, Outcome, Reason, RolloutFinding};
 
 /// One of each kind, with values at the ends of their ranges.
 pub(super) fn examples(stamp: Stamp) -> Vec<Record> {
@@ -45,6 +46,7 @@ pub(super) fn examples(stamp: Stamp) -> Vec<Record> {
             tokens_out: u64::MAX,
             embedded: 0,
             embedding: vec![],
+            arms: vec![],
         }),
         Record::Window(Window { stamp, ..Window::default() }),
         Record::Alert(AlertRecord {
@@ -67,6 +69,26 @@ pub(super) fn examples(stamp: Stamp) -> Vec<Record> {
             error: Some(-1.5),
         }),
         Record::Feedback(FeedbackRecord { stamp, ..FeedbackRecord::default() }),
+        Record::Rollout(RolloutRecord {
+            stamp,
+            version: "v2".into(),
+            step: "rolled_back".into(),
+            test: Some("autumn".into()),
+            verdict: Some("roll_back".into()),
+            evidence: vec![
+                RolloutFinding {
+                    name: "errors".into(),
+                    verdict: "roll_back".into(),
+                    control: Some(0.0),
+                    candidate: Some(0.25),
+                    worse: f64::MAX,
+                    no_worse: -0.0,
+                    words: "12 of 48 beside 0 of 48".into(),
+                },
+                RolloutFinding { name: "deaths".into(), ..RolloutFinding::default() },
+            ],
+        }),
+        Record::Rollout(RolloutRecord { stamp, ..RolloutRecord::default() }),
         Record::Drops(Drops { stamp, totals: Reason::ALL.map(|r| (r, r as u64 + 1)).to_vec() }),
     ]
 }

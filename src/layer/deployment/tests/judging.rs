@@ -2,8 +2,12 @@
 
 use super::Chance;
 use crate::drift::{Action, Alert, AlertKind, Alerts, Finding, Observation};
+use crate::layer::deployment::event::RolloutEvent;
 use crate::layer::deployment::judge::{ArmCounts, RolloutJudge, RolloutVerdict, Signs};
+use crate::layer::deployment::phase::RolloutPhase;
+use crate::layer::deployment::plan::RolloutPlan;
 use crate::layer::deployment::sequential::{Rate, ln_no_worse, ln_worse};
+use crate::layer::deployment::state::State;
 
 const ROLLOUTS: u64 = 2000;
 const ALPHA: f64 = 0.05;
@@ -51,6 +55,51 @@ fn equal_versions_are_rolled_back_no_more_often_than_stated() {
         .filter(|seed| simulate(*seed, (share(*seed), share(*seed)), 500, |a, b| judge.is_worse(a, b)).is_some())
         .count();
     assert!(false_alarms as f64 <= ALPHA * ROLLOUTS as f64, "{false_alarms} of {ROLLOUTS}");
+}
+
+/// Rollouts of a version that is no other than the current one, where the judge errs most: both arms fail in half of the
+/// calls, by each of three measures. How many ended with the candidate rolled back.
+fn false_alarms(false_alarm: f64, rollouts: u64) -> usize {
+    let judge = RolloutJudge::new().false_alarm(false_alarm).slo(std::time::Duration::from_millis(1));
+    let is_rolled_back = |seed: &u64| {
+        let mut state = on_trial();
+        let is_over = |a: &ArmCounts, b: &ArmCounts| {
+            judge.is_worse(a, b) && {
+                let verdict = judge.judge(a, b, &Signs::default()).verdict;
+                assert_eq!(verdict, RolloutVerdict::RollBack);
+                let judged = RolloutEvent::Judged { version: "b".into(), promote: verdict == RolloutVerdict::Promote };
+                state.apply(&judged).unwrap();
+                true
+            }
+        };
+        // Of 5000 answers, nine of ten false alarms come within the first 60.
+        simulate(*seed, (0.5, 0.5), 60, is_over);
+        state.versions()["b"].rolled_back
+    };
+    (0..rollouts).filter(is_rolled_back).count()
+}
+
+/// A state with a candidate that is a canary.
+fn on_trial() -> State {
+    let mut state = State::new("a");
+    let offered = RolloutEvent::Offered { version: "b".into(), plan: RolloutPlan::ab(5000), beside: true };
+    for event in [offered, RolloutEvent::Loaded, RolloutEvent::SelfTested { passed: true }] {
+        state.apply(&event).unwrap();
+    }
+    assert_eq!(state.phase("b"), Some(RolloutPhase::Canary));
+    state
+}
+
+/// The judge promises no more than the stated rate; it keeps a twentieth of it, and the test asks for a tenth, so that a level
+/// that is laxer than stated is found out.
+#[test]
+fn the_rate_of_false_alarms_is_a_tenth_of_the_stated_one_at_most() {
+    let (stated, rollouts) = (0.1, 4000);
+    let most = stated / 10.0 * rollouts as f64;
+    let (kept, lax) = (false_alarms(stated, rollouts), false_alarms(5.0 * stated, rollouts));
+    println!("{kept} of {rollouts} at the stated level; {lax} at one 5 times as lax; borne are {most}");
+    assert!(kept > 0 && kept as f64 <= most, "{kept} of {rollouts}");
+    assert!(lax as f64 > most, "the control: a level 5 times as lax is not noticed: {lax} of {rollouts}");
 }
 
 /// The negative control: a test for one look, taken after every answer.
@@ -168,8 +217,7 @@ fn alerts_and_deaths_have_their_say() {
     let died = Signs { alerts: Vec::new(), deaths: 1 };
     let judged = judge.judge(&counts, &counts, &died);
     assert_eq!(judged.verdict, RolloutVerdict::RollBack);
-    assert!(judged.to_string().contains("deaths: the process died in it 1 times"), "{judged}");
-    assert_eq!(RolloutJudge::new().max_deaths(2).judge(&counts, &counts, &died).verdict, RolloutVerdict::Hold);
+    assert!(judged.to_string().contains("deaths: the process died in it once"), "{judged}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod judging;
 mod rollouts;
 mod stored;
 mod swaps;
+mod told;
 mod walks;
 mod world;
 

@@ -1,5 +1,6 @@
 //! History: what is acknowledged stays for a while, and is in nobody's way.
 
+use super::super::super::codec::Wanted;
 use super::super::super::loss::Reason;
 use super::super::super::record::*;
 use super::super::super::status::{Durability, Limits};
@@ -160,4 +161,35 @@ fn damage_in_it_is_passed_over() {
     crate::disk::Disk::remove(&mut driver.disk.clone(), &name).unwrap();
     assert!(!driver.recalled().is_empty());
     assert_eq!((driver.read(), driver.lost()), (waiting, vec![]));
+}
+
+/// Three readers in turn, of pieces of any size, while records are sealed: each gets what one reading gives.
+#[test]
+fn pieces_are_those_of_one_reading() {
+    let mut driver = driver(Limits { bytes: 1 << 20, history_bytes: 1 << 20, ..limits(Durability::Process) });
+    let wanted = [Wanted::All, Wanted::Models, Wanted::Of(ModelSlot(1))];
+    let mut read: [Vec<Position>; 3] = Default::default();
+    let (mut state, mut ended) = (1u64, [false; 3]);
+    while ended != [true; 3] {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let (random, i) = ((state >> 33) as usize, (state >> 60) as usize % 3);
+        let is_full = driver.history.records.len() >= 300;
+        for more in 0..if is_full { 0 } else { random % 9 } {
+            driver.seal(&record((random + more) as u64, (random + more * 700) % 2000));
+            driver.done();
+        }
+        let log = driver.log.as_mut().unwrap();
+        let from = read[i].last().map_or(Cursor::start(), |last| Cursor::after(*last));
+        let pieces = log.pick(from, random % 9000, true, wanted[i]);
+        ended[i] |= is_full && pieces.is_empty();
+        read[i].extend(pieces.into_iter().map(|(position, _)| position));
+    }
+    for (read, wanted) in read.into_iter().zip(wanted) {
+        let log = driver.log.as_mut().unwrap();
+        log.stopped = None;
+        let whole: Vec<Position> =
+            log.pick(Cursor::start(), usize::MAX, true, wanted).into_iter().map(|(position, _)| position).collect();
+        assert!(whole.len() > 90, "{wanted:?}: {} records", whole.len());
+        assert_eq!(read, whole, "{wanted:?}");
+    }
 }
