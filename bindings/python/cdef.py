@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cffi
 
-HEADERS = ["base", "engine", "telemetry", "profile", "monitor", "sync", "weights", "pack"]
+HEADERS = ["base", "engine", "telemetry", "profile", "monitor", "sync", "weights", "pack", "crash", "store", "layers", "deployment"]
 
 
 def main(include: str, out: str) -> None:

@@ -8,6 +8,10 @@
  *   selvedge/sync.h       batches of telemetry to post
  *   selvedge/weights.h    tables of vectors: gather, pool, search
  *   selvedge/pack.h       smaller models
+ *   selvedge/crash.h      what ended earlier processes
+ *   selvedge/store.h      the versions of a model on disk, and which of them serves
+ *   selvedge/layers.h     engines made of engines: cache, schedule, cascade, models within one budget
+ *   selvedge/deployment.h an engine over the versions of a store
  *
  * 1 HANDLES    A handle (selvedge_engine *, selvedge_run *, ...) is a number in a pointer's clothes: it is
  *              never dereferenced. A handle that was freed, is of another type or was never one is
@@ -33,13 +37,15 @@
  * 6 THREADS    Any call may come from any thread. Where a handle is `const`, any number of threads may use it at once;
  *              where it is not, a second thread gets SELVEDGE_ERR_BUSY, or, if it frees, ends what the first one does.
  *              Functions that free are safe at any time, but pointers that were given out end with their handle.
- * 7 CALLBACKS  Progress, alerts, log lines and the end of lent memory may be told to a function of the caller's; each
- *              can be had without one. It gets the `user_data` that came with it, and pointers that live until it
- *              returns. It may make any call of this library, and must not unwind or jump out. It runs on the thread
- *              whose work it is about: of the call, or of another one that uses the same engine.
- * 8 PROCESS    No signal handlers, no sockets, no output. After fork(), a child must not go on using the
- *              library: every call returns UNSUPPORTED (exec is free). It must stay loaded: on Linux, Android and
- *              FreeBSD dlclose() leaves it where it is, elsewhere do not unload it. */
+ * 7 CALLBACKS  Progress, alerts, log lines and the end of lent memory may be told to a function of the caller's, and a
+ *              package may be read by one; each can be had without one. It gets the `user_data` that came with it, and
+ *              pointers that live until it returns. It may make any call of this library, and must not unwind or jump
+ *              out. It runs on the thread whose work it is about: of the call, or of another one that uses the same
+ *              engine.
+ * 8 PROCESS    No sockets, no output, and no signal handlers, but for one that the first open with a crash record
+ *              installs: it notes a fault, and hands on to the handler that was there before. After fork(), a child must
+ *              not go on using the library: every call returns UNSUPPORTED (exec is free). It must stay loaded: on Linux,
+ *              Android and FreeBSD dlclose() leaves it where it is, elsewhere do not unload it. */
 #ifndef SELVEDGE_H
 #define SELVEDGE_H
 
@@ -51,5 +57,9 @@
 #include "selvedge/sync.h"
 #include "selvedge/weights.h"
 #include "selvedge/pack.h"
+#include "selvedge/crash.h"
+#include "selvedge/store.h"
+#include "selvedge/layers.h"
+#include "selvedge/deployment.h"
 
 #endif /* SELVEDGE_H */

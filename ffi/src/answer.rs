@@ -3,13 +3,14 @@
 #![expect(unsafe_code, reason = "exports functions of the C ABI")]
 
 use std::ffi::c_char;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+use selvedge::layer::deployment::Arm;
 use selvedge::{Answer, Code, Error, Finish, Result};
 
 use crate::abi::*;
 use crate::handle::{self, Tag, object};
-use crate::memory::{Out, OutStruct, OutText};
+use crate::memory::{Out, OutStruct, OutText, both};
 use crate::text::Text;
 use crate::texts::Texts;
 use crate::{guard, json};
@@ -67,10 +68,47 @@ pub unsafe extern "C" fn selvedge_answer_json(
     })
 }
 
+/// The version of a deployment, and the arm of it, that gave the answer.
+///
+/// # Safety
+///
+/// Pointers are as the header asks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn selvedge_answer_version(
+    answer: *const selvedge_answer,
+    version: *mut *const c_char,
+    len: *mut usize,
+    arm: *mut i32,
+    err: *mut *mut selvedge_error,
+) -> selvedge_status {
+    // SAFETY: the caller vouches for the pointers.
+    let (version, arm, err) =
+        unsafe { (OutText::zeroed("version", version, len), Out::zeroed("arm", arm), Out::optional(err)) };
+    guard::give(both(version, arm), err, || {
+        let object = handle::resolve::<AnswerObject>(answer)?;
+        let none = || Error::new(Code::NotFound, "version: no deployment is on the route of the answer");
+        let (version, arm) = object.version.as_ref().ok_or_else(none)?;
+        Ok((version.raw(), *arm))
+    })
+}
+
 /// Frees an answer.
 #[unsafe(no_mangle)]
 pub extern "C" fn selvedge_answer_free(answer: *mut selvedge_answer) -> selvedge_status {
     guard::status(|| handle::retire::<AnswerObject>(answer).map(drop))
+}
+
+/// The answer of a handle.
+pub(crate) fn resolve(answer: *const selvedge_answer) -> Result<Arc<AnswerObject>> {
+    handle::resolve(answer)
+}
+
+fn number(arm: Arm) -> i32 {
+    match arm {
+        Arm::Current => SELVEDGE_ARM_CURRENT,
+        Arm::Canary => SELVEDGE_ARM_CANARY,
+        _ => SELVEDGE_ARM_OTHER,
+    }
 }
 
 /// The header's number of a reason.
@@ -84,6 +122,8 @@ pub(crate) struct AnswerObject {
     answer: Answer,
     /// What of each output C reads otherwise than Rust.
     ports: Vec<Port>,
+    /// The version and arm of the first deployment on its route.
+    version: Option<(Text, i32)>,
     /// Made when first asked for.
     json: OnceLock<Text>,
 }
@@ -103,11 +143,16 @@ impl From<Answer> for AnswerObject {
             dims: tensor.shape().iter().map(|d| *d as i64).collect(),
             strings: tensor.as_strings().ok().map(Texts::new),
         });
-        Self { ports: ports.collect(), answer, json: OnceLock::new() }
+        let version = Arm::of(&answer.provenance).map(|(version, arm)| (version.into(), number(arm)));
+        Self { ports: ports.collect(), version, answer, json: OnceLock::new() }
     }
 }
 
 impl AnswerObject {
+    pub(crate) fn answer(&self) -> &Answer {
+        &self.answer
+    }
+
     fn output(&self, index: usize) -> Result<selvedge_tensor> {
         let (Some((_, tensor)), Some(port)) = (self.answer.outputs.get(index), self.ports.get(index)) else {
             let have = self.answer.outputs.len();

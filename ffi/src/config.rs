@@ -26,7 +26,10 @@ const MAX_SECONDS: f64 = 1e12;
 
 impl Config {
     pub(crate) fn read(text: &str, engine: Arc<dyn Engine>, telemetry: Telemetry) -> Result<Self> {
-        let mut fields = Fields::of_text("config", text)?;
+        Self::of(Fields::of_text("config", text)?, engine, telemetry)
+    }
+
+    pub(crate) fn of(mut fields: Fields, engine: Arc<dyn Engine>, telemetry: Telemetry) -> Result<Self> {
         let probe = probes(fields.require("probe")?, engine.spec())?;
         let has_classes = probe.features().iter().any(|feature| feature.source == FeatureSource::Class);
         let mut monitor = Monitor::builder(engine, telemetry, probe);
@@ -63,7 +66,7 @@ impl Config {
 }
 
 /// One probe, or a list of them.
-fn probes(field: Field, spec: &Spec) -> Result<All> {
+pub(crate) fn probes(field: Field, spec: &Spec) -> Result<All> {
     if !field.value.is_array() {
         return probe(All::new(), field, spec);
     }

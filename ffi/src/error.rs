@@ -53,6 +53,20 @@ pub unsafe extern "C" fn selvedge_error_message(error: *const selvedge_error, le
     message.0
 }
 
+/// When to ask again.
+#[unsafe(no_mangle)]
+pub extern "C" fn selvedge_error_retry_after_ms(error: *const selvedge_error) -> u64 {
+    let mut wait = 0;
+    if !error.is_null() {
+        // Whatever goes wrong here, there is no hint.
+        let _ = guard::status(|| {
+            wait = handle::read::<Failure, _>(error, |failure| failure.retry_after_ms)?;
+            Ok(())
+        });
+    }
+    wait
+}
+
 /// Frees an error.
 #[unsafe(no_mangle)]
 pub extern "C" fn selvedge_error_free(error: *mut selvedge_error) -> selvedge_status {

@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 use std::ptr;
+use std::time::Duration;
 
 use selvedge::{Code, Error};
 
@@ -13,11 +14,19 @@ use crate::text::Text;
 pub(crate) struct Failure {
     pub(crate) code: Code,
     pub(crate) message: Text,
+    /// Milliseconds after which to ask again; 0 if there is no hint.
+    pub(crate) retry_after_ms: u64,
 }
 
 /// Gives an error a handle; NULL if there is none left.
 pub(crate) fn publish(error: Error) -> *mut selvedge_error {
-    let failure = Failure { code: error.code(), message: format!("{error:#}").as_str().into() };
+    // At least one, for 0 says that there is no hint.
+    let wait = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+    let failure = Failure {
+        code: error.code(),
+        message: format!("{error:#}").as_str().into(),
+        retry_after_ms: error.retry_after().map_or(0, wait),
+    };
     handle::publish(failure).unwrap_or(ptr::null_mut())
 }
 

@@ -28,6 +28,11 @@ impl Fields {
         Field { path: path.into(), value }.object()
     }
 
+    /// Those of an object that was taken from another one before.
+    pub(crate) fn of_value(path: &str, value: &Value) -> Result<Self> {
+        Field { path: path.into(), value: value.clone() }.object()
+    }
+
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
@@ -63,6 +68,13 @@ impl Fields {
 }
 
 impl Field {
+    /// The outermost value.
+    pub(crate) fn of_text(path: &str, text: &str) -> Result<Self> {
+        let value = serde_json::from_str(text);
+        let value = value.map_err(|e| invalid(format!("{path}: expected JSON")).because(e))?;
+        Ok(Self { path: path.into(), value })
+    }
+
     pub(crate) fn object(self) -> Result<Fields> {
         match self.value {
             Value::Object(left) => Ok(Fields { path: self.path, left, known: Vec::new() }),

@@ -74,8 +74,15 @@ tags! {
     Outbox = 11, "selvedge_outbox";
     Batch = 12, "selvedge_batch";
     Table = 13, "selvedge_table";
+    Store = 14, "selvedge_store";
+    Staged = 15, "selvedge_staged";
+    Cache = 20, "selvedge_cache";
+    Schedule = 21, "selvedge_schedule";
+    Cascade = 22, "selvedge_cascade";
+    Models = 23, "selvedge_models";
+    Deployment = 24, "selvedge_deployment";
     #[cfg(test)]
-    Test = 15, "number";
+    Test = 31, "number";
 }
 
 /// Gives an object a handle.
@@ -112,11 +119,11 @@ pub(crate) const fn reserved(tag: Tag, generation: usize) -> usize {
     encode(tag as usize, (1 << SLOT_BITS) - 1, generation)
 }
 
-const TAG_BITS: u32 = if usize::BITS == 64 { 8 } else { 4 };
-const GENERATION_BITS: u32 = if usize::BITS == 64 { 32 } else { 14 };
+const TAG_BITS: u32 = if usize::BITS == 64 { 8 } else { 5 };
+const GENERATION_BITS: u32 = if usize::BITS == 64 { 32 } else { 13 };
 const SLOT_BITS: u32 = usize::BITS - TAG_BITS - GENERATION_BITS;
 const LAST_GENERATION: usize = (1 << GENERATION_BITS) - 1;
-/// 32 bits cannot count for ever: there a slot begins anew, and a handle kept over 16,383 reuses of its
+/// 32 bits cannot count for ever: there a slot begins anew, and a handle kept over 8,191 reuses of its
 /// slot would be taken for the latest one. On 64 bits the slot is given up instead.
 const BEGINS_ANEW: bool = usize::BITS < 64;
 

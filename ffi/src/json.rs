@@ -19,6 +19,7 @@ pub(crate) fn spec(spec: &Spec) -> String {
         "embedding_size": spec.embedding_size,
         "memory": memory(m),
         "metadata": spec.metadata,
+        "choice": spec.choice,
     })
     .to_string()
 }
@@ -133,6 +134,6 @@ fn dim(dim: &Dim) -> Value {
     }
 }
 
-fn nanos(time: Duration) -> u64 {
+pub(crate) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -35,25 +35,29 @@ const MAX_BYTES: usize = isize::MAX as usize >> if usize::BITS == 64 { 16 } else
 pub(crate) unsafe trait Struct: Copy {
     /// Its name in the header.
     const NAME: &'static str;
-    /// Its size in ABI 1.0, which every caller has. To be pinned to the number when a field is added.
+    /// Its size at first, which every caller has.
     const FIRST: usize = size_of::<Self>();
 }
 
+/// The structs, each with the field that was added first, if there is one: it begins where the first version ended.
 macro_rules! structs {
-    ($($name:ident)*) => {$(
+    ($($name:ident $([$added:ident])?)*) => {$(
         // SAFETY: `repr(C)`; its fields are numbers and raw pointers; the first is `struct_size`.
         unsafe impl Struct for abi::$name {
             const NAME: &'static str = stringify!($name);
+            $(const FIRST: usize = std::mem::offset_of!(abi::$name, $added);)?
         }
         const _: () = assert!(std::mem::offset_of!(abi::$name, struct_size) == 0);
     )*};
 }
 
 structs! {
-    selvedge_log_line selvedge_source selvedge_options selvedge_call selvedge_tensor selvedge_tensors
+    selvedge_log_line selvedge_source selvedge_options[crash_folder] selvedge_call selvedge_tensor selvedge_tensors
     selvedge_output selvedge_message selvedge_generate selvedge_embed selvedge_event selvedge_limits
     selvedge_column selvedge_rows selvedge_fit selvedge_alert selvedge_monitor_options selvedge_outbox_options
     selvedge_http_request selvedge_http_response selvedge_retry selvedge_judgement selvedge_pack_options
+    selvedge_stage selvedge_threshold selvedge_history selvedge_estimate
+    selvedge_trust selvedge_package selvedge_import_options selvedge_repository
 }
 
 /// A place for a struct, of the size its caller says.

@@ -211,13 +211,13 @@ impl Watch {
 }
 
 /// A monitor behind its handle.
-struct Watched {
-    monitor: Monitor,
+pub(crate) struct Watched {
+    pub(crate) monitor: Monitor,
     /// Whether the probe sees classes.
-    has_classes: bool,
-    waiting: Arc<Waiting>,
+    pub(crate) has_classes: bool,
+    pub(crate) waiting: Arc<Waiting>,
     /// What the last alert points to.
-    texts: Mutex<Texts>,
+    pub(crate) texts: Mutex<Texts>,
 }
 
 impl Watched {

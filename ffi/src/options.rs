@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use selvedge::{Backend, Digest, Loading, OpenProgress, Options, Result};
 
 use crate::abi::*;
-use crate::cancel;
-use crate::memory;
+use crate::memory::{self, invalid};
 use crate::progress::Told;
 use crate::request::{check_flags, unknown};
+use crate::{cancel, crash};
 
 /// # Safety
 ///
@@ -53,11 +53,37 @@ pub(crate) unsafe fn read(place: *const selvedge_options) -> Result<Options> {
     options.session_entries =
         unsafe { pairs("selvedge_options.session_entries", o.session_entries, o.session_entry_count) }?;
     // SAFETY: as above.
+    options.crash_record = unsafe { crash::of_options(&o) }?;
+    // SAFETY: as above.
     let told = unsafe { Told::new(o.progress, o.on_progress, o.user_data) }?;
     Ok(match told {
         Some(told) => options.progress(bytes_of_open(told)),
         None => options,
     })
+}
+
+/// Options of an open that comes after the call, and perhaps more than once: nothing of the caller's can be told or asked
+/// then.
+///
+/// # Safety
+///
+/// As of [`read`].
+pub(crate) unsafe fn for_later(place: *const selvedge_options) -> Result<Options> {
+    // SAFETY: the caller vouches for it, here and below.
+    let options = unsafe { read(place) }?;
+    // SAFETY: as above.
+    let Some(o) = (unsafe { memory::read_optional(place) })? else { return Ok(options) };
+    let given = [
+        ("cancel", !o.cancel.is_null()),
+        ("progress", !o.progress.is_null()),
+        ("on_progress", o.on_progress.is_some()),
+    ];
+    match given.into_iter().find(|(_, is_given)| *is_given) {
+        None => Ok(options),
+        Some((field, _)) => {
+            Err(invalid(format!("selvedge_options.{field}: expected NULL for a model that is opened later")))
+        }
+    }
 }
 
 /// Names and their values.

@@ -7,13 +7,14 @@ use std::path::Path;
 
 use selvedge::drift::{Alert, Proportion};
 use selvedge::layer::monitor::{MonitorReport, Reference, Summary};
-use selvedge::report::Story;
+use selvedge::report::{Evidence, Story};
+use selvedge::sync::Privacy;
 use serde_json::{Value, json};
 
 use crate::abi::{selvedge_buffer, selvedge_error, selvedge_status};
 use crate::buffer::Buffer;
 use crate::memory::Out;
-use crate::{alert, guard, handle, telemetry};
+use crate::{alert, guard, handle, source, telemetry};
 
 /// What happened on this device, as a page.
 ///
@@ -33,6 +34,36 @@ pub unsafe extern "C" fn selvedge_report_html(
         // SAFETY: as above.
         let folder = unsafe { telemetry::folder(folder, folder_len) }?;
         handle::publish(Buffer::from(Story::read(Path::new(folder))?.html().as_str()))
+    })
+}
+
+/// Why models should be retrained, as files.
+///
+/// # Safety
+///
+/// Pointers are as the header asks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn selvedge_report_evidence(
+    folder: *const c_char,
+    folder_len: usize,
+    to: *const c_char,
+    to_len: usize,
+    min_count: u64,
+    epsilon: f64,
+    alerts: *mut u64,
+    err: *mut *mut selvedge_error,
+) -> selvedge_status {
+    // SAFETY: the caller vouches for the pointers, here and below.
+    let (alerts, err) = unsafe { (Out::zeroed("alerts", alerts), Out::optional(err)) };
+    guard::give(alerts, err, || {
+        // SAFETY: as above.
+        let (folder, to) = unsafe { (telemetry::folder(folder, folder_len)?, source::path("to", to, to_len)?) };
+        let default = Privacy::default();
+        let privacy = default.min_count(if min_count == 0 { default.min_count } else { min_count });
+        let privacy = privacy.epsilon((epsilon != 0.0).then_some(epsilon));
+        let evidence = Evidence::of(&Story::read(Path::new(folder))?, privacy)?;
+        evidence.write(to)?;
+        Ok(evidence.alerts() as u64)
     })
 }
 

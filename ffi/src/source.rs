@@ -4,6 +4,7 @@
 
 use std::ffi::c_char;
 use std::fs::File;
+use std::io::{self, Read};
 use std::ptr::NonNull;
 
 use selvedge::{Bytes, Code, Error, Result, Source};
@@ -45,7 +46,7 @@ impl Given {
                 // SAFETY: the caller vouches for it, here and below.
                 Ok(unsafe { path("selvedge_source.path", s.path.data, s.path.len) }?.into())
             }
-            (SELVEDGE_SOURCE_FILE, _) => part(duplicate(s.file)?, s.offset, s.length),
+            (SELVEDGE_SOURCE_FILE, _) => part(duplicate("selvedge_source", s.file)?, s.offset, s.length),
             (SELVEDGE_SOURCE_MEMORY, Some(release)) => {
                 // SAFETY: as above.
                 let data = unsafe { memory::bytes("selvedge_source.data", s.data.cast(), s.data_len) }?;
@@ -88,33 +89,75 @@ fn part(file: File, offset: u64, length: u64) -> Result<Source> {
     Ok(Source::file(file, offset..end))
 }
 
-/// A descriptor of our own to the caller's file.
+/// The bytes of the caller's file from `offset` on, in their order; with a length of 0, to its end. `what` is the struct that
+/// says so.
+pub(crate) fn reader(what: &str, file: i64, offset: u64, length: u64) -> Result<impl Read + Send + use<>> {
+    let end = match length {
+        0 => Some(u64::MAX),
+        _ => offset.checked_add(length),
+    };
+    let beyond = || invalid(format!("{what}.length: expected a part of the file, got {length} bytes from {offset} on"));
+    Ok(Reader { end: end.ok_or_else(beyond)?, at: offset, file: duplicate(what, file)? })
+}
+
+/// Reads a part of a file without its cursor, which others may share.
+struct Reader {
+    file: File,
+    at: u64,
+    end: u64,
+}
+
+impl Read for Reader {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(bytes.len());
+        let read = read_at(&self.file, &mut bytes[..most], self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
 #[cfg(unix)]
-fn duplicate(file: i64) -> Result<File> {
+fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, bytes, at)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, bytes, at)
+}
+
+#[cfg(not(any(unix, windows)))]
+fn read_at(_: &File, _: &mut [u8], _: u64) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// A descriptor of our own to the caller's file; `what` is the struct that has it.
+#[cfg(unix)]
+fn duplicate(what: &str, file: i64) -> Result<File> {
     use std::os::fd::BorrowedFd;
-    let fd = i32::try_from(file).ok().filter(|fd| *fd >= 0).ok_or_else(|| no_file(file))?;
+    let fd = i32::try_from(file).ok().filter(|fd| *fd >= 0).ok_or_else(|| no_file(what, file))?;
     // SAFETY: it is not -1, and the caller vouches that it is open; were it not, the system would say so.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-    borrowed.try_clone_to_owned().map(File::from).map_err(|e| no_file(file).because(e))
+    borrowed.try_clone_to_owned().map(File::from).map_err(|e| no_file(what, file).because(e))
 }
 
 /// A handle of our own to the caller's file.
 #[cfg(windows)]
-fn duplicate(file: i64) -> Result<File> {
+fn duplicate(what: &str, file: i64) -> Result<File> {
     use std::os::windows::io::BorrowedHandle;
-    let handle = isize::try_from(file).ok().filter(|h| ![0, -1].contains(h)).ok_or_else(|| no_file(file))?;
+    let handle = isize::try_from(file).ok().filter(|h| ![0, -1].contains(h)).ok_or_else(|| no_file(what, file))?;
     // SAFETY: it is neither of those that stand for none, and the caller vouches that it is open; were it not, the system
     // would say so.
     let borrowed = unsafe { BorrowedHandle::borrow_raw(std::ptr::with_exposed_provenance_mut(handle as usize)) };
-    borrowed.try_clone_to_owned().map(File::from).map_err(|e| no_file(file).because(e))
+    borrowed.try_clone_to_owned().map(File::from).map_err(|e| no_file(what, file).because(e))
 }
 
 #[cfg(not(any(unix, windows)))]
-fn duplicate(file: i64) -> Result<File> {
-    Err(Error::new(Code::Unsupported, format!("selvedge_source.file: {file}: this system has no descriptors")))
+fn duplicate(what: &str, file: i64) -> Result<File> {
+    Err(Error::new(Code::Unsupported, format!("{what}.file: {file}: this system has no descriptors")))
 }
 
 #[cfg(any(unix, windows))]
-fn no_file(file: i64) -> Error {
-    invalid(format!("selvedge_source.file: expected an open file, got {file}"))
+fn no_file(what: &str, file: i64) -> Error {
+    invalid(format!("{what}.file: expected an open file, got {file}"))
 }

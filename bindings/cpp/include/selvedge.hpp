@@ -6,6 +6,10 @@
 ///     selvedge::telemetry   the telemetry folder, and selvedge::outbox what of it is to be posted
 ///     selvedge::table       vectors in a weight file: gather, pool, search
 ///     selvedge::pack        a smaller model
+///     selvedge::crash_record  what ended earlier processes
+///     selvedge::store       the versions of a model on disk, and which of them serves
+///     selvedge::deployment  an engine over the versions of a store
+///     selvedge::cache, selvedge::schedule, selvedge::cascade, selvedge::models   engines made of engines
 ///
 /// Handles are moved, not copied, and end with their object. Every call that can fail gives a selvedge::result<T>: T
 /// itself, and a selvedge::error is thrown; or, with SELVEDGE_NO_EXCEPTIONS, either of both. Views (string_view, span)
@@ -27,5 +31,9 @@
 #include "selvedge/sync.hpp"
 #include "selvedge/weights.hpp"
 #include "selvedge/pack.hpp"
+#include "selvedge/crash.hpp"
+#include "selvedge/store.hpp"
+#include "selvedge/layers.hpp"
+#include "selvedge/deployment.hpp"
 
 #endif // SELVEDGE_HPP

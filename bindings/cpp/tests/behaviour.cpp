@@ -196,7 +196,91 @@ void streams(const std::string &model) {
         "a run that another thread closes ends");
 }
 
+/// The value of a text in JSON.
+std::string value_of(const std::string &json, const std::string &name) {
+  const std::string before = "\"" + name + "\":\"";
+  const auto at = json.find(before);
+  if (at == std::string::npos) return {};
+  return json.substr(at + before.size(), json.find('"', at + before.size()) - at - before.size());
+}
+
+std::string contents(const std::string &path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+/// Versions that come, serve, and give way.
+void stores() {
+  const std::string packages = repo + "/examples/quickstart/packages/";
+  const selvedge::trust trust{{contents(packages + "key.pem")}};
+  auto store = selvedge::store::open(folder + "/store", trust);
+  check(thrown([&] { selvedge::store::open(folder + "/store", trust); }) == selvedge::code::busy, "one store writes");
+  int told = 0;
+  selvedge::import_options terms;
+  terms.on_progress = [&](std::uint64_t, std::uint64_t) { ++told; };
+  const auto seattle = value_of(store.import(packages + "seattle", terms), "id");
+  const auto new_york = value_of(store.import(packages + "new-york"), "id");
+  check(seattle.size() == 64 && new_york.size() == 64 && told > 0, "two versions came");
+  check(store.current_json() == "null", "none serves yet");
+  store.activate(seattle);
+  store.activate(new_york);
+  const auto weather = std::vector<float>{0.0f, 12.8f, 5.0f, 4.7f};
+  const auto engine = store.open_engine();
+  check(engine.run({{"weather", weather, {1, 4}}}).size() > 0, "the one that serves answers");
+  check(store.file(new_york, "golden.json").text() == contents(packages + "new-york/golden.json"), "a file of it");
+  check(contents(store.path()) == contents(packages + "new-york/rain.onnx"), "the path of its model");
+  store.verify();
+  check(value_of(store.rollback(), "id") == seattle, "it goes back");
+  store.quarantine(new_york, "it gave NaN");
+  try {
+    store.activate(new_york);
+    check(false, "a version in quarantine serves");
+  } catch (const selvedge::error &error) {
+    check(error.code() == selvedge::code::quarantined && std::string(error.what()).find("it gave NaN") != std::string::npos,
+          "a version in quarantine says why");
+  }
+  const auto fails = selvedge::package::tar([](void *, std::size_t) -> std::int64_t { throw 7; });
+  check(thrown([&] { store.import(fails); }) == selvedge::code::io, "a reader that throws ends the import");
+  const auto nobody = selvedge::store::open(folder + "/nobody", {});
+  check(thrown([&] { nobody.import(packages + "seattle"); }) == selvedge::code::untrusted, "nobody is trusted");
+  check(selvedge::crash_record{folder + "/crashes"}.entries_json() == "[]", "nothing is on record");
+}
+
 } // namespace
+
+/// Layers around an engine, and versions of one that come and go.
+void layers() {
+  const auto model = repo + "/examples/quickstart/rain.onnx";
+  const auto weather = std::vector<float>{0.0f, 12.8f, 5.0f, 4.7f};
+  const auto ask = [&](const selvedge::engine &engine) { return engine.run({{"weather", weather, {1, 4}}}); };
+  const auto cache = selvedge::cache::make(selvedge::engine::open(model), 1u << 20);
+  const auto remembers = cache.engine();
+  ask(remembers);
+  check(ask(remembers).json().find("\"cache_hits\":1") != std::string::npos, "an answer is given again");
+  const auto schedule = selvedge::schedule::make("{\"capacity\": 1}");
+  const auto queued = schedule.around(remembers);
+  const auto waits = queued.start({{"weather", weather, {1, 4}}});
+  try {
+    ask(queued);
+    check(false, "a queue that is full takes one more");
+  } catch (const selvedge::error &error) {
+    check(error.code() == selvedge::code::busy && error.retry_after_ms() > 0, "a queue that is full says when to come");
+  }
+
+  const std::string packages = repo + "/examples/quickstart/packages/";
+  const auto store = selvedge::store::open(folder + "/versions", {{contents(packages + "key.pem")}});
+  store.import(packages + "seattle");
+  store.import(packages + "new-york");
+  auto deployment = selvedge::deployment::make(store, "{\"model\": \"rain\", \"first\": \"v1\"}");
+  const auto engine = deployment.engine();
+  check(ask(engine).version().version == "v1", "the first version answers");
+  check(deployment.offer("v2", "{\"kind\": \"blue_green\"}") == selvedge::rollout::promoted, "a version comes in");
+  const auto by = ask(engine).version();
+  check(by.version == "v2" && by.arm == selvedge::arm::current, "and answers");
+  check(deployment.roll_back() == "v1" && deployment.settle(std::chrono::seconds(20)), "and goes back");
+  deployment = {};
+  check(ask(engine).version().version == "v1", "the engine outlives its deployment");
+}
 
 int main(int argc, char **argv) {
   if (argc < 3) return 2;
@@ -207,6 +291,8 @@ int main(int argc, char **argv) {
     owners();
     threads();
     soak();
+    stores();
+    layers();
     if (const char *corpus = std::getenv("SELVEDGE_CORPUS");
         corpus && selvedge::features().find("llama") != std::string_view::npos)
       streams(std::string(corpus) + "/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf");

@@ -99,6 +99,8 @@ void watched(const selvedge::engine &engine) {
   got(monitor.close_window());
   (void)got(monitor.report_json());
   (void)got(monitor.profile());
+  const std::vector<std::uint8_t> ones = {1, 0};
+  (void)got(selvedge::estimate_accuracy(numbers, ones, {numbers, {1, 2}, ones, {3, 4}, 5, 0.5}, numbers)).accuracy;
   auto outbox = got(selvedge::outbox::open(telemetry, "telemetry", {"app"}));
   (void)got(outbox.begin(SELVEDGE_NETWORK_METERED)).decision;
   if (const auto batch = got(outbox.next_batch())) {
@@ -121,6 +123,68 @@ void weights() {
   (void)got(table.search(out, 3)).size();
 }
 
+void layers(const selvedge::engine &engine) {
+  const auto cache = got(selvedge::cache::make(engine, 1u << 20));
+  const auto schedule = got(selvedge::schedule::make());
+  const auto cascade = got(selvedge::cascade::make({{engine, "[]"}, {engine}}, selvedge::on_error::give_back));
+  const auto models = got(selvedge::models::make(1u << 30));
+  const auto store = got(selvedge::store::open_read_only("store"));
+  const auto answer = got(got(cache.engine()).run({}));
+  (void)got(schedule.around(got(selvedge::for_caller(engine, 7)), 2));
+  (void)got(cascade.engine());
+  got(models.add("rain", "rain.onnx"));
+  got(models.add("snow", store, "00", {}));
+  (void)got(models.engine("rain"));
+  (void)(got(models.trim(selvedge::trim_level::all)) + got(models.relieve(selvedge::pressure::critical)));
+  got(models.watch_pressure());
+  (void)(got(cache.status_json()) + got(schedule.status_json()) + got(cascade.status_json()) + got(models.status_json()));
+  const std::vector<float> sure = {0.5f};
+  const std::vector<std::uint8_t> right = {1};
+  (void)(got(selvedge::confidence(answer, engine, "{}")) + got(selvedge::fit_threshold(sure, right, 0.5)).above);
+  const auto telemetry = got(selvedge::telemetry::open("telemetry"));
+  const auto deployment = got(selvedge::deployment::make(store, "{}", &telemetry));
+  (void)got(deployment.engine());
+  if (got(deployment.offer("v2", "{}")) == selvedge::rollout::canary) got(deployment.promote());
+  (void)(got(deployment.roll_back()) + got(deployment.status_json()));
+  got(deployment.forgive("v2"));
+  got(deployment.label(got(answer.version()).version, got(answer.version()).arm == selvedge::arm::canary));
+  (void)got(deployment.monitor("v1"));
+  (void)got(deployment.settle(std::chrono::seconds(1)));
+  (void)got(selvedge::write_evidence("telemetry", "evidence"));
+}
+
+void stores() {
+  const selvedge::crash_record record{"crashes", "1.2", std::vector<std::uint32_t>{SELVEDGE_RUNG_ONE_THREAD}};
+  (void)got(record.entries_json());
+  got(record.clear());
+  got(record.clear_model("00"));
+  (void)got(record.explain(1, selvedge::process_exit::otherwise));
+  selvedge::options options;
+  options.crash = record;
+  const auto cancel = got(selvedge::cancel::make());
+  auto store = got(selvedge::store::open("store", {{"PEM"}}));
+  store = got(selvedge::store::open_read_only("store"));
+  (void)got(store.import("package", {&cancel, nullptr, [](std::uint64_t, std::uint64_t) {}}));
+  (void)got(store.import(selvedge::package::layout("layout", "1.0")));
+  (void)got(store.import(selvedge::package::tar(3, 16, 32)));
+  (void)got(store.import(selvedge::package::tar([](void *, std::size_t) { return std::int64_t(0); })));
+  auto staged = got(store.stage("00", 4));
+  (void)got(staged.at()).offset;
+  got(staged.write(std::vector<std::byte>(4)));
+  got(staged.finish());
+  (void)(got(selvedge::manifest_json("{}")) + got(store.import_staged("{}")));
+  got(store.refresh({"{}", "{}", "{}", {"{}"}}));
+  (void)(got(store.versions_json()) + got(store.current_json()) + got(store.standing_json("00")));
+  got(store.activate("00"));
+  (void)(got(store.rollback()) + got(store.miss("00", "why")) + got(store.gc(1)) + got(store.path()));
+  got(store.quarantine("00", "why"));
+  got(store.pardon("00"));
+  got(store.remove("00"));
+  got(store.verify("00", &cancel));
+  (void)got(store.file("00", "golden.json")).size();
+  (void)got(store.open_engine("00", options));
+}
+
 } // namespace
 
 /// For the linker alone.
@@ -134,4 +198,6 @@ int main(int argc, char **) {
   text({});
   watched({});
   weights();
+  stores();
+  layers({});
 }

@@ -166,6 +166,9 @@ SELVEDGE_API selvedge_status selvedge_error_code(const selvedge_error *SELVEDGE_
 SELVEDGE_API const char *selvedge_error_message(const selvedge_error *SELVEDGE_NULLABLE error,
                                                 size_t *SELVEDGE_NULLABLE len);
 
+/* Milliseconds after which it may be worth to ask again, of an error that is BUSY; 0 without such a hint. */
+SELVEDGE_API uint64_t selvedge_error_retry_after_ms(const selvedge_error *SELVEDGE_NULLABLE error);
+
 /* Frees an error. OK for NULL. Errors: BAD_HANDLE. */
 SELVEDGE_API selvedge_status selvedge_error_free(selvedge_error *SELVEDGE_NULLABLE error);
 

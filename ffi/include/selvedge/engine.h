@@ -55,8 +55,20 @@ SELVEDGE_ENUM_BEGIN(selvedge_finish)
   SELVEDGE_FINISH_OTHER = 255          /* a reason younger than this header */
 SELVEDGE_ENUM_END(selvedge_finish)
 
+/* The part in a rollout in which a version of a deployment gave an answer. */
+SELVEDGE_ENUM_BEGIN(selvedge_arm)
+  SELVEDGE_ARM_NONE = 0,               /* the call failed */
+  SELVEDGE_ARM_CURRENT = 1,            /* the current version */
+  SELVEDGE_ARM_CANARY = 2,             /* the one on trial, for a share of the calls */
+  SELVEDGE_ARM_OTHER = 255
+SELVEDGE_ENUM_END(selvedge_arm)
+
 #define SELVEDGE_OPTIONS_NO_SYMLINKS 1u     /* selvedge_options.flags: a path that is a symbolic link is refused */
 #define SELVEDGE_OPTIONS_SEARCH_PYTHON 2u   /* selvedge_options.flags: look for ONNX Runtime in Python packages too */
+#define SELVEDGE_RUNG_ONE_THREAD 1u         /* selvedge_options.crash_rungs: computes on one thread */
+#define SELVEDGE_RUNG_READ_WHOLE 2u         /* selvedge_options.crash_rungs: reads the file whole, and maps nothing */
+#define SELVEDGE_RUNG_OTHER_RUNTIME 4u      /* selvedge_options.crash_rungs: another runtime, where the build has one for
+                                             * the model and `backend` leaves the choice */
 #define SELVEDGE_MAX_TOKENS_NONE UINT32_MAX /* selvedge_generate.max_tokens: no limit but the context */
 #define SELVEDGE_GENERATE_SEEDED 1u         /* selvedge_generate.flags: `seed` counts, also if it is 0 */
 #define SELVEDGE_GENERATE_LOGPROBS 2u       /* selvedge_generate.flags: report each token's log-probability */
@@ -106,9 +118,15 @@ typedef struct selvedge_options {
   const selvedge_progress *SELVEDGE_NULLABLE progress; /* bytes hashed, then loaded; for another thread to look at */
   selvedge_progress_fn SELVEDGE_NULLABLE on_progress; /* the same, told */
   void *SELVEDGE_NULLABLE user_data;   /* of on_progress, until the call returns */
+  selvedge_text crash_folder;          /* of the crash record (crash.h), made at the first open; empty: none is kept */
+  selvedge_text crash_app_version;     /* a new version of the app begins with an empty record */
+  const uint32_t *SELVEDGE_NULLABLE crash_rungs; /* the ladder: SELVEDGE_RUNG_* bits, how to open the model after each
+                                        * death; NULL: one rung, of all of them; not NULL and a count of 0: none, so that
+                                        * the first death is the last */
+  size_t crash_rung_count;
 } selvedge_options;
 #define SELVEDGE_OPTIONS_INIT { sizeof(selvedge_options), SELVEDGE_BACKEND_AUTO, SELVEDGE_LOADING_MAPPED, 0, 0, 0, 0, 0, \
-  NULL, { NULL, 0 }, NULL, NULL, 0, NULL, NULL, NULL }
+  NULL, { NULL, 0 }, NULL, NULL, 0, NULL, NULL, NULL, { NULL, 0 }, { NULL, 0 }, NULL, 0 }
 
 /* The terms of one call. */
 typedef struct selvedge_call {
@@ -252,7 +270,8 @@ SELVEDGE_API selvedge_status selvedge_validate(const selvedge_source *source,
 
 /* Opens the model file at `path` and blocks until it is loaded; close it with selvedge_engine_close. `options` may be
  * NULL. Errors: NOT_FOUND, IO, CORRUPT, UNSUPPORTED (a format or model that no backend of this build takes),
- * OUT_OF_MEMORY, MISSING_RUNTIME, CANCELLED, BACKEND. */
+ * OUT_OF_MEMORY, MISSING_RUNTIME, CANCELLED, BACKEND, QUARANTINED (with a crash record: the message says when, where and by
+ * what the process ended). */
 SELVEDGE_API selvedge_status selvedge_engine_open(const char *path, size_t path_len,
                                                   const selvedge_options *SELVEDGE_NULLABLE options,
                                                   SELVEDGE_OUT(selvedge_engine) out, SELVEDGE_ERR err);
@@ -266,12 +285,13 @@ SELVEDGE_API selvedge_status selvedge_engine_open_source(const selvedge_source *
  * them. Answers stay valid. OK for NULL. Errors: BAD_HANDLE. */
 SELVEDGE_API selvedge_status selvedge_engine_close(selvedge_engine *SELVEDGE_NULLABLE engine);
 
-/* What the engine takes, gives, can do and costs, as a JSON object: provenance {model, version, digest, backend,
- * runtime, route}, inputs and outputs [{name, dtype, shape, optional} or {name, other, optional}] (a dimension is a
- * number, a symbol's name, or null; a shape of unknown rank is null), abilities {tensors, generate, chat, embed,
- * interrupt}, context_tokens, embedding_size, memory {weights, context, scratch, total}, metadata. The digest is the
- * SHA-256 of the file; of a split GGUF model, of all its parts, one after the other; with a tokenizer beside it, of
- * both; of an ONNX model without its external data. The text lives as long as the engine's handle. */
+/* What the engine takes, gives, can do and costs, as a JSON object: provenance {model, version, digest, backend, runtime,
+ * route}, inputs and outputs [{name, dtype, shape, optional} or {name, other, optional}] (a dimension is a number, a
+ * symbol's name, or null; a shape of unknown rank is null), abilities {tensors, generate, chat, embed, interrupt},
+ * context_tokens, embedding_size, memory {weights, context, scratch, total}, metadata, choice (null, or why this runtime,
+ * and why in another way than the app asked). The digest is the SHA-256 of the file; of a split GGUF model, of all its
+ * parts, one after the other; with a tokenizer beside it, of both; of an ONNX model without its external data. The text
+ * lives as long as the engine's handle. */
 SELVEDGE_API selvedge_status selvedge_engine_spec_json(const selvedge_engine *engine, SELVEDGE_OUT(const char) json,
                                                        size_t *len, SELVEDGE_ERR err);
 
@@ -367,6 +387,11 @@ SELVEDGE_API selvedge_status selvedge_answer_output(const selvedge_answer *answe
  * outputs [{name, dtype, shape}]. The text lives as long as the answer. */
 SELVEDGE_API selvedge_status selvedge_answer_json(const selvedge_answer *answer, SELVEDGE_OUT(const char) json,
                                                   size_t *len, SELVEDGE_ERR err);
+
+/* The version of a deployment that gave the answer, such as "v3", and its part in the rollout; of several deployments on the
+ * route, the outermost. The text lives as long as the answer. Errors: NOT_FOUND (no deployment gave it). */
+SELVEDGE_API selvedge_status selvedge_answer_version(const selvedge_answer *answer, SELVEDGE_OUT(const char) version,
+                                                     size_t *len, selvedge_arm *arm, SELVEDGE_ERR err);
 
 /* Frees an answer, its tensors and texts. OK for NULL. Errors: BAD_HANDLE. */
 SELVEDGE_API selvedge_status selvedge_answer_free(selvedge_answer *SELVEDGE_NULLABLE answer);

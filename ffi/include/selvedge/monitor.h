@@ -162,5 +162,47 @@ SELVEDGE_API selvedge_status selvedge_monitor_profile(const selvedge_monitor *mo
 /* Frees the handle; engines of it that are open go on being watched. OK for NULL. Errors: BAD_HANDLE. */
 SELVEDGE_API selvedge_status selvedge_monitor_free(selvedge_monitor *SELVEDGE_NULLABLE monitor);
 
+/* ---- Labels that come late ---- */
+
+/* Rows that a model scored, and what has come to be known of them. Times are whole numbers of any one unit, such as days
+ * since 1970. Nothing is copied. Numbers that are not aligned are. */
+typedef struct selvedge_history {
+  size_t struct_size;
+  const double *SELVEDGE_NULLABLE scores; /* higher where class 1 is more likely; NULL only if there are no rows */
+  const int64_t *SELVEDGE_NULLABLE at; /* when each was scored */
+  const uint8_t *SELVEDGE_NULLABLE labels; /* 1 or 0: class 1 or not; 2: not known yet */
+  const int64_t *SELVEDGE_NULLABLE came; /* when the label came to be known; of one that is not known, it does not count */
+  size_t row_count;
+  int64_t now;                         /* labels from after it are as not known; rows are not from after it */
+  int64_t window;                      /* how far back from the newest row is learned from; 0: 360 */
+  int64_t curve;                       /* how much older than the longest delay a row may be to count for the arrival of
+                                        * labels; 0: 1,080 */
+  double threshold;                    /* the model predicts class 1 from this score on */
+} selvedge_history;
+#define SELVEDGE_HISTORY_INIT { sizeof(selvedge_history), NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0 }
+
+/* What to expect of a model; NaN for no rows. */
+typedef struct selvedge_estimate {
+  size_t struct_size;
+  double accuracy;                     /* of the new rows, in [0, 1], */
+  double ones;                         /* and the share of class 1 among them, by the labels so far; */
+  double cbpe_accuracy;                /* by the reference alone (CBPE): if nothing has changed; */
+  double cbpe_ones;
+  double in_flight_accuracy;           /* of the rows of the history, once all of their labels have come */
+  double in_flight_ones;
+  double offset;                       /* what the labels add to the logit of every probability; 0: too few have come */
+  uint64_t rows;                       /* rows that it was found from */
+} selvedge_estimate;
+#define SELVEDGE_ESTIMATE_INIT { sizeof(selvedge_estimate), 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/* Estimates the accuracy of a model of two classes on rows without labels, where those of others come late, and perhaps
+ * later for one class than for the other: from a labelled reference (a byte a row: 1 or 0), what use has brought, and the
+ * scores of the new rows. Nothing is kept of the columns. Errors: INVALID_ARGUMENT (no reference; a score that is not finite;
+ * a row from after now; a label from before its row). */
+SELVEDGE_API selvedge_status selvedge_delayed_estimate(const double *reference_scores, const uint8_t *reference_labels,
+                                                       size_t reference_count, const selvedge_history *history,
+                                                       const double *SELVEDGE_NULLABLE scores, size_t score_count,
+                                                       selvedge_estimate *estimate, SELVEDGE_ERR err);
+
 SELVEDGE_END
 #endif /* SELVEDGE_MONITOR_H */

@@ -49,5 +49,13 @@ SELVEDGE_API selvedge_status selvedge_telemetry_free(selvedge_telemetry *SELVEDG
 SELVEDGE_API selvedge_status selvedge_report_html(const char *folder, size_t folder_len,
                                                   SELVEDGE_OUT(selvedge_buffer) out, SELVEDGE_ERR err);
 
+/* Why models should be retrained, of a folder that may be in use: for each model with a standing alert that asks for it, a
+ * folder in `to` with evidence.json, counts.csv and, if it was shipped, reference.profile. No input or answer is in them. A
+ * count or a number tells of `min_count` rows at least; 0: the library's default, 10. With an `epsilon` above 0 no count is
+ * told at all. Says how many alerts ask for it; with none, nothing is written. Errors: NOT_FOUND, IO, INVALID_ARGUMENT. */
+SELVEDGE_API selvedge_status selvedge_report_evidence(const char *folder, size_t folder_len, const char *to, size_t to_len,
+                                                      uint64_t min_count, double epsilon, uint64_t *alerts,
+                                                      SELVEDGE_ERR err);
+
 SELVEDGE_END
 #endif /* SELVEDGE_TELEMETRY_H */

@@ -35,10 +35,17 @@ numbers! {
     SELVEDGE_FINISH_LENGTH = 4;
     SELVEDGE_FINISH_CONTEXT_FULL = 5;
     SELVEDGE_FINISH_OTHER = 255;
+    SELVEDGE_ARM_NONE = 0;
+    SELVEDGE_ARM_CURRENT = 1;
+    SELVEDGE_ARM_CANARY = 2;
+    SELVEDGE_ARM_OTHER = 255;
 }
 
 pub const SELVEDGE_OPTIONS_NO_SYMLINKS: u32 = 1;
 pub const SELVEDGE_OPTIONS_SEARCH_PYTHON: u32 = 2;
+pub const SELVEDGE_RUNG_ONE_THREAD: u32 = 1;
+pub const SELVEDGE_RUNG_READ_WHOLE: u32 = 2;
+pub const SELVEDGE_RUNG_OTHER_RUNTIME: u32 = 4;
 pub const SELVEDGE_MAX_TOKENS_NONE: u32 = u32::MAX;
 pub const SELVEDGE_GENERATE_SEEDED: u32 = 1;
 pub const SELVEDGE_GENERATE_LOGPROBS: u32 = 2;
@@ -75,6 +82,10 @@ structs! {
         progress: *const selvedge_progress,
         on_progress: selvedge_progress_fn,
         user_data: *mut c_void,
+        crash_folder: selvedge_text,
+        crash_app_version: selvedge_text,
+        crash_rungs: *const u32,
+        crash_rung_count: usize,
     }
     selvedge_call {
         struct_size: usize,

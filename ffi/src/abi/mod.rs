@@ -46,19 +46,27 @@ macro_rules! structs {
 }
 
 mod base;
+mod crash;
+mod deployment;
 mod engine;
+mod layers;
 mod monitor;
 mod pack;
 mod profile;
+mod store;
 mod sync;
 mod telemetry;
 mod weights;
 
 pub use base::*;
+pub use crash::*;
+pub use deployment::*;
 pub use engine::*;
+pub use layers::*;
 pub use monitor::*;
 pub use pack::*;
 pub use profile::*;
+pub use store::*;
 pub use sync::*;
 pub use telemetry::*;
 pub use weights::*;

@@ -43,6 +43,29 @@ structs! {
         feature: selvedge_text,
         evidence: selvedge_text,
     }
+    selvedge_history {
+        struct_size: usize,
+        scores: *const f64,
+        at: *const i64,
+        labels: *const u8,
+        came: *const i64,
+        row_count: usize,
+        now: i64,
+        window: i64,
+        curve: i64,
+        threshold: f64,
+    }
+    selvedge_estimate {
+        struct_size: usize,
+        accuracy: f64,
+        ones: f64,
+        cbpe_accuracy: f64,
+        cbpe_ones: f64,
+        in_flight_accuracy: f64,
+        in_flight_ones: f64,
+        offset: f64,
+        rows: u64,
+    }
     selvedge_monitor_options {
         struct_size: usize,
         config: selvedge_text,

@@ -105,6 +105,10 @@ macro_rules! zero {
 
 zero! { i32 u64 usize }
 
+impl Zero for f64 {
+    const ZERO: Self = 0.0;
+}
+
 impl<T> Zero for *mut T {
     const ZERO: Self = ptr::null_mut();
 }

@@ -22,6 +22,10 @@ pub(crate) unsafe trait Number: Copy + Default {}
 unsafe impl Number for u32 {}
 // SAFETY: as above.
 unsafe impl Number for f32 {}
+// SAFETY: as above.
+unsafe impl Number for f64 {}
+// SAFETY: as above.
+unsafe impl Number for i64 {}
 
 /// Borrows an array of numbers; one that is not aligned is copied. Its length is the caller's to bound.
 ///

@@ -132,12 +132,16 @@ struct Newer<T> {
 
 #[test]
 fn a_struct_of_another_size_is_refused_unless_what_is_unknown_is_zero() {
-    let size = size_of::<selvedge_options>();
+    // That of the first version, which ended where this field was added.
+    let size = std::mem::offset_of!(selvedge_options, crash_folder);
     for wrong in [0, 1, size_of::<usize>(), size - 1, 4097, usize::MAX] {
         let options = init!(selvedge_options { struct_size: wrong });
         let message = open_refused(Code::InvalidArgument, b"no/such/file", &options);
         assert_eq!(message, format!("selvedge_options.struct_size: expected {size} to 4096, got {wrong}"));
     }
+    // What lies behind it is not the caller's.
+    let older = init!(selvedge_options { struct_size: size, crash_app_version: text("without a folder") });
+    open_refused(Code::NotFound, b"no/such/file", &older);
     let mut newer = Newer { known: init!(selvedge_options {}), unknown: [0; 16] };
     newer.known.struct_size = size_of_val(&newer);
     open_refused(Code::NotFound, b"no/such/file", (&raw const newer).cast());

@@ -30,9 +30,13 @@ macro_rules! functions {
 type Functions = BTreeMap<String, String>;
 
 mod base;
+mod crash;
+mod deployment;
 mod engine;
+mod layers;
 mod monitor;
 mod pack;
+mod store;
 mod sync;
 mod weights;
 
@@ -45,6 +49,10 @@ fn every_prototype_is_the_signature_of_its_function() {
         sync::functions(),
         weights::functions(),
         pack::functions(),
+        crash::functions(),
+        store::functions(),
+        layers::functions(),
+        deployment::functions(),
     ];
     let rust: Functions = nouns.into_iter().flatten().collect();
     let header = prototypes(&preprocessed());
@@ -106,7 +114,8 @@ fn every_struct_has_the_same_layout_and_ends_without_padding() {
         selvedge_log_line { struct_size level reserved target message }
         selvedge_source { struct_size kind flags path file offset length data data_len release user_data }
         selvedge_options { struct_size backend loading threads context_tokens parallel flags memory_limit sha256
-            onnxruntime cancel session_entries session_entry_count progress on_progress user_data }
+            onnxruntime cancel session_entries session_entry_count progress on_progress user_data crash_folder
+            crash_app_version crash_rungs crash_rung_count }
         selvedge_call { struct_size cancel timeout_ms id priority flags }
         selvedge_tensor { struct_size name name_len dims rank data byte_len dtype flags }
         selvedge_tensors { struct_size inputs input_count outputs output_count }
@@ -134,9 +143,19 @@ fn every_struct_has_the_same_layout_and_ends_without_padding() {
         selvedge_hit { row score }
         selvedge_pack_options { struct_size scheme flags min_elements mean_bits only only_count keep keep_count
             finer finer_count cancel progress on_progress user_data }
+        selvedge_trust { struct_size keys key_count root flags reserved }
+        selvedge_package { struct_size kind flags path tag file offset length read user_data }
+        selvedge_import_options { struct_size cancel progress on_progress user_data }
+        selvedge_repository { struct_size timestamp snapshot targets roots root_count }
+        selvedge_stage { struct_size engine checks }
+        selvedge_history { struct_size scores at labels came row_count now window curve threshold }
+        selvedge_estimate { struct_size accuracy ones cbpe_accuracy cbpe_ones in_flight_accuracy in_flight_ones offset
+            rows }
+        selvedge_threshold { struct_size above bound escalated escalated_low escalated_high wrong_of_accepted wrong_low
+            wrong_high rows accepted }
     }
     let declared = preprocessed().matches("typedef struct selvedge_").count();
-    let handles = 13;
+    let handles = 20;
     assert_eq!(declared, structs.len() + handles, "a struct of the header is missing above");
     assert_eq!(output_of(&(program + "return 0; }\n")), expected);
 }
@@ -170,6 +189,14 @@ fn every_number_is_the_same() {
         SELVEDGE_NETWORK_OFFLINE SELVEDGE_NETWORK_METERED SELVEDGE_POOL_MEAN SELVEDGE_POOL_SUM
         SELVEDGE_POOL_NORMALIZE SELVEDGE_SCHEME_F16 SELVEDGE_SCHEME_INT8 SELVEDGE_SCHEME_INT4
         SELVEDGE_PACK_OVERWRITE SELVEDGE_SEVERITY_NONE SELVEDGE_ACTION_NONE SELVEDGE_SCHEME_UNSET
+        SELVEDGE_RUNG_ONE_THREAD SELVEDGE_RUNG_READ_WHOLE SELVEDGE_RUNG_OTHER_RUNTIME SELVEDGE_EXIT_NATIVE_CRASH
+        SELVEDGE_EXIT_OTHERWISE SELVEDGE_PACKAGE_PATH SELVEDGE_PACKAGE_FOLDER SELVEDGE_PACKAGE_LAYOUT
+        SELVEDGE_PACKAGE_TAR_FILE SELVEDGE_PACKAGE_TAR_READER SELVEDGE_TRUST_UNSIGNED
+        SELVEDGE_ON_ERROR_ESCALATE SELVEDGE_ON_ERROR_RETURN SELVEDGE_PRESSURE_WARNING SELVEDGE_PRESSURE_CRITICAL
+        SELVEDGE_ARM_NONE SELVEDGE_ARM_CURRENT SELVEDGE_ARM_CANARY SELVEDGE_ARM_OTHER SELVEDGE_ROLLOUT_NONE
+        SELVEDGE_ROLLOUT_OUTSIDE SELVEDGE_ROLLOUT_LOADING SELVEDGE_ROLLOUT_SELF_TEST SELVEDGE_ROLLOUT_SHADOW
+        SELVEDGE_ROLLOUT_CANARY SELVEDGE_ROLLOUT_PROMOTED SELVEDGE_ROLLOUT_DRAINING SELVEDGE_ROLLOUT_RETIRED
+        SELVEDGE_ROLLOUT_ROLLED_BACK SELVEDGE_ROLLOUT_MISSED SELVEDGE_ROLLOUT_QUARANTINED SELVEDGE_ROLLOUT_OTHER
     }
     rust.insert("SELVEDGE_OK".into(), 0);
     rust.insert("SELVEDGE_ABI_MAJOR".into(), i64::from(SELVEDGE_ABI.0));

@@ -8,6 +8,9 @@ mod arguments;
 mod buffers;
 #[path = "../../../tests/support/corpus.rs"]
 mod corpus;
+#[cfg(all(unix, feature = "tract"))]
+mod crashes;
+mod delays;
 mod engines;
 #[cfg(unix)]
 mod fork;
@@ -18,6 +21,7 @@ mod handles;
 mod header;
 mod inspect;
 mod into;
+mod layering;
 mod lending;
 mod log;
 mod monitors;
@@ -28,10 +32,13 @@ mod posting;
 mod profiles;
 mod progress;
 mod real;
+#[cfg(feature = "tract")]
+mod rollouts;
 #[cfg(unix)]
 mod sources;
 mod spelling;
 mod steps;
+mod stores;
 mod strangers;
 mod strings;
 mod tables;
@@ -129,6 +136,18 @@ fn open_source(
     let result = call(|err| unsafe { selvedge_engine_open_source(source, options, &raw mut out, err) });
     assert_eq!(result.is_err(), out.is_null());
     result.map(|()| out)
+}
+
+/// What an engine says of itself.
+#[cfg(feature = "tract")]
+fn spec_of(engine: *const selvedge_engine) -> serde_json::Value {
+    let (mut json, mut len) = (ptr::null(), 0);
+    // SAFETY: the places may be written, and the text lives as long as the engine's handle.
+    let bytes = unsafe {
+        call(|err| selvedge_engine_spec_json(engine, &raw mut json, &raw mut len, err)).unwrap();
+        std::slice::from_raw_parts(json.cast::<u8>(), len)
+    };
+    serde_json::from_slice(bytes).expect("JSON")
 }
 
 fn text(s: &str) -> selvedge_text {

@@ -38,7 +38,10 @@ named! {
     selvedge_telemetry selvedge_limits selvedge_profile selvedge_column selvedge_rows selvedge_fit
     selvedge_monitor selvedge_alert selvedge_monitor_options selvedge_alert_fn selvedge_outbox selvedge_batch
     selvedge_outbox_options selvedge_http_request selvedge_http_response selvedge_retry selvedge_judgement
-    selvedge_table selvedge_hit selvedge_pack_options
+    selvedge_table selvedge_hit selvedge_pack_options selvedge_store selvedge_staged selvedge_trust
+    selvedge_package selvedge_import_options selvedge_repository selvedge_cache selvedge_schedule
+    selvedge_cascade selvedge_models selvedge_stage selvedge_threshold selvedge_deployment
+    selvedge_history selvedge_estimate
 }
 
 impl<T: C> C for *mut T {

@@ -90,8 +90,28 @@ static void fill_post(struct ground *g) {
   g->structs.pack_options.s.flags = SELVEDGE_PACK_OVERWRITE;
 }
 
+static void fill_layers(struct ground *g, const struct hands *hands) {
+  g->structs.stage.s.engine = hands != NULL ? (const selvedge_engine *)hands->live[H_engine] : NULL;
+  g->structs.stage.s.checks = text_of("[{\"kind\": \"finished\"}]");
+  g->deployment =
+    "{\"model\": \"rain\", \"monitor\": {\"probe\": {\"kind\": \"columns\", \"input\": \"weather\", \"names\": "
+    "[\"precipitation\", \"temp_max\", \"temp_min\", \"wind\"]}, \"window\": 8}}";
+  g->plan = "{\"kind\": \"blue_green\"}";
+  g->probe = "{\"kind\": \"classes\", \"output\": \"rain_tomorrow\", \"binary\": true}";
+  memset(g->right, 1, sizeof g->right);
+  memset(g->scores, 0, sizeof g->scores);
+}
+
+static void fill_store(struct ground *g) {
+  static selvedge_text key;
+  key = text_of(key_pem);
+  g->structs.trust.s.keys = &key;
+  g->structs.trust.s.key_count = 1;
+  g->structs.package.s.path = text_of(package_path);
+}
+
 void fill_ground(struct ground *g, const struct hands *hands) {
-  static char other_folder[512], packed[512];
+  static char other_folder[512], packed[512], store[512], other_store[512], evidence[512];
   size_t i;
   init_structs(&g->structs);
   g->model = rain_path;
@@ -99,9 +119,14 @@ void fill_ground(struct ground *g, const struct hands *hands) {
   if (*packed == 0) {
     snprintf(other_folder, sizeof other_folder, "%s/outbox", scratch);
     snprintf(packed, sizeof packed, "%s/packed.onnx", scratch);
+    snprintf(evidence, sizeof evidence, "%s/evidence", scratch);
+    snprintf(store, sizeof store, "%s/store", scratch);
+    snprintf(other_store, sizeof other_store, "%s/other-store", scratch);
   }
   g->other_folder = other_folder;
   g->packed = packed;
+  g->store = store;
+  g->other_store = other_store;
   g->profile = profile_bytes;
   g->profile_len = profile_bytes_len;
   for (i = 0; i < sizeof g->numbers / sizeof *g->numbers; i++) g->numbers[i] = (float)(i % 17) * 0.5f;
@@ -111,6 +136,9 @@ void fill_ground(struct ground *g, const struct hands *hands) {
   fill_texts(g);
   fill_rows(g, hands);
   fill_post(g);
+  g->evidence = evidence;
+  fill_store(g);
+  fill_layers(g, hands);
 }
 
 /* What a function needs that others do not. */
@@ -118,4 +146,6 @@ void prepare(const char *function, struct hands *hands, struct ground *g) {
   if (strcmp(function, "selvedge_table_open") == 0) g->structs.source.s.path = text_of(table_path);
   else if (strcmp(function, "selvedge_run_next") == 0) renew_run(hands);
   else if (strncmp(function, "selvedge_outbox_", 16) == 0) renew_batch(hands);
+  else if (strncmp(function, "selvedge_store_", 15) == 0) renew_store(hands);
+  else if (strncmp(function, "selvedge_staged_", 16) == 0) renew_staged(hands);
 }

@@ -10,6 +10,10 @@
 const char *scratch, *rain_path, *table_path;
 unsigned char profile_bytes[1 << 16];
 size_t profile_bytes_len;
+char key_pem[1024], package_path[512], version_id[65];
+/* Of no file. The file that is received all along has another. */
+const char some_digest[] = "7777777777777777777777777777777777777777777777777777777777777777";
+static const char staged_digest[] = "8888888888888888888888888888888888888888888888888888888888888888";
 
 static void release_got(struct hands *hands, int type, void *handle) {
   (void)hands;
@@ -81,6 +85,91 @@ void renew_batch(struct hands *hands) {
   hands->live[H_batch] = batch;
 }
 
+/* Whether the version serves, and nothing is held against it. */
+static int serves(const selvedge_store *store) {
+  selvedge_buffer *current;
+  const char *json;
+  int well;
+  if (*version_id == 0 || selvedge_store_current_json(store, &current, NULL) != SELVEDGE_OK) return 0;
+  json = (const char *)selvedge_buffer_data(current, NULL);
+  well = strstr(json, version_id) != NULL && strstr(json, "\"misses\":0") != NULL;
+  selvedge_buffer_free(current);
+  return well;
+}
+
+/* The version is there, is not held against, and serves, whatever was done to it. */
+void renew_store(struct hands *hands) {
+  struct ground g;
+  selvedge_store *store = (selvedge_store *)hands->live[H_store];
+  selvedge_buffer *version;
+  selvedge_error *err;
+  const char *id;
+  if (serves(store)) return;
+  fill_ground(&g, hands);
+  if (*version_id == 0 || selvedge_store_verify(store, version_id, 64, NULL, NULL) != SELVEDGE_OK) {
+    must(selvedge_store_import(store, &g.structs.package.s, NULL, &version, &err), "importing a package", err);
+    id = strstr((const char *)selvedge_buffer_data(version, NULL), "\"id\":\"");
+    must(id != NULL ? SELVEDGE_OK : SELVEDGE_ERR_INTERNAL, "the id of a version", NULL);
+    memcpy(version_id, id + 6, 64);
+    selvedge_buffer_free(version);
+  }
+  must(selvedge_store_pardon(store, version_id, 64, &err), "pardoning a version", err);
+  must(selvedge_store_activate(store, version_id, 64, &err), "activating a version", err);
+}
+
+/* A file of which nothing is there yet. */
+void renew_staged(struct hands *hands) {
+  selvedge_store *store = (selvedge_store *)hands->live[H_store];
+  selvedge_staged *staged;
+  selvedge_buffer *removed;
+  selvedge_error *err;
+  must(selvedge_staged_free((selvedge_staged *)hands->live[H_staged]), "freeing a file", NULL);
+  must(selvedge_store_gc(store, 1, &removed, &err), "making room", err);
+  selvedge_buffer_free(removed);
+  must(selvedge_store_stage(store, staged_digest, 64, 70000, &staged, &err), "receiving a file", err);
+  hands->live[H_staged] = staged;
+}
+
+/* Layers around the engine, and a deployment over the one version of the store. */
+static void make_layers(struct hands *hands) {
+  struct ground g;
+  selvedge_engine *engine = (selvedge_engine *)hands->live[H_engine];
+  selvedge_stage stages[2] = { SELVEDGE_STAGE_INIT, SELVEDGE_STAGE_INIT };
+  selvedge_cache *cache;
+  selvedge_schedule *schedule;
+  selvedge_cascade *cascade;
+  selvedge_models *models;
+  selvedge_deployment *deployment;
+  selvedge_error *err;
+  fill_ground(&g, hands);
+  stages[0] = g.structs.stage.s;
+  stages[1].engine = engine;
+  must(selvedge_cache_new(engine, 65536, &cache, &err), "a cache", err);
+  must(selvedge_schedule_new(NULL, 0, &schedule, &err), "a schedule", err);
+  must(selvedge_cascade_new(stages, 2, SELVEDGE_ON_ERROR_ESCALATE, &cascade, &err), "a cascade", err);
+  must(selvedge_models_new(1u << 30, &models, &err), "models", err);
+  must(selvedge_models_add(models, "rain", 4, rain_path, strlen(rain_path), &g.structs.options.s, &err), "a model", err);
+  must(selvedge_deployment_new((selvedge_store *)hands->live[H_store], g.deployment, strlen(g.deployment),
+                               (selvedge_telemetry *)hands->live[H_telemetry], &g.structs.options.s, &deployment, &err),
+       "a deployment", err);
+  hands->live[H_cache] = cache;
+  hands->live[H_schedule] = schedule;
+  hands->live[H_cascade] = cascade;
+  hands->live[H_models] = models;
+  hands->live[H_deployment] = deployment;
+}
+
+static void make_store(struct hands *hands) {
+  struct ground g;
+  selvedge_store *store;
+  selvedge_error *err;
+  fill_ground(&g, hands);
+  must(selvedge_store_open(g.store, strlen(g.store), &g.structs.trust.s, &store, &err), "opening a store", err);
+  hands->live[H_store] = store;
+  renew_store(hands);
+  renew_staged(hands);
+}
+
 static void make_error(struct hands *hands, void **out) {
   selvedge_error *err;
   selvedge_engine *engine;
@@ -148,11 +237,26 @@ static void make_all(struct hands *hands) {
   make_engine(hands, hands->live);
   make_profile(hands->live);
   make_watched(hands->live);
+  make_store(hands);
+  make_layers(hands);
   renew_batch(hands);
+}
+
+/* The package and its key lie beside the model. */
+static void find_package(void) {
+  size_t folder = strlen(rain_path) - strlen("rain.onnx");
+  char path[600];
+  FILE *key;
+  snprintf(package_path, sizeof package_path, "%.*spackages/seattle", (int)folder, rain_path);
+  snprintf(path, sizeof path, "%.*spackages/key.pem", (int)folder, rain_path);
+  key = fopen(path, "rb");
+  if (key == NULL || fread(key_pem, 1, sizeof key_pem - 1, key) == 0) must(SELVEDGE_ERR_IO, path, NULL);
+  fclose(key);
 }
 
 void make_folders(void) {
   char folder[600];
+  find_package();
   snprintf(folder, sizeof folder, "%s/outbox", scratch);
   if (mkdir(folder, 0700) != 0) must(SELVEDGE_ERR_IO, folder, NULL);
 }

@@ -15,6 +15,8 @@ typedef selvedge_status (*free_cancel)(selvedge_cancel *);
 typedef selvedge_status (*count_outputs)(const selvedge_answer *, size_t *, selvedge_error **);
 typedef selvedge_status (*describe_output)(const selvedge_answer *, size_t, selvedge_tensor *, selvedge_error **);
 typedef selvedge_status (*new_progress)(selvedge_progress **, selvedge_error **);
+typedef selvedge_status (*activate_version)(const selvedge_store *, const char *, size_t, selvedge_error **);
+typedef selvedge_status (*explain_exit)(const char *, size_t, uint32_t, selvedge_exit, int32_t, size_t *, selvedge_error **);
 typedef selvedge_status (*tick)(const selvedge_monitor *, selvedge_error **);
 
 /* A handle that was freed is none: this takes it. */
@@ -47,6 +49,25 @@ selvedge_status selvedge_answer_output(const selvedge_answer *answer, size_t ind
 selvedge_status selvedge_progress_new(selvedge_progress **out, selvedge_error **err) {
   REAL(new_progress, selvedge_progress_new);
   return out == NULL ? SELVEDGE_OK : real(out, err);
+}
+
+/* An id that is none names no version: this takes it for the one at hand. */
+selvedge_status selvedge_store_activate(const selvedge_store *store, const char *id, size_t id_len, selvedge_error **err) {
+  selvedge_status status;
+  REAL(activate_version, selvedge_store_activate);
+  status = real(store, id, id_len, NULL);
+  if (err != NULL) *err = NULL;
+  return status == SELVEDGE_ERR_INVALID_ARGUMENT ? SELVEDGE_OK : status;
+}
+
+/* A count is zero after a failure: this leaves a death. */
+selvedge_status selvedge_crash_explain(const char *folder, size_t folder_len, uint32_t process, selvedge_exit exit,
+                                       int32_t signal, size_t *deaths, selvedge_error **err) {
+  selvedge_status status;
+  REAL(explain_exit, selvedge_crash_explain);
+  status = real(folder, folder_len, process, exit, signal, deaths, err);
+  if (status != SELVEDGE_OK && deaths != NULL) *deaths = 1;
+  return status;
 }
 
 /* A failure says why: this does not. */

@@ -31,6 +31,14 @@ struct ground {
   const char *folder;
   const char *other_folder;
   const char *packed;
+  const char *store;
+  const char *other_store;
+  const char *deployment; /* its configuration, */
+  const char *plan;       /* and a plan of it */
+  const char *probe;
+  const char *evidence;   /* a folder */
+  uint8_t right[TABLE_WIDTH];
+  double scores[TABLE_WIDTH];
   const void *profile;
   size_t profile_len;
   float numbers[4 * TABLE_WIDTH];
@@ -81,6 +89,8 @@ void make_hands(struct hands *hands);
 void free_hands(struct hands *hands);
 void renew_run(struct hands *hands);
 void renew_batch(struct hands *hands);
+void renew_store(struct hands *hands);
+void renew_staged(struct hands *hands);
 void *foreign(const struct hands *hands, int type);
 void *next_generation(void *handle);
 selvedge_engine *open_rain(void);
@@ -88,6 +98,8 @@ selvedge_answer *ask_rain(const selvedge_engine *engine, const selvedge_call *ca
 extern const char *scratch, *rain_path, *table_path;
 extern unsigned char profile_bytes[1 << 16];
 extern size_t profile_bytes_len;
+extern char key_pem[1024], package_path[512], version_id[65];
+extern const char some_digest[];
 
 /* checks.c */
 void check_error(struct outcome *outcome, selvedge_error **err);
@@ -114,8 +126,10 @@ extern int cases_run, cases_failed;
     judge(what, "", outcome_, SELVEDGE_OK); \
   } while (0)
 
-/* shapes.c, callbacks.c, threads.c, versions.c */
+/* shapes.c, stores.c, layers.c, callbacks.c, threads.c, versions.c */
 void misuse_shapes(void);
+void misuse_stores(void);
+void misuse_layers(void);
 void misuse_callbacks(void);
 void misuse_threads(void);
 void misuse_versions(void);

@@ -21,7 +21,9 @@ NOT_LOOKED_AT_BY = {
 }
 NOT_LOOKED_AT_BY["selvedge_engine_render"] = NOT_LOOKED_AT_BY["selvedge_engine_tokenize"]
 # A text that is a name or a path is short.
-NAMES = ["path", "folder", "to", "tensor", "name", "role"]
+NAMES = ["path", "folder", "to", "tensor", "name", "role", "why", "tag", "version", "crash_folder", "crash_app_version"]
+# Structs that have grown: the field that begins where the first version ended, which the oldest callers have.
+GROWN = {"selvedge_options": "crash_folder"}
 # Numbers that have no upper bound in memory: how much at most, not how much is there.
 NO_LENGTH = ["max_bytes"]
 
@@ -63,8 +65,11 @@ class Spoils:
 
     def sizes(self, label, place, struct, grows):
         """Sizes of a struct that lies in a WITH_ROOM; `grows` is what is said of one with bits that nobody knows."""
-        for size in ["0", "1", f"sizeof({struct}) - 1", "4097", "SIZE_MAX"]:
+        first = f"offsetof({struct}, {GROWN[struct]})" if struct in GROWN else f"sizeof({struct})"
+        for size in ["0", "1", f"{first} - 1", "4097", "SIZE_MAX"]:
             self.add(f"{label}.struct_size: {size}", f"{place}.s.struct_size = {size};", INVALID)
+        if struct in GROWN:
+            self.add(f"{label}: of the first version", f"{place}.s.struct_size = {first};", None)
         later = f"{place}.s.struct_size = sizeof({struct}) + 8;"
         self.add(f"{label}: of a later version", later, None)
         self.add(f"{label}: of a later version, with a bit set", f"{later} {place}.bytes[sizeof({struct}) + 5] = 1;", grows)
@@ -80,7 +85,7 @@ class Spoils:
     def field(self, label, struct, field, rest):
         place, before = f"{struct}.{field.name}", len(self.all)
         if field.pointee in self.header.handles:
-            self.add(f"{label}: NULL", f"{place} = NULL;", None)
+            self.add(f"{label}: NULL", f"{place} = NULL;", None if field.nullable else INVALID)
             self.handle(label, place, field.pointee)
         elif field.type == "selvedge_text":
             self.text(label, place, field.name in NAMES)
@@ -150,7 +155,7 @@ class Spoils:
         elif name == "index":
             self.add(f"{label}: beyond", f"{place} = 99;", "SELVEDGE_ERR_NOT_FOUND")
             self.add(f"{label}: huge", f"{place} = SIZE_MAX;", "SELVEDGE_ERR_NOT_FOUND")
-        elif name == "hits":
+        elif name in ("hits", "confidences", "reference_scores"):
             self.add(f"{label}: NULL", f"{place} = NULL;", INVALID)
         elif name == "value":
             self.add(f"{label}: neither 0 nor 1", f"{place} = 2;", INVALID)

@@ -36,6 +36,8 @@ int main(int argc, char **argv) {
   free_hands(&hands);
   if (argc < 5) {
     misuse_shapes();
+    misuse_stores();
+    misuse_layers();
     misuse_callbacks();
     misuse_threads();
     misuse_versions();

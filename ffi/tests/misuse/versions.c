@@ -45,21 +45,28 @@ static void later_client(void) {
   CASE("a later client that uses the last of what is new", run(&request), SELVEDGE_ERR_INVALID_ARGUMENT);
 }
 
-/* A client of a header before the first: no struct of it is one of ours. And one that forgot to set a size. */
+/* A client of a header before the first: no struct of it is one of ours. And one that forgot to set a size. One of the first
+ * header has options that end where later ones go on. */
 static void older_client(void) {
   struct ground g;
   selvedge_options options = SELVEDGE_OPTIONS_INIT;
   selvedge_call call = SELVEDGE_CALL_INIT;
   selvedge_engine *opened;
   selvedge_answer *answer;
+  const size_t first = offsetof(selvedge_options, crash_folder);
   size_t size;
   int status;
   fill_ground(&g, NULL);
-  for (size = 0; size < sizeof options; size += 4) {
+  for (size = 0; size < first; size += 4) {
     options.struct_size = size;
     CASE("options of an earlier version", selvedge_engine_open(rain_path, strlen(rain_path), &options, &opened, NULL),
          SELVEDGE_ERR_INVALID_ARGUMENT);
   }
+  /* What lies behind them is not theirs. */
+  options.struct_size = first;
+  memset((char *)&options + first, 0x5a, sizeof options - first);
+  CASE("options of the first version", selvedge_engine_open(rain_path, strlen(rain_path), &options, &opened, NULL), SELVEDGE_OK);
+  must(selvedge_engine_close(opened), "closing", NULL);
   for (size = 0; size < sizeof call; size += 4) {
     call.struct_size = size;
     answer = ask_rain(engine, &call, &status);

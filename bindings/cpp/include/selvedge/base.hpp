@@ -61,11 +61,15 @@ enum class code : std::int32_t {
 /// A failure: its code, and what failed, what was expected and what was got, in English.
 class error : public std::runtime_error {
 public:
-  error(selvedge::code code, const std::string &message) : std::runtime_error(message), code_(code) {}
+  error(selvedge::code code, const std::string &message, std::uint64_t retry_after_ms = 0)
+      : std::runtime_error(message), code_(code), retry_after_ms_(retry_after_ms) {}
   selvedge::code code() const noexcept { return code_; }
+  /// Milliseconds after which it may be worth to ask again, where the code is `busy`; 0 without such a hint.
+  std::uint64_t retry_after_ms() const noexcept { return retry_after_ms_; }
 
 private:
   selvedge::code code_;
+  std::uint64_t retry_after_ms_;
 };
 
 #ifdef SELVEDGE_NO_EXCEPTIONS
@@ -132,11 +136,11 @@ template <class T> T sized() noexcept {
   return made;
 }
 
-template <class T> result<T> fail(selvedge::code code, const std::string &message) {
+template <class T> result<T> fail(selvedge::code code, const std::string &message, std::uint64_t retry_after_ms = 0) {
 #ifdef SELVEDGE_NO_EXCEPTIONS
-  return selvedge::error(code, message);
+  return selvedge::error(code, message, retry_after_ms);
 #else
-  throw selvedge::error(code, message);
+  throw selvedge::error(code, message, retry_after_ms);
 #endif
 }
 
@@ -148,7 +152,7 @@ template <class T> result<T> fail(selvedge_status status, selvedge_error *raw) {
   } owned{raw};
   std::size_t len = 0;
   const char *message = selvedge_error_message(raw, &len);
-  return fail<T>(static_cast<selvedge::code>(status), std::string(message, len));
+  return fail<T>(static_cast<selvedge::code>(status), std::string(message, len), selvedge_error_retry_after_ms(raw));
 }
 
 inline result<void> done(selvedge_status status, selvedge_error *err) {

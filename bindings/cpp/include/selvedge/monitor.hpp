@@ -68,6 +68,43 @@ extern "C" inline void selvedge_cpp_alert(void *function, const selvedge_alert *
 
 } // namespace detail
 
+/// Rows that a model of two classes scored, and what has come to be known of them: see selvedge/monitor.h.
+struct history {
+  std::vector<double> scores = {};
+  std::vector<std::int64_t> at = {};     // when each was scored
+  std::vector<std::uint8_t> labels = {}; // 1, 0; 2: not known yet
+  std::vector<std::int64_t> came = {};   // when the label came to be known
+  std::int64_t now = 0;
+  double threshold = 0; // class 1 is predicted from this score on
+  std::int64_t window = 0;
+  std::int64_t curve = 0;
+};
+
+using accuracy_estimate = selvedge_estimate;
+
+/// What accuracy to expect of new rows, where labels come late. Columns are as long as the shortest one.
+inline result<accuracy_estimate> estimate_accuracy(span<const double> reference_scores,
+                                                   span<const std::uint8_t> reference_labels, const history &history,
+                                                   span<const double> scores) {
+  const auto least = [](std::size_t a, std::size_t b) { return a < b ? a : b; };
+  auto raw = detail::sized<selvedge_history>();
+  raw.scores = history.scores.data();
+  raw.at = history.at.data();
+  raw.labels = history.labels.data();
+  raw.came = history.came.data();
+  raw.row_count = least(least(history.scores.size(), history.at.size()), least(history.labels.size(), history.came.size()));
+  raw.now = history.now;
+  raw.window = history.window;
+  raw.curve = history.curve;
+  raw.threshold = history.threshold;
+  auto got = detail::sized<accuracy_estimate>();
+  selvedge_error *err = nullptr;
+  const selvedge_status status = selvedge_delayed_estimate(
+      reference_scores.data(), reference_labels.data(), least(reference_scores.size(), reference_labels.size()), &raw,
+      scores.data(), scores.size(), &got, &err);
+  return detail::finish<accuracy_estimate>(status, err, [&] { return got; });
+}
+
 /// Watches an engine: ask the one of engine() in its place.
 class monitor : public detail::handle<selvedge_monitor, selvedge_monitor_free> {
 public:

@@ -9,6 +9,19 @@
 namespace selvedge {
 inline namespace SELVEDGE_ERRORS {
 
+enum class arm : std::int32_t {
+  none = SELVEDGE_ARM_NONE,
+  current = SELVEDGE_ARM_CURRENT,
+  canary = SELVEDGE_ARM_CANARY,
+  other = SELVEDGE_ARM_OTHER
+};
+
+/// The version of a deployment that gave an answer, such as "v3", and its part in the rollout.
+struct answered_by {
+  std::string version;
+  selvedge::arm arm;
+};
+
 /// What came back. Tensors and texts of it live as long as it does.
 class answer : public detail::handle<selvedge_answer, selvedge_answer_free> {
 public:
@@ -33,6 +46,18 @@ public:
       raw = detail::sized<selvedge_tensor>();
     }
     return detail::fail<tensor>(code::not_found, "output '" + std::string(name) + "': the answer has none of this name");
+  }
+
+  /// Which version gave it; a failure where no deployment did.
+  result<answered_by> version() const {
+    const char *version = nullptr;
+    std::size_t len = 0;
+    selvedge_arm arm = SELVEDGE_ARM_NONE;
+    selvedge_error *err = nullptr;
+    const selvedge_status status = selvedge_answer_version(get(), &version, &len, &arm, &err);
+    return detail::finish<answered_by>(status, err, [&] {
+      return answered_by{std::string(version, len), static_cast<selvedge::arm>(arm)};
+    });
   }
 
   /// Text, tokens, finish, usage, provenance, id and outputs as JSON.

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "base.hpp"
+#include "crash.hpp"
 
 namespace selvedge {
 inline namespace SELVEDGE_ERRORS {
@@ -107,6 +108,7 @@ struct options {
   const selvedge::cancel *cancel = nullptr;
   const selvedge::progress *progress = nullptr;
   std::function<void(std::uint64_t done, std::uint64_t total)> on_progress = {};
+  std::optional<crash_record> crash = {}; // kept while the engine is opened and used
 };
 
 /// The terms of one call.
@@ -148,6 +150,13 @@ public:
     raw_.progress = from.progress ? from.progress->get() : nullptr;
     raw_.on_progress = from.on_progress ? selvedge_cpp_progress : nullptr;
     raw_.user_data = const_cast<progress_function *>(&from.on_progress);
+    if (!from.crash) return;
+    raw_.crash_folder = text(from.crash->folder);
+    raw_.crash_app_version = text(from.crash->app_version);
+    if (!from.crash->rungs) return;
+    static constexpr std::uint32_t none = 0;
+    raw_.crash_rungs = from.crash->rungs->empty() ? &none : from.crash->rungs->data();
+    raw_.crash_rung_count = from.crash->rungs->size();
   }
   raw_options(const raw_options &) = delete;
   raw_options &operator=(const raw_options &) = delete;

@@ -56,6 +56,16 @@ inline result<std::string> report_html(std::string_view folder) {
   return detail::text_of(status, err, buffer);
 }
 
+/// Why models should be retrained, as files below the folder `to`; gives how many alerts ask for it.
+inline result<std::uint64_t> write_evidence(std::string_view folder, std::string_view to, std::uint64_t min_count = 0,
+                                            double epsilon = 0) {
+  std::uint64_t alerts = 0;
+  selvedge_error *err = nullptr;
+  const selvedge_status status = selvedge_report_evidence(detail::c_str(folder), folder.size(), detail::c_str(to),
+                                                          to.size(), min_count, epsilon, &alerts, &err);
+  return detail::finish<std::uint64_t>(status, err, [&] { return alerts; });
+}
+
 } // namespace SELVEDGE_ERRORS
 } // namespace selvedge
 

@@ -18,6 +18,11 @@ pub(super) struct Callee {
     pub(super) spells: *mut selvedge_engine,
     pub(super) embedding: *mut selvedge_engine,
     pub(super) answer: *mut selvedge_answer,
+    /// A store that is empty, and the same for reading.
+    pub(super) store: *mut selvedge_store,
+    pub(super) reader: *mut selvedge_store,
+    pub(super) staged: *mut selvedge_staged,
+    _folder: tempfile::TempDir,
 }
 
 impl Callee {
@@ -31,6 +36,8 @@ impl Callee {
         let ports = |letter: char| (0..3).map(|i| port(format!("{letter}{i}"))).collect();
         let one = |_: usize| Tensor::new(&[1], vec![1.0f32]);
         let tensors = Fake::tensors(ports('x'), ports('y'), move |_| (0..3).map(one).collect());
+        let folder = tempfile::tempdir().unwrap();
+        let store = stores::open(folder.path(), &stores::trust()).unwrap();
         let mut callee = Self {
             tensors: handle(tensors.build()),
             bools: handle(Fake::echo(DType::Bool).build()),
@@ -39,6 +46,10 @@ impl Callee {
             spells: handle(Arc::new(super::super::engines::Spells::new())),
             embedding: handle(Fake::embedding(4).build()),
             answer: ptr::null_mut(),
+            store,
+            reader: stores::open_read_only(folder.path()).unwrap(),
+            staged: stores::stage(store, &stores::ID, 1 << 20).unwrap(),
+            _folder: folder,
         };
         let out = (&raw mut callee.answer).cast();
         assert_eq!(callee.run(as_place(&init!(selvedge_tensors {})), ptr::null(), out, ptr::null_mut()), SELVEDGE_OK);

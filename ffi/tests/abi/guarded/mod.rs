@@ -5,9 +5,12 @@ mod ask;
 mod base;
 mod callee;
 mod cases;
+mod delays;
 mod ground;
+mod layers;
 mod open;
 mod places;
+mod stored;
 mod sync;
 mod watching;
 

@@ -128,7 +128,8 @@ pub(super) fn places() -> Vec<Place> {
     let arrays = arrays().into_iter().chain(watching::arrays()).map(Place::Array);
     let bytes = bytes().into_iter().chain(watching::bytes()).map(Place::Bytes);
     let own = blocks.map(Place::Block).chain(arrays).chain(bytes);
-    own.chain(base::places()).chain(open::places()).chain(ask::places()).chain(super::sync::places()).collect()
+    let own = own.chain(base::places()).chain(open::places()).chain(ask::places()).chain(super::sync::places());
+    own.chain(stored::places()).chain(super::layers::places()).chain(super::delays::places()).collect()
 }
 
 /// The structs that a function takes or fills.

@@ -9,6 +9,7 @@ functions! {
     selvedge_kernel_name(none);
     selvedge_error_code(safe);
     selvedge_error_message(_ _);
+    selvedge_error_retry_after_ms(safe);
     selvedge_error_free(safe);
     selvedge_cancel_new(_ _);
     selvedge_cancel_set(safe);

@@ -23,6 +23,7 @@ functions! {
     selvedge_run_free(safe);
     selvedge_answer_output_count(_ _ _);
     selvedge_answer_output(_ _ _ _);
+    selvedge_answer_version(_ _ _ _ _);
     selvedge_answer_json(_ _ _ _);
     selvedge_answer_free(safe);
 }

@@ -35,7 +35,9 @@ macro_rules! table {
 
 /// Those calls, with `h` where a handle stands, and `live` for those beside it.
 pub(super) fn calls(h: *mut u8, live: &Live) -> Vec<Call> {
-    [engines(h), monitors(h, live), posting(h, live), tables(h)].into_iter().flatten().collect()
+    let layers = [layers(h, live), deployments(h, live)].into_iter().flatten();
+    let all = [engines(h), monitors(h, live), posting(h, live), tables(h), stores_of(h, live)].into_iter().flatten();
+    all.chain(layers).collect()
 }
 
 fn engines(h: *mut u8) -> Vec<Call> {
@@ -162,5 +164,117 @@ fn tables(h: *mut u8) -> Vec<Call> {
             let options = selvedge_pack_options { cancel: h.cast(), ..packing::options(SELVEDGE_SCHEME_INT8) };
             selvedge_pack(&tables::at("no/such/file"), c"x".as_ptr(), 1, &options, out.cast(), err)
         };
+    }
+}
+
+fn layers(h: *mut u8, live: &Live) -> Vec<Call> {
+    let (engine, answer, schedule) = (live.get("engine"), live.get("answer"), live.get("schedule"));
+    let (models, store, id) = (live.get("models"), live.get("store"), stores::ID.as_ptr().cast());
+    let probe = r#"{"kind": "tokens"}"#;
+    let (probe, probe_len) = (probe.as_ptr().cast(), probe.len());
+    table! {
+        "engine" selvedge_cache_new |out, err| selvedge_cache_new(h.cast(), 1, out.cast(), err);
+        "cache" selvedge_cache_engine |out, err| selvedge_cache_engine(h.cast(), out.cast(), err);
+        "cache" selvedge_cache_status_json |out, err| selvedge_cache_status_json(h.cast(), out.cast(), err);
+        "schedule" selvedge_schedule_around |out, err|
+            selvedge_schedule_around(h.cast(), engine.cast(), 0, out.cast(), err);
+        "engine" selvedge_schedule_around |out, err|
+            selvedge_schedule_around(schedule.cast(), h.cast(), 0, out.cast(), err);
+        "schedule" selvedge_schedule_status_json |out, err| selvedge_schedule_status_json(h.cast(), out.cast(), err);
+        "engine" selvedge_engine_for_caller |out, err| selvedge_engine_for_caller(h.cast(), 7, out.cast(), err);
+        "engine" selvedge_cascade_new |out, err| {
+            let stages = [init!(selvedge_stage { engine: h.cast() }), init!(selvedge_stage { engine: engine.cast() })];
+            selvedge_cascade_new(stages.as_ptr(), 2, 0, out.cast(), err)
+        };
+        "cascade" selvedge_cascade_engine |out, err| selvedge_cascade_engine(h.cast(), out.cast(), err);
+        "cascade" selvedge_cascade_status_json |out, err| selvedge_cascade_status_json(h.cast(), out.cast(), err);
+        "answer" selvedge_answer_confidence |_out, err|
+            selvedge_answer_confidence(h.cast(), engine.cast(), probe, probe_len, &mut 0.0, err);
+        "engine" selvedge_answer_confidence |_out, err|
+            selvedge_answer_confidence(answer.cast(), h.cast(), probe, probe_len, &mut 0.0, err);
+        "answer" selvedge_answer_version |out, err|
+            selvedge_answer_version(h.cast(), out.cast(), &mut 0, &mut 0, err);
+        "models" selvedge_models_add |_out, err|
+            selvedge_models_add(h.cast(), c"x".as_ptr(), 1, c"x".as_ptr(), 1, ptr::null(), err);
+        "models" selvedge_models_add_version |_out, err|
+            selvedge_models_add_version(h.cast(), c"x".as_ptr(), 1, store.cast(), id, 64, ptr::null(), err);
+        "store" selvedge_models_add_version |_out, err|
+            selvedge_models_add_version(models.cast(), c"x".as_ptr(), 1, h.cast(), id, 64, ptr::null(), err);
+        "models" selvedge_models_engine |out, err|
+            selvedge_models_engine(h.cast(), c"x".as_ptr(), 1, out.cast(), err);
+        "models" selvedge_models_trim |_out, err| selvedge_models_trim(h.cast(), SELVEDGE_TRIM_ALL, &mut 0, err);
+        "models" selvedge_models_pressure |_out, err|
+            selvedge_models_pressure(h.cast(), SELVEDGE_PRESSURE_WARNING, &mut 0, err);
+        "models" selvedge_models_watch_pressure |_out, err| selvedge_models_watch_pressure(h.cast(), err);
+        "models" selvedge_models_status_json |out, err| selvedge_models_status_json(h.cast(), out.cast(), err);
+    }
+}
+
+fn deployments(h: *mut u8, live: &Live) -> Vec<Call> {
+    let store = live.get("store");
+    let config = r#"{"model": "rain", "monitor": {"probe": []}}"#;
+    let (config, len) = (config.as_ptr().cast(), config.len());
+    let (v1, plan) = (c"v1".as_ptr(), c"{}".as_ptr());
+    table! {
+        "store" selvedge_deployment_new |out, err|
+            selvedge_deployment_new(h.cast(), config, len, ptr::null(), ptr::null(), out.cast(), err);
+        "telemetry" selvedge_deployment_new true |out, err|
+            selvedge_deployment_new(store.cast(), config, len, h.cast(), ptr::null(), out.cast(), err);
+        "deployment" selvedge_deployment_engine |out, err| selvedge_deployment_engine(h.cast(), out.cast(), err);
+        "deployment" selvedge_deployment_offer |_out, err|
+            selvedge_deployment_offer(h.cast(), v1, 2, plan, 2, &mut 0, err);
+        "deployment" selvedge_deployment_promote |_out, err| selvedge_deployment_promote(h.cast(), err);
+        "deployment" selvedge_deployment_roll_back |out, err|
+            selvedge_deployment_roll_back(h.cast(), out.cast(), err);
+        "deployment" selvedge_deployment_forgive |_out, err| selvedge_deployment_forgive(h.cast(), v1, 2, err);
+        "deployment" selvedge_deployment_label |_out, err| selvedge_deployment_label(h.cast(), v1, 2, 1, err);
+        "deployment" selvedge_deployment_monitor |out, err|
+            selvedge_deployment_monitor(h.cast(), v1, 2, out.cast(), err);
+        "deployment" selvedge_deployment_status_json |out, err|
+            selvedge_deployment_status_json(h.cast(), out.cast(), err);
+        "deployment" selvedge_deployment_settle |_out, err|
+            selvedge_deployment_settle(h.cast(), 1, &mut 0, err);
+    }
+}
+
+fn stores_of(h: *mut u8, live: &Live) -> Vec<Call> {
+    let (store, id) = (live.get("store"), stores::ID.as_ptr().cast());
+    table! {
+        "store" selvedge_store_refresh |_out, err|
+            selvedge_store_refresh(h.cast(), &init!(selvedge_repository {}), err);
+        "store" selvedge_store_versions_json |out, err| selvedge_store_versions_json(h.cast(), out.cast(), err);
+        "store" selvedge_store_current_json |out, err| selvedge_store_current_json(h.cast(), out.cast(), err);
+        "store" selvedge_store_standing_json |out, err|
+            selvedge_store_standing_json(h.cast(), id, 64, out.cast(), err);
+        "store" selvedge_store_import |out, err|
+            selvedge_store_import(h.cast(), &stores::nowhere(), ptr::null(), out.cast(), err);
+        "cancel" selvedge_store_import true |out, err| {
+            let options = init!(selvedge_import_options { cancel: h.cast() });
+            selvedge_store_import(store.cast(), &stores::nowhere(), &options, out.cast(), err)
+        };
+        "store" selvedge_store_import_staged |out, err|
+            selvedge_store_import_staged(h.cast(), c"{}".as_ptr(), 2, ptr::null(), out.cast(), err);
+        "store" selvedge_store_stage |out, err| selvedge_store_stage(h.cast(), id, 64, 7, out.cast(), err);
+        "staged" selvedge_staged_offset |out, err| selvedge_staged_offset(h.cast(), out.cast(), &mut 0, err);
+        "staged" selvedge_staged_write |_out, err| selvedge_staged_write(h.cast(), id.cast(), 1, err);
+        "staged" selvedge_staged_finish |_out, err| selvedge_staged_finish(h.cast(), err);
+        "store" selvedge_store_activate |_out, err| selvedge_store_activate(h.cast(), id, 64, err);
+        "store" selvedge_store_rollback |out, err| selvedge_store_rollback(h.cast(), out.cast(), err);
+        "store" selvedge_store_quarantine |_out, err|
+            selvedge_store_quarantine(h.cast(), id, 64, ptr::null(), 0, err);
+        "store" selvedge_store_miss |out, err|
+            selvedge_store_miss(h.cast(), id, 64, ptr::null(), 0, out.cast(), err);
+        "store" selvedge_store_pardon |_out, err| selvedge_store_pardon(h.cast(), id, 64, err);
+        "store" selvedge_store_remove |_out, err| selvedge_store_remove(h.cast(), id, 64, err);
+        "store" selvedge_store_gc |out, err| selvedge_store_gc(h.cast(), 1, out.cast(), err);
+        "store" selvedge_store_open_engine |out, err|
+            selvedge_store_open_engine(h.cast(), id, 64, ptr::null(), out.cast(), err);
+        "store" selvedge_store_path |out, err|
+            selvedge_store_path(h.cast(), id, 64, ptr::null(), 0, out.cast(), err);
+        "store" selvedge_store_file |out, err|
+            selvedge_store_file(h.cast(), id, 64, c"x".as_ptr(), 1, out.cast(), err);
+        "store" selvedge_store_verify |_out, err| selvedge_store_verify(h.cast(), id, 64, ptr::null(), err);
+        "cancel" selvedge_store_verify true |_out, err|
+            selvedge_store_verify(store.cast(), id, 64, h.cast(), err);
     }
 }

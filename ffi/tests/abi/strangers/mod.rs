@@ -16,7 +16,7 @@ use calls::calls;
 
 type Free = fn(*mut u8) -> selvedge_status;
 
-const FREES: [(&str, Free); 12] = [
+const FREES: [(&str, Free); 18] = [
     ("error", |h| selvedge_error_free(h.cast())),
     ("cancel", |h| selvedge_cancel_free(h.cast())),
     ("engine", |h| selvedge_engine_close(h.cast())),
@@ -29,17 +29,23 @@ const FREES: [(&str, Free); 12] = [
     ("outbox", |h| selvedge_outbox_free(h.cast())),
     ("batch", |h| selvedge_batch_free(h.cast())),
     ("table", |h| selvedge_table_free(h.cast())),
+    ("store", |h| selvedge_store_close(h.cast())),
+    ("staged", |h| selvedge_staged_free(h.cast())),
+    ("cache", |h| selvedge_cache_free(h.cast())),
+    ("schedule", |h| selvedge_schedule_free(h.cast())),
+    ("cascade", |h| selvedge_cascade_free(h.cast())),
+    ("models", |h| selvedge_models_free(h.cast())),
 ];
 
 /// A live handle of each type, in the order of [`FREES`], and the folders of those that have one.
 struct Live {
     handles: [*mut u8; FREES.len()],
-    _folders: [tempfile::TempDir; 2],
+    _folders: [tempfile::TempDir; 3],
 }
 
 impl Live {
     fn new() -> Self {
-        let (watched, posted) = (tempfile::tempdir().unwrap(), folder(1));
+        let (watched, posted, stored) = (tempfile::tempdir().unwrap(), folder(1), tempfile::tempdir().unwrap());
         let [error, cancel, run, answer] = of_engines();
         let [engine, telemetry, profile, monitor, buffer] = of_monitors(watched.path());
         let post = Post::open(posted.path(), &posting::options());
@@ -47,9 +53,16 @@ impl Live {
         // An outbox keeps its folder's telemetry.
         assert_eq!(selvedge_telemetry_free(post.telemetry), SELVEDGE_OK);
         let (outbox, batch, table) = (post.outbox.cast(), batch.cast(), tables::small().cast());
+        let store = stores::open(stored.path(), &stores::trust()).unwrap();
+        let staged = stores::stage(store, &stores::ID, 1000).unwrap().cast();
+        let store = store.cast();
+        let [cache, schedule, cascade, models] = of_layers(engine.cast());
         Self {
-            handles: [error, cancel, engine, run, answer, telemetry, profile, monitor, buffer, outbox, batch, table],
-            _folders: [watched, posted],
+            handles: [
+                error, cancel, engine, run, answer, telemetry, profile, monitor, buffer, outbox, batch, table, store,
+                staged, cache, schedule, cascade, models,
+            ],
+            _folders: [watched, posted, stored],
         }
     }
 
@@ -109,6 +122,22 @@ fn of_monitors(folder: &Path) -> [*mut u8; 5] {
     [engine.cast(), telemetry.cast(), profile.cast(), watching.monitor.cast(), buffer.cast()]
 }
 
+/// A cache, a schedule, a cascade and models.
+fn of_layers(engine: *mut selvedge_engine) -> [*mut u8; 4] {
+    let (mut cache, mut schedule, mut cascade, mut models) =
+        (ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+    let checks = text(r#"[{"kind": "finished"}]"#);
+    let stages = [init!(selvedge_stage { engine: engine, checks: checks }), init!(selvedge_stage { engine: engine })];
+    // SAFETY: every pointer is to something that lives during the call.
+    unsafe {
+        call(|err| selvedge_cache_new(engine, 1000, &raw mut cache, err)).unwrap();
+        call(|err| selvedge_schedule_new(ptr::null(), 0, &raw mut schedule, err)).unwrap();
+        call(|err| selvedge_cascade_new(stages.as_ptr(), 2, 0, &raw mut cascade, err)).unwrap();
+        call(|err| selvedge_models_new(1000, &raw mut models, err)).unwrap();
+    }
+    [cache.cast(), schedule.cast(), cascade.cast(), models.cast()]
+}
+
 /// What has no place for an error takes `h` for none of its own.
 fn is_no(kind: &str, h: *mut u8) {
     match kind {
@@ -119,6 +148,7 @@ fn is_no(kind: &str, h: *mut u8) {
             // SAFETY: `len` may be written; the message is static.
             let message = unsafe { CStr::from_ptr(selvedge_error_message(h.cast(), &raw mut len)) };
             assert_eq!((message, len), (c"expected a live selvedge_error", message.count_bytes()));
+            assert_eq!(selvedge_error_retry_after_ms(h.cast()), 0);
         }
         "buffer" => {
             let mut len = usize::MAX;

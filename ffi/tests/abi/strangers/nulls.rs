@@ -76,3 +76,35 @@ fn the_places_of_tables_and_packing_are_checked() {
     }
     live.free();
 }
+
+#[test]
+fn the_places_of_stores_and_crash_records_are_checked() {
+    let live = Live::new();
+    let (store, staged, id) = (live.get("store"), live.get("staged"), stores::ID.as_ptr().cast());
+    let (null, mut place, mut buffer, mut number) = (ptr::null_mut::<u8>, ptr::null_mut(), ptr::null_mut(), 7u64);
+    let (trust, package) = (stores::trust(), stores::nowhere());
+    // SAFETY: NULL is what is tested; all else lives during the calls.
+    unsafe {
+        let open = |at, trust, out| move |err| selvedge_store_open(at, 1, trust, out, err);
+        no("folder", open(ptr::null(), &raw const trust, &raw mut place));
+        no("selvedge_trust", open(c"x".as_ptr(), ptr::null(), &raw mut place));
+        no("out", open(c"x".as_ptr(), &raw const trust, ptr::null_mut()));
+        no("selvedge_repository", |err| selvedge_store_refresh(store.cast(), ptr::null(), err));
+        no("selvedge_package", |err| {
+            selvedge_store_import(store.cast(), ptr::null(), ptr::null(), &raw mut buffer, err)
+        });
+        no("out", |err| selvedge_store_import(store.cast(), &raw const package, ptr::null(), null().cast(), err));
+        no("manifest", |err| selvedge_manifest_json(ptr::null(), 1, &raw mut buffer, err));
+        no("id", |err| selvedge_store_activate(store.cast(), ptr::null(), 64, err));
+        no("why", |err| selvedge_store_quarantine(store.cast(), id, 64, ptr::null(), 1, err));
+        no("name", |err| selvedge_store_file(store.cast(), id, 64, ptr::null(), 1, &raw mut buffer, err));
+        no("bytes", |err| selvedge_staged_write(staged.cast(), ptr::null(), 1, err));
+        no("offset", |err| selvedge_staged_offset(staged.cast(), null().cast(), &raw mut number, err));
+        assert_eq!(number, 0, "the other place is zeroed");
+        no("size", |err| selvedge_staged_offset(staged.cast(), &raw mut number, null().cast(), err));
+        no("out", |err| selvedge_crash_entries(c"x".as_ptr(), 1, null().cast(), err));
+        no("digest", |err| selvedge_crash_clear_model(c"x".as_ptr(), 1, ptr::null(), 64, err));
+        no("deaths", |err| selvedge_crash_explain(c"x".as_ptr(), 1, 1, SELVEDGE_EXIT_OTHERWISE, 0, null().cast(), err));
+    }
+    live.free();
+}
