@@ -1,8 +1,8 @@
-//! Cost of layers around a tiny model.
+//! Cost of layers around a tiny model, and of a large one on its way into the store and into service.
 //!
 //! `cargo bench -p selvedge-benches --features tract --bench rollout`. Answers are asserted, then both sides are timed in
-//! alternating rounds; one line per figure: `RATIO name value <=bar`. Without the feature, an engine that gives its input
-//! back stands in the place of the model.
+//! alternating rounds; one line per figure: `RATIO name value <=bar`, or `>=bar`. Without the feature, an engine that gives
+//! its input back stands in the place of the model.
 
 mod cache;
 mod deployment;
@@ -10,6 +10,7 @@ mod deployment;
 #[path = "../engine/rounds.rs"]
 mod rounds;
 mod schedule;
+mod store;
 
 use selvedge::DType;
 use selvedge::fake::Fake;
@@ -23,7 +24,10 @@ fn main() {
         let rain = selvedge::open(path, selvedge::Options::new().threads(1)).expect("the model opens");
         cache::cost("rain", &rain, "weather", &[0.0, 12.8, 5.0, 4.7]);
         deployment::cost("rain", &rain, "weather", &[0.0, 12.8, 5.0, 4.7]);
+        let open = move || selvedge::open(path, selvedge::Options::new().threads(1)).expect("the model opens");
+        deployment::swaps("rain", open, "weather", &[0.0, 12.8, 5.0, 4.7]);
     }
-    deployment::swaps();
+    deployment::swaps("echo", || Fake::echo(DType::F32).build(), "x", &[0.0, 12.8, 5.0, 4.7]);
     schedule::bench();
+    store::bench();
 }

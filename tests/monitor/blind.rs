@@ -1,5 +1,7 @@
 //! A monitor is not blind without a word: what no single window shows, windows together do; what none ever shows, it says.
 
+use std::time::Duration;
+
 use selvedge::drift::{AlertKind, Finding, Profile, RowDependence};
 use selvedge::layer::monitor::{Monitor, Reference};
 use selvedge::layer::probe::Columns;
@@ -177,6 +179,60 @@ fn a_baseline_says_how_far_it_is() {
     assert!(report.to_string().contains("learning: 1268 of 4096 rows"), "{report}");
     (0..4096 - 1268).for_each(|_| ask(&monitor, hours.next(), 0));
     assert_eq!((state(&monitor), monitor.report().reference), (None, Reference::Learned));
+}
+
+/// The same rows, where an hour closes a window that is not full: such windows would take a year to have 4,096.
+#[test]
+fn a_baseline_does_not_wait_for_windows_that_never_fill() {
+    for ticks in [false, true] {
+        let (_folder, telemetry) = folder();
+        let builder = Monitor::builder(echo().build(), telemetry, Columns::of("x", COLUMNS));
+        let monitor = builder.time_cap(Duration::ZERO).build().unwrap();
+        let mut hours = Hours::new(5);
+        let mut live = |rows: usize, stuck: Option<f32>| {
+            for _ in 0..rows {
+                let [level, flow] = hours.next();
+                ask(&monitor, [stuck.unwrap_or(level), flow], 0);
+                if ticks {
+                    monitor.tick();
+                }
+            }
+        };
+        live(400, None);
+        let learning = monitor.report().learning.unwrap();
+        assert_eq!((learning.rows, learning.of), (400, 512));
+        assert!(monitor.report().to_string().contains("learning: 400 of 512 rows"));
+        live(400, None);
+        let report = monitor.report();
+        assert_eq!((report.reference, &report.alerts[..]), (Reference::Learned, &[][..]), "{report}");
+        assert!(report.windows.iter().any(|window| window.verdict.is_some()), "{report}");
+        live(468, Some(11.0));
+        assert_eq!(kinds(&monitor), [dead("level")], "{}", monitor.report());
+    }
+}
+
+/// Slow at first, then fast: a reference has rows for windows as they are now.
+#[test]
+fn a_baseline_of_windows_that_grow_grows_with_them() {
+    let (_folder, telemetry) = folder();
+    let monitor = Monitor::builder(echo().build(), telemetry, Columns::of("x", COLUMNS)).build().unwrap();
+    let mut noise = Noise(8);
+    let of = |monitor: &Monitor| monitor.report().learning.map(|learning| learning.of);
+    for window in 1..=4 {
+        (0..10).for_each(|_| ask(&monitor, noise.row(), 0));
+        monitor.close_window();
+        assert_eq!(of(&monitor), Some(if window < 4 { 4096 } else { 512 }));
+    }
+    (0..300).for_each(|_| ask(&monitor, noise.row(), 0));
+    assert_eq!(of(&monitor), Some(1200), "four windows of as many rows as the one in progress has");
+    monitor.close_window();
+    (0..859).for_each(|_| ask(&monitor, noise.row(), 0));
+    assert_eq!(of(&monitor), Some(4 * 859));
+    (0..1024).for_each(|_| ask(&monitor, noise.row(), 0));
+    assert_eq!(of(&monitor), Some(4096), "a full window");
+    (0..1900).for_each(|_| ask(&monitor, noise.row(), 0));
+    assert_eq!((of(&monitor), monitor.report().reference), (None, Reference::Learned));
+    assert_eq!(monitor.profile().unwrap().rows, 4096);
 }
 
 #[test]

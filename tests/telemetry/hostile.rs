@@ -15,9 +15,9 @@ use selvedge::sync::{Outbox, OutboxOptions, Privacy};
 use selvedge::telemetry::{Cursor, Inference, Limits, Mode, Status, Telemetry, peek};
 
 use crate::counting::peak_of;
-use crate::segments::{self, Window, zeros};
+use crate::forged::{self, MOST};
+use crate::segments::{self, Window};
 
-const MOST: usize = 4 << 20;
 /// What each use of a folder may hold at once.
 const MAX_MEMORY: usize = 64 << 20;
 /// In place of a hang: a hundred times what any of them takes.
@@ -100,131 +100,34 @@ fn with_segment(name: &str, file: &[u8]) -> (tempfile::TempDir, Status) {
     (folder, status)
 }
 
-/// As many payloads as there is room for.
-fn full(mut payload: impl FnMut(u64) -> Vec<u8>) -> Vec<u8> {
-    let mut file = segments::header(1, (0, 0), 0);
-    for seq in 1.. {
-        let frame = segments::frame(&payload(seq));
-        if file.len() + frame.len() > MOST {
-            break;
-        }
-        file.extend(frame);
-    }
-    file
-}
-
 #[test]
 fn few_bytes_do_not_become_many() {
     // 119 kB that stand for 4.2 GB of zeros.
-    let bomb = segments::segment(
-        1,
-        (1..=2000).map(|seq| Window { features: vec![zeros(1 << 18)], ..Window::new(seq) }.payload()),
-    );
-    let (folder, status) = with_segment("bomb", &bomb);
+    let (folder, status) = with_segment("bomb", &forged::bomb());
     assert_eq!((status.torn, status.unacked), (2000, 0));
     assert_eq!(peek(folder.path()).unwrap().iter().filter(|(at, _)| at.epoch == 1).count(), 0);
-    with_segment("bombs", &full(|seq| Window { features: vec![zeros(1 << 18)], ..Window::new(seq) }.payload()));
     // As much as a record of their length may: all are read.
-    let window = |seq| Window { features: vec![zeros(1 << 14)], padding: 8 << 10, ..Window::new(seq) };
-    let (_, status) = with_segment("padded windows", &full(|seq| window(seq).payload()));
+    let (_, status) = with_segment("padded windows", &forged::padded_windows());
     assert_eq!(status.torn, 0);
     assert!(status.unacked > 400);
-    let window = |seq| Window { features: vec![zeros(3); 8], ..Window::new(seq) };
-    with_segment("small features", &full(|seq| window(seq).payload()));
 }
 
 #[test]
-fn many_small_records_stay_small() {
-    with_segment("windows", &full(|seq| Window::new(seq).payload()));
-    with_segment("windows of many models", &full(|seq| Window { model: seq, ..Window::new(seq) }.payload()));
-    with_segment("labels", &full(segments::feedback));
-    with_segment("clocks", &full(segments::anchor));
-    with_segment("boots", &full(segments::boot));
-    with_segment("losses", &full(|seq| segments::drops(seq, &[(0, u64::MAX), (3, u64::MAX)])));
-    with_segment("floors", &full(|seq| segments::floor(1, seq)));
-    with_segment("alerts", &full(|seq| segments::alert(seq, &format!("{seq}"), true)));
-    with_segment(
-        "clocks and windows",
-        &full(|seq| match seq % 2 {
-            0 => segments::anchor(seq),
-            _ => Window::new(seq).payload(),
-        }),
-    );
-}
-
-#[test]
-fn many_models_are_no_more_work_than_few() {
-    let digest = |seq: u64| {
-        let mut digest = [0; 32];
-        digest[..8].copy_from_slice(&seq.to_le_bytes());
-        digest
-    };
-    with_segment("models", &full(|seq| segments::model(seq, seq as u32, digest(seq), &[])));
-    with_segment("a model again and again", &full(|seq| segments::model(seq, 7, digest(seq), &[])));
-    with_segment(
-        "models and windows",
-        &full(|seq| match seq % 2 {
-            0 => Window { model: seq - 1, ..Window::new(seq) }.payload(),
-            _ => segments::model(seq, seq as u32, digest(seq), &[]),
-        }),
-    );
-    let large = segments::profile(40_000, 1000);
-    with_segment(
-        "a large profile",
-        &full(|seq| match seq {
-            1 => segments::model(seq, 7, [0x11; 32], &large),
-            _ => Window::new(seq).payload(),
-        }),
-    );
-    let profile = segments::profile(1000, u64::MAX / 4);
-    let feature = segments::numbers(&[4, 1 << 40, 1 << 40, 0, 0, 1 << 40]);
-    with_segment(
-        "large counts beside a profile",
-        &full(|seq| match seq {
-            1 => segments::model(seq, 7, [0x11; 32], &profile),
-            _ => Window { features: vec![feature.clone(); 1000], rows: u64::MAX, ..Window::new(seq) }.payload(),
-        }),
-    );
-}
-
-#[test]
-fn many_classes_are_no_more_work_than_few() {
-    let many: Vec<(u64, u64)> = (0..65_536).map(|class| (class, 1)).collect();
-    let window = |seq| match seq {
-        1 => segments::model(seq, 7, [0x11; 32], &[]),
-        2 => Window { classes: many.clone(), ..Window::new(seq) }.payload(),
-        3 => Window { outcomes: many.clone(), ..Window::new(seq) }.payload(),
-        _ => {
-            Window { classes: vec![(seq % 65_536, 1)], outcomes: vec![(seq % 65_536, 1)], ..Window::new(seq) }.payload()
-        }
-    };
-    with_segment("classes", &full(window));
+fn no_segment_of_this_size_takes_much_memory() {
+    for some in forged::SEGMENTS.chunks(4) {
+        std::thread::scope(|scope| {
+            for (name, segment) in some {
+                scope.spawn(move || with_segment(name, &segment()));
+            }
+        });
+    }
 }
 
 /// Every twelve bytes a frame that says it goes on to the end, and whole ones between broken ones.
 #[test]
 fn the_next_whole_record_is_found_without_reading_all_again() {
-    let marks = |end: usize| {
-        let mut file = segments::header(1, (0, 0), 0);
-        while file.len() + 12 <= end {
-            file.extend(segments::broken_frame((end - file.len() - 12) as u32));
-        }
-        file.resize(end, 0);
-        file
-    };
-    let (_, status) = with_segment("marks", &marks(MOST));
+    let (_, status) = with_segment("marks", &forged::marks());
     assert_eq!((status.torn, status.unacked), (1, 0));
-    let mut file = segments::header(1, (0, 0), 0);
-    for seq in 1.. {
-        let whole = segments::frame(&segments::boot(seq));
-        if file.len() + whole.len() + 12 > MOST {
-            break;
-        }
-        file.extend(segments::broken_frame(MOST.saturating_sub(file.len() + 76) as u32));
-        file.extend(whole);
-    }
-    file.resize(MOST, 0);
-    with_segment("marks and records", &file);
     // What one damage or two leave is found all the same.
     let whole: Vec<Vec<u8>> = (1..=9).map(|seq| segments::frame(&segments::boot(seq))).collect();
     let mut file = [segments::header(1, (0, 0), 0), whole.concat()].concat();
@@ -237,26 +140,7 @@ fn the_next_whole_record_is_found_without_reading_all_again() {
 
 #[test]
 fn numbers_at_the_limit_end_no_sum() {
-    let most = u64::MAX;
-    let window = |seq| Window {
-        rows: most,
-        index: most,
-        outcomes: vec![(0, most), (1, most), (9, most)],
-        classes: vec![(0, most), (1, most)],
-        features: vec![segments::numbers(&[4, most, most, most, most])],
-        ..Window::new(seq)
-    };
-    let model = |seq| segments::model(seq, 7, [0x11; 32], &segments::profile(1, most));
-    let all = |last: u64| {
-        let records = [
-            model(1),
-            window(2).payload(),
-            window(3).payload(),
-            segments::drops(4, &[(0, most), (0, most), (4, most), (5, most)]),
-        ];
-        let more = [segments::anchor(5), segments::feedback(6), window(last).payload(), segments::floor(most, most)];
-        segments::segment(1, records.into_iter().chain(more))
-    };
+    let (most, all) = (u64::MAX, forged::numbers_at_the_limit);
     let (folder, status) = with_segment("overflow", &all(most));
     // A floor above all records is none: what is sealed from now on is sent.
     assert_eq!((status.torn, status.mode), (1, Mode::Durable));
@@ -264,13 +148,14 @@ fn numbers_at_the_limit_end_no_sum() {
     assert_eq!((story.models[0].rows(), story.models[0].requests()), (most, (most, most)));
     for (name, file) in [
         (segments::name(most, 0), Vec::new()),
-        (segments::name(most, u32::MAX), segments::segment(most, [window(most).payload()])),
+        (segments::name(most, u32::MAX), segments::segment(most, [forged::window_at_the_limit(most).payload()])),
         (segments::name(most - 1, 1), segments::header(most - 1, (most, most), most)),
         (segments::name(1, 1), segments::header(most, (0, 0), most)),
         (segments::name(2, 0), segments::header(2, (most, most), most)),
         (
             segments::name(3, 0),
-            [segments::header(3, (3, most), most), segments::frame(&window(most).payload())].concat(),
+            [segments::header(3, (3, most), most), segments::frame(&forged::window_at_the_limit(most).payload())]
+                .concat(),
         ),
     ] {
         println!("{name}");
@@ -300,19 +185,10 @@ fn a_folder_of_very_many_files_is_read_in_part() {
 /// Two bytes in a state of `sync` may ask for a model.
 #[test]
 fn a_state_of_sync_is_bounded_before_it_is_read() {
-    let state = |message: &[u8]| {
-        let len = (message.len() as u32).to_le_bytes();
-        [b"SLVSYNC1", &crc32c::crc32c(message).to_le_bytes()[..], &len, message].concat()
-    };
-    let models = [0x1a_u8, 0].repeat(2 << 20 >> 1);
-    let bins = [0x1a_u8, 0].repeat(1 << 20);
-    let totals = [&[0x52_u8][..], &segments::number(bins.len() as u64), &bins].concat();
-    let features = [&[0x1a_u8][..], &segments::number(totals.len() as u64), &totals].concat();
-    let slots = [0x22_u8, 0].repeat(2 << 20 >> 1);
-    for (name, message) in [("models", models), ("features", features), ("slots", slots)] {
+    for (name, state) in forged::sync_states() {
         println!("{name}");
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("sync.state"), state(&message)).unwrap();
+        std::fs::write(folder.path().join("sync.state"), state).unwrap();
         let telemetry = Telemetry::open(folder.path(), Limits::default());
         let outbox = measured(name, || Outbox::open(&telemetry, folder.path(), OutboxOptions::new("test")).unwrap());
         assert!(outbox.damage().is_some_and(|damage| damage.contains("more models, lists or numbers")), "{name}");
@@ -338,6 +214,6 @@ fn a_state_of_sync_is_bounded_before_it_is_read() {
     let records =
         [Window { rows: most, ..Window::new(1) }.payload(), segments::feedback(2), segments::drops(3, &[(0, most)])];
     std::fs::write(folder.path().join(segments::name(1, 0)), segments::segment(1, records)).unwrap();
-    std::fs::write(folder.path().join("sync.state"), state(&message)).unwrap();
+    std::fs::write(folder.path().join("sync.state"), forged::sync_state(&message)).unwrap();
     use_folder(folder.path());
 }

@@ -5,6 +5,8 @@
 mod alloc;
 #[path = "../support/counting.rs"]
 mod counting;
+#[path = "../support/forged.rs"]
+mod forged;
 mod hostile;
 #[cfg(unix)]
 mod kill;

@@ -2,9 +2,7 @@
 
 import sys
 
-try:
-    import bcrypt
-except ImportError:
-    sys.exit("no bcrypt")
+import bcrypt
+
 user, password = sys.argv[1].split(":", 1)
 print(user + ":" + bcrypt.hashpw(password.encode(), bcrypt.gensalt(5)).decode())

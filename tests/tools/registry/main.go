@@ -3,8 +3,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log"
 	"os"
+	"runtime/debug"
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry"
@@ -14,7 +16,11 @@ import (
 
 func main() {
 	if len(os.Args) != 2 {
-		log.Fatal("usage: registry CONFIGURATION")
+		log.Fatal("usage: registry CONFIGURATION | --version")
+	}
+	if os.Args[1] == "--version" {
+		version()
+		return
 	}
 	file, err := os.Open(os.Args[1])
 	if err != nil {
@@ -30,5 +36,15 @@ func main() {
 	}
 	if err = server.ListenAndServe(); err != nil {
 		log.Fatal(err)
+	}
+}
+
+// The module that serves, and its version.
+func version() {
+	info, _ := debug.ReadBuildInfo()
+	for _, module := range info.Deps {
+		if module.Path == "github.com/distribution/distribution/v3" {
+			fmt.Println(module.Path, module.Version)
+		}
 	}
 }
