@@ -80,7 +80,8 @@
 //! `cargo bench -p selvedge-benches --bench rollout` prints the figures of a machine beside what they are held to: an import
 //! has at least 0.7 of the speed of hashing and copying the same bytes durably, by crates and by `sha256sum` and `cp`; an
 //! activation of a model of 100 MB writes less than 256 KiB, reads nothing of the model in the process that imported it and
-//! reads it once, to verify it, in a later one; what is opened then is the store's own file, mapped where it lies.
+//! reads it once, to verify it, in a later one; what is opened then is the store's own file, mapped where it lies. Seen on two
+//! cores of a shared AMD EPYC (Zen 4): 712 MB/s, 1.07 and 2.5 of the peers' speed; 430 and 562 bytes written.
 //!
 //! Nobody but the owner can read the folder. Who may write in it can replace a model, as who may write the app could: the
 //! digests guard against damage, and against whoever makes packages, not against the owner of the device.
