@@ -141,6 +141,8 @@ fn windows_know_their_arms() {
     while deployment.status().phase("v2") == Some(RolloutPhase::Shadow) {
         asked(&deployment).unwrap();
     }
+    // The state says so before the calls are sent there.
+    assert!(deployment.settle(SOON));
     (0..20).for_each(|_| _ = asked(&deployment).unwrap());
     let mut nobody = RolloutPlan::ab(5000);
     nobody.devices = 0;
