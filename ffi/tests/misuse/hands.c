@@ -62,22 +62,27 @@ void renew_run(struct hands *hands) {
   hands->live[H_run] = start_rain((selvedge_engine *)hands->live[H_engine]);
 }
 
+/* Rows for a monitor, and a window that ends with them. */
+static void ask_watched(selvedge_monitor *monitor, int rows) {
+  selvedge_engine *watched;
+  selvedge_error *err;
+  int status;
+  must(selvedge_monitor_engine(monitor, &watched, &err), "the watched engine", err);
+  for (; rows > 0; rows--) {
+    selvedge_answer_free(ask_rain(watched, NULL, &status));
+    must(status, "a watched call", NULL);
+  }
+  must(selvedge_monitor_close_window(monitor, &err), "closing a window", err);
+  selvedge_engine_close(watched);
+}
+
 /* Rows in the telemetry, and what is to be posted of them; a batch that was used up is followed by another. */
 void renew_batch(struct hands *hands) {
   selvedge_batch *batch = NULL;
-  selvedge_engine *watched;
   selvedge_outbox *outbox = (selvedge_outbox *)hands->live[H_outbox];
   selvedge_error *err;
-  int status, i;
   if (selvedge_outbox_next_batch(outbox, 65536, &batch, NULL) == SELVEDGE_OK && batch == NULL) {
-    selvedge_monitor *monitor = (selvedge_monitor *)hands->live[H_monitor];
-    must(selvedge_monitor_engine(monitor, &watched, &err), "the watched engine", err);
-    for (i = 0; i < 8; i++) {
-      selvedge_answer_free(ask_rain(watched, NULL, &status));
-      must(status, "a watched call", NULL);
-    }
-    must(selvedge_monitor_close_window(monitor, &err), "closing a window", err);
-    selvedge_engine_close(watched);
+    ask_watched((selvedge_monitor *)hands->live[H_monitor], 8);
     must(selvedge_outbox_next_batch(outbox, 65536, &batch, &err), "the next batch", err);
   }
   if (batch == NULL) return;
@@ -221,6 +226,8 @@ static void make_watched(void **live) {
   must(selvedge_telemetry_open(scratch, strlen(scratch), NULL, &telemetry, &err), "opening telemetry", err);
   must(selvedge_monitor_new((selvedge_engine *)live[H_engine], telemetry, &g.structs.monitor_options.s, &monitor, &err),
        "watching the engine", err);
+  /* It learns from two windows. */
+  ask_watched(monitor, 16);
   must(selvedge_outbox_open(telemetry, scratch, strlen(scratch), &g.structs.outbox_options.s, &outbox, &err),
        "opening the outbox", err);
   prepare("selvedge_table_open", NULL, &g);
