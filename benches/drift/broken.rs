@@ -137,13 +137,10 @@ fn no_change(profile: &Profile, feature: usize, rows: &[Vec<f32>], how: Break) -
     }
     let apart: u64 = broken.iter().zip(&of.counts).map(|(b, r)| b.abs_diff(*r)).sum();
     let share = apart as f64 / 2.0 / rows.len() as f64;
-    let alike = compare(of, &broken).expect("counts of the profile").p > ALIKE;
+    let alike = compare(of, &broken).expect("counts of the profile").p > 0.01;
     (alike && share < UNCHANGED).then_some(share)
 }
 
-/// A sample beside its own mirror image is no pair of samples: bins differ two by two, and p is small more often. It is seldom
-/// so small, and where something changed it is far smaller.
-const ALIKE: f64 = 1e-4;
 /// Larger shares are a change, whatever the samples say.
 const UNCHANGED: f64 = 0.2;
 /// No delay is longer.
