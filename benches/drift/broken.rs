@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use selvedge::drift::{
     AlertEvent, AlertKind, Alerts, CellValue, FalseAlarm, Finding, Judge, Learner, Policy, Profile, Row, RowDependence,
-    WindowCounts, compare,
+    WindowCounts,
 };
 
 use super::trial::Random;
@@ -15,6 +15,8 @@ pub(crate) struct Table {
     pub(crate) name: &'static str,
     pub(crate) columns: Vec<&'static str>,
     pub(crate) rows: Vec<Vec<f32>>,
+    /// Columns whose process is its own mirror image about zero, by how they are made.
+    pub(crate) symmetric: &'static [&'static str],
 }
 
 impl Table {
@@ -26,7 +28,7 @@ impl Table {
             (cells[0] == city).then(|| [2, 3, 4, 5].map(|i| cells[i].parse().unwrap_or(f32::NAN)).to_vec())
         };
         let rows = csv.lines().skip(1).filter_map(day).collect();
-        Self { name: city, columns: vec!["precipitation", "temp_max", "temp_min", "wind"], rows }
+        Self { name: city, columns: vec!["precipitation", "temp_max", "temp_min", "wind"], rows, symmetric: &[] }
     }
 
     /// Temperatures by the hour: days, years and weather.
@@ -38,17 +40,23 @@ impl Table {
             let celsius = 11.0 + 4.0 * turn(24.0) + 7.0 * turn(8766.0) + weather;
             vec![((celsius * 10.0).round() / 10.0) as f32]
         };
-        Self { name: "hourly", columns: vec!["temperature"], rows: (0..rows).map(hour).collect() }
+        Self { name: "hourly", columns: vec!["temperature"], rows: (0..rows).map(hour).collect(), symmetric: &[] }
     }
 
-    /// A process in which each row has the correlation `phi` with the one before.
+    /// A process in which each row has the correlation `phi` with the one before. It is linear, and what drives it
+    /// symmetric: with each sign turned it is the same process, and so it is rounded, halves away from zero.
     pub(crate) fn ar1(rows: usize, phi: f64, seed: u64) -> Self {
         let (mut random, mut x) = (Random(seed), 0.0);
         let row = |_| {
             x = phi * x + (1.0 - phi * phi).sqrt() * random.normal();
             vec![x as f32, (2.0 * x).round() as f32, x.max(0.0) as f32, 20.0 + x as f32]
         };
-        Self { name: "AR(1)", columns: vec!["normal", "rounded", "cut", "level"], rows: (0..rows).map(row).collect() }
+        Self {
+            name: "AR(1)",
+            columns: vec!["normal", "rounded", "cut", "level"],
+            rows: (0..rows).map(row).collect(),
+            symmetric: &["normal", "rounded"],
+        }
     }
 
     /// The same rows without their order.
@@ -120,29 +128,11 @@ impl Break {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Delay {
     Rows(u64, Finding),
-    /// What the break makes of the reference's own rows cannot be told from them: the share that is in another bin.
-    NoChange(f64),
+    /// The break changes nothing: what it makes of the process is the process.
+    NoChange,
     Never,
 }
 
-/// Whether a break is none: the broken rows of the reference, held against the reference. Gives the share of them by
-/// which the bins differ, where it is small and no more than two samples of one thing differ.
-fn no_change(profile: &Profile, feature: usize, rows: &[Vec<f32>], how: Break) -> Option<f64> {
-    let of = &profile.features[feature];
-    let (mut broken, moments) = (vec![0u64; of.counts.len()], of.moments.expect("numbers"));
-    let last = rows[rows.len() - 1][feature];
-    for row in rows {
-        let bin = of.bin(how.of(row[feature], last, (moments.min, moments.max)));
-        broken[usize::from(bin).min(of.counts.len() - 1)] += 1;
-    }
-    let apart: u64 = broken.iter().zip(&of.counts).map(|(b, r)| b.abs_diff(*r)).sum();
-    let share = apart as f64 / 2.0 / rows.len() as f64;
-    let alike = compare(of, &broken).expect("counts of the profile").p > 0.01;
-    (alike && share < UNCHANGED).then_some(share)
-}
-
-/// Larger shares are a change, whatever the samples say.
-const UNCHANGED: f64 = 0.2;
 /// No delay is longer.
 const PATIENCE: u64 = 40_000;
 
@@ -156,8 +146,8 @@ pub(crate) fn delay(
     how: Break,
     window: u64,
 ) -> Delay {
-    if let Some(share) = no_change(profile, feature, &table.rows[..reference], how) {
-        return Delay::NoChange(share);
+    if how == Break::Sign && table.symmetric.contains(&table.columns[feature]) {
+        return Delay::NoChange;
     }
     let policy = Policy::new(window, FalseAlarm::windows(10_000.0));
     let mut judge = Judge::new(profile.clone(), policy).expect("a policy");
@@ -195,7 +185,7 @@ pub(crate) fn delays(table: &Table, profile: &Arc<Profile>, reference: usize, wi
         for how in Break::ALL {
             let _ = match delay(table, profile, reference, feature, how, window) {
                 Delay::Rows(rows, _) => write!(lines, " | {rows}"),
-                Delay::NoChange(share) => write!(lines, " | = ({:.1} %)", 100.0 * share),
+                Delay::NoChange => write!(lines, " | ="),
                 Delay::Never => {
                     never.push(format!("{} {name} {how:?}, windows of {window}", table.name));
                     write!(lines, " | never")
