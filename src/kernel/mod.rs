@@ -30,7 +30,7 @@
 //! rows share. `scalar` has every kernel as its formula says. `lanes` are the vector operations in which `decode` says
 //! the same once more, `generic` the loops around it; `avx2`, `avx512` and `neon` spell the operations. Each of these
 //! instruction sets is a `table`, and `dispatch` chooses one. Callers come by `dequantize`, `tiles`, `row` (sums and
-//! products of rows), `quantize`, and for other layouts than ggml's by `ints` and `gptq`.
+//! products of rows), `product` (of matrices), `quantize`, and for other layouts than ggml's by `ints` and `gptq`.
 #![cfg_attr(
     not(feature = "experimental"),
     allow(
@@ -66,6 +66,10 @@ mod lanes;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod prefetch;
+#[cfg(feature = "experimental")]
+pub mod product;
+#[cfg(not(feature = "experimental"))]
+pub(crate) mod product;
 mod quantize;
 mod query;
 mod resident;

@@ -62,7 +62,7 @@ fn q4_1(b: &[u8; block::q4_1::BYTES], y: &mut [f32; SMALL]) {
 }
 
 /// Weight `j` of a block of 32 whose fifth bits stand apart.
-fn five_bits(qh: &[u8], qs: &[u8], j: usize) -> u8 {
+pub(super) fn five_bits(qh: &[u8], qs: &[u8], j: usize) -> u8 {
     let nibble = if j < 16 { qs[j] & 15 } else { qs[j - 16] >> 4 };
     nibble | (qh[j / 8] >> (j % 8) & 1) << 4
 }
@@ -169,7 +169,7 @@ fn levels(d: f32, levels: &[i8; 16], qs: &[u8], y: &mut [f32; SMALL]) {
 }
 
 /// The scales and the minima of Q4_K and Q5_K, six bits each.
-fn scales_and_minima(s: &[u8]) -> ([u8; 8], [u8; 8]) {
+pub(super) fn scales_and_minima(s: &[u8]) -> ([u8; 8], [u8; 8]) {
     let scale = |j: usize| if j < 4 { s[j] & 63 } else { s[j + 4] & 15 | s[j - 4] >> 6 << 4 };
     let minimum = |j: usize| if j < 4 { s[j + 4] & 63 } else { s[j + 4] >> 4 | s[j] >> 6 << 4 };
     (std::array::from_fn(scale), std::array::from_fn(minimum))

@@ -6,6 +6,7 @@ mod contract;
 mod ggml;
 mod gptq;
 mod ints;
+mod product;
 mod quantizing;
 mod rows;
 mod variants;
