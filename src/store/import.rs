@@ -64,9 +64,9 @@ impl Store {
     ) -> Result<Version> {
         self.trust()?;
         let _importing = self.importing.try_lock().map_err(|_| Error::new(Code::Busy, "another import goes on"))?;
-        let mut incoming = Incoming { store: self, signature: None, files: BTreeMap::new() };
+        let mut incoming = Incoming { store: self, clock, signature: None, files: BTreeMap::new() };
         package.visit(&mut |file| incoming.take(file, &mut progress))?;
-        incoming.install(clock).map_err(|e| e.during("importing a package"))
+        incoming.install().map_err(|e| e.during("importing a package"))
     }
 
     /// Takes in a package whose files were [staged](Self::stage) one by one, as [`import`](Self::import) does.
@@ -81,7 +81,7 @@ impl Store {
     ) -> Result<Version> {
         self.trust()?;
         let _importing = self.importing.try_lock().map_err(|_| Error::new(Code::Busy, "another import goes on"))?;
-        let mut incoming = Incoming { store: self, signature: None, files: BTreeMap::new() };
+        let mut incoming = Incoming { store: self, clock: clock(), signature: None, files: BTreeMap::new() };
         for file in artifact.files() {
             let (name, digest, size) = (file.name(), file.blob().digest(), file.blob().size());
             self.staging.verify(digest, size, &mut |done| progress(ImportProgress { file: name, done, size }))?;
@@ -91,7 +91,7 @@ impl Store {
                 incoming.files.insert(name.into(), (digest, size));
             }
         }
-        incoming.install(clock()).map_err(|e| e.during("importing a package"))
+        incoming.install().map_err(|e| e.during("importing a package"))
     }
 
     /// Verifies the metadata of a repository, and remembers what they allow: the packages that are listed, their shares, the
@@ -118,6 +118,8 @@ impl Store {
 /// A package that is being received.
 struct Incoming<'s> {
     store: &'s Store,
+    /// Seconds since 1970.
+    clock: u64,
     signature: Option<(Signed, Vec<u8>)>,
     /// Digest and size of each file that is staged, whole.
     files: BTreeMap<String, (Digest, u64)>,
@@ -147,14 +149,14 @@ impl Incoming<'_> {
     }
 
     fn sign(&mut self, bytes: Vec<u8>) -> Result<()> {
-        let signed = self.store.trust()?.verify(&self.store.ratchet(), &bytes)?;
+        let signed = self.store.trust()?.verify(&self.store.ratchet(), &bytes, self.clock)?;
         self.signature = Some((signed, bytes));
         Ok(())
     }
 
     /// Makes a version of what was received.
-    fn install(mut self, clock: u64) -> Result<Version> {
-        let store = self.store;
+    fn install(mut self) -> Result<Version> {
+        let (store, clock) = (self.store, self.clock);
         store.files.sync_names(STAGING)?;
         let (signed, signature) = match self.signature.take() {
             Some((signed, bytes)) => (signed, Some(bytes)),

@@ -17,7 +17,7 @@ pub(super) struct Manifest {
     id: String,
     /// Whose signature was verified; none of a package that nobody signed.
     key: Option<String>,
-    /// By name.
+    /// In the order of the signature, on which the id depends: by name, or by the parts of names.
     pub(super) files: Vec<ManifestFile>,
 }
 
@@ -40,8 +40,7 @@ impl ManifestFile {
 }
 
 impl Manifest {
-    pub(super) fn new(mut files: Vec<ManifestFile>, key: Option<Digest>) -> Self {
-        files.sort_by(|a, b| a.name.cmp(&b.name));
+    pub(super) fn new(files: Vec<ManifestFile>, key: Option<Digest>) -> Self {
         let key = key.map(|key| key.to_string());
         Self { format: FORMAT, id: id_of(&files).to_string(), key, files }
     }
@@ -76,13 +75,12 @@ impl Manifest {
     }
 
     pub(super) fn file(&self, name: &str) -> Result<&ManifestFile> {
-        let at = self.files.binary_search_by(|file| file.name.as_str().cmp(name));
         let missing = || Error::new(crate::Code::NotFound, format!("version {}: it has no file '{name}'", self.id));
-        at.ok().and_then(|at| self.files.get(at)).ok_or_else(missing)
+        self.files.iter().find(|file| file.name == name).ok_or_else(missing)
     }
 }
 
-/// The digest over all files, as the signature has it: of their raw digests, by name.
+/// The digest over all files, as the signature has it: of their raw digests, in its order.
 fn id_of(files: &[ManifestFile]) -> Digest {
     digest(&files.iter().flat_map(|file| file.digest().0).collect::<Vec<u8>>())
 }

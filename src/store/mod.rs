@@ -64,9 +64,11 @@
 //! | wrote | read | by |
 //! |---|---|---|
 //! | `model-signing` 1.1.1, ECDSA P-256 and P-384 | Selvedge | `tests/interop/trust/run` |
+//! | `model-signing` 1.1.1, certificates of an authority of one's own, with ECDSA and RSA | Selvedge, with `keyless` | `tests/interop/trust/run` |
+//! | `model-signing` 1.1.0 and the public Sigstore, keyless: the vector `sigstore` of OpenSSF Model Signing 1.0 | Selvedge, with `keyless` | lib `trust` |
 //! | Selvedge's `sign` | `model-signing` 1.1.1, which refuses another key and a changed file | `tests/interop/trust/run` |
 //! | `tuf` 7.0.1: root, timestamp, snapshot, targets, with a change of keys | Selvedge | `tests/interop/trust/run` |
-//! | the vectors of OpenSSF Model Signing 1.0; those of Wycheproof for the curves | Selvedge | lib `trust` |
+//! | the vectors of OpenSSF Model Signing 1.0; those of Wycheproof for the curves and RSA | Selvedge | lib `trust` |
 //! | the system's tar: GNU, pax, ustar, v7 | Selvedge | lib `package` |
 //! | `selvedge store push`, to a registry | `selvedge store pull`; `oras` 0.2.43; `skopeo` 1.9.3 into a layout, then Selvedge | `tests/interop/registry/run` |
 //! | `oras` 0.2.43, to a registry | `selvedge store pull` | `tests/interop/registry/run` |

@@ -69,7 +69,9 @@ impl Version {
         self.release.version
     }
 
-    /// The key that signed the package, by the SHA-256 of its SubjectPublicKeyInfo; `None` if nobody did.
+    /// Who signed the package, `None` if nobody did: the key, by the SHA-256 of its SubjectPublicKeyInfo; of a certified key, that of
+    /// the trusted authority; of a keyless signature the SHA-256 of the lines `keyless`, issuer and identity, with a line break
+    /// between them.
     pub fn key(&self) -> Option<Digest> {
         self.manifest.key()
     }
@@ -85,7 +87,9 @@ impl Version {
 
     /// Names and sizes in bytes of its files, by name.
     pub fn files(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.manifest.files.iter().map(|file| (&*file.name, file.size))
+        let mut files: Vec<(&str, u64)> = self.manifest.files.iter().map(|file| (&*file.name, file.size)).collect();
+        files.sort_unstable();
+        files.into_iter()
     }
 
     /// The model, for [`open`](crate::open), which maps it where it lies. Every file of the version is checked before, as

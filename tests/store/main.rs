@@ -1,10 +1,12 @@
-//! The store from outside: processes that are killed, processes that share a folder, and disks that lose their power.
+//! The store from outside: processes that are killed, processes that share a folder, disks that lose their power, and packages of
+//! other tools.
 
 #![deny(unsafe_code)]
 
 mod craft;
 #[cfg(unix)]
 mod kill;
+mod others;
 #[cfg(target_os = "linux")]
 mod power;
 #[cfg(target_os = "linux")]

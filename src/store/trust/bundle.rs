@@ -9,6 +9,7 @@ use super::json::{Json, Members, shown};
 use super::key::{PublicKey, digest, untrusted};
 use super::signed::Signed;
 use super::statement::{self, MAX_BYTES};
+use crate::Digest;
 use crate::error::{Error, Result};
 
 pub(super) const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -18,22 +19,50 @@ const WHAT: &str = "signature";
 /// A bundle that was read, and not verified.
 #[derive(Debug)]
 pub(super) struct Bundle {
+    pub(super) method: Method,
     /// Which key signed, as the signer says: SHA-256 in hexadecimal digits. Bundles of before 2025 have none.
     hint: Option<String>,
+    /// What a certificate comes with.
+    #[cfg(feature = "keyless")]
+    pub(super) material: Json,
     payload: Vec<u8>,
     signature: Vec<u8>,
+}
+
+/// How a bundle says that it was signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    /// With a key that the verifier has.
+    Key,
+    /// With the key of a certificate, which comes with those of the authorities above it.
+    Chain,
+    /// With a key that lived for minutes, whose certificate says who had it.
+    Keyless,
+}
+
+impl Method {
+    /// Where only keys are trusted.
+    pub(super) fn unsupported(self) -> Error {
+        let got = match self {
+            Self::Key => "key",
+            Self::Chain => "chain of certificates",
+            Self::Keyless => "short-lived certificate (keyless)",
+        };
+        Error::unsupported(format!("{WHAT}: expected one made with a key, got one made with a {got}"))
+    }
 }
 
 impl Bundle {
     /// # Errors
     ///
-    /// `Corrupt` for what breaks the format; `Unsupported` for the methods with certificates and other versions.
+    /// `Corrupt` for what breaks the format; `Unsupported` for other versions.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self> {
         let json = Json::parse(WHAT, bytes, MAX_BYTES)?;
         let bundle = json.members(WHAT)?;
         check_media_type(bundle.text("mediaType")?)?;
         let material = bundle.object("verificationMaterial")?;
-        let hint = hint(&material)?;
+        let method = method(&material)?;
+        let hint = if method == Method::Key { hint(&material)? } else { None };
         let envelope = bundle.object("dsseEnvelope")?;
         bundle.only(&["mediaType", "verificationMaterial", "dsseEnvelope"])?;
 
@@ -48,15 +77,22 @@ impl Bundle {
         if !matches!(signature.find("keyid"), None | Some(Json::Null | Json::Text(_))) {
             signature.text("keyid")?;
         }
-        Ok(Self { hint, payload, signature: base64(&signature, "sig")? })
+        Ok(Self {
+            method,
+            hint,
+            #[cfg(feature = "keyless")]
+            material: bundle.get("verificationMaterial")?.clone(),
+            payload,
+            signature: base64(&signature, "sig")?,
+        })
     }
 
-    /// The key that signed the payload, and the payload.
+    /// The key that signed the payload.
     ///
     /// # Errors
     ///
     /// `Untrusted` if none of the keys did.
-    pub(super) fn verify(&self, keys: &[PublicKey]) -> Result<(&[u8], PublicKey)> {
+    pub(super) fn signer(&self, keys: &[PublicKey]) -> Result<PublicKey> {
         let message = encode(&self.payload);
         let named: Vec<&PublicKey> = keys.iter().filter(|key| self.may_be_of(key)).collect();
         if let (Some(hint), true) = (&self.hint, named.is_empty()) {
@@ -66,7 +102,35 @@ impl Bundle {
         let signer = named.into_iter().find(|key| key.verifies(&message, &self.signature));
         let signer =
             signer.ok_or_else(|| untrusted(format!("{WHAT}: it is not of the trusted key, over these bytes")))?;
-        Ok((&self.payload, signer.clone()))
+        Ok(signer.clone())
+    }
+
+    /// Whether a key signed the payload, which no hint names.
+    #[cfg(feature = "keyless")]
+    pub(super) fn is_of(&self, key: &PublicKey) -> bool {
+        key.verifies(&encode(&self.payload), &self.signature)
+    }
+
+    #[cfg(feature = "keyless")]
+    pub(super) fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    #[cfg(feature = "keyless")]
+    pub(super) fn signature(&self) -> &[u8] {
+        &self.signature
+    }
+
+    /// The files that a signer vouches for who was found to be one that is trusted. `bytes` are those of the bundle.
+    pub(super) fn signed(&self, bytes: &[u8], signer: Digest) -> Result<Signed> {
+        let statement = statement::parse(&self.payload)?;
+        Ok(Signed {
+            key: Some(signer),
+            files: statement.files,
+            root: statement.root,
+            bundle: Some(digest(bytes)),
+            ignored: statement.ignored,
+        })
     }
 
     fn may_be_of(&self, key: &PublicKey) -> bool {
@@ -105,49 +169,34 @@ fn check_media_type(got: &str) -> Result<()> {
     Err(Error::corrupt(message))
 }
 
-/// The hint of a bundle that was signed with a key.
-fn hint(material: &Members<'_>) -> Result<Option<String>> {
+fn method(material: &Members<'_>) -> Result<Method> {
     const METHODS: [&str; 3] = ["publicKey", "x509CertificateChain", "certificate"];
     let methods: Vec<&str> = METHODS.into_iter().filter(|method| material.find(method).is_some()).collect();
-    let unsupported = |what: &str| {
-        Err(Error::unsupported(format!("{WHAT}: expected one made with a key, got one made with a {what}")))
-    };
     let log_entries = match material.find("tlogEntries") {
         Some(_) => material.list("tlogEntries")?.len(),
         None => 0,
     };
     match methods[..] {
-        ["publicKey"] => {
-            let key = material.object("publicKey")?;
-            let has_hint = !matches!(key.find("hint"), None | Some(Json::Null));
-            has_hint.then(|| key.text("hint").map(String::from)).transpose()
-        }
+        ["publicKey"] => Ok(Method::Key),
         ["certificate"] if log_entries == 0 => {
             let expected = "'tlogEntries': expected at least 1 beside a certificate, got none";
             Err(Error::corrupt(format!("{}: {expected}", material.what)))
         }
-        ["certificate"] => unsupported("short-lived certificate (keyless)"),
-        ["x509CertificateChain"] => unsupported("chain of certificates"),
+        ["certificate"] => Ok(Method::Keyless),
+        ["x509CertificateChain"] => Ok(Method::Chain),
         _ => Err(Error::corrupt(format!("{}: expected one of {METHODS:?}, got {methods:?}", material.what))),
     }
 }
 
-/// The bytes of a text in base64 of the standard alphabet, padded, with no bit that says nothing.
-fn base64(members: &Members<'_>, key: &str) -> Result<Vec<u8>> {
-    let text = members.text(key)?;
-    Base64::decode_vec(text).map_err(|e| Error::corrupt(format!("{}: '{key}': not base64: {e}", members.what)))
+/// The hint of a bundle that was signed with a key.
+fn hint(material: &Members<'_>) -> Result<Option<String>> {
+    let key = material.object("publicKey")?;
+    let has_hint = !matches!(key.find("hint"), None | Some(Json::Null));
+    has_hint.then(|| key.text("hint").map(String::from)).transpose()
 }
 
-/// The whole way: from the bytes of `model.sig` to the files that a trusted key vouches for.
-pub(super) fn open(bytes: &[u8], keys: &[PublicKey]) -> Result<Signed> {
-    let bundle = Bundle::parse(bytes)?;
-    let (payload, key) = bundle.verify(keys)?;
-    let statement = statement::parse(payload)?;
-    Ok(Signed {
-        key: Some(key.id),
-        files: statement.files,
-        root: statement.root,
-        bundle: Some(digest(bytes)),
-        ignored: statement.ignored,
-    })
+/// The bytes of a text in base64 of the standard alphabet, padded, with no bit that says nothing.
+pub(super) fn base64(members: &Members<'_>, key: &str) -> Result<Vec<u8>> {
+    let text = members.text(key)?;
+    Base64::decode_vec(text).map_err(|e| Error::corrupt(format!("{}: '{key}': not base64: {e}", members.what)))
 }

@@ -190,6 +190,15 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// An integer that is written as a text, as JSON of Protocol Buffers has those of 64 bits, or as it is.
+    #[cfg(feature = "keyless")]
+    pub(super) fn written_integer(&self, key: &str) -> Result<u64> {
+        let Json::Text(text) = self.get(key)? else { return self.integer(key, 0, i64::MAX as u64) };
+        let number = text.parse::<i64>().ok().and_then(|n| u64::try_from(n).ok()).filter(|n| n.to_string() == *text);
+        let got = shown(text);
+        number.ok_or_else(|| Error::corrupt(format!("{}: '{key}': expected a number, got '{got}'", self.what)))
+    }
+
     /// The text must be this one.
     pub(super) fn expect(&self, key: &str, expected: &str) -> Result<()> {
         let got = self.text(key)?;

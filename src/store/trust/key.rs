@@ -46,9 +46,13 @@ impl PublicKey {
     ///
     /// `InvalidArgument` for what is no PEM of a public key, `Unsupported` for one of another kind than ECDSA P-256 and P-384.
     pub(super) fn from_pem(text: &str) -> Result<Self> {
-        let der = decode_pem(text, "PUBLIC KEY", "public key")?;
+        Self::from_der(&decode_pem(text, "PUBLIC KEY", "public key")?)
+    }
+
+    /// The same of a SubjectPublicKeyInfo.
+    pub(super) fn from_der(der: &[u8]) -> Result<Self> {
         let invalid = |e: &dyn std::fmt::Display| Error::invalid(format!("public key: not a key: {e}"));
-        let info = SubjectPublicKeyInfoRef::from_der(&der).map_err(|e| invalid(&e))?;
+        let info = SubjectPublicKeyInfoRef::from_der(der).map_err(|e| invalid(&e))?;
         let bytes = info.subject_public_key.as_bytes().ok_or_else(|| invalid(&"a point of broken bytes"))?;
         let point = match curve(&info.algorithm, "public key")? {
             Curve::P256 => Point::P256(p256::ecdsa::VerifyingKey::from_sec1_bytes(bytes).map_err(|e| invalid(&e))?),
@@ -75,6 +79,20 @@ impl PublicKey {
             }
             Point::P384(key) => {
                 p384::ecdsa::Signature::from_der(signature).is_ok_and(|sig| key.verify(message, &sig).is_ok())
+            }
+        }
+    }
+
+    /// The same with a hash of another kind, of 32 bytes or more.
+    #[cfg(feature = "keyless")]
+    pub(super) fn verifies_hash(&self, hash: &[u8], signature: &[u8]) -> bool {
+        use p256::ecdsa::signature::hazmat::PrehashVerifier;
+        match &self.point {
+            Point::P256(key) => {
+                p256::ecdsa::Signature::from_der(signature).is_ok_and(|sig| key.verify_prehash(hash, &sig).is_ok())
+            }
+            Point::P384(key) => {
+                p384::ecdsa::Signature::from_der(signature).is_ok_and(|sig| key.verify_prehash(hash, &sig).is_ok())
             }
         }
     }
@@ -149,7 +167,7 @@ fn curve(algorithm: &AlgorithmIdentifierRef<'_>, what: &str) -> Result<Curve> {
 }
 
 /// The bytes of a PEM with this label.
-fn decode_pem(text: &str, label: &str, what: &str) -> Result<Vec<u8>> {
+pub(super) fn decode_pem(text: &str, label: &str, what: &str) -> Result<Vec<u8>> {
     if text.len() > MAX_PEM {
         return Err(Error::invalid(format!("{what}: expected at most {MAX_PEM} bytes, got {}", text.len())));
     }

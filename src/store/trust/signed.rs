@@ -3,10 +3,11 @@
 use super::statement;
 use crate::Digest;
 
-/// What a key vouches for; or, of a package without a signature, what is in it.
+/// What a signer vouches for; or, of a package without a signature, what is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Signed {
-    /// Key that signed, by the SHA-256 of its SubjectPublicKeyInfo; `None` if nobody did, and that is accepted.
+    /// Who signed: a key or an authority, by the SHA-256 of its SubjectPublicKeyInfo, or what stands for an identity; `None` if
+    /// nobody did, and that is accepted.
     pub(crate) key: Option<Digest>,
     /// All files of the package, in the order in which the digest over all is made.
     pub(crate) files: Vec<(String, Digest)>,

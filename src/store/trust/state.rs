@@ -65,7 +65,7 @@ pub(super) struct Channel {
     pub name: String,
     #[prost(string, tag = "2")]
     pub channel: String,
-    /// 32 bytes; empty for packages that nobody signed.
+    /// Who signed, in 32 bytes; empty for packages that nobody signed.
     #[prost(bytes = "vec", tag = "3")]
     pub key: Vec<u8>,
     /// The highest number that was admitted, of a version or of a statement that takes one back, and the digest of its package.

@@ -20,7 +20,7 @@ pub(super) fn believed(clock: u64, passed: u64) -> u64 {
 pub(super) fn parse(members: &Members<'_>, key: &str) -> Result<u64> {
     let text = members.text(key)?;
     let expected = "a time as '2027-01-31T12:00:00Z'";
-    seconds(text)
+    parse_text(text)
         .ok_or_else(|| Error::corrupt(format!("{}: '{key}': expected {expected}, got '{}'", members.what, shown(text))))
 }
 
@@ -36,7 +36,8 @@ pub(super) fn write(seconds: u64) -> String {
     }
 }
 
-fn seconds(text: &str) -> Option<u64> {
+/// The same of a text, without a word on what is wrong with it.
+pub(super) fn parse_text(text: &str) -> Option<u64> {
     const FORM: &[u8; 20] = b"0000-00-00T00:00:00Z";
     let bytes: &[u8; 20] = text.as_bytes().try_into().ok()?;
     let fits = |(got, form): (&u8, &u8)| if *form == b'0' { got.is_ascii_digit() } else { got == form };

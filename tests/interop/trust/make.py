@@ -3,7 +3,7 @@
 
     make.py FOLDER
 
-A folder `package`, its signatures by several keys and in several forms, and the metadata of a repository that changes its keys.
+A folder `package`, its signatures by several keys, with several certificates and in several forms, and the metadata of a repository that changes its keys.
 The same that lies in tests/data/trust/made, but with fresh keys.
 """
 
@@ -14,6 +14,7 @@ from copy import deepcopy
 from datetime import datetime, timezone
 from pathlib import Path
 
+import certify
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from model_signing import hashing, signing
@@ -39,6 +40,7 @@ def main():
     folder = Path(sys.argv[1] if len(sys.argv) == 2 else sys.exit(__doc__))
     keys = make_keys(folder / "keys")
     sign_package(folder)
+    certify.make(folder)
     publish(folder, keys)
 
 

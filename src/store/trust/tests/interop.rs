@@ -26,7 +26,7 @@ fn what_the_others_make_is_verified_and_what_is_made_for_them_is_left() {
 
     let keys = Trust::new().key(&pem("p256.pub")).unwrap().key(&pem("p384.pub")).unwrap();
     for key in ["p256", "p384"] {
-        let signed = keys.verify(&Ratchet::default(), &read(&format!("{key}.sig"))).unwrap();
+        let signed = keys.verify(&Ratchet::default(), &read(&format!("{key}.sig")), NOW).unwrap();
         assert_eq!(signed.files.len(), 7);
         for (name, expected) in &signed.files {
             assert_eq!(digest(&read(&format!("package/{name}"))), *expected, "{name}");
@@ -34,7 +34,25 @@ fn what_the_others_make_is_verified_and_what_is_made_for_them_is_left() {
         let ours = sign("package", &signed.files, &pem(key)).unwrap();
         fs::write(folder.join(format!("ours.{key}.sig")), ours).unwrap();
     }
+    #[cfg(feature = "keyless")]
+    certificates(&read, &pem);
     repository(&folder, &read);
+}
+
+/// What `certify.py` made: each is taken or refused by its name.
+#[cfg(feature = "keyless")]
+fn certificates(read: &dyn Fn(&str) -> Vec<u8>, pem: &dyn Fn(&str) -> String) {
+    let trust = Trust::new().authority(&pem("../certificates/root")).unwrap();
+    let verify = |name: &str| trust.verify(&Ratchet::default(), &read(&format!("certified/{name}.sig")), NOW);
+    for name in ["good", "direct", "whole"] {
+        let signed = verify(name).unwrap_or_else(|e| panic!("{name}: {e}"));
+        for (name, expected) in &signed.files {
+            assert_eq!(digest(&read(&format!("package/{name}"))), *expected, "{name}");
+        }
+    }
+    for name in ["expired", "server", "agreement", "silent", "missing", "no_authority", "too_long", "old_authority"] {
+        assert_eq!(verify(name).unwrap_err().code(), Code::Untrusted, "{name}");
+    }
 }
 
 fn repository(folder: &Path, read: &dyn Fn(&str) -> Vec<u8>) {
@@ -45,7 +63,7 @@ fn repository(folder: &Path, read: &dyn Fn(&str) -> Vec<u8>) {
     };
     let trust = Trust::new().root(&read("tuf/1.root.json")).unwrap();
     let mut state = trust.refresh(&Ratchet::default(), &moment("first"), NOW).unwrap();
-    let signed = trust.verify(&state, &read("p256.sig")).unwrap();
+    let signed = trust.verify(&state, &read("p256.sig"), NOW).unwrap();
     let release = Release::parse(&read("package/selvedge.json")).unwrap();
     assert_eq!(state.admit(&trust, &release, &signed, NOW).unwrap().step, Step::Forward);
     state = trust.refresh(&state, &moment("second"), NOW).unwrap();
@@ -55,5 +73,7 @@ fn repository(folder: &Path, read: &dyn Fn(&str) -> Vec<u8>) {
     let unsigned = moment("rotated").root(read("tuf/2.root.json")).root(read("tuf/3.root.json"));
     refuses(trust.refresh(&state, &unsigned, NOW), Code::Untrusted, "by keys of root 2, got 1");
     state = trust.refresh(&state, &moment("rotated").root(read("tuf/2.root.json")), NOW).unwrap();
-    assert!(trust.verify(&state, &read("p384.sig")).is_ok() && trust.verify(&state, &read("p256.sig")).is_err());
+    assert!(
+        trust.verify(&state, &read("p384.sig"), NOW).is_ok() && trust.verify(&state, &read("p256.sig"), NOW).is_err()
+    );
 }

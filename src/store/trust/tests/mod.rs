@@ -1,6 +1,8 @@
 //! Trust, in its parts and as a whole. What other tools made lies in `tests/data/trust`.
 
 mod attacks;
+#[cfg(feature = "keyless")]
+mod certified;
 mod interop;
 mod json;
 mod keys;
@@ -41,7 +43,7 @@ fn trust() -> Trust {
 }
 
 fn verify(trust: &Trust, bundle: &[u8]) -> Result<Signed> {
-    trust.verify(&Ratchet::default(), bundle)
+    trust.verify(&Ratchet::default(), bundle, NOW)
 }
 
 /// What is refused, why and with which code.

@@ -6,10 +6,10 @@ use super::super::{Ratchet, Release, RepositoryFiles, Signed, Trust, statement};
 use super::{NOW, bytes, moment, oms, trust, verify};
 
 /// SplitMix64 (Steele, Lea and Flood 2014).
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn below(&mut self, n: usize) -> usize {
+    pub(super) fn below(&mut self, n: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -17,7 +17,7 @@ impl Random {
     }
 
     /// One to three changes of the kinds that break parsers.
-    fn mutate(&mut self, original: &[u8]) -> Vec<u8> {
+    pub(super) fn mutate(&mut self, original: &[u8]) -> Vec<u8> {
         const WORDS: [&str; 12] =
             ["\"", "{", "}", "[", "]", ",", "null", "1e9", "-1", "18446744073709551616", "\\u0000", "../"];
         let mut bytes = original.to_vec();
@@ -47,7 +47,7 @@ impl Random {
     }
 }
 
-fn meaning(signed: Signed) -> Signed {
+pub(super) fn meaning(signed: Signed) -> Signed {
     Signed { bundle: None, ..signed }
 }
 

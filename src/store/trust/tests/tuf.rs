@@ -21,7 +21,7 @@ fn what_tuf_published_is_verified_and_lists_the_package() {
     let trust = of_repository();
     let mut ratchet = Ratchet::default();
     let sig = bytes("made/p256.sig");
-    let signed = trust.verify(&ratchet, &sig).unwrap();
+    let signed = trust.verify(&ratchet, &sig, NOW).unwrap();
     refuses(
         admit(&mut ratchet, "p256", 14),
         Code::Untrusted,
@@ -43,7 +43,7 @@ fn what_tuf_published_is_verified_and_lists_the_package() {
 
 #[test]
 fn only_a_key_of_the_targets_may_sign_a_package() {
-    let refused = of_repository().verify(&Ratchet::default(), &bytes("made/p384.sig"));
+    let refused = of_repository().verify(&Ratchet::default(), &bytes("made/p384.sig"), NOW);
     refuses(refused, Code::Untrusted, "expected one of 1 trusted keys");
 }
 
@@ -52,7 +52,7 @@ fn the_way_back_is_open_where_the_metadata_permit_it() {
     let trust = of_repository().key(&text("made/keys/p384.pub.pem")).unwrap();
     let mut ratchet = of_repository().refresh(&Ratchet::default(), &moment("second"), NOW).unwrap();
     let [older, newer] =
-        ["p256", "p384"].map(|key| trust.verify(&ratchet, &bytes(&format!("made/{key}.sig"))).unwrap());
+        ["p256", "p384"].map(|key| trust.verify(&ratchet, &bytes(&format!("made/{key}.sig")), NOW).unwrap());
     let mut admit = |version, signed| {
         ratchet.admit(&trust, &Release::new("rain", version, "rain.onnx"), signed, NOW).map(|admission| admission.step)
     };
@@ -74,8 +74,8 @@ fn a_root_replaces_the_keys_of_packages() {
     let files = moment("rotated").root(bytes("made/tuf/1.root.json")).root(bytes("made/tuf/2.root.json"));
     // Version 1 after 2: the key of timestamps is another one, and what the old one signed is forgotten.
     let mut rotated = trust.refresh(&first, &files, NOW).unwrap();
-    assert!(trust.verify(&rotated, &bytes("made/p256.sig")).is_err());
-    let signed = trust.verify(&rotated, &bytes("made/p384.sig")).unwrap();
+    assert!(trust.verify(&rotated, &bytes("made/p256.sig"), NOW).is_err());
+    let signed = trust.verify(&rotated, &bytes("made/p384.sig"), NOW).unwrap();
     let release = Release::new("rain", 15, "rain.onnx");
     assert_eq!(rotated.admit(&trust, &release, &signed, NOW).unwrap().step, Step::Forward);
     // The next time, the root is known.
