@@ -129,6 +129,13 @@ pub(crate) fn contained<T>(f: impl FnOnce() -> T) -> std::result::Result<T, Stri
     catch_unwind(AssertUnwindSafe(f)).map_err(|payload| message(&*payload))
 }
 
+/// From now on a panic of this thread is not reported: for threads of a pool that run nothing but code that [`contained`] runs.
+#[cfg_attr(not(feature = "rten"), allow(dead_code, reason = "other pools are known by the names of their threads"))]
+pub(crate) fn quiet() {
+    drop(Quiet::begin());
+    CONTAINS.set(true);
+}
+
 /// Guard of a lock, also after a thread panicked while it held it. For state that is of use after any panic.
 pub(crate) fn unpoisoned<G>(locked: LockResult<G>) -> G {
     locked.unwrap_or_else(PoisonError::into_inner)

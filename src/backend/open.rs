@@ -1,8 +1,9 @@
 //! Opening: the door to all runtimes, which picks one by the file's content.
 
+mod choice;
 mod gentle;
 mod marked;
-#[cfg(all(test, feature = "ort", feature = "tract"))]
+#[cfg(all(test, feature = "ort", any(feature = "rten", feature = "tract")))]
 mod tests;
 
 use std::sync::Arc;
@@ -12,17 +13,17 @@ use super::model::OnnxModel;
 use super::options::{Backend, Options};
 use crate::engine::Engine;
 use crate::source::{OpenedFile, Source, model_of, trim_heap};
-use crate::{Code, Error, Result};
+use crate::{Error, Result};
 
 /// Opens a model.
 ///
-/// The backend is picked by the file's content, never by its name: GGUF goes to llama.cpp, ONNX to tract, and to ONNX Runtime
-/// where the build has no tract, where tract says `Unsupported`, and where the model multiplies 8-bit integers, which tract is
-/// slow at, unless ONNX Runtime says `Unsupported`; [`Spec::choice`](crate::Spec::choice) says why. A safetensors or GGUF file
+/// The backend is picked by the file's content, never by its name: GGUF goes to llama.cpp; ONNX to the first of tract, rten and
+/// ONNX Runtime that the build has and that does not say `Unsupported`, and where the model multiplies 8-bit integers, which
+/// tract is slow at, to the first of ONNX Runtime, rten and tract. [`Spec::choice`](crate::Spec::choice) says why. A safetensors or GGUF file
 /// that holds nothing but the vectors of a vocabulary is a static-embedding model, of [`Backend::Table`]; the index of
 /// several safetensors files, given by its path, stands for all of them, and the model's folder will do for a path.
 /// [`Options::backend`] always wins. What is installed on the machine decides in one case only: a model of 8-bit integers goes to
-/// tract where there is no ONNX Runtime. The folder of a
+/// rten or tract where there is no ONNX Runtime. The folder of a
 /// [packed](crate::pack) model opens as the model in it. A GGUF model that is split into several files opens by the path to any
 /// of them, the others lying beside it; as an open file or as bytes a part is `Unsupported`.
 ///
@@ -65,6 +66,12 @@ fn open_model(model: OpenedFile, options: &Options) -> Result<Arc<dyn Engine>> {
     if let Some((key, _)) = options.session_entries.first().filter(|_| !takes_entries) {
         return Err(Error::unsupported(format!("session entry '{key}': only the backend ort takes any")));
     }
+    let takes_adapters = matches!((options.backend, format), (Some(Backend::Llama) | None, Format::Gguf));
+    if let Some((name, _)) = options.adapters.first().filter(|_| !takes_adapters || is_static(&model)) {
+        return Err(Error::unsupported(format!(
+            "adapter '{name}': only a language model of the backend llama takes any"
+        )));
+    }
     match (options.backend, format) {
         (Some(Backend::Table), Format::Gguf) | (Some(Backend::Table) | None, Format::Safetensors) => {
             open_table(model, options)
@@ -72,6 +79,7 @@ fn open_model(model: OpenedFile, options: &Options) -> Result<Arc<dyn Engine>> {
         (None, Format::Gguf) if is_static(&model) => open_table(model, options),
         (Some(Backend::Llama) | None, Format::Gguf) => open_gguf(model, options),
         (Some(Backend::Ort), Format::Onnx) => open_and_let_go(model, options, open_ort),
+        (Some(Backend::Rten), Format::Onnx) => open_and_let_go(model, options, open_rten),
         (Some(Backend::Tract), Format::Onnx) => open_and_let_go(model, options, open_tract),
         (None, Format::Onnx) => open_and_let_go(model, options, open_onnx),
         (Some(backend), format) => {
@@ -99,53 +107,45 @@ fn open_and_let_go(
 /// Below this a load leaves too little to look for it.
 const MIN_TRIMMED: u64 = 1 << 20;
 
-/// What is fast: tract, or ONNX Runtime where that is much faster, or is all there is, or tract says `Unsupported`.
+/// The runtimes of this build, the one that serves the model best first; each that cannot gives way to the next.
 fn open_onnx(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engine>> {
     if !options.session_entries.is_empty() {
         model.choose("ort: the options have session entries");
         return open_ort(model, options);
     }
-    match (Backend::Tract.is_built(), Backend::Ort.is_built()) {
-        (true, true) => {}
-        (false, true) => return open_ort(model, options),
-        _ => return open_tract(model, options),
+    let built = |order: [Backend; 3]| order.into_iter().filter(|backend| backend.is_built()).collect::<Vec<_>>();
+    match *built(GENERAL) {
+        [] => return open_tract(model, options),
+        [only] => return open_with(only, model, options),
+        _ => {}
     }
-    if model.uses_any(SLOW_IN_TRACT)? {
-        model.choose("ort: it multiplies 8-bit integers tens of times as fast as tract");
-        match open_ort(model, options) {
-            Err(e) if e.code() == Code::MissingRuntime => {
-                tracing::warn!("'{}' multiplies 8-bit integers, which tract is slow at: {e:#}", model.file.name);
-                model.choose("tract: it is slow at products of 8-bit integers, and ONNX Runtime is not there");
-            }
-            Err(refused) if refused.code() == Code::Unsupported => return open_slowly(model, options, refused),
-            other => return other,
-        }
+    if model.uses_any(PRODUCTS_OF_BYTES)? {
+        choice::first_of(&built(OF_BYTES), model, options, |backend| match backend {
+            Backend::Ort => "it multiplies 8-bit integers tens of times as fast as tract",
+            Backend::Rten => "it multiplies 8-bit integers some times as fast as tract",
+            _ => "it is slow at products of 8-bit integers",
+        })
     } else {
-        model.choose("tract: it needs no library of the machine");
-    }
-    match open_tract(model, options) {
-        Err(e) if e.code() == Code::Unsupported => {
-            tracing::info!("tract does not take '{}', trying ONNX Runtime: {e:#}", model.file.name);
-            model.choose(format!("ort: {}", e.message()));
-            open_ort(model, options)
-        }
-        other => other,
+        choice::first_of(&built(GENERAL), model, options, |_| "it needs no library of the machine")
     }
 }
 
-/// A model that ONNX Runtime refused, and would have been faster at.
-fn open_slowly(model: &OnnxModel, options: &Options, refused: Error) -> Result<Arc<dyn Engine>> {
-    tracing::warn!("ONNX Runtime does not take '{}', trying tract: {refused:#}", model.file.name);
-    model.choose(format!("tract: it is slow at products of 8-bit integers, but {}", refused.message()));
-    match open_tract(model, options) {
-        Err(e) if e.code() == Code::Unsupported => Err(refused),
-        other => other,
-    }
-}
+/// tract first, which was here first and bounds what a model may do; then who needs no library of the machine.
+const GENERAL: [Backend; 3] = [Backend::Tract, Backend::Rten, Backend::Ort];
+/// The fastest first.
+const OF_BYTES: [Backend; 3] = [Backend::Ort, Backend::Rten, Backend::Tract];
 
 /// Products of 8-bit integers: tract computes them element by element, ONNX Runtime on one thread was measured 23 to 90 times as
 /// fast.
-const SLOW_IN_TRACT: &[&str] = &["ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"];
+const PRODUCTS_OF_BYTES: &[&str] = &["ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"];
+
+fn open_with(backend: Backend, model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engine>> {
+    match backend {
+        Backend::Ort => open_ort(model, options),
+        Backend::Rten => open_rten(model, options),
+        _ => open_tract(model, options),
+    }
+}
 
 /// A GGUF file that is a table of vectors and no model for llama.cpp. What is broken is for llama.cpp's door to tell.
 #[cfg(feature = "table")]
@@ -162,6 +162,8 @@ fn is_static(_: &OpenedFile) -> bool {
 use super::llama::open as open_gguf;
 #[cfg(feature = "ort")]
 use super::ort::open as open_ort;
+#[cfg(feature = "rten")]
+use super::rten::open as open_rten;
 #[cfg(feature = "table")]
 use super::table::open as open_table;
 #[cfg(feature = "tract")]
@@ -177,6 +179,11 @@ fn open_ort(_: &OnnxModel, _: &Options) -> Result<Arc<dyn Engine>> {
     Err(not_built(Backend::Ort))
 }
 
+#[cfg(not(feature = "rten"))]
+fn open_rten(_: &OnnxModel, _: &Options) -> Result<Arc<dyn Engine>> {
+    Err(not_built(Backend::Rten))
+}
+
 #[cfg(not(feature = "table"))]
 fn open_table(_: OpenedFile, _: &Options) -> Result<Arc<dyn Engine>> {
     Err(not_built(Backend::Table))
@@ -187,7 +194,7 @@ fn open_tract(_: &OnnxModel, _: &Options) -> Result<Arc<dyn Engine>> {
     Err(not_built(Backend::Tract))
 }
 
-#[cfg(not(all(feature = "llama", feature = "ort", feature = "tract", feature = "table")))]
+#[cfg(not(all(feature = "llama", feature = "ort", feature = "rten", feature = "table", feature = "tract")))]
 pub(super) fn not_built(backend: Backend) -> Error {
     let (name, feature) = (backend.name(), backend.feature());
     Error::unsupported(format!("this build has no backend '{name}': enable the feature '{feature}'"))

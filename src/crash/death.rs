@@ -15,7 +15,7 @@ pub struct Death {
     pub phase: CrashPhase,
     /// The signal, such as 6 (`SIGABRT`) or 11 (`SIGSEGV`); `None` where the platform has none or only it knows.
     pub signal: Option<i32>,
-    /// The backend: `llama`, `ort`, `tract` or `table`.
+    /// The backend: `llama`, `ort`, `rten`, `tract` or `table`.
     pub backend: String,
     /// The runtime with its version.
     pub runtime: String,

@@ -23,7 +23,7 @@ const APP: usize = 32;
 const RUNTIME: usize = 64;
 const BACKEND: usize = 8;
 /// The backends by name, so that a file names no other.
-const BACKENDS: [&str; 4] = ["llama", "ort", "tract", "table"];
+const BACKENDS: [&str; 5] = ["llama", "ort", "rten", "tract", "table"];
 
 /// Places of the words of a mark, counted in words from the beginning of the file.
 pub(super) mod word {

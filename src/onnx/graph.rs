@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::tensor::TensorHead;
 use super::wire::fields;
-use super::write::put;
+use super::write::{list, put};
 use super::{MAX_DEPTH, MAX_NODES, entry, once};
 use crate::{Error, Result};
 
@@ -19,6 +19,9 @@ pub(crate) struct Graph<'a> {
     /// Names that nodes in sub-graphs read; some may be of values of the sub-graph's own.
     pub inner: BTreeSet<&'a str>,
     pub ir_version: i64,
+    /// Whether it has initializers that are sparse.
+    #[cfg_attr(not(feature = "rten"), allow(dead_code, reason = "of the runtimes, rten alone asks for it"))]
+    pub is_sparse: bool,
     /// Version of the default operator set.
     pub opset: i64,
     /// The model's `metadata_props`.
@@ -103,6 +106,7 @@ impl<'a> Graph<'a> {
                     self.nodes.push(node);
                 }
                 (5, v) => self.initializers.push(TensorHead::read(v.bytes("initializer")?)?),
+                (15, _) => self.is_sparse = true,
                 (tag @ 11..=13, v) => {
                     let value = v.bytes("value info")?;
                     self.values.push(value);
@@ -169,12 +173,12 @@ impl<'a> Node<'a> {
     }
 
     /// A list of integers, empty without it.
-    pub(super) fn ints(&self, name: &str) -> &[i64] {
+    pub(crate) fn ints(&self, name: &str) -> &[i64] {
         self.attributes.iter().find(|a| a.name == name).map_or(&[], |a| &a.ints)
     }
 
     /// A text, empty without it.
-    pub(super) fn text(&self, name: &str) -> &'a [u8] {
+    pub(crate) fn text(&self, name: &str) -> &'a [u8] {
         self.attributes.iter().find(|a| a.name == name).map_or(&[], |a| a.text)
     }
 
@@ -207,6 +211,15 @@ impl<'a> Node<'a> {
         let mut out = Vec::new();
         put(&mut out, 1, &node);
         Ok(out)
+    }
+
+    /// The node, as a field of a graph, with lists of integers more.
+    #[cfg_attr(not(feature = "rten"), allow(dead_code, reason = "of the runtimes, rten alone asks for it"))]
+    pub(crate) fn with_lists(&self, lists: &[(&str, Vec<i64>)]) -> Vec<u8> {
+        let (mut node, mut out) = (self.message.to_vec(), Vec::new());
+        lists.iter().for_each(|(name, values)| put(&mut node, 5, &list(name, values)));
+        put(&mut out, 1, &node);
+        out
     }
 
     /// The tensor of a `Constant` node, under the name of its output.

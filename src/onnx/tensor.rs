@@ -104,7 +104,7 @@ impl<'a> TensorHead<'a> {
     }
 
     /// The data of up to so many bytes, or integers of 32 or 64 bits, in the file itself.
-    pub(super) fn integers(&self, most: usize) -> Option<Vec<i64>> {
+    pub(crate) fn integers(&self, most: usize) -> Option<Vec<i64>> {
         let bytes = match self.element {
             UINT8 | INT8 => 1,
             6 => 4,

@@ -48,7 +48,6 @@ pub(crate) struct NewNode<'a> {
 impl NewNode<'_> {
     /// Appends it as field `node` of a graph.
     pub(crate) fn put(&self, graph: &mut Vec<u8>) {
-        const INTS: i64 = 7;
         let mut node = Vec::new();
         self.inputs.iter().for_each(|input| put(&mut node, 1, input.as_bytes()));
         put(&mut node, 2, self.output.as_bytes());
@@ -64,17 +63,23 @@ impl NewNode<'_> {
             put(&mut node, 5, &attribute);
         }
         for (name, values) in self.lists {
-            let mut attribute = Vec::new();
-            put(&mut attribute, 1, name.as_bytes());
-            values.iter().for_each(|value| put_int(&mut attribute, 8, *value));
-            put_int(&mut attribute, 20, INTS);
-            put(&mut node, 5, &attribute);
+            put(&mut node, 5, &list(name, values));
         }
         if !self.domain.is_empty() {
             put(&mut node, 7, self.domain.as_bytes());
         }
         put(graph, 1, &node);
     }
+}
+
+/// An `AttributeProto` of integers.
+pub(super) fn list(name: &str, values: &[i64]) -> Vec<u8> {
+    const INTS: i64 = 7;
+    let mut attribute = Vec::new();
+    put(&mut attribute, 1, name.as_bytes());
+    values.iter().for_each(|value| put_int(&mut attribute, 8, *value));
+    put_int(&mut attribute, 20, INTS);
+    attribute
 }
 
 /// A `TensorProto` whose data lies in another file: `entries` say where.

@@ -16,7 +16,7 @@ const TILE: usize = 1 << 10;
 
 impl Packed {
     /// All tensors of the arena, in memory of their own.
-    #[cfg_attr(not(feature = "ort"), allow(dead_code, reason = "tract fills its own tensors"))]
+    #[cfg_attr(not(any(feature = "ort", feature = "rten")), allow(dead_code, reason = "tract fills its own tensors"))]
     pub(crate) fn arena(&self, call: &Call) -> Result<Bytes> {
         let len = usize::try_from(self.arena_len).map_err(|_| Error::corrupt("packed model: its size overflows"))?;
         let mut arena = Bytes::zeroed(len)?;

@@ -15,7 +15,8 @@ pub(crate) const ARENA: &str = "selvedge.arena";
 /// Who reads the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Runtime {
-    OnnxRuntime,
+    Ort,
+    Rten,
     Tract,
 }
 

@@ -33,7 +33,9 @@
 //! | [`Int8`](Scheme::Int8) | 1.06 | the same, with 8 bits; f32 for Conv | f32 |
 //! | [`F16`](Scheme::F16) | 2 | f32; tables of Gather stay f16 in the map | f32 |
 //!
-//! The weights of LSTM, GRU and RNN are f32 to both, from every scheme. A model of f16 is packed, too, and its tensors
+//! rten multiplies 4-bit matrices as `MatMulNBits`, with activations in f32; tables and all else are f32 to it.
+//!
+//! The weights of LSTM, GRU and RNN are f32 to all, from every scheme. A model of f16 is packed, too, and its tensors
 //! are given to it in f16 again, or multiplied between two casts.
 //!
 //! What packing may cost is bounded for every row, which is one output of a matrix, one vector of a table, one filter of
@@ -104,7 +106,7 @@ mod write;
 
 #[cfg(feature = "tract")]
 pub(crate) use arena::floats_into;
-#[cfg(any(feature = "ort", feature = "tract"))]
+#[cfg(any(feature = "ort", feature = "rten", feature = "tract"))]
 pub(crate) use form::ARENA;
 pub(crate) use form::{Packed, Runtime};
 pub(crate) use keys::WEIGHTS;

@@ -13,6 +13,9 @@ use crate::{Error, Result};
 /// `TensorProto.DataType` of integers.
 const UINT8: i64 = 2;
 const INT32: i64 = 6;
+/// `accuracy_level` of `MatMulNBits`: the activations stay in f32, or are quantized to 8 bits.
+const FLOATS: i64 = 1;
+const BYTES: i64 = 4;
 
 /// What the graph of a runtime needs of the blocks.
 pub(super) struct Rewritten {
@@ -69,7 +72,7 @@ impl<'a> Rewrite<'a> {
                         Some(names) => names,
                         None => self.matrix(index, blocks)?,
                     };
-                    self.edit.nodes.insert(i, mat_mul(node, blocks, &names, &mut self.names));
+                    self.edit.nodes.insert(i, mat_mul(node, blocks, &names, self.accuracy(), &mut self.names));
                     matrix = Some(names);
                 }
                 Operator::Gather => {
@@ -78,8 +81,8 @@ impl<'a> Rewrite<'a> {
                         None => self.table(index, blocks)?,
                     };
                     let rows = match self.runtime {
-                        Runtime::OnnxRuntime => Some(self.rows(index, blocks, &mut rows)?),
-                        Runtime::Tract => None,
+                        Runtime::Ort => Some(self.rows(index, blocks, &mut rows)?),
+                        Runtime::Rten | Runtime::Tract => None,
                     };
                     self.edit.nodes.insert(i, gather(node, blocks, &names, rows.as_deref(), &mut self.names));
                     table = Some(names);
@@ -92,12 +95,12 @@ impl<'a> Rewrite<'a> {
 
     /// The operator that takes a node's place and reads the blocks.
     fn operator(&self, node: &Node<'_>, slot: usize, blocks: &Blocks<'_>) -> Operator {
-        // tract has 4-bit operators only, with scales in f16, and makes floats of a matrix with a part of a block.
-        let here = match self.runtime {
-            Runtime::OnnxRuntime => true,
-            Runtime::Tract => {
-                blocks.format == BlockFormat::Q4_0 && blocks.columns.is_multiple_of(BLOCK) && blocks.exponent == 0
-            }
+        // rten and tract have 4-bit operators only, tract with scales in f16; a matrix with a part of a block is floats to both.
+        let is_nibbles = blocks.format == BlockFormat::Q4_0 && blocks.columns.is_multiple_of(BLOCK);
+        let (here, has_tables) = match self.runtime {
+            Runtime::Ort => (true, true),
+            Runtime::Rten => (is_nibbles, false),
+            Runtime::Tract => (is_nibbles && blocks.exponent == 0, true),
         };
         let is_matrix = blocks.dims.len() == 2;
         let plain = || node.float("alpha", 1.0) == 1.0 && node.float("beta", 1.0) == 1.0 && node.int("transA", 0) == 0;
@@ -111,9 +114,17 @@ impl<'a> Rewrite<'a> {
             _ if !here || !node.domain.is_empty() || !complete || node.outputs.len() != 1 => Operator::Same,
             ("MatMul", 1) if fits(false) => Operator::MatMul,
             ("Gemm", 1) if plain() && fits(node.int("transB", 0) != 0) => Operator::MatMul,
-            ("Gather", 0) if fits(true) && node.int("axis", 0) == 0 && blocks.is_table() => Operator::Gather,
+            ("Gather", 0) if has_tables && fits(true) && node.int("axis", 0) == 0 && blocks.is_table() => {
+                Operator::Gather
+            }
             _ => Operator::Same,
         }
+    }
+
+    /// What the activations of `MatMulNBits` may be quantized to: 8 bits per block, for which alone ONNX Runtime has fast
+    /// kernels. rten does so for one row and not for more, so that an answer would hang on what is asked beside it.
+    fn accuracy(&self) -> i64 {
+        if self.runtime == Runtime::Rten { FLOATS } else { BYTES }
     }
 
     /// Initializers of `MatMulNBits`: `[rows, blocks, bytes of a block]`, and the scales.
@@ -205,11 +216,16 @@ enum Operator {
     Same,
 }
 
-/// `MatMulNBits` in place of MatMul or Gemm. The activations are quantized to 8 bits per block while it runs
-/// (`accuracy_level` 4): ONNX Runtime has fast kernels only for that.
+/// `MatMulNBits` in place of MatMul or Gemm.
 ///
 /// In a graph of f16 it is between two casts: what ONNX Runtime computes in f16 on a CPU, it computes so itself.
-fn mat_mul(node: &Node<'_>, blocks: &Blocks<'_>, names: &[String; 2], taken: &mut BTreeSet<String>) -> Vec<u8> {
+fn mat_mul(
+    node: &Node<'_>,
+    blocks: &Blocks<'_>,
+    names: &[String; 2],
+    accuracy: i64,
+    taken: &mut BTreeSet<String>,
+) -> Vec<u8> {
     let (mut out, output) = (Vec::new(), node.outputs[0]);
     let bias = node.inputs.get(2).filter(|name| node.op == "Gemm" && !name.is_empty());
     let product = bias.map(|_| unique(taken, &format!("{output}.product")));
@@ -229,7 +245,7 @@ fn mat_mul(node: &Node<'_>, blocks: &Blocks<'_>, names: &[String; 2], taken: &mu
             ("N", blocks.rows as i64),
             ("bits", blocks.bits() as i64),
             ("block_size", BLOCK as i64),
-            ("accuracy_level", 4),
+            ("accuracy_level", accuracy),
         ],
         ..NewNode::default()
     };

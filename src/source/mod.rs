@@ -5,7 +5,7 @@
 mod folder;
 mod opened;
 #[cfg_attr(
-    not(any(feature = "ort", feature = "tract")),
+    not(any(feature = "ort", feature = "rten", feature = "tract")),
     allow(dead_code, reason = "only what loads a model leaves much")
 )]
 mod resident;
@@ -14,7 +14,7 @@ mod tests;
 
 pub(crate) use folder::{GRAPH, model_of};
 pub(crate) use opened::{OpenedFile, bytes_of, is_same};
-#[cfg(any(feature = "ort", feature = "tract"))]
+#[cfg(any(feature = "ort", feature = "rten", feature = "tract"))]
 pub(crate) use resident::release_pages;
 pub(crate) use resident::trim_heap;
 

@@ -36,7 +36,7 @@ pub(crate) struct Case {
 
 /// The engines of a backend, each made once for all tests: they are used side by side, as promised.
 pub(crate) fn of(backend: &str) -> &'static [Case] {
-    static CASES: [OnceLock<Vec<Case>>; 11] = [const { OnceLock::new() }; 11];
+    static CASES: [OnceLock<Vec<Case>>; 12] = [const { OnceLock::new() }; 12];
     let (i, make): (_, fn() -> Vec<Case>) = match backend {
         "fake" => (0, fakes),
         "tract" => (1, || onnx_files(Backend::Tract)),
@@ -49,6 +49,7 @@ pub(crate) fn of(backend: &str) -> &'static [Case] {
         "cache" => (8, layers::cached),
         "cascade" => (9, layers::cascaded),
         "deployment" => (10, layers::deployed),
+        "rten" => (11, || onnx_files(Backend::Rten)),
         other => panic!("no backend {other}"),
     };
     CASES[i].get_or_init(make)

@@ -42,7 +42,7 @@ pub(crate) fn hostile_files_are_typed_errors(case: &Case) {
         Backend::Llama | Backend::Table => gguf(&std::fs::read(model).unwrap(), &mut add),
         _ => onnx(&std::fs::read(model).unwrap(), &mut add),
     }
-    if matches!(backend, Backend::Ort | Backend::Tract) {
+    if matches!(backend, Backend::Ort | Backend::Rten | Backend::Tract) {
         files.extend(rejected_fixtures());
     }
     let wrong = opened_in_a_child(*backend, &files, folder.path(), NO_HANG);
@@ -235,7 +235,7 @@ fn a_child_opens_what_it_is_given() {
     let list = std::fs::read_to_string(list).unwrap();
     tell(STARTED, "");
     let (backend, files) = list.split_once('\n').unwrap();
-    let backends = [Backend::Llama, Backend::Ort, Backend::Tract, Backend::Table];
+    let backends = [Backend::Llama, Backend::Ort, Backend::Rten, Backend::Tract, Backend::Table];
     let backend = backends.into_iter().find(|b| b.name() == backend).unwrap();
     for file in files.lines() {
         misbehave(file);
@@ -255,8 +255,10 @@ fn tell(code: &str, message: &str) {
 #[test]
 fn a_child_that_goes_wrong_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
-    let built =
-        [Backend::Llama, Backend::Ort, Backend::Tract, Backend::Table].into_iter().find(|b| b.is_built()).unwrap();
+    let built = [Backend::Llama, Backend::Ort, Backend::Rten, Backend::Tract, Backend::Table]
+        .into_iter()
+        .find(|b| b.is_built())
+        .unwrap();
     let names = ["empty", "abort", "empty", "hang", "greed", "empty"];
     let mut files: Vec<_> = names.map(|n| Hostile { path: folder.path().join(n), codes: BROKEN }).into();
     names.iter().for_each(|name| std::fs::write(folder.path().join(name), b"").unwrap());

@@ -10,11 +10,11 @@ mod corpus;
 mod ending;
 mod fixtures;
 mod generating;
-#[cfg(any(feature = "llama", feature = "ort", feature = "tract", feature = "table"))]
+#[cfg(any(feature = "llama", feature = "ort", feature = "rten", feature = "tract", feature = "table"))]
 mod hostile;
 mod layers;
 mod liars;
-#[cfg(any(feature = "llama", feature = "ort", feature = "tract", feature = "table"))]
+#[cfg(any(feature = "llama", feature = "ort", feature = "rten", feature = "tract", feature = "table"))]
 mod opening;
 mod refusing;
 mod serving;
@@ -94,7 +94,7 @@ macro_rules! every_engine {
 }
 
 /// What every backend that opens files promises, too.
-#[cfg(any(feature = "llama", feature = "ort", feature = "tract", feature = "table"))]
+#[cfg(any(feature = "llama", feature = "ort", feature = "rten", feature = "tract", feature = "table"))]
 macro_rules! every_file {
     ($backend:ident) => {
         promises! { $backend:
@@ -125,17 +125,21 @@ every_engine!(deployment);
 every_engine!(llama);
 #[cfg(feature = "ort")]
 every_engine!(ort);
+#[cfg(feature = "rten")]
+every_engine!(rten);
 #[cfg(feature = "table")]
 every_engine!(table);
 #[cfg(feature = "tract")]
 every_engine!(tract);
 
-#[cfg(any(feature = "llama", feature = "ort", feature = "tract", feature = "table"))]
+#[cfg(any(feature = "llama", feature = "ort", feature = "rten", feature = "tract", feature = "table"))]
 mod files {
     #[cfg(feature = "llama")]
     every_file!(llama);
     #[cfg(feature = "ort")]
     every_file!(ort);
+    #[cfg(feature = "rten")]
+    every_file!(rten);
     #[cfg(feature = "table")]
     every_file!(table);
     #[cfg(feature = "tract")]

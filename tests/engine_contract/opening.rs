@@ -64,8 +64,10 @@ pub(crate) fn every_source_gives_the_same_answer(case: &Case) {
 pub(crate) fn the_content_counts_and_not_the_name(case: &Case) {
     let (backend, path) = case.file();
     let folder = tempfile::tempdir().unwrap();
-    // Without an explicit backend, an ONNX file goes to tract if it is there.
-    let picked = if backend == Backend::Ort && Backend::Tract.is_built() { Backend::Tract } else { backend };
+    // Without an explicit backend, an ONNX file goes to the first of these that is there.
+    let of_onnx = [Backend::Tract, Backend::Rten, Backend::Ort];
+    let first = of_onnx.into_iter().find(|first| first.is_built());
+    let picked = first.filter(|_| of_onnx.contains(&backend)).unwrap_or(backend);
     let misnamed = if matches!(backend, Backend::Llama | Backend::Table) { "model.onnx" } else { "model.gguf" };
     for name in ["model", misnamed] {
         let named = folder.path().join(name);
@@ -82,7 +84,7 @@ pub(crate) fn another_backend_does_not_open_it(case: &Case) {
     let (backend, path) = case.file();
     // A table may be a GGUF file, too.
     let reads_gguf = |backend| matches!(backend, Backend::Llama | Backend::Table);
-    for other in [Backend::Llama, Backend::Ort, Backend::Tract, Backend::Table] {
+    for other in [Backend::Llama, Backend::Ort, Backend::Rten, Backend::Tract, Backend::Table] {
         if reads_gguf(other) != reads_gguf(backend) {
             let (code, message) = case.refused(path, Options::new().backend(other));
             assert_eq!(code, Code::Unsupported, "{message}");
@@ -205,6 +207,19 @@ fn beyond(backend: Backend) -> &'static [&'static str] {
     match backend {
         // It has no operator Loop.
         Backend::Tract => &["map.onnx", "sequence.onnx", "slow.onnx"],
+        // It has four types, and computes three more in them.
+        Backend::Rten => &[
+            "echo_bf16.onnx",
+            "echo_f64.onnx",
+            "echo_i16.onnx",
+            "echo_i64.onnx",
+            "echo_string.onnx",
+            "echo_u16.onnx",
+            "echo_u32.onnx",
+            "echo_u64.onnx",
+            "map.onnx",
+            "sequence.onnx",
+        ],
         _ => &["map.onnx", "sequence.onnx"],
     }
 }

@@ -3,7 +3,7 @@
 //! Expected values come from the models' makers or from other programs (each test says which). Where two
 //! backends answer, their outputs agree.
 
-#![cfg(any(feature = "ort", feature = "tract"))]
+#![cfg(any(feature = "ort", feature = "rten", feature = "tract"))]
 
 mod agreement;
 mod audio;
@@ -23,7 +23,7 @@ use selvedge::{Answer, Ask, Backend, DType, Engine, Options, Tensor, Tensors};
 
 /// The model, opened by each backend of the build.
 fn engines(model: &Path) -> Vec<(Backend, Arc<dyn Engine>)> {
-    let built = [Backend::Tract, Backend::Ort].into_iter().filter(|b| b.is_built());
+    let built = [Backend::Tract, Backend::Rten, Backend::Ort].into_iter().filter(|b| b.is_built());
     built.map(|b| (b, open(model, b).unwrap_or_else(|e| panic!("{}: {e}", b.name())))).collect()
 }
 

@@ -1,11 +1,11 @@
 //! The ONNX backend test suite (PyPI `onnx` 1.22.0: `onnx/backend/test/data`) through the public API.
 //!
 //! Every case is opened by path and asked with the suite's inputs, on each backend that the build has. The
-//! cases that do not pass are listed, with the reason, in `tract.txt` and `ort.txt`; a case that fails
+//! cases that do not pass are listed, with the reason, in `tract.txt`, `rten.txt` and `ort.txt`; a case that fails
 //! and is not listed fails the test, and so does one that is listed and passes. All outcomes, with their
 //! messages, are left in `target/onnx-suite-<backend>.tsv`.
 
-#![cfg(any(feature = "ort", feature = "tract"))]
+#![cfg(any(feature = "ort", feature = "rten", feature = "tract"))]
 
 mod case;
 mod compare;
@@ -47,6 +47,12 @@ fn ort() {
     check(Backend::Ort);
 }
 
+#[cfg(feature = "rten")]
+#[test]
+fn rten() {
+    check(Backend::Rten);
+}
+
 #[cfg(feature = "tract")]
 #[test]
 fn tract() {
@@ -59,7 +65,8 @@ fn tract() {
 
 #[test]
 fn a_crash_or_hang_is_the_failure_of_one_case() {
-    let backend = if Backend::Tract.is_built() { Backend::Tract } else { Backend::Ort };
+    let known = [Backend::Tract, Backend::Rten, Backend::Ort];
+    let backend = known.into_iter().find(|backend| backend.is_built()).expect("a backend of ONNX");
     let case = |folder: &str| Case { name: folder.into(), folder: folder.into(), model: Default::default() };
     let cases = [pool::CRASH, "absent", pool::HANG, "absent"].map(case);
     let outcomes = pool::run(backend, &cases, 1, Duration::from_secs(3));

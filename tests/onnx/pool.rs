@@ -30,7 +30,8 @@ pub(crate) const HANG: &str = "hang on purpose";
 /// Serves a parent if this process is a child: reads folders and answers until the parent hangs up.
 pub(crate) fn serve_if_child() {
     let Ok(name) = env::var(WORKER) else { return };
-    let backend = if name == Backend::Ort.name() { Backend::Ort } else { Backend::Tract };
+    let known = [Backend::Ort, Backend::Rten, Backend::Tract];
+    let backend = known.into_iter().find(|backend| backend.name() == name).expect("a backend of ONNX");
     for folder in io::stdin().lock().lines().map_while(Result::ok) {
         let outcome = match &*folder {
             CRASH => std::process::abort(),

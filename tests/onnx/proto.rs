@@ -20,12 +20,20 @@ pub(crate) struct OpsetId {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Graph {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) node: Vec<Node>,
     #[prost(message, repeated, tag = "5")]
     pub(crate) initializer: Vec<TensorProto>,
     #[prost(message, repeated, tag = "11")]
     pub(crate) input: Vec<ValueInfo>,
     #[prost(message, repeated, tag = "12")]
     pub(crate) output: Vec<ValueInfo>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Node {
+    #[prost(string, tag = "4")]
+    pub(crate) op_type: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -1,6 +1,8 @@
 //! Reasons why a case does not pass: the headings of the lists, found by what the case said.
 
-use selvedge::Backend;
+use std::collections::BTreeSet;
+
+use selvedge::{Backend, DType};
 
 use crate::case::Case;
 use crate::known::EITHER;
@@ -11,7 +13,11 @@ pub(crate) fn of(backend: Backend, case: &Case, outcome: &Outcome) -> String {
     if outcome.verdict == Verdict::Inexpressible {
         return format!("takes or gives what no Tensor carries: {}", outcome.detail);
     }
-    if backend == Backend::Ort { onnx(case, outcome) } else { tract(case, outcome) }
+    match backend {
+        Backend::Ort => onnx(case, outcome),
+        Backend::Rten => rten(case, outcome),
+        _ => tract(case, outcome),
+    }
 }
 
 fn onnx(case: &Case, outcome: &Outcome) -> String {
@@ -47,6 +53,39 @@ fn onnx(case: &Case, outcome: &Outcome) -> String {
             "masked scores are the lowest finite number, the suite has -inf".into()
         }
         Verdict::Mismatch => "gives other values than the suite has".into(),
+        _ => format!("unexplained: {}", outcome.verdict.name()),
+    }
+}
+
+fn rten(case: &Case, outcome: &Outcome) -> String {
+    let words =
+        |from: &str| outcome.detail.split_once(from).map(|(_, rest)| rest.split(" (while").next().unwrap_or(rest));
+    let named = |words: &str| case.name.contains(words);
+    if let Some(operators) = words("rten has no operator ") {
+        return format!("rten does not have {operators}");
+    }
+    if let Some((operator, how)) =
+        words("rten computes ").and_then(|rest| rest.split_once(" otherwise than ONNX says: "))
+    {
+        return format!("refused, for rten computes {operator} otherwise: {how}");
+    }
+    let types = DType::ALL.iter().filter(|dtype| words("rten has no ") == Some(dtype.name()));
+    if let Some(dtype) = types.map(|dtype| dtype.name()).next() {
+        return format!("rten does not have {dtype}");
+    }
+    let operators: BTreeSet<&str> = case.model.graph.iter().flat_map(|g| &g.node).map(|n| &*n.op_type).collect();
+    let operators = operators.into_iter().filter(|op| *op != "Constant").collect::<Vec<_>>().join(", ");
+    match outcome.verdict {
+        Verdict::OpenFailed if outcome.detail.starts_with("PANIC") => {
+            "rten panics over a broken shape of an input".into()
+        }
+        _ if operators.len() > 60 => "one of its many operators has a form that rten does not compute".into(),
+        Verdict::OpenFailed => format!("rten does not read this form of {operators}"),
+        Verdict::RunFailed => format!("rten does not compute this form of {operators}"),
+        Verdict::Mismatch if named("/test_dynamicquantizelinear") => "a tie is rounded to the other side".into(),
+        Verdict::Mismatch if named("/test_resize_downsample_scales_linear_align_corners") => {
+            "the corners are those of the rounded size".into()
+        }
         _ => format!("unexplained: {}", outcome.verdict.name()),
     }
 }

@@ -1,6 +1,6 @@
 //! Models packed by the library and opened again, through the public API, on every backend of the build.
 
-#![cfg(any(feature = "ort", feature = "tract"))]
+#![cfg(any(feature = "ort", feature = "rten", feature = "tract"))]
 
 #[path = "../support/corpus.rs"]
 mod corpus;

@@ -70,6 +70,10 @@ fn gates_are_those_of_the_blocks() {
             let layer = Layer { op, gates, ways, size };
             let [w, r] = layer.values();
             for (scheme, backend) in SCHEMES.into_iter().flat_map(|s| backends().into_iter().map(move |b| (s, b))) {
+                // Of the three it has LSTM, and a GRU that is not the one by default.
+                if backend == Backend::Rten && op != "LSTM" {
+                    continue;
+                }
                 let what = format!("{} {op} {ways} {size:e} {}", backend.name(), scheme.name());
                 let packed = packed(layer.model(&w, &r), &Packing::new(scheme).mean_bits(4.5));
                 let names: Vec<&str> = packed.report.packed.iter().map(|t| &*t.name).collect();

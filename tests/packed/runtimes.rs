@@ -10,7 +10,7 @@ pub(crate) fn backends() -> Vec<Backend> {
         Backend::Ort => library().is_some(),
         _ => true,
     };
-    [Backend::Tract, Backend::Ort].into_iter().filter(|b| b.is_built()).filter(usable).collect()
+    [Backend::Tract, Backend::Rten, Backend::Ort].into_iter().filter(|b| b.is_built()).filter(usable).collect()
 }
 
 /// ONNX Runtime, where the tests find it.

@@ -183,7 +183,7 @@ fn judged(mut inspection: Inspection) -> Inspection {
                 "this build lacks the feature 'llama': it cannot open the file, and has not checked whether its \
                  metadata makes sense to llama.cpp"
             }
-            Format::Onnx => "this build lacks the features 'tract' and 'ort': it cannot open the file",
+            Format::Onnx => "this build lacks the features 'tract', 'rten' and 'ort': it cannot open the file",
             Format::Safetensors if !Backend::Table.is_built() => {
                 "this build lacks the feature 'table': it cannot open the file"
             }

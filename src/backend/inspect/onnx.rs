@@ -75,7 +75,7 @@ fn open_weights(model: &OpenedFile, options: &Options) -> Result<Option<Weights>
 /// backend says.
 fn refused(e: Error, inspection: &mut Inspection) -> Option<Weights> {
     if e.code() == Code::Unsupported {
-        let built = [Backend::Tract, Backend::Ort].into_iter().filter(|backend| backend.is_built());
+        let built = [Backend::Tract, Backend::Rten, Backend::Ort].into_iter().filter(|backend| backend.is_built());
         inspection.backends = built.map(|backend| (backend, Err(Error::unsupported(e.message().to_owned())))).collect();
     } else {
         inspection.flaw = Some(e);
@@ -139,7 +139,12 @@ fn backends(
             estimate(&onnx::read(graph)?, graph)
         }
     };
-    [(Backend::Tract, Runtime::Tract, tract as Estimate), (Backend::Ort, Runtime::OnnxRuntime, ort)]
+    let runtimes = [
+        (Backend::Tract, Runtime::Tract, tract as Estimate),
+        (Backend::Rten, Runtime::Rten, rten),
+        (Backend::Ort, Runtime::Ort, ort),
+    ];
+    runtimes
         .into_iter()
         .filter(|(backend, ..)| backend.is_built())
         .map(|(backend, runtime, estimate)| (backend, estimate_of(runtime, estimate)))
@@ -156,10 +161,17 @@ fn tract(declared: &Declared, graph: &[u8]) -> Result<MemoryEstimate> {
 
 #[cfg(feature = "ort")]
 use crate::backend::ort::estimate_of as ort;
+#[cfg(feature = "rten")]
+use crate::backend::rten::estimate_of as rten;
 
 #[cfg(not(feature = "tract"))]
 fn tract(_: &Declared, _: &[u8]) -> Result<MemoryEstimate> {
     Err(crate::backend::open::not_built(Backend::Tract))
+}
+
+#[cfg(not(feature = "rten"))]
+fn rten(_: &Declared, _: &[u8]) -> Result<MemoryEstimate> {
+    Err(crate::backend::open::not_built(Backend::Rten))
 }
 
 #[cfg(not(feature = "ort"))]

@@ -60,9 +60,11 @@ fn on_rung(options: &Options, rung: Rung) -> Options {
 
 /// The other runtime of the same format, if the app left it to the library.
 fn other_runtime(died: &str, options: &Options) -> Option<Backend> {
-    let others = [(Backend::Ort, Backend::Tract), (Backend::Tract, Backend::Ort)];
-    let (_, other) = others.into_iter().find(|(backend, _)| backend.name() == died)?;
-    (other.is_built() && options.backend.is_none() && options.session_entries.is_empty()).then_some(other)
+    let of_onnx = [Backend::Ort, Backend::Tract, Backend::Rten];
+    let is_one = of_onnx.iter().any(|backend| backend.name() == died);
+    let mut others = of_onnx.into_iter().filter(|backend| backend.name() != died && backend.is_built());
+    let is_free = options.backend.is_none() && options.session_entries.is_empty();
+    others.next().filter(|_| is_one && is_free)
 }
 
 /// The options that change what a runtime does.

@@ -1,10 +1,11 @@
 //! An engine with a mark of the crash record: each call of it says that its thread is inside.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::Result;
 use crate::crash::Mark;
-use crate::engine::{Call, Engine, Message, Prompt, Request, Run, Spec, Step, Tokenizer, Trim};
+use crate::engine::{Call, Engine, Message, PrefixCache, Prefixes, Prompt, Request, Run, Spec, Step, Tokenizer, Trim};
 
 pub(super) struct Marked {
     /// Taken when it is dropped.
@@ -28,6 +29,11 @@ impl Marked {
         let tokenizer = self.inner.as_ref().and_then(|inner| inner.tokenizer());
         tokenizer.ok_or_else(|| crate::Error::unsupported("the engine has no tokenizer"))
     }
+
+    fn prefixes_within(&self) -> Result<&dyn PrefixCache> {
+        let prefixes = self.inner.as_ref().and_then(|inner| inner.prefix_cache());
+        prefixes.ok_or_else(|| crate::Error::unsupported("the engine has no prefix cache"))
+    }
 }
 
 impl Engine for Marked {
@@ -47,9 +53,25 @@ impl Engine for Marked {
         self.tokenizer_within().is_ok().then_some(self)
     }
 
+    fn prefix_cache(&self) -> Option<&dyn PrefixCache> {
+        self.prefixes_within().is_ok().then_some(self)
+    }
+
     fn trim(&self, level: Trim) -> Result<u64> {
         let _in_call = self.mark.call();
         self.inner.as_ref().map_or(Ok(0), |inner| inner.trim(level))
+    }
+}
+
+impl PrefixCache for Marked {
+    fn save(&self, path: &Path) -> Result<Prefixes> {
+        let _in_call = self.mark.call();
+        self.prefixes_within()?.save(path)
+    }
+
+    fn restore(&self, path: &Path) -> Result<Prefixes> {
+        let _in_call = self.mark.call();
+        self.prefixes_within()?.restore(path)
     }
 }
 

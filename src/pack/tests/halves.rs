@@ -66,7 +66,7 @@ fn weights_of_f16_become_blocks() {
 #[test]
 fn a_runtime_gets_f16_where_the_graph_has_it() {
     let packed = Packed::of(model().model(), &Packing::new(Scheme::Int4).mean_bits(4.5));
-    let given_to = given(&packed, Runtime::OnnxRuntime);
+    let given_to = given(&packed, Runtime::Ort);
     let graph = Graph::read(given_to.graph.as_slice()).unwrap();
     let ops: Vec<&str> = graph.nodes.iter().map(|n| n.op).collect();
     let products = ["Cast", "MatMulNBits", "Cast", "Cast", "MatMulNBits", "Cast", "Add"];
@@ -84,7 +84,7 @@ fn a_runtime_gets_f16_where_the_graph_has_it() {
 
     // What is floats to a runtime is narrowed before anything reads it.
     let packed = Packed::of(model().model(), &Packing::new(Scheme::Int8));
-    for runtime in [Runtime::OnnxRuntime, Runtime::Tract] {
+    for runtime in [Runtime::Ort, Runtime::Tract] {
         let given_to = given(&packed, runtime);
         let graph = Graph::read(given_to.graph.as_slice()).unwrap();
         let narrowed = graph.nodes.iter().find(|n| n.outputs == ["K"]).expect("something gives K");
@@ -181,5 +181,5 @@ fn names_of_any_script_are_packed() {
     let names: Vec<(&str, &str)> = packed.report().packed.iter().map(|t| (&*t.name, &*t.stored)).collect();
     // GGUF takes 63 bytes.
     assert_eq!(names, [("gewicht.\u{fc}", "gewicht.\u{fc}"), (&*long, "tensor.1")]);
-    given(&packed, Runtime::OnnxRuntime);
+    given(&packed, Runtime::Ort);
 }

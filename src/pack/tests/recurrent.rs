@@ -41,7 +41,7 @@ fn gates_become_blocks_along_what_they_sum_over() {
             if scheme != Scheme::F16 {
                 assert_eq!(file.tensor("W").unwrap().shape()[..], [rows, 64], "a row is padded to whole blocks");
                 assert_eq!(file.tensor("R").unwrap().shape()[..], [rows, HIDDEN]);
-                for runtime in [Runtime::Tract, Runtime::OnnxRuntime] {
+                for runtime in [Runtime::Tract, Runtime::Ort] {
                     let given = given(&packed, runtime);
                     let graph = Graph::read(given.graph.as_slice()).unwrap();
                     assert_eq!(graph.nodes.iter().map(|n| n.op).collect::<Vec<_>>(), [op], "it reads floats");
@@ -81,7 +81,7 @@ fn gates_of_any_size_are_scaled_for_both_runtimes() {
         assert!(scale != 1.0, "{:?}", packed.report());
         let expected: Vec<f32> = read(&packed.file(), "W", WIDTH).iter().map(|w| w * scale).collect();
         let exact = weights(4 * HIDDEN * WIDTH);
-        for runtime in [Runtime::Tract, Runtime::OnnxRuntime] {
+        for runtime in [Runtime::Tract, Runtime::Ort] {
             let got = in_arena(&given(&packed, runtime), "W");
             assert_eq!(got, expected);
             assert!(got.iter().zip(&exact).all(|(g, w)| (g / size - w).abs() < 0.01), "{size:e}");
