@@ -17,7 +17,7 @@ pub mod fake;
 pub mod kernel;
 pub mod layer;
 #[cfg_attr(
-    not(any(feature = "ort", feature = "tract")),
+    not(any(feature = "ort", feature = "rten", feature = "tract")),
     allow(dead_code, unused_imports, reason = "a runtime reads more of a graph than what is listed of it")
 )]
 mod onnx;
@@ -44,9 +44,10 @@ pub use digest::Digest;
 #[cfg(feature = "async")]
 pub use engine::StepStream;
 pub use engine::{
-    Abilities, Admitted, Answer, Ask, Call, Cancel, Dim, Embed, Engine, Event, Events, Finish, Generate, Kind,
-    MemoryEstimate, Message, OnCancel, Piece, Port, Priority, Progress, Prompt, Provenance, Request, Role, Run,
-    Sampling, Spec, Step, Tensors, TokenInfo, Tokenizer, Trim, Usage,
+    Abilities, Adapter, Admitted, Answer, AppliedAdapter, Ask, Call, CallPiece, Cancel, Dim, Document, Embed, Engine,
+    Event, Events, Finish, Generate, Grammar, Kind, MalformedCall, MemoryEstimate, Message, OnCancel, Piece, Port,
+    PrefixCache, Prefixes, Priority, Progress, Prompt, Provenance, Request, Role, Run, Sampling, Score, Spec, Step,
+    Tensors, TokenInfo, Tokenizer, Tool, ToolCall, ToolChoice, Trim, Usage,
 };
 pub use error::{Code, Error, Result};
 pub use source::{Access, Loading, Source};

@@ -4,7 +4,7 @@ use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::TokenInfo;
+use super::{AppliedAdapter, Event, MalformedCall, TokenInfo, ToolCall};
 use crate::{Digest, Error, Result, Tensor};
 
 /// The whole answer to a request.
@@ -13,8 +13,15 @@ use crate::{Digest, Error, Result, Tensor};
 pub struct Answer {
     /// Named tensors, in the order asked for: of a tensor request, or the `embedding` of an embed request.
     pub outputs: Vec<(String, Tensor)>,
-    /// The generated text; empty for other requests.
+    /// The generated text; empty for other requests. Calls are no part of it where the request had tools, nor is what the
+    /// model thought where that was asked for by itself.
     pub text: String,
+    /// What the model thought, if [`Generate::separate_reasoning`](super::Generate::separate_reasoning) asked for it.
+    pub reasoning: String,
+    /// The calls of tools, in their order.
+    pub tool_calls: Vec<ToolCall>,
+    /// What began like a call and is none.
+    pub malformed_calls: Vec<MalformedCall>,
     /// The generated tokens; empty for other requests. The token that ended the text is not among them.
     pub tokens: Vec<TokenInfo>,
     /// The reason why the answer ended.
@@ -25,12 +32,42 @@ pub struct Answer {
     pub provenance: Arc<Provenance>,
     /// [`Call::id`](super::Call::id) of the call.
     pub id: u64,
+    /// The adapters that a request asked for, each with what it has changed; others are not applied.
+    pub adapters: Vec<AppliedAdapter>,
+    /// The likeliest tokens at the place of each of `tokens`, the likeliest first, if
+    /// [`Generate::top_logprobs`](super::Generate::top_logprobs) asked for them; else empty.
+    pub top_logprobs: Vec<Vec<TokenInfo>>,
 }
 
 impl Answer {
     /// An answer without content yet.
     pub fn new(finish: Finish, usage: Usage, provenance: Arc<Provenance>) -> Self {
-        Self { outputs: Vec::new(), text: String::new(), tokens: Vec::new(), finish, usage, provenance, id: 0 }
+        Self {
+            outputs: Vec::new(),
+            text: String::new(),
+            reasoning: String::new(),
+            tool_calls: Vec::new(),
+            malformed_calls: Vec::new(),
+            tokens: Vec::new(),
+            finish,
+            usage,
+            provenance,
+            id: 0,
+            adapters: Vec::new(),
+            top_logprobs: Vec::new(),
+        }
+    }
+
+    /// Takes in a part of the answer.
+    pub(crate) fn add(&mut self, event: &Event) {
+        self.tokens.extend_from_slice(event.tokens());
+        match event {
+            Event::Text(piece) => self.text.push_str(&piece.text),
+            Event::Reasoning(piece) => self.reasoning.push_str(&piece.text),
+            Event::CallPiece(_) => {}
+            Event::ToolCall(call) => self.tool_calls.push(call.clone()),
+            Event::Malformed(call) => self.malformed_calls.push(call.clone()),
+        }
     }
 
     /// The output of this name.
@@ -175,7 +212,7 @@ pub struct Provenance {
     /// weight file's. External data of an ONNX model is not covered. All zero where it was not given: of a session that
     /// the app opened itself.
     pub digest: Digest,
-    /// `llama`, `ort`, `ort_interop`, `tract`, `table` or `fake`.
+    /// `llama`, `ort`, `ort_interop`, `rten`, `tract`, `table` or `fake`.
     pub backend: &'static str,
     /// The runtime below, with its version.
     pub runtime: String,

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "async")]
 use super::StepStream;
+#[cfg(feature = "schemars")]
+use super::typed;
 use super::{Answer, Call, Embed, Engine, Event, Generate, Message, Progress, Request, Run, Step};
 use crate::{Error, Result, Tensor};
 
@@ -54,6 +56,31 @@ pub trait Ask: Engine {
     /// Those of [`Engine::start`], `Unsupported` without a chat template among them; the iterator yields those of [`Run::step`].
     fn chat(&self, messages: impl IntoIterator<Item = Message>) -> Result<Events> {
         self.generate(Generate::chat(messages))
+    }
+
+    /// Generates JSON that becomes a value of a type: the text is held to the schema of the type, which lists its names in their
+    /// order and no others. The type's documentation comments are no part of the prompt: say in it what is wanted.
+    ///
+    /// ```no_run
+    /// use selvedge::{Ask, Generate, Options, open};
+    /// #[derive(schemars::JsonSchema, serde::Deserialize)]
+    /// struct Person {
+    ///     name: String,
+    ///     age: Option<u8>,
+    /// }
+    /// let engine = open("model.gguf", Options::new())?;
+    /// let person: Person = engine.generate_as(Generate::text("Ann is 31 years old. As JSON: "))?;
+    /// # Ok::<(), selvedge::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Engine::start`] and [`Run::step`]; `InvalidArgument` for a request with a grammar of its own, for a schema that no
+    /// answer can be held to, and for an answer that [`Generate::max_tokens`] or a stop text cut; `ContextFull` for one that the
+    /// context cut; `InvalidArgument` if the type refuses what its schema allows.
+    #[cfg(feature = "schemars")]
+    fn generate_as<T: schemars::JsonSchema + serde::de::DeserializeOwned>(&self, request: Generate) -> Result<T> {
+        typed::read(&self.run(typed::asked::<T>(request)?)?)
     }
 
     /// One normalised vector per text: f32 `[texts, dimensions]`.

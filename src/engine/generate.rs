@@ -1,6 +1,6 @@
 //! Text generation: prompt, sampling and limits.
 
-use crate::{Error, Result};
+use super::{Document, Grammar, Tool, ToolCall, ToolChoice};
 
 /// A prompt in, text out.
 ///
@@ -25,6 +25,33 @@ pub struct Generate {
     pub sampling: Sampling,
     /// Report the log-probability of each token.
     pub logprobs: bool,
+    /// The form of the text; `None` for any. An engine without grammars refuses one as `Unsupported`.
+    pub grammar: Option<Grammar>,
+    /// What the model may call; of a chat only. `Unsupported` where its template's calls cannot be read.
+    pub tools: Vec<Tool>,
+    /// Whether it calls, and what; of no effect without tools.
+    pub tool_choice: ToolChoice,
+    /// Documents for the chat template; one without a place for them refuses them as `Unsupported`.
+    pub documents: Vec<Document>,
+    /// Whether a model that can do either thinks before it answers; `None` leaves it to the template. `Unsupported` where
+    /// the template has no such switch.
+    pub thinking: Option<bool>,
+    /// Further variables of the chat template by name, each a JSON value given as its text. One that the template does not
+    /// use is `Unsupported`.
+    pub variables: Vec<(String, String)>,
+    /// Go on with the last message, the assistant's, instead of beginning a new one.
+    pub continue_last: bool,
+    /// Part what the model thinks, in a block such as `<think>…</think>`, from its answer.
+    pub separate_reasoning: bool,
+    /// Adapters of [`Options::adapter`](crate::Options::adapter), by name, each with the scale of its changes; 1 is as it was
+    /// trained. An engine without one of the name refuses it.
+    pub adapters: Vec<(String, f32)>,
+    /// Added to the logits of tokens before anything else is done with them; minus infinity bans a token. What
+    /// [`Generate::logprobs`] reports is the model's, without it. A token may be given once.
+    pub logit_bias: Vec<(u32, f32)>,
+    /// Report the likeliest tokens at each place, so many, in [`Answer::top_logprobs`](super::Answer::top_logprobs); 0 = none.
+    /// Range: at most [`Generate::MAX_TOP_LOGPROBS`].
+    pub top_logprobs: u32,
 }
 
 /// The text or chat to continue.
@@ -34,6 +61,10 @@ pub enum Prompt {
     /// Plain text, taken as it is. Special tokens written in it are text.
     Text(String),
     /// A conversation, rendered with the model's own chat template.
+    ///
+    /// Its next turn repeats it with the answer, so an engine may prepare for that once it has nothing else to do: llama.cpp's
+    /// computes an answer that must come out the same again (greedy, or with a seed) as a prompt, which the next turn goes on
+    /// from. A request that comes meanwhile does not wait for it.
     Chat(Vec<Message>),
     /// Token ids of the model's vocabulary, taken as they are.
     Tokens(Vec<u32>),
@@ -47,12 +78,19 @@ pub struct Message {
     pub role: Role,
     /// The text.
     pub content: String,
+    /// What the model thought before it, as [`Answer::reasoning`](super::Answer::reasoning) has it; templates that show it
+    /// know it as `reasoning_content`.
+    pub reasoning: Option<String>,
+    /// The calls that the assistant made in it.
+    pub tool_calls: Vec<ToolCall>,
+    /// The id of the call that it answers; of [`Role::Tool`] only, and always there.
+    pub tool_call_id: Option<String>,
 }
 
 impl Message {
     /// A message of any role.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into() }
+        Self { role, content: content.into(), reasoning: None, tool_calls: Vec::new(), tool_call_id: None }
     }
 
     /// Instructions that hold for the whole conversation.
@@ -69,6 +107,33 @@ impl Message {
     pub fn assistant(content: impl Into<String>) -> Self {
         Self::new(Role::Assistant, content)
     }
+
+    /// The result of the call of this id.
+    ///
+    /// ```
+    /// use selvedge::{Generate, Message, ToolCall};
+    /// let call = ToolCall::new("k3h5x0a1b", "weather", r#"{ "city": "Bergen" }"#);
+    /// let result = Message::tool(&*call.id, r#"{ "rain": true }"#);
+    /// let chat = [Message::user("Umbrella?"), Message::assistant("").tool_calls([call]), result];
+    /// assert!(Generate::chat(chat).check().is_ok());
+    /// ```
+    pub fn tool(id: impl Into<String>, content: impl Into<String>) -> Self {
+        Self { tool_call_id: Some(id.into()), ..Self::new(Role::Tool, content) }
+    }
+
+    /// With the calls that the assistant made.
+    #[must_use]
+    pub fn tool_calls(mut self, calls: impl IntoIterator<Item = ToolCall>) -> Self {
+        self.tool_calls = calls.into_iter().collect();
+        self
+    }
+
+    /// With what the model thought before it.
+    #[must_use]
+    pub fn reasoning(mut self, reasoning: impl Into<String>) -> Self {
+        self.reasoning = Some(reasoning.into());
+        self
+    }
 }
 
 /// The speaker of a message.
@@ -81,7 +146,9 @@ pub enum Role {
     User,
     /// The model.
     Assistant,
-    /// Any other name that the model's template knows, such as `tool`.
+    /// The result of a call.
+    Tool,
+    /// Any other name that the model's template knows.
     Other(String),
 }
 
@@ -92,6 +159,7 @@ impl Role {
             Role::System => "system",
             Role::User => "user",
             Role::Assistant => "assistant",
+            Role::Tool => "tool",
             Role::Other(name) => name,
         }
     }
@@ -141,6 +209,9 @@ impl Generate {
     /// The default of [`Generate::max_tokens`].
     pub const DEFAULT_MAX_TOKENS: u32 = 256;
 
+    /// The most of [`Generate::top_logprobs`].
+    pub const MAX_TOP_LOGPROBS: u32 = 64;
+
     /// Continues a prompt.
     pub fn new(prompt: Prompt) -> Self {
         Self {
@@ -149,6 +220,17 @@ impl Generate {
             stop: Vec::new(),
             sampling: Sampling::default(),
             logprobs: false,
+            grammar: None,
+            tools: Vec::new(),
+            tool_choice: ToolChoice::Auto,
+            documents: Vec::new(),
+            thinking: None,
+            variables: Vec::new(),
+            continue_last: false,
+            separate_reasoning: false,
+            adapters: Vec::new(),
+            logit_bias: Vec::new(),
+            top_logprobs: 0,
         }
     }
 
@@ -246,43 +328,93 @@ impl Generate {
         self
     }
 
-    /// Checks every parameter against its range.
+    /// Holds the text to a form.
+    #[must_use]
+    pub fn grammar(mut self, grammar: impl Into<Option<Grammar>>) -> Self {
+        self.grammar = grammar.into();
+        self
+    }
+
+    /// Gives the model tools to call.
+    #[must_use]
+    pub fn tools(mut self, tools: impl IntoIterator<Item = Tool>) -> Self {
+        self.tools = tools.into_iter().collect();
+        self
+    }
+
+    /// Says whether it calls, and what.
+    #[must_use]
+    pub fn tool_choice(mut self, choice: ToolChoice) -> Self {
+        self.tool_choice = choice;
+        self
+    }
+
+    /// Gives the chat template documents.
+    #[must_use]
+    pub fn documents(mut self, documents: impl IntoIterator<Item = Document>) -> Self {
+        self.documents = documents.into_iter().collect();
+        self
+    }
+
+    /// Has a model that can do either think first, or not.
+    #[must_use]
+    pub fn thinking(mut self, thinking: impl Into<Option<bool>>) -> Self {
+        self.thinking = thinking.into();
+        self
+    }
+
+    /// Gives the chat template a variable, as JSON text.
+    #[must_use]
+    pub fn variable(mut self, name: impl Into<String>, json: impl Into<String>) -> Self {
+        self.variables.push((name.into(), json.into()));
+        self
+    }
+
+    /// Goes on with the last message instead of beginning a new one.
+    #[must_use]
+    pub fn continue_last(mut self, go_on: bool) -> Self {
+        self.continue_last = go_on;
+        self
+    }
+
+    /// Parts what the model thinks from its answer.
+    #[must_use]
+    pub fn separate_reasoning(mut self, separate: bool) -> Self {
+        self.separate_reasoning = separate;
+        self
+    }
+
+    /// Adds to the logit of a token. Range: a finite number, or minus infinity.
+    #[must_use]
+    pub fn bias(mut self, token: u32, bias: f32) -> Self {
+        self.logit_bias.push((token, bias));
+        self
+    }
+
+    /// Never chooses these tokens.
     ///
-    /// # Errors
-    ///
-    /// `InvalidArgument`, naming parameter and range.
-    pub fn check(&self) -> Result<()> {
-        let s = &self.sampling;
-        let within = |name: &str, value: f32, range: &str, ok: bool| {
-            // A NaN fails every comparison, so `ok` is false for it.
-            if ok { Ok(()) } else { Err(Error::invalid(format!("{name}: expected {range}, got {value}"))) }
-        };
-        within(
-            "temperature",
-            s.temperature,
-            "a finite number >= 0",
-            s.temperature >= 0.0 && s.temperature.is_finite(),
-        )?;
-        within("top_p", s.top_p, "a number in (0, 1]", s.top_p > 0.0 && s.top_p <= 1.0)?;
-        within("min_p", s.min_p, "a number in [0, 1]", (0.0..=1.0).contains(&s.min_p))?;
-        within(
-            "repeat_penalty",
-            s.repeat_penalty,
-            "a finite number > 0",
-            s.repeat_penalty > 0.0 && s.repeat_penalty.is_finite(),
-        )?;
-        within("frequency_penalty", s.frequency_penalty, "a finite number", s.frequency_penalty.is_finite())?;
-        within("presence_penalty", s.presence_penalty, "a finite number", s.presence_penalty.is_finite())?;
-        if self.stop.iter().any(String::is_empty) {
-            return Err(Error::invalid("stop: expected non-empty texts, got an empty one"));
-        }
-        if self.max_tokens == Some(0) {
-            return Err(Error::invalid("max_tokens: expected at least 1, got 0"));
-        }
-        match &self.prompt {
-            Prompt::Chat(messages) if messages.is_empty() => Err(Error::invalid("chat: expected messages, got none")),
-            Prompt::Tokens(tokens) if tokens.is_empty() => Err(Error::invalid("tokens: expected at least 1, got none")),
-            _ => Ok(()),
-        }
+    /// ```
+    /// use selvedge::Generate;
+    /// let request = Generate::text("The answer is").ban([12, 13]).bias(14, 2.0).top_logprobs(5);
+    /// assert_eq!((request.logit_bias.len(), request.check().is_ok()), (3, true));
+    /// ```
+    #[must_use]
+    pub fn ban(mut self, tokens: impl IntoIterator<Item = u32>) -> Self {
+        self.logit_bias.extend(tokens.into_iter().map(|token| (token, f32::NEG_INFINITY)));
+        self
+    }
+
+    /// Reports the `n` likeliest tokens at each place.
+    #[must_use]
+    pub fn top_logprobs(mut self, n: u32) -> Self {
+        self.top_logprobs = n;
+        self
+    }
+
+    /// Adds the changes of an adapter, times `scale`. Range: a finite number but 0.
+    #[must_use]
+    pub fn adapter(mut self, name: impl Into<String>, scale: f32) -> Self {
+        self.adapters.push((name.into(), scale));
+        self
     }
 }

@@ -3,36 +3,49 @@
 //! Enters: a [`Request`] and a [`Call`]. Leaves: a [`Run`] that is stepped to an [`Answer`].
 //! May import: digest, tensor, threads.
 
+mod adapter;
 mod answer;
 mod ask;
 mod call;
 mod check;
 mod generate;
+mod grammar;
 mod once;
+mod prefix_cache;
 mod request;
+mod score;
 mod spec;
 #[cfg(feature = "async")]
 mod stream;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod tokenizer;
+mod tools;
+#[cfg(feature = "schemars")]
+mod typed;
 
+pub use adapter::{Adapter, AppliedAdapter};
 pub use answer::{Answer, Finish, Provenance, Usage};
 pub use ask::{Ask, Events};
 pub(crate) use call::Exposure;
 pub use call::{Call, Cancel, OnCancel, Priority};
 pub use check::Admitted;
 pub use generate::{Generate, Message, Prompt, Role, Sampling};
+pub use grammar::Grammar;
 #[cfg_attr(
-    not(any(feature = "ort", feature = "tract")),
+    not(any(feature = "ort", feature = "rten", feature = "tract")),
     allow(unused_imports, reason = "the runtimes of ONNX run in one step")
 )]
 pub(crate) use once::{Computed, once};
+pub use prefix_cache::{PrefixCache, Prefixes};
 pub use request::{Embed, Request, Tensors};
+pub use score::Score;
 pub use spec::{Abilities, Dim, Kind, MemoryEstimate, Port, Spec};
 #[cfg(feature = "async")]
 pub use stream::StepStream;
 pub use tokenizer::Tokenizer;
+pub use tools::{Document, MalformedCall, Tool, ToolCall, ToolChoice};
 
 use crate::Result;
 
@@ -56,6 +69,11 @@ pub trait Engine: Send + Sync {
 
     /// The tokenizer of an engine that takes text; `None` for others, and where a text has no tokens.
     fn tokenizer(&self) -> Option<&dyn Tokenizer> {
+        None
+    }
+
+    /// What this engine has computed of earlier prompts, for those that reuse it and can save it; `None` for others.
+    fn prefix_cache(&self) -> Option<&dyn PrefixCache> {
         None
     }
 
@@ -90,6 +108,7 @@ pub trait Run: Send {
 /// The result of one step.
 #[derive(Debug)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "a run gives one answer, and a box would stand in every app's match")]
 pub enum Step {
     /// Work was done and nothing is to be seen yet.
     Working(Progress),
@@ -122,6 +141,64 @@ impl Progress {
 pub enum Event {
     /// A piece of generated text.
     Text(Piece),
+    /// A piece of what the model thinks, where that was asked for by itself.
+    Reasoning(Piece),
+    /// A piece of a call that is being written. It may still turn out to be none.
+    CallPiece(CallPiece),
+    /// A call that is whole.
+    ToolCall(ToolCall),
+    /// What began like a call and is none.
+    Malformed(MalformedCall),
+}
+
+impl Event {
+    /// The tokens that it brings.
+    pub fn tokens(&self) -> &[TokenInfo] {
+        match self {
+            Event::Text(piece) | Event::Reasoning(piece) => &piece.tokens,
+            Event::CallPiece(piece) => &piece.tokens,
+            Event::ToolCall(_) | Event::Malformed(_) => &[],
+        }
+    }
+
+    /// The event's number, as C has it; never changed and never reused. 1 and 3 are those of steps that are no events.
+    ///
+    /// ```
+    /// use selvedge::{Event, Piece};
+    /// assert_eq!(Event::Text(Piece::default()).number(), 2);
+    /// ```
+    pub const fn number(&self) -> u8 {
+        match self {
+            Event::Text(_) => 2,
+            Event::Reasoning(_) => 4,
+            Event::CallPiece(_) => 5,
+            Event::ToolCall(_) => 6,
+            Event::Malformed(_) => 7,
+        }
+    }
+}
+
+/// A piece of a call, as it is written.
+///
+/// The arguments of all pieces of one index, in order, are those of the call that follows them.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct CallPiece {
+    /// The place among the calls of the answer, malformed ones included, from 0.
+    pub index: u32,
+    /// The tool.
+    pub name: String,
+    /// The next part of the arguments; may be empty.
+    pub arguments: String,
+    /// The tokens that made it, and the marks around it.
+    pub tokens: Vec<TokenInfo>,
+}
+
+impl CallPiece {
+    /// A piece of the arguments of a call.
+    pub fn new(index: u32, name: impl Into<String>, arguments: impl Into<String>) -> Self {
+        Self { index, name: name.into(), arguments: arguments.into(), tokens: Vec::new() }
+    }
 }
 
 /// A piece of generated text: whole UTF-8, never a part of a stop string.

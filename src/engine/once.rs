@@ -10,7 +10,7 @@ pub(crate) type Computed = (Vec<(String, Tensor)>, Usage);
 
 /// A run whose only step does `work`, unless the call is over by then.
 #[cfg_attr(
-    not(any(feature = "ort", feature = "tract")),
+    not(any(feature = "ort", feature = "rten", feature = "tract")),
     allow(dead_code, reason = "the runtimes of ONNX run in one step")
 )]
 pub(crate) fn once<W>(provenance: Arc<Provenance>, call: Call, work: W) -> Box<dyn Run>

@@ -1,11 +1,12 @@
 //! Requests: what can be asked.
 
-use super::Generate;
+use super::{Generate, Score};
 use crate::Tensor;
 
 /// A request to an [`Engine`](super::Engine). An engine that does not serve a kind says `Unsupported`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "one is made for a call, and moved a few times")]
 pub enum Request {
     /// Named tensors in, named tensors out.
     Tensors(Tensors),
@@ -13,6 +14,8 @@ pub enum Request {
     Generate(Generate),
     /// Texts in, one vector each out.
     Embed(Embed),
+    /// A prompt and continuations in, how likely each is out.
+    Score(Score),
 }
 
 /// Named tensors in, named tensors out.
@@ -95,6 +98,12 @@ impl From<Tensors> for Request {
 impl From<Generate> for Request {
     fn from(request: Generate) -> Self {
         Request::Generate(request)
+    }
+}
+
+impl From<Score> for Request {
+    fn from(request: Score) -> Self {
+        Request::Score(request)
     }
 }
 

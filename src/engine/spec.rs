@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::Provenance;
+use super::{Adapter, Provenance};
 use crate::DType;
 
 /// The spec of an engine: inputs, outputs, abilities and cost.
@@ -26,6 +26,8 @@ pub struct Spec {
     pub parallel: Option<u32>,
     /// Dimensions of an embedding, if it embeds.
     pub embedding_size: Option<u32>,
+    /// The adapters that it was opened with, for requests to choose from.
+    pub adapters: Vec<Adapter>,
     /// The memory that it was estimated to need before it was loaded.
     pub memory: MemoryEstimate,
     /// Why this runtime serves the model, where [`open`](crate::open) had a choice; and why in another way than the app asked,
@@ -46,6 +48,7 @@ impl Spec {
             context_tokens: None,
             parallel: None,
             embedding_size: None,
+            adapters: Vec::new(),
             memory: MemoryEstimate::default(),
             choice: None,
             metadata: BTreeMap::new(),
@@ -144,6 +147,8 @@ pub struct Abilities {
     pub chat: bool,
     /// [`Request::Embed`](super::Request::Embed).
     pub embed: bool,
+    /// [`Request::Score`](super::Request::Score).
+    pub score: bool,
     /// Cancel and deadline also end a step that is under way.
     pub interrupt: bool,
 }

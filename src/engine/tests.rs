@@ -260,6 +260,7 @@ fn events_end_after_the_answer() {
         .by_ref()
         .map(|event| match event.unwrap() {
             Event::Text(p) => p.text,
+            other => panic!("expected text, got {other:?}"),
         })
         .collect();
     assert_eq!((texts, events.progress()), (vec!["a".into(), "b".into()], Some(Progress::new(3, Some(4)))));

@@ -31,7 +31,8 @@ pub trait Tokenizer: Send + Sync {
     /// `InvalidArgument` for a token that does not exist.
     fn detokenize(&self, tokens: &[u32]) -> Result<String>;
 
-    /// A chat as the model reads it: its messages in the model's chat template, up to where the answer begins.
+    /// A chat as the model reads it: its messages in the model's chat template, up to where the answer begins. Tools, documents and
+    /// the like are of a request, and no part of it.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
 //! Fake: a deterministic engine without a model, for tests of apps and of layers.
 //!
-//! Enters: a script. Leaves: an [`Engine`]. May import: engine, tensor, digest.
+//! Enters: a script. Leaves: an [`Engine`]. May import: engine, tensor, digest, text.
 //!
 //! It keeps the contract that every engine keeps (`tests/engine_contract` holds it to that) and
 //! can be told to be slow, to fail or to drift. Nothing in it depends on time or chance.
@@ -44,6 +44,8 @@ pub struct Fake {
     fail: Option<(u64, Code)>,
     drift: Option<(u64, f64)>,
     slices: u64,
+    #[cfg(feature = "text")]
+    template: Option<crate::text::Template>,
 }
 
 enum Serves {
@@ -152,6 +154,33 @@ impl Fake {
         self
     }
 
+    /// Gives an engine of text a chat template, in Jinja: chats are rendered with it, and calls and reasoning are read out of the
+    /// reply as it writes them. What it says is not held to a grammar, so that a choice of tools that forces a call is
+    /// `Unsupported`; without a template, tools are.
+    ///
+    /// ```
+    /// # #[cfg(feature = "text")] {
+    /// use selvedge::fake::Fake;
+    /// use selvedge::{Ask, Generate, Message, Tool};
+    /// let chatml = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}";
+    /// let reply = r#"<tool_call>[{"name": "weather", "arguments": {"city": "Bergen"}}]</tool_call>"#;
+    /// let engine = Fake::text(reply).template(chatml)?.build();
+    /// let weather = Tool::new("weather", "The weather in a city.", r#"{ "type": "object" }"#);
+    /// let answer = engine.run(Generate::chat([Message::user("Umbrella?")]).tools([weather]))?;
+    /// assert_eq!((&*answer.text, &*answer.tool_calls[0].arguments), ("", r#"{"city": "Bergen"}"#));
+    /// # }
+    /// # Ok::<(), selvedge::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` for a template that cannot be compiled.
+    #[cfg(feature = "text")]
+    pub fn template(mut self, source: &str) -> Result<Self> {
+        self.template = Some(crate::text::Template::new(source, [], [])?);
+        Ok(self)
+    }
+
     /// The engine.
     pub fn build(self) -> Arc<dyn Engine> {
         Arc::new(FakeEngine { fake: Arc::new(self), calls: AtomicU64::new(0) })
@@ -160,7 +189,16 @@ impl Fake {
     fn new(serves: Serves) -> Self {
         let mut spec = Spec::new(provenance("fake".into()));
         spec.abilities.interrupt = true;
-        Self { serves, spec, delay: Duration::ZERO, fail: None, drift: None, slices: 0 }
+        Self {
+            serves,
+            spec,
+            delay: Duration::ZERO,
+            fail: None,
+            drift: None,
+            slices: 0,
+            #[cfg(feature = "text")]
+            template: None,
+        }
     }
 }
 
@@ -184,7 +222,8 @@ impl Engine for FakeEngine {
         let fake = &self.fake;
         let script = match (&fake.serves, request) {
             (Serves::Text(reply), Request::Generate(request)) => {
-                Script::of_text(reply, &request, fake.spec.context_tokens, fake.slices)?
+                let chat = fake.chat(&request)?;
+                Script::of_text(reply, &request, chat, fake.spec.context_tokens, fake.slices)?
             }
             (Serves::Tensors(_), Request::Tensors(request)) => {
                 Script::of_work(Work::Tensors(fake.spec.admit(request)?), fake.slices, 0)
@@ -223,6 +262,7 @@ fn kind(request: &Request) -> &'static str {
         Request::Tensors(_) => "Tensors",
         Request::Generate(_) => "Generate",
         Request::Embed(_) => "Embed",
+        Request::Score(_) => "Score",
     }
 }
 

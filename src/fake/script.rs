@@ -8,9 +8,34 @@ use half::{bf16, f16};
 
 use super::{Fake, Serves};
 use crate::engine::{
-    Admitted, Answer, Call, Embed, Event, Finish, Generate, Piece, Progress, Prompt, Run, Step, TokenInfo, Usage,
+    Admitted, Answer, Call, Embed, Event, Finish, Generate, Piece, Progress, Prompt, Run, Step, TokenInfo, ToolChoice,
+    Usage,
 };
+#[cfg(feature = "text")]
+use crate::text::Reader;
 use crate::{Code, DType, Error, Result, Tensor};
+
+/// A chat as the prompt that it is, and what reads the answer.
+type Chat = (String, Reader);
+
+/// What hands on an answer as it is, where there are no templates.
+#[cfg(not(feature = "text"))]
+pub(super) struct Reader;
+
+#[cfg(not(feature = "text"))]
+impl Reader {
+    fn plain() -> Self {
+        Self
+    }
+
+    fn push(&mut self, piece: Piece) -> Vec<Event> {
+        vec![Event::Text(piece)]
+    }
+
+    fn finish(&mut self) -> Vec<Event> {
+        Vec::new()
+    }
+}
 
 /// The steps of a run before its last, and what the last one answers.
 pub(super) struct Script {
@@ -22,7 +47,7 @@ pub(super) struct Script {
 
 /// What is left to do in the last step.
 pub(super) enum Work {
-    Text { text: String, tokens: Vec<TokenInfo>, finish: Finish, prompt: u64, generated: u64 },
+    Text { events: Vec<Event>, finish: Finish, prompt: u64, generated: u64 },
     Tensors(Admitted),
     Embed(Embed),
 }
@@ -35,9 +60,15 @@ impl Script {
         Self { slices: slices + parts, steps, work }
     }
 
-    pub(super) fn of_text(reply: &str, request: &Generate, context: Option<u32>, slices: u64) -> Result<Self> {
-        request.check()?;
-        let prompt = prompt_tokens(&request.prompt);
+    pub(super) fn of_text(
+        reply: &str,
+        request: &Generate,
+        chat: Option<Chat>,
+        context: Option<u32>,
+        slices: u64,
+    ) -> Result<Self> {
+        let (rendered, mut reader) = chat.map_or((None, Reader::plain()), |(text, reader)| (Some(text), reader));
+        let prompt = rendered.map_or_else(|| prompt_tokens(&request.prompt), |text| words(&text).count() as u64);
         let context = context.map_or(u64::MAX, u64::from);
         if prompt > context {
             return Err(Error::new(
@@ -65,22 +96,20 @@ impl Script {
                 break Finish::Stop(stop.into());
             }
             let ready = held.text.len() - possible_stop(&held.text, &request.stop);
-            steps.push_back(match held.take(ready) {
-                Some(piece) => Step::Event(Event::Text(piece)),
-                None => Step::Working(Progress::new(generated, request.max_tokens.map(u64::from))),
-            });
+            let shown = held.take(ready).map(|piece| reader.push(piece)).unwrap_or_default();
+            if shown.is_empty() {
+                steps.push_back(Step::Working(Progress::new(generated, request.max_tokens.map(u64::from))));
+            }
+            steps.extend(shown.into_iter().map(Step::Event));
         };
         let rest = held.text.len();
-        steps.extend(held.take(rest).map(|piece| Step::Event(Event::Text(piece))));
+        let last = held.take(rest).map(|piece| reader.push(piece)).unwrap_or_default();
+        steps.extend(last.into_iter().chain(reader.finish()).map(Step::Event));
 
-        let (mut text, mut tokens) = (String::new(), Vec::new());
-        for step in &steps {
-            if let Step::Event(Event::Text(piece)) = step {
-                text += &piece.text;
-                tokens.extend(&piece.tokens);
-            }
-        }
-        Ok(Self { slices, steps, work: Work::Text { text, tokens, finish, prompt, generated } })
+        let events =
+            steps.iter().filter_map(|step| if let Step::Event(event) = step { Some(event.clone()) } else { None });
+        let events = events.collect();
+        Ok(Self { slices, steps, work: Work::Text { events, finish, prompt, generated } })
     }
 }
 
@@ -186,8 +215,9 @@ impl FakeRun {
         let mut answer = Answer::new(Finish::Complete, self.usage, self.fake.spec.provenance.clone());
         answer.id = self.call.id;
         match work {
-            Work::Text { text, tokens, finish, prompt, generated } => {
-                (answer.text, answer.tokens, answer.finish) = (text, tokens, finish);
+            Work::Text { events, finish, prompt, generated } => {
+                events.iter().for_each(|event| answer.add(event));
+                answer.finish = finish;
                 (answer.usage.input_tokens, answer.usage.output_tokens) = (prompt, generated);
                 answer.usage.generate += began.elapsed();
                 return Ok(answer);
@@ -228,6 +258,42 @@ fn wait(delay: Duration, call: &Call) -> Result<()> {
 }
 
 impl Fake {
+    /// A chat in the fake's template, and what reads the answer; `None` for what needs no template.
+    pub(super) fn chat(&self, request: &Generate) -> Result<Option<Chat>> {
+        request.check()?;
+        if request.grammar.is_some() {
+            return Err(Error::unsupported("grammar: a fake says what it was given"));
+        }
+        if !request.logit_bias.is_empty() || request.top_logprobs > 0 {
+            return Err(Error::unsupported("logit_bias, top_logprobs: a fake has no logits"));
+        }
+        if let Some((name, _)) = request.adapters.first() {
+            return Err(Error::invalid(format!("adapter '{name}': a fake has none")));
+        }
+        let is_forced = matches!(request.tool_choice, ToolChoice::Required | ToolChoice::Named(_));
+        if is_forced && !request.tools.is_empty() {
+            return Err(Error::unsupported("tool_choice: a fake says what it was given"));
+        }
+        #[cfg(feature = "text")]
+        if let (Prompt::Chat(messages), Some(template)) = (&request.prompt, &self.template) {
+            let chat = template.chat(messages, request)?;
+            let text = chat.segments.into_iter().map(|segment| segment.text).collect();
+            return Ok(Some((text, chat.reader)));
+        }
+        let terms = [
+            ("tools", !request.tools.is_empty() && request.tool_choice != ToolChoice::None),
+            ("documents", !request.documents.is_empty()),
+            ("thinking", request.thinking.is_some()),
+            ("variables", !request.variables.is_empty()),
+            ("continue_last", request.continue_last),
+            ("separate_reasoning", request.separate_reasoning),
+        ];
+        match terms.iter().find(|(_, asked)| *asked) {
+            Some((name, _)) => Err(Error::unsupported(format!("{name}: the fake has no chat template"))),
+            None => Ok(None),
+        }
+    }
+
     fn compute(&self, admitted: Admitted) -> Result<Vec<(String, Tensor)>> {
         let (name, ports) = (&self.spec.provenance.model, &self.spec.outputs);
         let Serves::Tensors(f) = &self.serves else {

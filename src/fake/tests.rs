@@ -1,7 +1,9 @@
 use std::time::{Duration, Instant};
 
 use super::Fake;
-use crate::engine::{Ask, Call, Cancel, Embed, Event, Events, Finish, Generate, Message, Prompt, Step, Tensors};
+use crate::engine::{
+    Ask, Call, Cancel, Embed, Event, Events, Finish, Generate, Grammar, Message, Prompt, Step, Tensors,
+};
 use crate::{Code, DType, Tensor};
 
 /// The texts of the pieces, and the answer.
@@ -9,6 +11,7 @@ fn pieces(events: Events) -> (Vec<String>, crate::Answer) {
     let mut events = events;
     let texts = events.by_ref().map(|event| match event.unwrap() {
         Event::Text(piece) => piece.text,
+        other => panic!("expected text, got {other:?}"),
     });
     (texts.collect(), events.answer().unwrap())
 }
@@ -37,6 +40,12 @@ fn equal_words_have_equal_ids() {
     assert_ne!(ids[0], ids[2]);
     assert_ne!(ids[1], ids[4]);
     assert!(answer.tokens.iter().all(|t| t.logprob == Some(0.0)));
+}
+
+#[test]
+fn a_grammar_is_refused_and_not_ignored() {
+    let error = Fake::text("b").build().run(Generate::text("").grammar(Grammar::regex("a"))).unwrap_err();
+    assert_eq!(error.code(), Code::Unsupported);
 }
 
 #[test]
@@ -168,4 +177,104 @@ fn the_name_is_the_model_and_its_digest() {
     // printf rain | sha256sum
     let digest = "319b44c570a417ff3444896cd4aa77f052b6781773fc2f9aa1f1180ac745005c";
     assert_eq!(fake.spec().provenance.digest.to_string(), digest);
+}
+
+#[cfg(feature = "text")]
+mod chats {
+    use super::super::*;
+    use crate::engine::{Answer, Ask, Event, Generate, Message, Step, Tool, ToolChoice};
+
+    const CHATML: &str = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}\
+        {% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}";
+    const REPLY: &str = "It may\nrain.</think>\n\nLet me see.\n<tool_call>[{\"name\": \"weather\", \"arguments\": {\"city\": \
+        \"Bergen\"}}, {\"name\": \"storm\", \"arguments\": {}}]</tool_call>";
+
+    fn engine() -> Arc<dyn Engine> {
+        Fake::text(REPLY).template(CHATML).unwrap().build()
+    }
+
+    fn weather() -> Tool {
+        Tool::new(
+            "weather",
+            "The weather in a city.",
+            r#"{"type": "object", "properties": {"city": {"type": "string"}}}"#,
+        )
+    }
+
+    fn ask() -> Generate {
+        Generate::chat([Message::user("Umbrella?")]).tools([weather()])
+    }
+
+    #[test]
+    fn calls_and_reasoning_are_parts_of_an_answer() {
+        let answer = engine().run(ask().separate_reasoning(true)).unwrap();
+        assert_eq!((&*answer.reasoning, &*answer.text), ("It may\nrain.", "Let me see.\n"));
+        let [call] = &*answer.tool_calls else { panic!("{answer:?}") };
+        assert_eq!((&*call.name, &*call.arguments), ("weather", "{\"city\": \"Bergen\"}"));
+        let [malformed] = &*answer.malformed_calls else { panic!("{answer:?}") };
+        assert!(malformed.reason.contains("'storm'") && malformed.text.contains("\"storm\""), "{malformed:?}");
+        // Unparted, the reasoning is text; without tools, all of it is.
+        assert_eq!(engine().run(ask()).unwrap().text, "It may\nrain.</think>\n\nLet me see.\n");
+        let plain = engine().run(Generate::chat([Message::user("Umbrella?")])).unwrap();
+        assert_eq!((&*plain.text, plain.tool_calls.len()), (REPLY, 0));
+        let none = engine().run(ask().tool_choice(ToolChoice::None)).unwrap();
+        assert_eq!((&*none.text, none.tool_calls.len()), (REPLY, 0));
+    }
+
+    #[test]
+    fn the_events_of_a_run_are_its_answer() {
+        let mut run = engine().start(ask().separate_reasoning(true).into(), Call::new()).unwrap();
+        let (mut made, mut pieces) =
+            (Answer::new(crate::Finish::EndOfText, Default::default(), Arc::new(provenance("a".into()))), 0);
+        let answer = loop {
+            match run.step().unwrap() {
+                Step::Event(event) => {
+                    pieces += usize::from(matches!(event, Event::CallPiece(_)));
+                    made.add(&event);
+                }
+                Step::Done(answer) => break answer,
+                Step::Working(_) => {}
+            }
+        };
+        assert_eq!((&made.text, &made.reasoning, &made.tokens), (&answer.text, &answer.reasoning, &answer.tokens));
+        assert_eq!((&made.tool_calls, &made.malformed_calls), (&answer.tool_calls, &answer.malformed_calls));
+        assert!(pieces > 1, "the arguments come in pieces");
+        assert_eq!(answer.tokens.len() as u64, answer.usage.output_tokens);
+    }
+
+    #[test]
+    fn a_result_goes_back_into_the_chat() {
+        let first = engine().run(ask()).unwrap();
+        let called = Message::assistant(&*first.text).tool_calls(first.tool_calls.clone());
+        let result = Message::tool(&*first.tool_calls[0].id, "rain");
+        let chat = [Message::user("Umbrella?"), called, result];
+        let second = engine().run(Generate::chat(chat).tools([weather()])).unwrap();
+        assert!(second.usage.input_tokens > first.usage.input_tokens);
+        // Another conversation, other ids.
+        assert_ne!(second.tool_calls[0].id, first.tool_calls[0].id);
+        assert_eq!(engine().run(ask()).unwrap().tool_calls, first.tool_calls);
+    }
+
+    #[test]
+    fn a_call_that_is_cut_is_malformed() {
+        let answer = engine().run(ask().separate_reasoning(true).max_tokens(8)).unwrap();
+        assert_eq!(
+            (answer.finish, answer.tool_calls.len(), answer.malformed_calls.len()),
+            (crate::Finish::Length, 0, 1)
+        );
+        let stopped = engine().run(ask().separate_reasoning(true).stop(["Bergen"])).unwrap();
+        assert_eq!(stopped.malformed_calls.len(), 1, "{stopped:?}");
+    }
+
+    #[test]
+    fn what_a_fake_cannot_do_it_refuses() {
+        let code = |engine: Arc<dyn Engine>, request: Generate| engine.run(request).unwrap_err().code();
+        assert_eq!(code(engine(), ask().tool_choice(ToolChoice::Required)), Code::Unsupported);
+        assert_eq!(code(Fake::text("a").build(), ask()), Code::Unsupported);
+        assert_eq!(
+            code(Fake::text("a").build(), Generate::chat([Message::user("a")]).thinking(true)),
+            Code::Unsupported
+        );
+        assert_eq!(Fake::text("a").template("{% if %}").err().unwrap().code(), Code::Unsupported);
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use crate::engine::Sampling;
+use crate::engine::{Sampling, TokenInfo};
 use crate::{Error, Result};
 
 /// The sampler of one answer: chooses its tokens.
@@ -15,7 +15,33 @@ pub(crate) struct Sampler {
     random: Random,
     /// Tokens that the model says must never be chosen.
     suppressed: Vec<u32>,
+    /// What is added to the logits of tokens.
+    bias: Vec<(u32, f32)>,
     candidates: Vec<Candidate>,
+}
+
+/// A set of tokens, as bits: token 0 is the lowest of the first word.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowed<'a>(&'a [u32]);
+
+impl<'a> Allowed<'a> {
+    /// Tokens beyond the words are not in the set.
+    pub(crate) fn new(words: &'a [u32]) -> Self {
+        Self(words)
+    }
+
+    /// Whether `token` is in the set.
+    pub(crate) fn contains(&self, token: u32) -> bool {
+        self.0.get(token as usize / 32).is_some_and(|word| word >> (token % 32) & 1 == 1)
+    }
+
+    /// The tokens of the set below `end`, in order.
+    pub(crate) fn tokens(&self, end: usize) -> impl Iterator<Item = u32> + 'a {
+        let words = self.0.iter().zip(0u32..).filter(|(word, _)| **word != 0);
+        words
+            .flat_map(|(word, i)| (0..32).filter(move |bit| word >> bit & 1 == 1).map(move |bit| i * 32 + bit))
+            .take_while(move |token| (*token as usize) < end)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -27,22 +53,42 @@ struct Candidate {
 impl Sampler {
     pub(crate) fn new(sampling: Sampling, suppressed: Vec<u32>) -> Self {
         let seed = sampling.seed.map_or_else(draw_seed, u64::from);
-        Self { sampling, random: Random::new(seed), suppressed, candidates: Vec::new() }
+        Self { sampling, random: Random::new(seed), suppressed, bias: Vec::new(), candidates: Vec::new() }
     }
 
-    /// Chooses from `logits`, one per token of the vocabulary; `seen` are the tokens so far, prompt included.
-    pub(crate) fn choose(&mut self, logits: &[f32], seen: &[u32]) -> Result<u32> {
+    /// Adds to the logits of tokens; minus infinity rules one out.
+    pub(crate) fn biased(mut self, bias: Vec<(u32, f32)>) -> Self {
+        self.bias = bias;
+        self
+    }
+
+    /// Chooses from `logits`, one per token of the vocabulary; `seen` are the tokens so far, prompt included. Where a set is
+    /// given, the choice is of it, as if the model ruled out all other tokens.
+    pub(crate) fn choose(&mut self, logits: &[f32], seen: &[u32], allowed: Option<Allowed<'_>>) -> Result<u32> {
         check(logits)?;
         let s = self.sampling;
         let looks_back = s.repeat_penalty != 1.0 || s.frequency_penalty != 0.0 || s.presence_penalty != 0.0;
-        if s.temperature == 0.0 && (!looks_back || s.penalty_last_n == 0) && self.suppressed.is_empty() {
-            return Ok(likeliest(logits));
+        if s.temperature == 0.0 && (!looks_back || s.penalty_last_n == 0) && self.is_plain() {
+            match allowed {
+                None => return Ok(likeliest(logits)),
+                Some(allowed) => return likeliest_of(logits, allowed),
+            }
         }
         self.candidates.clear();
         self.candidates.extend((0..).zip(logits).map(|(id, &logit)| Candidate { id, logit }));
+        if let Some(allowed) = allowed {
+            for candidate in self.candidates.iter_mut().filter(|c| !allowed.contains(c.id)) {
+                candidate.logit = f32::NEG_INFINITY;
+            }
+        }
         for &id in &self.suppressed {
             if let Some(candidate) = self.candidates.get_mut(id as usize) {
                 candidate.logit = f32::NEG_INFINITY;
+            }
+        }
+        for &(id, bias) in &self.bias {
+            if let Some(candidate) = self.candidates.get_mut(id as usize) {
+                candidate.logit = (candidate.logit + bias).min(f32::MAX);
             }
         }
         if looks_back {
@@ -52,7 +98,7 @@ impl Sampler {
         // What follows needs one that can be drawn: of none, a filter leaves none.
         if self.candidates.iter().all(|c| c.logit == f32::NEG_INFINITY) {
             return Err(Error::backend(
-                "no token is left to choose: the model suppresses, or the penalties rule out, all",
+                "no token is left to choose: the model suppresses, or the bias, the penalties or the grammar rule out, all",
             ));
         }
         if s.temperature == 0.0 {
@@ -65,6 +111,11 @@ impl Sampler {
         }
         self.filter();
         Ok(self.draw())
+    }
+
+    /// Whether the logits are taken as they are.
+    fn is_plain(&self) -> bool {
+        self.suppressed.is_empty() && self.bias.is_empty()
     }
 
     fn penalize(&mut self, seen: &[u32]) {
@@ -144,6 +195,21 @@ pub(crate) fn logprob(logits: &[f32], id: u32) -> f32 {
     ((f64::from(logit) - f64::from(most) - sum.ln()) as f32).min(0.0)
 }
 
+/// The `n` likeliest tokens under the logits as they are, with their log-probabilities; equals in the order of their ids.
+pub(crate) fn top_logprobs(logits: &[f32], n: usize) -> Vec<TokenInfo> {
+    let most = logits.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
+    let sum: f64 = logits.iter().map(|&l| weight(l, most)).sum();
+    let mut all: Vec<Candidate> = (0..).zip(logits).map(|(id, &logit)| Candidate { id, logit }).collect();
+    let n = n.min(all.len());
+    if (1..all.len()).contains(&n) {
+        all.select_nth_unstable_by(n - 1, likelier);
+    }
+    all.truncate(n);
+    all.sort_unstable_by(likelier);
+    let logprob = |logit: f32| ((f64::from(logit) - f64::from(most) - sum.ln()) as f32).min(0.0);
+    all.into_iter().map(|c| TokenInfo::new(c.id, Some(logprob(c.logit)))).collect()
+}
+
 fn weight(logit: f32, most: f32) -> f64 {
     f64::from(logit - most).exp()
 }
@@ -168,6 +234,19 @@ fn check(logits: &[f32]) -> Result<()> {
 fn likeliest(logits: &[f32]) -> u32 {
     let most = logits.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
     logits.iter().position(|&l| l == most).unwrap_or(0) as u32
+}
+
+/// As [`likeliest`], of a set.
+fn likeliest_of(logits: &[f32], allowed: Allowed<'_>) -> Result<u32> {
+    let mut best: Option<(u32, f32)> = None;
+    for id in allowed.tokens(logits.len()) {
+        let logit = logits[id as usize];
+        if logit > best.map_or(f32::NEG_INFINITY, |(_, logit)| logit) {
+            best = Some((id, logit));
+        }
+    }
+    let none = || Error::backend("no token is left to choose: the model rules out all that the grammar allows");
+    best.map(|(id, _)| id).ok_or_else(none)
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): passes the usual batteries, and a token needs one draw.

@@ -4,11 +4,11 @@
 //! Hugging Face's `apply_chat_template` shows them.
 
 use std::fmt;
+use std::sync::OnceLock;
 
-use super::jinja::{Char, Clock, Fault, Limits, Program, Text, Value};
-use super::special_tokens::{Segment, SpecialTokens};
-use super::time_zone;
-use crate::engine::{Message, Role};
+use super::jinja::{Char, Clock, Fault, Limits, Program, Value};
+use super::special_tokens::SpecialTokens;
+use super::tools::Dialect;
 use crate::{Error, Result, threads};
 
 /// The longest template taken, in bytes; the longest known ones have some 30 KiB.
@@ -23,9 +23,12 @@ const STACK: usize = 4 << 20;
 /// A compiled chat template.
 pub(crate) struct Template {
     program: Program,
+    pub(super) source: String,
     /// Texts of tokens under the names that templates use.
     tokens: Vec<(&'static str, String)>,
-    special_tokens: SpecialTokens,
+    pub(super) special_tokens: SpecialTokens,
+    /// What it makes of tools: found out with the first of them.
+    pub(super) dialect: OnceLock<Dialect>,
 }
 
 impl Template {
@@ -48,41 +51,21 @@ impl Template {
             )));
         }
         let program = on_own_stack(|| Program::compile(source).map_err(failed))?;
-        Ok(Self { program, tokens: tokens.into_iter().collect(), special_tokens: SpecialTokens::new(special) })
-    }
-
-    /// The conversation as a prompt that the model's answer follows, in parts: special tokens that the template wrote
-    /// are meant as such, those that a message had a part in are text.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidArgument` if the template refuses the conversation, `Unsupported` if it fails or exceeds its budget;
-    /// `OutOfMemory` if the system refuses the thread that renders.
-    pub(crate) fn render(&self, messages: &[Message]) -> Result<Vec<Segment>> {
-        let contents: usize = messages.iter().map(|m| m.content.len() + m.role.name().len()).sum();
-        let variables = || {
-            let list: std::result::Result<_, Fault> = messages.iter().map(message).collect();
-            Ok(vec![("messages", Value::list(list?)?)])
-        };
-        let text = self.text(contents, variables, &time_zone::now)?;
-        Ok(self.special_tokens.split(&text))
-    }
-
-    /// The prompt of a chat as one text, special tokens and all.
-    ///
-    /// # Errors
-    ///
-    /// As [`Template::render`].
-    pub(crate) fn prompt(&self, messages: &[Message]) -> Result<String> {
-        Ok(self.render(messages)?.into_iter().map(|segment| segment.text).collect())
+        Ok(Self {
+            program,
+            source: source.to_owned(),
+            tokens: tokens.into_iter().collect(),
+            special_tokens: SpecialTokens::new(special),
+            dialect: OnceLock::new(),
+        })
     }
 
     /// Renders with the variables that `more` makes beside those that are always there, or in place of them.
     /// `contents` is the size of what they hold, in bytes.
-    pub(super) fn text(
+    pub(super) fn text<N: AsRef<str>>(
         &self,
         contents: usize,
-        more: impl FnOnce() -> std::result::Result<Vec<(&'static str, Value)>, Fault> + Send,
+        more: impl FnOnce() -> std::result::Result<Vec<(N, Value)>, Fault> + Send,
         clock: &(dyn Fn() -> Clock + Sync),
     ) -> Result<Vec<Char>> {
         let limits = Limits {
@@ -90,11 +73,14 @@ impl Template {
             output: contents.saturating_mul(4).saturating_add(OUTPUT),
         };
         on_own_stack(|| {
-            let mut variables =
-                vec![("tools", Value::None), ("documents", Value::None), ("add_generation_prompt", Value::Bool(true))];
-            variables.extend(self.tokens.iter().map(|(name, text)| (*name, Value::text(text))));
             let rendered = more().and_then(|more| {
-                variables.extend(more);
+                let mut variables = vec![
+                    ("tools", Value::None),
+                    ("documents", Value::None),
+                    ("add_generation_prompt", Value::Bool(true)),
+                ];
+                variables.extend(self.tokens.iter().map(|(name, text)| (*name, Value::text(text))));
+                variables.extend(more.iter().map(|(name, value)| (name.as_ref(), value.clone())));
                 self.program.render(variables, &limits, &|| clock())
             });
             rendered.map_err(failed)
@@ -106,18 +92,6 @@ impl fmt::Debug for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Template").finish_non_exhaustive()
     }
-}
-
-/// The names of roles that every template knows are no one's text; any other may be.
-fn message(message: &Message) -> std::result::Result<Value, Fault> {
-    let role = match &message.role {
-        Role::Other(name) => Text::foreign(name),
-        role => Text::own(role.name()),
-    };
-    Value::dict(vec![
-        (Value::text("role"), Value::Text(role)),
-        (Value::text("content"), Value::Text(Text::foreign(&message.content))),
-    ])
 }
 
 /// The caller's stack may be small, and is not for a stranger's program to use up.

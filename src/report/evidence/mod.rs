@@ -97,8 +97,11 @@ impl Evidence {
         let digest: String = hex(&info.digest).chars().take(12).collect();
         let folder = format!("{digest}-{:08x}", info.slot.0);
         let mut file = |name: &str, bytes: Vec<u8>| self.files.push((format!("{folder}/{name}"), bytes));
-        let text = serde_json::to_vec_pretty(&shown.json()?)
-            .map_err(|e| Error::internal("evidence that is no JSON").because(e))?;
+        let mut told = shown.json()?;
+        // Another feature's dependency may keep keys in their order of insertion: the same evidence is the same bytes.
+        told.sort_all_objects();
+        let text =
+            serde_json::to_vec_pretty(&told).map_err(|e| Error::internal("evidence that is no JSON").because(e))?;
         file("evidence.json", text);
         if let Some(table) = counts::table(shown)? {
             file("counts.csv", table.into_bytes());

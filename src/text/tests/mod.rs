@@ -1,9 +1,13 @@
 mod clock;
+#[cfg(feature = "grammar")]
+#[path = "../../../tests/support/corpus.rs"]
+pub(super) mod corpus;
 mod hostile;
 mod oracle;
 mod provenance;
 
 use super::pieces::Pushed;
+use super::sampler::Allowed;
 use super::stop::{Passed, Stop};
 use super::utf8::Utf8;
 use super::*;
@@ -148,7 +152,7 @@ fn sampling(change: impl FnOnce(&mut Sampling)) -> Sampling {
 
 fn choices(sampling: Sampling, logits: &[f32], count: usize) -> Vec<u32> {
     let mut sampler = Sampler::new(sampling, Vec::new());
-    (0..count).map(|_| sampler.choose(logits, &[]).unwrap()).collect()
+    (0..count).map(|_| sampler.choose(logits, &[], None).unwrap()).collect()
 }
 
 #[test]
@@ -213,7 +217,7 @@ fn filters_leave_what_they_say() {
 fn penalties_look_at_what_was_seen() {
     let seen = [1, 1, 0, 2];
     let choose = |change: fn(&mut Sampling), logits: &[f32]| {
-        Sampler::new(sampling(change), Vec::new()).choose(logits, &seen).unwrap()
+        Sampler::new(sampling(change), Vec::new()).choose(logits, &seen, None).unwrap()
     };
     // Divided if positive, multiplied if negative.
     assert_eq!(choose(|s| s.repeat_penalty = 2.0, &[1.0, 4.0, 1.0, 1.9]), 1);
@@ -230,7 +234,7 @@ fn penalties_look_at_what_was_seen() {
 #[test]
 fn broken_logits_are_an_error_and_extreme_ones_are_not() {
     for logits in [&[1.0, f32::NAN][..], &[1.0, f32::INFINITY], &[f32::NEG_INFINITY; 2]] {
-        let error = Sampler::new(sampling(|_| ()), Vec::new()).choose(logits, &[]).unwrap_err();
+        let error = Sampler::new(sampling(|_| ()), Vec::new()).choose(logits, &[], None).unwrap_err();
         assert_eq!(error.code(), Code::Backend);
     }
     let wild = [f32::MAX, f32::MIN, f32::NEG_INFINITY, 1e-38, -0.0, 1.0];
@@ -239,7 +243,7 @@ fn broken_logits_are_an_error_and_extreme_ones_are_not() {
             let mut s =
                 sampling(|s| (s.temperature, s.repeat_penalty, s.top_p, s.min_p) = (temperature, penalty, 0.9, 0.1));
             s.frequency_penalty = if penalty > 1.0 { f32::MAX } else { f32::MIN };
-            let chosen = Sampler::new(s, Vec::new()).choose(&wild, &[0, 1, 2, 3, 4, 5, 5]).unwrap();
+            let chosen = Sampler::new(s, Vec::new()).choose(&wild, &[0, 1, 2, 3, 4, 5, 5], None).unwrap();
             assert!(chosen < 6);
         }
     }
@@ -248,7 +252,7 @@ fn broken_logits_are_an_error_and_extreme_ones_are_not() {
 #[test]
 fn suppressed_tokens_are_never_chosen() {
     let mut sampler = Sampler::new(sampling(|_| ()), vec![1, 900]);
-    assert_eq!(sampler.choose(&[0.0, 5.0, 1.0], &[]).unwrap(), 2);
+    assert_eq!(sampler.choose(&[0.0, 5.0, 1.0], &[], None).unwrap(), 2);
 }
 
 #[test]
@@ -261,7 +265,7 @@ fn a_model_that_suppresses_all_its_tokens_is_an_error() {
     ];
     for change in changes {
         let mut sampler = Sampler::new(sampling(change), vec![0, 1]);
-        let error = sampler.choose(&[1.0, 2.0, f32::NEG_INFINITY], &[]).unwrap_err();
+        let error = sampler.choose(&[1.0, 2.0, f32::NEG_INFINITY], &[], None).unwrap_err();
         assert_eq!(error.code(), Code::Backend, "{error}");
     }
 }
@@ -445,4 +449,32 @@ fn templates_that_look_into_messages_work() {
     let found = segments(source, &[Message::assistant("<think>hm</think>yes <|im_end|>no")]);
     let expected = [("yes ", true), ("<|im_end|>", false), ("no<|im_end|>", true)];
     assert_eq!(found, expected.map(|(t, s)| (t.to_owned(), s)));
+}
+
+#[test]
+fn a_choice_is_of_the_tokens_that_are_allowed() {
+    let logits = [5.0, 1.0, f32::NEG_INFINITY, 3.0, 2.0];
+    let allowed = |tokens: &[u32]| tokens.iter().fold(0u32, |word, token| word | 1 << token);
+    let choose = |change: fn(&mut Sampling), tokens: &[u32]| {
+        let word = [allowed(tokens)];
+        Sampler::new(sampling(change), Vec::new()).choose(&logits, &[0, 3], Some(Allowed::new(&word)))
+    };
+    assert_eq!(choose(|_| (), &[1, 3, 4]).unwrap(), 3);
+    assert_eq!(choose(|s| s.presence_penalty = 9.0, &[1, 3, 4]).unwrap(), 4, "seen before");
+    for seed in 0..50 {
+        let word = [allowed(&[1, 4])];
+        let s = sampling(|s| (s.temperature, s.top_k, s.top_p, s.min_p) = (9.0, 3, 0.99, 0.001));
+        let mut sampler = Sampler::new(Sampling { seed: Some(seed), ..s }, Vec::new());
+        let chosen = sampler.choose(&logits, &[], Some(Allowed::new(&word))).unwrap();
+        assert!(chosen == 1 || chosen == 4, "{chosen}");
+    }
+    // What the model rules out, no form rules in; and of a vocabulary's end, there is nothing beyond.
+    for tokens in [&[][..], &[2], &[31]] {
+        assert_eq!(choose(|_| (), tokens).unwrap_err().code(), Code::Backend);
+        assert_eq!(choose(|s| s.temperature = 1.0, tokens).unwrap_err().code(), Code::Backend);
+    }
+    let words = [1 << 31, 0, 0b101];
+    assert_eq!(Allowed::new(&words).tokens(67).collect::<Vec<_>>(), [31, 64, 66]);
+    assert_eq!(Allowed::new(&words).tokens(66).collect::<Vec<_>>(), [31, 64]);
+    assert!(Allowed::new(&words).contains(66) && !Allowed::new(&words).contains(96));
 }

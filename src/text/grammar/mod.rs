@@ -1,0 +1,43 @@
+//! Grammars: which tokens a text may go on with, so that it comes to be of a form.
+//!
+//! Enters: the bytes of a vocabulary's tokens, a form. Leaves: the tokens that are allowed next, as a set of bits.
+//!
+//! llguidance does the work: a lexer and an Earley parser that walk the trie of a vocabulary. Here is what it leaves to its
+//! users: a form is a stranger's, so it is compiled within bounds and on a stack of its own, and what would be ignored is
+//! refused. The trie is made once for each model in memory and shared by its digest; it is not kept on disk, for the crate
+//! has no form of it that could be read back.
+
+mod compile;
+mod gbnf;
+mod lark;
+mod matcher;
+mod parts;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod vocabulary;
+
+pub(crate) use matcher::Matcher;
+pub(crate) use parts::Part;
+pub(crate) use vocabulary::{Vocabulary, Words};
+
+use crate::Error;
+
+/// The longest form taken, in bytes. The largest schemas that people write have some 100 KiB.
+const MAX_SOURCE: usize = 256 << 10;
+
+/// What llguidance says, without the state and the traces that it adds for its developers.
+fn said(error: impl std::fmt::Display) -> String {
+    let text = format!("{error:#}");
+    let end = ["\n<", "<non-verbose", "\n"].iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());
+    let line = text[..end].trim();
+    match line.char_indices().nth(300) {
+        Some((cut, _)) => format!("{}…", &line[..cut]),
+        None => line.to_owned(),
+    }
+}
+
+/// The refusal of a form, or of a part of it.
+fn refused(what: &str, why: impl std::fmt::Display) -> Error {
+    Error::invalid(format!("{what}: {why}"))
+}
