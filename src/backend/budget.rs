@@ -26,7 +26,7 @@ pub(super) fn check_memory(estimate: MemoryEstimate, options: &Options) -> Resul
 }
 
 /// Bytes of memory of this machine, where the system says so.
-#[cfg(feature = "tract")]
+#[cfg(any(feature = "rten", feature = "tract"))]
 pub(super) fn machine_memory() -> Option<u64> {
     if !cfg!(any(target_os = "linux", target_os = "android")) {
         return None;

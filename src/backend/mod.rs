@@ -1,12 +1,12 @@
 //! Backends: who can answer.
 //!
 //! Enters: a [`Source`](crate::Source) and [`Options`](crate::Options). Leaves: an [`Engine`](crate::Engine). May import:
-//! engine, tensor, kernel, weights, onnx, pack, text, source, digest, threads, crash.
+//! engine, tensor, kernel, weights, onnx, pack, text, source, digest, threads, crash, disk.
 //!
-//! `open` and `inspect` are the doors above the runtimes `llama`, `ort`, `ort_interop`, `tract` and `table`, which never
+//! `open` and `inspect` are the doors above the runtimes `llama`, `ort`, `ort_interop`, `rten`, `tract` and `table`, which never
 //! import each other; `options`, `format`, `model`, `budget` and `interrupt` are what all of them stand on.
 
-#[cfg(any(feature = "llama", feature = "ort", feature = "tract", feature = "table"))]
+#[cfg(any(feature = "llama", feature = "ort", feature = "rten", feature = "tract", feature = "table"))]
 mod budget;
 mod format;
 mod inspect;
@@ -26,6 +26,8 @@ pub(crate) mod options;
 mod ort;
 #[cfg(feature = "ort-interop")]
 mod ort_interop;
+#[cfg(feature = "rten")]
+mod rten;
 #[cfg(feature = "table")]
 mod table;
 #[cfg(feature = "tract")]

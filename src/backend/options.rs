@@ -22,8 +22,11 @@ pub struct Options {
     /// The backend; `None` picks it by the file's content. An explicit one always wins, and fails if it cannot.
     pub backend: Option<Backend>,
     /// Threads of one computation; `None` leaves it to the backend: the machine's cores for `ort`, at most eight of
-    /// them for `llama`, one for `tract` and `table`.
+    /// them for `llama`, one for `rten`, `tract` and `table`.
     pub threads: Option<u32>,
+    /// Threads of one computation of a prompt, where `llama` is to use others for it than for the next tokens: a prompt is bound
+    /// by arithmetic, and the next tokens by memory. `None` is [`Options::threads`]; other backends have no prompts.
+    pub prompt_threads: Option<u32>,
     /// Tokens that all runs of a text engine may hold together; `None` takes the model's own context length, but
     /// at most [`Options::DEFAULT_CONTEXT_TOKENS`]. Embedding a text with a language model takes memory for the logits of
     /// each of its tokens, a megabyte a token where the vocabulary is large, and the estimate counts the longest text
@@ -56,6 +59,8 @@ pub struct Options {
     /// version does not know it ignores. With any, `open` takes ONNX Runtime for ONNX, and other backends are `Unsupported`.
     /// Those that say where it looks for files are `InvalidArgument`.
     pub session_entries: Vec<(String, String)>,
+    /// LoRA adapters in GGUF files, by the names that requests use. Other backends than `llama` refuse them as `Unsupported`.
+    pub adapters: Vec<(String, PathBuf)>,
     /// Ends an open that is under way with `Cancelled`.
     pub cancel: Option<Cancel>,
     /// Receiver of progress, on the thread that opens.
@@ -97,6 +102,13 @@ impl Options {
     #[must_use]
     pub fn threads(mut self, threads: u32) -> Self {
         self.threads = Some(threads);
+        self
+    }
+
+    /// Sets the threads of one computation of a prompt, for `llama`.
+    #[must_use]
+    pub fn prompt_threads(mut self, threads: u32) -> Self {
+        self.prompt_threads = Some(threads);
         self
     }
 
@@ -169,6 +181,22 @@ impl Options {
         self
     }
 
+    /// Opens a LoRA adapter with the model, for requests to use under this name; see
+    /// [`Generate::adapter`](crate::Generate::adapter). It is checked against the model before the runtime sees it, and takes
+    /// the memory of its file.
+    ///
+    /// ```
+    /// # use selvedge::{Generate, Options};
+    /// let options = Options::new().adapter("formal", "formal.gguf").adapter("rhymes", "rhymes.gguf");
+    /// let request = Generate::text("Dear").adapter("formal", 1.0).adapter("rhymes", 0.5);
+    /// assert_eq!((options.adapters.len(), request.adapters.len()), (2, 2));
+    /// ```
+    #[must_use]
+    pub fn adapter(mut self, name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        self.adapters.push((name.into(), path.into()));
+        self
+    }
+
     /// Lets `cancel` end the open.
     #[must_use]
     pub fn cancel(mut self, cancel: &Cancel) -> Self {
@@ -208,10 +236,13 @@ impl Options {
     /// The threads asked for, by a backend that takes 1 to `max`.
     #[allow(dead_code, reason = "a build without backends has no threads")]
     pub(super) fn threads_within(&self, max: u32) -> Result<Option<u32>> {
-        match self.threads {
-            Some(n) if n == 0 || n > max => Err(Error::invalid(format!("threads: expected 1 to {max}, got {n}"))),
-            threads => Ok(threads),
-        }
+        within("threads", self.threads, max)
+    }
+
+    /// The same, of a prompt.
+    #[allow(dead_code, reason = "a build without llama.cpp has no prompts")]
+    pub(super) fn prompt_threads_within(&self, max: u32) -> Result<Option<u32>> {
+        within("prompt_threads", self.prompt_threads, max)
     }
 
     /// For a runtime that is about to load a model, be it native or not: from here on a death counts. What it gives is dropped
@@ -237,7 +268,7 @@ impl Options {
     /// The threads that a backend takes: 0 for more than one, as it likes.
     fn threads_of(&self, backend: Backend) -> u32 {
         let has_one = || std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
-        let takes_one = matches!(backend, Backend::Tract | Backend::Table) || has_one();
+        let takes_one = matches!(backend, Backend::Rten | Backend::Tract | Backend::Table) || has_one();
         self.threads.unwrap_or(u32::from(takes_one))
     }
 
@@ -252,11 +283,20 @@ impl Options {
     }
 }
 
+#[allow(dead_code, reason = "a build without backends has no threads")]
+fn within(name: &str, threads: Option<u32>, max: u32) -> Result<Option<u32>> {
+    match threads {
+        Some(n) if n == 0 || n > max => Err(Error::invalid(format!("{name}: expected 1 to {max}, got {n}"))),
+        threads => Ok(threads),
+    }
+}
+
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("backend", &self.backend)
             .field("threads", &self.threads)
+            .field("prompt_threads", &self.prompt_threads)
             .field("context_tokens", &self.context_tokens)
             .field("parallel", &self.parallel)
             .field("memory_limit", &self.memory_limit)
@@ -266,6 +306,7 @@ impl fmt::Debug for Options {
             .field("onnxruntime", &self.onnxruntime)
             .field("search_python", &self.search_python)
             .field("session_entries", &self.session_entries)
+            .field("adapters", &self.adapters)
             .field("crash_record", &self.crash_record)
             .finish_non_exhaustive()
     }
@@ -279,6 +320,8 @@ pub enum Backend {
     Llama,
     /// ONNX files through ONNX Runtime, loaded at run time (feature `ort`).
     Ort,
+    /// ONNX files through rten, in pure Rust and small (feature `rten`).
+    Rten,
     /// ONNX files through tract, in pure Rust (feature `tract`).
     Tract,
     /// Static-embedding models in safetensors or GGUF files: the rows of a table, pooled (feature `table`).
@@ -291,6 +334,7 @@ impl Backend {
         match self {
             Backend::Llama => "llama",
             Backend::Ort => "ort",
+            Backend::Rten => "rten",
             Backend::Tract => "tract",
             Backend::Table => "table",
         }
@@ -306,6 +350,7 @@ impl Backend {
         match self {
             Backend::Llama => cfg!(feature = "llama"),
             Backend::Ort => cfg!(feature = "ort"),
+            Backend::Rten => cfg!(feature = "rten"),
             Backend::Tract => cfg!(feature = "tract"),
             Backend::Table => cfg!(feature = "table"),
         }

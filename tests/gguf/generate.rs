@@ -17,7 +17,7 @@ const PROMPT: &str = "The capital of France is";
 const CONTINUATION: &str = " Paris.\n\nThe United States has a population of";
 
 /// One engine for most tests: they run at the same time, and must not disturb each other.
-fn shared() -> Option<&'static Arc<dyn Engine>> {
+pub(crate) fn shared() -> Option<&'static Arc<dyn Engine>> {
     static ENGINE: OnceLock<Option<Arc<dyn Engine>>> = OnceLock::new();
     ENGINE.get_or_init(|| Some(open(smollm()?, Options::new()).expect("SmolLM2 opens"))).as_ref()
 }

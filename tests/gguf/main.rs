@@ -1,13 +1,23 @@
 //! GGUF models through llama.cpp: how they are opened, what they write, and the memory that they take.
 #![cfg(all(feature = "llama", unix))]
 
+mod adapters;
+mod asking;
 #[path = "../support/corpus.rs"]
 mod corpus;
+#[path = "../../src/weights/tests/craft.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the library's own tests need the rest of it")]
+mod craft;
 mod generate;
+mod grammar;
 #[cfg(target_os = "linux")]
 mod memory;
 mod open;
+mod prefixes;
 mod split;
+mod tiny;
+mod tools;
+mod turns;
 
 use std::path::PathBuf;
 

@@ -3,18 +3,22 @@
 //! Enters: a model's bytes, or a part of a split one with its path. Leaves: an engine that generates, chats and embeds.
 //!
 //! `weights` reads the file before native code does, `check` refuses what llama.cpp would not survive, `plan` says how the
-//! model is served and what that costs. `native` is the only way to llama.cpp, `serve` the thread that computes and what
+//! model is served and what that costs. `adapters` are those that it was opened with, `prefixes` is its prefix cache, which `saved` has in a file. `native` is the only way to llama.cpp, `serve` the thread that computes and what
 //! callers hold of it.
 
+mod adapters;
 mod check;
 mod native;
 mod plan;
+mod prefixes;
+mod saved;
+mod score;
 mod serve;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use super::budget::check_memory;
@@ -22,11 +26,11 @@ use super::metadata::{metadata_of, name_and_version};
 use super::model;
 use super::options::{Backend, OpenProgress, Options};
 use crate::engine::{
-    Abilities, Answer, Call, Embed, Engine, Finish, Generate, MemoryEstimate, Message, Progress, Prompt, Provenance,
-    Request, Run, Spec, Tokenizer, Trim, Usage,
+    Abilities, Answer, Call, Embed, Engine, Finish, Generate, MemoryEstimate, Message, PrefixCache, Progress, Prompt,
+    Provenance, Request, Run, Spec, Tokenizer, Trim, Usage,
 };
 use crate::source::{Loading, OpenedFile};
-use crate::text::Template;
+use crate::text::{Reader, Template, Vocabulary};
 use crate::weights::{TensorEntry, WeightFile};
 use crate::{Error, Result};
 use check::{Header, Pooling};
@@ -35,6 +39,7 @@ use native::model::Model;
 use plan::{Embedding, Needs, Plan, Work};
 use serve::embedder::EmbedJob;
 use serve::mailbox::Mailbox;
+use serve::prefix::Prefix;
 use serve::prompt::Prompts;
 use serve::queue::{Command, Queue};
 use serve::run::TextRun;
@@ -66,14 +71,18 @@ pub(super) fn open(source: OpenedFile, options: &Options) -> Result<Arc<dyn Engi
     let start = first.file.as_ref().map_or(0, |(_, start)| *start);
     let aligned = |tensor: TensorEntry<'_>| (start + tensor.place().start).is_multiple_of(MAP_ALIGNMENT);
     let in_place = file.tensors().all(aligned);
+    let adapters = adapters::open(&file, options)?;
     drop(file);
     let mut plan = plan_of(&header, options)?;
-    let memory = plan::estimate(&header, &plan);
+    let mut memory = plan::estimate(&header, &plan);
+    memory.weights = memory.weights.saturating_add(adapters::bytes(&adapters));
     check_memory(memory, options)?;
     let digest = model::digest(first, further.iter().map(|part| part.bytes.as_slice()), options)?;
     let file_name = name_of(first, parts.len());
     let _in_call = options.enter(&file_name, digest, Backend::Llama, &native::model::version())?;
-    let model = Arc::new(load(parts, options, in_place)?);
+    let mut model = load(parts, options, in_place)?;
+    let adapters = adapters::load(&mut model, adapters)?;
+    let model = Arc::new(model);
     if model.tokens() != header.vocabulary.tokens {
         return Err(Error::backend("llama.cpp counts other tokens than the file has"));
     }
@@ -100,15 +109,18 @@ pub(super) fn open(source: OpenedFile, options: &Options) -> Result<Arc<dyn Engi
         generate: plan.generates,
         chat: plan.generates && template.is_ok(),
         embed: plan.embeds,
+        score: plan.generates && plan.reuses,
         interrupt: true,
     };
     spec.context_tokens = Some(plan.context);
     spec.parallel = Some(plan.parallel);
     spec.embedding_size = plan.embeds.then(|| u32::try_from(model.embedding_size()).unwrap_or(0));
     spec.memory = memory;
+    spec.adapters = adapters;
     spec.metadata = metadata;
     let queue = Arc::new(worker::start(model.clone(), plan, options.mark())?);
-    Ok(Arc::new(Llama { spec, plan, longest: header.vocabulary.longest, model, template, queue }))
+    let (longest, vocabulary) = (header.vocabulary.longest, OnceLock::new());
+    Ok(Arc::new(Llama { spec, plan, longest, model, template, vocabulary, queue }))
 }
 
 /// Memory estimate of a model as [`open`] would make it; an error if it would refuse the file.
@@ -127,15 +139,17 @@ fn plan_of(header: &Header, options: &Options) -> Result<Plan> {
         value => Ok(value),
     };
     let cores = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
-    let threads = match options.threads_within(MAX_THREADS)? {
+    let capped = |threads: Option<u32>| match threads {
         // ggml's threads wait for each other in a loop after every operation: with more of them than cores, one token of a tiny
         // model takes minutes.
         Some(threads) if threads > cores => {
             tracing::warn!("llama.cpp: computes on {cores} threads, not on {threads}: the machine has no more cores");
-            cores
+            Some(cores)
         }
-        threads => threads.unwrap_or(cores.min(MAX_THREADS_BY_DEFAULT)),
+        threads => threads,
     };
+    let threads = capped(options.threads_within(MAX_THREADS)?).unwrap_or(cores.min(MAX_THREADS_BY_DEFAULT));
+    let prompt_threads = capped(options.prompt_threads_within(MAX_THREADS)?).unwrap_or(threads);
     let parallel = within("parallel", options.parallel, 1, MAX_PARALLEL)?.unwrap_or(Options::DEFAULT_PARALLEL);
     // Beyond what it was trained for a model writes nonsense, and an encoder has no positions there.
     let most = header.context.min(MAX_CONTEXT);
@@ -146,6 +160,7 @@ fn plan_of(header: &Header, options: &Options) -> Result<Plan> {
         context,
         parallel,
         threads,
+        prompt_threads,
         text: context,
         generates,
         embeds: header.pooling == Pooling::PerText,
@@ -195,6 +210,8 @@ struct Llama {
     longest: usize,
     model: Arc<Model>,
     template: Result<Template>,
+    /// What grammars are compiled for: made with the first one.
+    vocabulary: OnceLock<Result<Arc<Vocabulary>>>,
     queue: Arc<Queue>,
 }
 
@@ -208,6 +225,7 @@ impl Engine for Llama {
         match request {
             Request::Generate(request) => self.generate(request, call),
             Request::Embed(request) => self.embed(&request, call),
+            Request::Score(request) => self.score(&request, call),
             Request::Tensors(_) => Err(self.unsupported("tensors")),
         }
         .map_err(|e| e.during(format!("asking '{}'", self.spec.provenance.model)))
@@ -215,6 +233,10 @@ impl Engine for Llama {
 
     fn tokenizer(&self) -> Option<&dyn Tokenizer> {
         Some(self)
+    }
+
+    fn prefix_cache(&self) -> Option<&dyn PrefixCache> {
+        (self.plan.generates && self.plan.reuses).then_some(self)
     }
 
     fn trim(&self, level: Trim) -> Result<u64> {
@@ -247,13 +269,23 @@ impl Llama {
             return Err(self.unsupported("text generation"));
         }
         request.check()?;
+        self.check_bias(&request.logit_bias)?;
         let begin = Instant::now();
-        let tokens = self.prompts().tokens(&request.prompt)?;
+        let (tokens, chat) = self.prompts().tokens(&request)?;
+        let matcher = match (&request.grammar, chat.as_ref().and_then(|chat| chat.form.as_ref())) {
+            (Some(grammar), _) => Some(self.vocabulary()?.matcher(grammar)?),
+            (None, Some(form)) => Some(self.vocabulary()?.matcher_of(form)?),
+            (None, None) => None,
+        };
+        let reader = chat.map_or_else(Reader::plain, |chat| chat.reader);
+        let (adapters, applied) = self.adapters(&request.adapters)?;
         let progress = Progress::new(0, Some(tokens.len() as u64));
         let mailbox = Arc::<Mailbox>::default();
-        let origin = Origin { provenance: self.spec.provenance.clone(), prepare: begin.elapsed() };
+        let provenance = self.spec.provenance.clone();
+        let origin = Origin { provenance, prepare: begin.elapsed(), adapters: applied };
         let context = self.plan.context as usize;
-        let sequence = Sequence::new(request, tokens, context, &self.model, call.clone(), mailbox.clone(), origin);
+        let begun = (Prefix::new(adapters, tokens), matcher, reader);
+        let sequence = Sequence::new(request, begun, context, &self.model, call.clone(), mailbox.clone(), origin);
         Ok(Box::new(TextRun::new(self.queue.clone(), mailbox, call, Command::Generate(Box::new(sequence)), progress)))
     }
 
@@ -296,6 +328,19 @@ impl Llama {
             enqueued: Some(Instant::now()),
         };
         Ok(Box::new(TextRun::new(self.queue.clone(), mailbox, call, Command::Embed(Box::new(job)), progress)))
+    }
+
+    fn check_bias(&self, bias: &[(u32, f32)]) -> Result<()> {
+        let count = self.model.tokens();
+        match bias.iter().find(|(token, _)| *token as usize >= count) {
+            Some((token, _)) => Err(Error::invalid(format!("logit_bias: expected tokens below {count}, got {token}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn vocabulary(&self) -> Result<&Vocabulary> {
+        let made = || Vocabulary::shared(self.spec.provenance.digest, || self.model.words());
+        self.vocabulary.get_or_init(made).as_deref().map_err(Error::clone)
     }
 
     fn prompts(&self) -> Prompts<'_> {

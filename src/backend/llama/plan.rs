@@ -34,6 +34,8 @@ pub(super) struct Plan {
     /// Runs served side by side.
     pub(super) parallel: u32,
     pub(super) threads: u32,
+    /// Of a slice of a prompt.
+    pub(super) prompt_threads: u32,
     /// The longest text to embed, in tokens.
     pub(super) text: u32,
     pub(super) generates: bool,

@@ -45,7 +45,7 @@ const TABLE: u64 = 4;
 
 /// Opens an ONNX file. See [`open`](crate::open) for the errors.
 pub(super) fn open(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engine>> {
-    let packed = model.packed(pack::Runtime::OnnxRuntime)?;
+    let packed = model.packed(pack::Runtime::Ort)?;
     let graph = packed.as_ref().map_or(&model.file.bytes, |packed| &packed.graph).clone();
     let len = graph.as_slice().len() as u64;
     expect_a_message(len)?;

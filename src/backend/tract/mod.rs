@@ -132,6 +132,7 @@ impl Engine for Tract {
             Request::Tensors(request) => request,
             Request::Generate(_) => return Err(Error::unsupported("an ONNX model under tract does not generate text")),
             Request::Embed(_) => return Err(Error::unsupported("an ONNX model under tract does not embed text")),
+            Request::Score(_) => return Err(Error::unsupported("an ONNX model under tract does not score text")),
         };
         let admitted = self.0.spec.admit(request)?;
         let model = self.0.clone();

@@ -4,12 +4,14 @@
 //! checks stand before those that any architecture can reach: `keys` for layers, heads, experts and rope, `vocabulary`,
 //! `tensors`, by what `architectures` says of each. What is left is the `header`.
 
+mod adapter;
 mod architectures;
 mod header;
 mod keys;
 mod tensors;
 mod vocabulary;
 
+pub(super) use adapter::read_adapter;
 use architectures::{Architecture, checked};
 use header::Layer;
 pub(super) use header::{Header, Pooling};

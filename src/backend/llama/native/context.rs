@@ -18,6 +18,8 @@ use crate::{Code, Error, Result, threads};
 const MARGIN: usize = 64 << 20;
 /// The cells that llama.cpp computes with are rounded up to this.
 const CELLS: u64 = 256;
+/// Stands for every sequence.
+const ALL: sys::llama_seq_id = -1;
 
 /// What a context is made for.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +52,8 @@ pub(in crate::backend::llama) struct Context {
     shape: Shape,
     /// Bytes that a computation has had so far, and keeps.
     worked: u64,
+    /// The adapters of the last computation, and their scales.
+    adapters: Vec<(u32, f32)>,
     /// Asked during a computation whether to give it up. Boxed twice: the callback holds the address of the inner box.
     watch: Box<Watch>,
     model: Arc<Model>,
@@ -119,7 +123,7 @@ impl Context {
             sys::llama_set_abort_callback(ptr.as_ptr(), Some(watching), (&raw mut *watch).cast());
             sys::llama_get_memory(ptr.as_ptr())
         };
-        Ok(Self { ptr, memory, threads, shape, worked: 0, watch, model })
+        Ok(Self { ptr, memory, threads, shape, worked: 0, adapters: Vec::new(), watch, model })
     }
 
     /// Sets what is asked, many times during a computation, whether to give it up.
@@ -132,6 +136,31 @@ impl Context {
         let threads = threads.clamp(1, self.shape.threads) as i32;
         // SAFETY: the context is alive, and its pool has so many threads.
         unsafe { sys::llama_set_n_threads(self.ptr.as_ptr(), threads, threads) }
+    }
+
+    /// Sets the adapters of the next computations, by their numbers in the model, each with its scale.
+    pub(in crate::backend::llama) fn use_adapters(&mut self, set: &[(u32, f32)]) -> Result<()> {
+        if self.adapters == set {
+            return Ok(());
+        }
+        // The graph is planned anew, whose buffers llama.cpp must get.
+        room_for(self.shape.made)?;
+        self.worked = 0;
+        let (mut adapters, mut scales) = (Vec::with_capacity(set.len()), Vec::with_capacity(set.len()));
+        for (number, scale) in set {
+            adapters.push(self.model.adapter(*number)?.as_ptr());
+            scales.push(*scale);
+        }
+        // SAFETY: the context is alive and of this model; the lists have so many elements, which the call copies, and the adapters
+        // live as long as the model, which the context keeps.
+        let code = unsafe {
+            sys::llama_set_adapters_lora(self.ptr.as_ptr(), adapters.as_mut_ptr(), set.len(), scales.as_mut_ptr())
+        };
+        if code != 0 {
+            return Err(Error::backend(format!("llama.cpp took no adapters (code {code})")));
+        }
+        self.adapters = set.to_vec();
+        Ok(())
     }
 
     /// Computes a batch.
@@ -220,6 +249,38 @@ impl Context {
             sys::llama_memory_seq_pos_min(self.memory, sequence as i32) == 0
                 && sys::llama_memory_seq_pos_max(self.memory, sequence as i32) == len as i32 - 1
         }
+    }
+
+    /// The state of all sequences, as llama.cpp writes it.
+    pub(in crate::backend::llama) fn state(&mut self) -> Result<Vec<u8>> {
+        // SAFETY: the context is alive. Exceptions are caught inside; -1 stands for all sequences.
+        let size = unsafe { sys::llama_state_seq_get_size(self.ptr.as_ptr(), ALL) };
+        room_for(size as u64)?;
+        let mut state = Vec::new();
+        state.try_reserve_exact(size).map_err(|e| {
+            Error::new(Code::OutOfMemory, format!("no {size} bytes for the state of a context")).because(e)
+        })?;
+        state.resize(size, 0);
+        // SAFETY: as above, and the state is writable for its length.
+        let written = unsafe { sys::llama_state_seq_get_data(self.ptr.as_ptr(), state.as_mut_ptr(), size, ALL) };
+        if size == 0 || written != size {
+            return Err(Error::backend(format!("llama.cpp wrote {written} of {size} bytes of a context's state")));
+        }
+        Ok(state)
+    }
+
+    /// Replaces a sequence by the one of a state that our layout wrote; false if llama.cpp does not take all of it.
+    pub(in crate::backend::llama) fn set_state(&mut self, sequence: u32, state: &[u8]) -> Result<bool> {
+        if sequence >= self.shape.sequences {
+            return Err(Error::internal(format!("no sequence {sequence}")));
+        }
+        // Lists of its cells.
+        room_for(state.len() as u64)?;
+        // SAFETY: the context is alive, the sequence in its range, and the state readable for its length. Its counts, types and
+        // positions are the context's own. Exceptions are caught inside.
+        let read =
+            unsafe { sys::llama_state_seq_set_data(self.ptr.as_ptr(), state.as_ptr(), state.len(), sequence as i32) };
+        Ok(read == state.len())
     }
 
     /// Forgets all sequences.

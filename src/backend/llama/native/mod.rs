@@ -95,6 +95,15 @@
 //! Sequences, `llama_memory_seq_rm`, `_cp`, `_pos_min`, `_pos_max` (an id out of range; a part of one copied to another
 //! stream): `context.rs` `forget`, `copy`, `cut` check ids and copy whole ones. Test: `batcher`.
 //!
+//! State, `llama_state_seq_get_size`, `_get_data`, `_set_data` (a sequence out of range, more cells than there are, exceptions
+//! in a whole context's restore): `context.rs` `set_state` takes one sequence, whose state `serve/layout.rs` wrote; what comes
+//! from a file is keys and values alone. Exceptions are caught inside. Tests: `layout`, `tests/gguf` (prefixes).
+//!
+//! Adapters, `llama_adapter_lora_init_from_file_ptr` (keys of another type), `llama_set_adapters_lora`, `build_lora_mm` (shapes;
+//! a changed vocabulary that is the output as well): `check/adapter.rs` takes pairs of the model's own matrices, by name and shape.
+//! Exceptions of the loader are caught inside; the graph is planned anew where the set changes, for which `context.rs`
+//! `use_adapters` looks at the memory. Tests: `adapters`, `tests/gguf` (adapters).
+//!
 //! Results (an index without output; a build with asserts would abort): `context.rs` `logits`, `embedding` ask for what
 //! the batch marked; llama.cpp is built without debug asserts in every profile of Cargo. Test: `batcher`.
 //!

@@ -14,14 +14,15 @@ use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 
 use llama_cpp_sys_2 as sys;
 
-use super::file::Input;
+use super::file::{Input, Stream};
 use super::fragments::Fragments;
 use super::splitter::Splitter;
 use super::terminate;
+use crate::text::Words;
 use crate::{Code, Error, Result, threads};
 
 /// Memory that must be left before a model is loaded or a text tokenized: llama.cpp ends the process where it lacks a few bytes,
@@ -43,6 +44,17 @@ pub(in crate::backend::llama) fn version() -> String {
     // SAFETY: as above.
     let commit = unsafe { CStr::from_ptr(sys::ggml_commit()) };
     format!("llama.cpp {} (ggml {}, llama-cpp-sys-2 0.1.161)", version.to_string_lossy(), commit.to_string_lossy())
+}
+
+/// The build of llama.cpp and what it uses of the processor: the same means the same bits.
+pub(in crate::backend::llama) fn build() -> &'static str {
+    static BUILD: OnceLock<String> = OnceLock::new();
+    BUILD.get_or_init(|| {
+        // SAFETY: returns a static, NUL-terminated text, which each call makes anew: this is the only one.
+        let features = unsafe { CStr::from_ptr(sys::llama_print_system_info()) };
+        let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
+        format!("{} for {arch} {os}: {}", version(), features.to_string_lossy())
+    })
 }
 
 /// Prepares llama.cpp for this process; cheap after the first time.
@@ -70,6 +82,8 @@ pub(in crate::backend::llama) struct Model {
     /// What a text is cut into, where special tokens are text and where they are meant.
     plain: Fragments,
     marked: Fragments,
+    /// The model frees them with itself.
+    adapters: Vec<NonNull<sys::llama_adapter_lora>>,
 }
 
 // SAFETY: see the type: nothing in a loaded model changes through these methods.
@@ -118,9 +132,35 @@ impl Model {
         let splitter = Splitter::of(kind == sys::LLAMA_VOCAB_TYPE_BPE, &pre_tokenizer(ptr));
         let tokens = usize::try_from(tokens).unwrap_or(0);
         let (plain, marked) = Default::default();
-        let mut model = Self { ptr, vocabulary, tokens, splitter, plain, marked };
+        let mut model = Self { ptr, vocabulary, tokens, splitter, plain, marked, adapters: Vec::new() };
         (model.plain, model.marked) = (model.fragments(false), model.fragments(true));
         Ok(model)
+    }
+
+    /// Loads an adapter that was checked against this model. Before any context is made, whose graphs have room for those that
+    /// are there.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` or `OutOfMemory`, by what llama.cpp reports.
+    pub(in crate::backend::llama) fn load_adapter(&mut self, stream: &Stream<'_>) -> Result<()> {
+        FAULTS.with_borrow_mut(Vec::clear);
+        // SAFETY: the model is alive, and `&mut` keeps others from it. The stream is open and stays so during the call, which
+        // keeps no reference to it. Exceptions are caught inside.
+        let adapter = unsafe { sys::llama_adapter_lora_init_from_file_ptr(self.as_ptr(), stream.as_ptr().cast()) };
+        let Some(adapter) = NonNull::new(adapter) else {
+            let faults = FAULTS.with_borrow_mut(std::mem::take);
+            let message = faults.first().map_or("llama.cpp does not say why", String::as_str);
+            return Err(Error::new(kind_of(&faults), format!("llama.cpp cannot load the adapter: {message}")));
+        };
+        self.adapters.push(adapter);
+        Ok(())
+    }
+
+    /// An adapter by its number, as long as the model is there.
+    pub(super) fn adapter(&self, number: u32) -> Result<NonNull<sys::llama_adapter_lora>> {
+        let adapter = self.adapters.get(number as usize).copied();
+        adapter.ok_or_else(|| Error::internal(format!("no adapter {number}")))
     }
 
     pub(in crate::backend::llama) fn as_ptr(&self) -> *mut sys::llama_model {
@@ -218,6 +258,16 @@ impl Model {
         }
     }
 
+    /// The name of a token that only counts where special tokens are meant.
+    pub(in crate::backend::llama) fn name_of(&self, token: u32) -> Option<&str> {
+        let token = Token::try_from(token).ok().filter(|token| (*token as usize) < self.tokens)?;
+        // SAFETY: the token is in the vocabulary.
+        let attributes = unsafe { sys::llama_vocab_get_attr(self.vocabulary, token) };
+        // SAFETY: as above; the text is NUL-terminated and lives as long as the vocabulary.
+        let name = unsafe { CStr::from_ptr(sys::llama_vocab_get_text(self.vocabulary, token)) };
+        name.to_str().ok().filter(|_| attributes & SPECIAL != 0)
+    }
+
     /// Whether the token ends an answer.
     pub(in crate::backend::llama) fn ends(&self, token: u32) -> bool {
         // SAFETY: the vocabulary is alive, and the token in it.
@@ -250,6 +300,25 @@ impl Model {
             // SAFETY: as above; the text is NUL-terminated and lives as long as the vocabulary.
             (attributes, unsafe { CStr::from_ptr(sys::llama_vocab_get_text(self.vocabulary, token)) })
         })
+    }
+
+    /// The vocabulary as a grammar's matcher walks it: what each token adds to an answer, and the names of special ones.
+    pub(in crate::backend::llama) fn words(&self) -> Words {
+        let mut words = Words::default();
+        for (token, (attributes, name)) in (0_u32..).zip(self.texts()) {
+            let special = attributes & SPECIAL != 0;
+            let mut text = Vec::new();
+            match special {
+                true => text.extend_from_slice(name.to_bytes()),
+                false => self.piece(token, &mut text),
+            }
+            words.texts.push(text);
+            words.special.push(special);
+            if self.ends(token) {
+                words.ends.push(token);
+            }
+        }
+        words
     }
 
     /// The token that begins a text, if the model wants one there.

@@ -12,6 +12,8 @@ use super::super::native::context::{Batch, Decoded};
 use super::super::native::model::Model;
 use super::super::plan::{Division, Plan, SLICE};
 use super::kv_cache::KvCache;
+use super::kv_cache::saved::SavedPrefix;
+use super::layout::Layout;
 use super::mailbox::Mailbox;
 use super::sequence::Sequence;
 use super::threads::ThreadTuner;
@@ -46,13 +48,20 @@ struct Watched {
     waiting: RefCell<Vec<(Call, Arc<Mailbox>)>>,
     /// Once it is late, because it was a trial.
     until: Cell<Option<Instant>>,
+    /// Once somebody comes, while it is for nobody.
+    settles: Cell<bool>,
+    arrived: RefCell<Arc<AtomicBool>>,
 }
 
 impl Watched {
     fn is_over(&self) -> bool {
         let waiting = self.waiting.borrow();
         let nobody = waiting.iter().all(|(call, mailbox)| mailbox.is_gone() || call.check().is_err());
-        nobody && !waiting.is_empty() || self.is_late()
+        nobody && !waiting.is_empty() || self.is_late() || self.settles.get() && self.is_needed()
+    }
+
+    fn is_needed(&self) -> bool {
+        self.arrived.borrow().load(Ordering::Acquire)
     }
 
     fn is_late(&self) -> bool {
@@ -77,11 +86,16 @@ impl Batcher {
             cache: None,
             batch: Batch::default(),
             tuner: ThreadTuner::new(plan.threads),
-            prompt_tuner: ThreadTuner::new(plan.threads),
+            prompt_tuner: ThreadTuner::new(plan.prompt_threads),
             watched: Rc::default(),
             count: 0,
             prompt_was_last: false,
         }
+    }
+
+    /// Sets what ends a computation for nobody.
+    pub(super) fn yields_to(&mut self, arrived: Arc<AtomicBool>) {
+        *self.watched.arrived.borrow_mut() = arrived;
     }
 
     /// Makes the context, unless it is there.
@@ -101,6 +115,55 @@ impl Batcher {
         cache.context.watch(move || stop.load(Ordering::Acquire) || watched.is_over());
         self.cache = Some(cache);
         Ok(())
+    }
+
+    /// Makes the context anew for a sequence that waits, which finds there what it would have found before.
+    fn divide_for(&mut self, next: usize, division: Division) -> Result<()> {
+        let carried = self.cache.as_mut().map(|cache| cache.carry(&self.sequences[next]));
+        self.divide(division)?;
+        let (Some(cache), Some(Ok((layout, carried)))) = (&mut self.cache, carried) else { return Ok(()) };
+        for saved in carried {
+            // What could not be carried is computed again.
+            if let Err(error) = cache.restore(saved, &layout, self.count) {
+                tracing::debug!("llama.cpp: a prefix is lost with the division of the context: {error}");
+            }
+        }
+        Ok(())
+    }
+
+    /// What finished runs have left, with the layout of its keys and values.
+    pub(super) fn save(&mut self) -> Result<(Layout, Vec<SavedPrefix>)> {
+        match &mut self.cache {
+            Some(cache) => cache.save(),
+            None => Ok((self.layout()?, Vec::new())),
+        }
+    }
+
+    /// The layout of keys and values.
+    pub(super) fn layout(&mut self) -> Result<Layout> {
+        self.prepare()?;
+        self.cache.as_mut().map_or_else(|| Ok(Layout::default()), KvCache::layout)
+    }
+
+    /// Takes prefixes into the cache, the last of them first; says how many, and their tokens.
+    pub(super) fn restore(&mut self, layout: &Layout, saved: Vec<SavedPrefix>) -> Result<(u64, u64)> {
+        self.prepare()?;
+        let longest = saved.iter().map(|saved| saved.prefix.len()).max().unwrap_or(0);
+        let is_idle = self.sequences.iter().all(|sequence| sequence.seq_id.is_none());
+        if is_idle && self.cache.as_ref().is_some_and(|cache| longest > cache.length()) {
+            self.divide(Division::for_tokens(longest, &self.plan))?;
+        }
+        let Some(cache) = &mut self.cache else { return Ok((0, 0)) };
+        let (mut count, mut tokens) = (0, 0);
+        let surplus = saved.len().saturating_sub(cache.sequences());
+        for saved in saved.into_iter().skip(surplus) {
+            self.count += 1;
+            let len = saved.prefix.len() as u64;
+            if cache.restore(saved, layout, self.count)? {
+                (count, tokens) = (count + 1, tokens + len);
+            }
+        }
+        Ok((count, tokens))
     }
 
     /// Computes a few tokens for nobody, until it is known how many threads are good: the first prompt should not pay
@@ -173,6 +236,30 @@ impl Batcher {
         true
     }
 
+    /// Computes a part of an answer again, as a prompt, so that the next turn of its chat can reuse it; false if there is none.
+    pub(super) fn settle(&mut self) -> bool {
+        let Some(cache) = &mut self.cache else { return false };
+        let Some(unsettled) = cache.unsettled() else { return false };
+        self.batch.clear();
+        for (position, &token) in (unsettled.from..).zip(unsettled.tokens) {
+            self.batch.push(token, position, unsettled.seq_id as u32, false);
+        }
+        let adapters = unsettled.adapters.clone();
+        let (seq_id, from, to) = (unsettled.seq_id, unsettled.from, unsettled.from + unsettled.tokens.len());
+        let set = cache.context.use_adapters(&adapters.scales());
+        self.watched.settles.set(true);
+        let decoded = set.and_then(|()| decode(cache, &mut self.batch, &mut self.prompt_tuner, &self.watched));
+        self.watched.settles.set(false);
+        match decoded {
+            Ok(Decoded::Done) => cache.settled(seq_id, to),
+            // Somebody has come. It is tried again when nobody is there.
+            Ok(Decoded::GivenUp) if cache.context.cut(seq_id as u32, from) => {}
+            // The next run will hear of it, if it comes again.
+            _ => cache.drop_kept(seq_id),
+        }
+        true
+    }
+
     /// Gives places in the cache to sequences that wait: higher priority first, then who came first. One that needs a longer
     /// place waits until all are free, and lets nobody pass meanwhile.
     fn admit(&mut self) -> Result<()> {
@@ -193,7 +280,7 @@ impl Batcher {
                 if busy {
                     return Ok(());
                 }
-                self.divide(division)?;
+                self.divide_for(next, division)?;
                 continue;
             }
             let mut sequence = self.sequences.swap_remove(next);
@@ -223,6 +310,12 @@ impl Batcher {
             return vec![Share { sequence, tokens: self.sequences[sequence].remaining().min(slice) }];
         }
         self.prompt_was_last = false;
+        // Adapters are those of a whole batch: who was served longest ago says which.
+        let first =
+            next.iter().copied().min_by_key(|&i| (Reverse(self.sequences[i].call.priority), self.sequences[i].served));
+        if let Some(adapters) = first.map(|first| self.sequences[first].prefix().adapters.clone()) {
+            next.retain(|&i| self.sequences[i].prefix().adapters == adapters);
+        }
         // Neighbouring ones are computed together, and llama.cpp looks for them in order.
         next.sort_by_key(|&i| self.sequences[i].seq_id);
         next.into_iter().map(|sequence| Share { sequence, tokens: 1 }).collect()
@@ -249,6 +342,9 @@ impl Batcher {
             let sequence = &self.sequences[s.sequence];
             (sequence.call.clone(), sequence.mailbox.clone())
         }));
+        if let Some(share) = shares.first() {
+            cache.context.use_adapters(&self.sequences[share.sequence].prefix().adapters.scales())?;
+        }
         let begin = Instant::now();
         let next_tokens = shares.iter().all(|share| share.tokens == 1);
         let tuner = if next_tokens { &mut self.tuner } else { &mut self.prompt_tuner };
@@ -279,6 +375,14 @@ impl Batcher {
             };
             let continued = cache.context.logits(output).and_then(|logits| sequence.advance(logits, &self.model));
             match continued {
+                // The next continuation begins where the prompt ends.
+                Ok(ControlFlow::Continue(())) if sequence.computed <= before => {
+                    let seq_id = sequence.seq_id.unwrap_or(0) as u32;
+                    if !cache.context.cut(seq_id, sequence.computed) {
+                        sequence.fail(Error::internal("a sequence cannot be cut at the end of its prompt"));
+                        failed.get_or_insert_with(Vec::new).push(share.sequence);
+                    }
+                }
                 Ok(ControlFlow::Continue(())) => {}
                 Ok(ControlFlow::Break(())) => ended.push(share.sequence),
                 Err(error) => {

@@ -3,19 +3,21 @@
 //! The cache is divided into parts of one length, one per sequence of llama.cpp, known by its `seq_id`. What a run computed
 //! stays in its part, and the next one that begins alike goes on from there. Where that must not change an answer, only those tokens count
 //! that were computed as a prompt: a token computed alone differs in the last bits from the same token computed with
-//! others.
+//! others. So the answers of chats are computed again as prompts, to settle them, while there is nothing else to do.
+
+pub(in crate::backend::llama) mod saved;
 
 use std::sync::Arc;
 
 use super::super::native::context::{Context, Shape};
 use super::super::native::model::Model;
 use super::super::plan::{Division, Plan, SLICE};
-use super::prefix::{MIN_COPY, Prefix};
+use super::prefix::{AdapterSet, GROUP, MIN_COPY, Prefix};
 use super::sequence::Sequence;
 use crate::Result;
 
 /// The KV cache: llama.cpp's context, and what is in each of its sequences.
-pub(super) struct KvCache {
+pub(in crate::backend::llama) struct KvCache {
     pub(super) context: Context,
     sequences: Vec<CachedSequence>,
     length: usize,
@@ -29,8 +31,21 @@ struct CachedSequence {
     prefix: Prefix,
     /// Tokens from the front that were computed as a prompt.
     exact: usize,
+    /// Whether what was not computed as a prompt is to be computed again.
+    settles: bool,
+    /// What comes after `prefix` and is to be computed as a prompt: the end of an answer.
+    unsettled: Vec<u32>,
     /// When it was last taken.
     used: u64,
+}
+
+/// A part of an answer that is to be computed as a prompt.
+pub(super) struct Unsettled<'a> {
+    pub(super) seq_id: usize,
+    /// The position of the first of the tokens.
+    pub(super) from: usize,
+    pub(super) tokens: &'a [u32],
+    pub(super) adapters: &'a AdapterSet,
 }
 
 /// Where the beginning of a prompt is computed already.
@@ -49,7 +64,7 @@ impl KvCache {
             sequences: division.sequences,
             outputs: division.sequences,
             embeddings: false,
-            threads: plan.threads,
+            threads: plan.threads.max(plan.prompt_threads),
             made: plan.made(&plan.generation),
             per_cell: plan.work.per_cell,
             per_token: plan.work.per_token,
@@ -131,16 +146,53 @@ impl KvCache {
         }
         let (exact, prefix) = (sequence.exact(), sequence.take_computed());
         if let Some(seq_id) = sequence.leave() {
-            let kept = &mut self.sequences[seq_id];
-            *kept = CachedSequence { taken: false, prefix, exact, used: kept.used };
+            let (used, settles) = (self.sequences[seq_id].used, sequence.continues());
+            self.sequences[seq_id] = CachedSequence { prefix, exact, settles, used, ..CachedSequence::default() };
         }
     }
 
-    pub(super) fn forget_kept(&mut self) {
-        for (i, cached) in self.sequences.iter_mut().enumerate().filter(|(_, s)| !s.taken) {
-            self.context.forget(i as u32, 0);
-            *cached = CachedSequence::default();
+    /// Takes the groups that were not computed as a prompt out of the cache, where there are whole ones.
+    fn unsettle(&mut self, seq_id: usize) {
+        let kept = &mut self.sequences[seq_id];
+        let (from, to) = (kept.exact / GROUP * GROUP, kept.prefix.len() / GROUP * GROUP);
+        if from < to && self.context.cut(seq_id as u32, from) {
+            kept.prefix.tokens.truncate(to);
+            kept.unsettled = kept.prefix.tokens.split_off(from);
+            kept.exact = from;
         }
+    }
+
+    /// The part of an answer that is to be computed next, of the chat that was served last.
+    pub(super) fn unsettled(&mut self) -> Option<Unsettled<'_>> {
+        for seq_id in 0..self.sequences.len() {
+            if std::mem::take(&mut self.sequences[seq_id].settles) {
+                self.unsettle(seq_id);
+            }
+        }
+        let all = self.sequences.iter().enumerate().filter(|(_, s)| !s.taken && !s.unsettled.is_empty());
+        let (seq_id, kept) = all.max_by_key(|(_, s)| s.used)?;
+        let from = kept.prefix.len();
+        let slice = (SLICE as usize - from % SLICE as usize).min(kept.unsettled.len());
+        Some(Unsettled { seq_id, from, tokens: &kept.unsettled[..slice], adapters: &kept.prefix.adapters })
+    }
+
+    /// A sequence's tokens up to `to` are computed as a prompt.
+    pub(super) fn settled(&mut self, seq_id: usize, to: usize) {
+        let kept = &mut self.sequences[seq_id];
+        let count = to.saturating_sub(kept.prefix.len()).min(kept.unsettled.len());
+        kept.prefix.tokens.extend(kept.unsettled.drain(..count));
+        kept.exact = kept.prefix.len();
+    }
+
+    /// Forgets what a finished generation left in a sequence.
+    pub(super) fn drop_kept(&mut self, seq_id: usize) {
+        self.context.forget(seq_id as u32, 0);
+        self.sequences[seq_id] = CachedSequence::default();
+    }
+
+    pub(super) fn forget_kept(&mut self) {
+        let kept = (0..self.sequences.len()).filter(|&i| !self.sequences[i].taken).collect::<Vec<_>>();
+        kept.into_iter().for_each(|seq_id| self.drop_kept(seq_id));
     }
 
     /// The longest beginning of a prompt that is computed, by a run that has ended or by one that has not.

@@ -1,8 +1,8 @@
 //! Prompts: texts and chats to tokens.
 
 use super::super::native::model::{Model, Token};
-use crate::engine::{Message, Prompt};
-use crate::text::{Segment, Template};
+use crate::engine::{Generate, Message, Prompt};
+use crate::text::{Chat, Segment, Template};
 use crate::{Code, Error, Result};
 
 /// Turns prompts into tokens that fit a context.
@@ -17,18 +17,22 @@ pub(in crate::backend::llama) struct Prompts<'a> {
 }
 
 impl Prompts<'_> {
+    /// The tokens of a request's prompt, and what else comes of a chat.
     ///
     /// # Errors
     ///
     /// `ContextFull` if no token of an answer would fit, `InvalidArgument` for a token that does not exist,
     /// and what the chat template says.
-    pub(in crate::backend::llama) fn tokens(&self, prompt: &Prompt) -> Result<Vec<u32>> {
-        let tokens = match prompt {
+    pub(in crate::backend::llama) fn tokens(&self, request: &Generate) -> Result<(Vec<u32>, Option<Chat>)> {
+        let mut chat = None;
+        let tokens = match &request.prompt {
             Prompt::Text(text) => self.text("prompt", text)?,
             Prompt::Chat(messages) => {
-                let segments = self.segments(messages)?;
-                self.could_fit("prompt", segments.iter().map(|s| s.text.len()).sum())?;
-                self.chat(&segments)?
+                let ready = self.template.as_ref().map_err(Error::clone)?.chat(messages, request)?;
+                self.could_fit("prompt", ready.segments.iter().map(|s| s.text.len()).sum())?;
+                let tokens = self.chat(&ready.segments)?;
+                chat = Some(ready);
+                tokens
             }
             Prompt::Tokens(tokens) => {
                 self.check(tokens)?;
@@ -42,7 +46,7 @@ impl Prompts<'_> {
             // One more is the answer's.
             return Err(self.full("prompt", self.context.saturating_sub(1), &tokens.len().to_string()));
         }
-        Ok(tokens)
+        Ok((tokens, chat))
     }
 
     /// The tokens of a prompt, however many.
@@ -74,6 +78,12 @@ impl Prompts<'_> {
     pub(in crate::backend::llama) fn text(&self, name: &str, text: &str) -> Result<Vec<u32>> {
         self.could_fit(name, text.len())?;
         ids(self.model.tokenize(text, true, false)?)
+    }
+
+    /// A text that goes on from tokens, without begin and end.
+    pub(in crate::backend::llama) fn part(&self, name: &str, text: &str) -> Result<Vec<u32>> {
+        self.could_fit(name, text.len())?;
+        ids(self.model.tokenize(text, false, false)?)
     }
 
     /// `ContextFull` for something named `name`, of which there may be `most` tokens.

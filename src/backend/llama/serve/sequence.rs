@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use super::super::native::model::Model;
 use super::mailbox::Mailbox;
 use super::prefix::Prefix;
-use crate::engine::{Answer, Call, Event, Finish, Generate, Provenance, Step, TokenInfo, Usage};
-use crate::text::{Pieces, Sampler, logprob};
+use super::scored::{Scored, Scoring};
+use crate::engine::{Answer, AppliedAdapter, Call, Finish, Generate, Prompt, Provenance, Step, TokenInfo, Usage};
+use crate::text::{Matcher, Pieces, Reader, Sampler, logprob, top_logprobs};
 use crate::{Error, Result};
 
 /// A generation: its tokens, prompt and answer in one list, and how many of them are computed.
@@ -28,12 +29,23 @@ pub(in crate::backend::llama) struct Sequence {
     /// Tokens of the prompt that a run before computed, and how many of those it computed as a prompt.
     reused: (usize, usize),
     reproducible: bool,
+    /// Whether its answer is likely to be a part of a later prompt.
+    continues: bool,
     /// Tokens that prompt and answer may have together.
     context: usize,
     max_tokens: Option<u32>,
     logprobs: bool,
+    /// How many of the likeliest tokens are reported at each place.
+    top: usize,
+    tops: Vec<Vec<TokenInfo>>,
+    /// What is compared instead of generated.
+    scored: Option<Scored>,
     sampler: Sampler,
+    /// The form of the answer, if it has one.
+    matcher: Option<Matcher>,
     pieces: Pieces,
+    /// What parts calls and reasoning from the text.
+    reader: Reader,
     answer: Answer,
     enqueued: Option<Instant>,
 }
@@ -42,41 +54,59 @@ pub(in crate::backend::llama) struct Sequence {
 pub(in crate::backend::llama) struct Origin {
     pub(in crate::backend::llama) provenance: Arc<Provenance>,
     pub(in crate::backend::llama) prepare: Duration,
+    /// What the adapters of the request change.
+    pub(in crate::backend::llama) adapters: Vec<AppliedAdapter>,
 }
 
 impl Sequence {
-    /// A sequence for a checked request.
+    /// A sequence for a checked request, with the matcher of its grammar and what reads its answer.
     pub(in crate::backend::llama) fn new(
         request: Generate,
-        tokens: Vec<u32>,
+        (prefix, matcher, reader): (Prefix, Option<Matcher>, Reader),
         context: usize,
         model: &Model,
         call: Call,
         mailbox: Arc<Mailbox>,
         origin: Origin,
     ) -> Self {
-        let usage = Usage { input_tokens: tokens.len() as u64, prepare: origin.prepare, ..Usage::default() };
+        let usage = Usage { input_tokens: prefix.len() as u64, prepare: origin.prepare, ..Usage::default() };
         let mut answer = Answer::new(Finish::EndOfText, usage, origin.provenance);
-        answer.id = call.id;
+        (answer.id, answer.adapters) = (call.id, origin.adapters);
         Self {
-            prompt: tokens.len(),
+            prompt: prefix.len(),
             reused: (0, 0),
             reproducible: request.sampling.temperature == 0.0 || request.sampling.seed.is_some(),
+            continues: matches!(request.prompt, Prompt::Chat(_)),
             context,
             max_tokens: request.max_tokens,
             logprobs: request.logprobs,
-            sampler: Sampler::new(request.sampling, model.suppressed()),
+            top: request.top_logprobs as usize,
+            tops: Vec::new(),
+            scored: None,
+            sampler: Sampler::new(request.sampling, model.suppressed()).biased(request.logit_bias),
+            matcher,
             pieces: Pieces::new(request.stop),
+            reader,
             answer,
             call,
             mailbox,
-            prefix: Prefix::new(tokens),
+            prefix,
             computed: 0,
             seq_id: None,
             order: 0,
             served: 0,
             enqueued: None,
         }
+    }
+
+    /// Scores continuations instead of generating.
+    pub(in crate::backend::llama) fn scoring(mut self, continuations: Vec<Vec<u32>>) -> Self {
+        let tokens = continuations.iter().map(|one| one.len() as u64).sum::<u64>();
+        self.max_tokens = continuations.iter().map(|one| one.len() as u32).max();
+        self.answer.finish = Finish::Complete;
+        self.answer.usage.input_tokens += tokens;
+        self.scored = Some(Scored::new(continuations));
+        self
     }
 
     /// Tokens that are to be computed.
@@ -136,6 +166,12 @@ impl Sequence {
         self.reproducible
     }
 
+    /// Whether its answer is to be computed again as a prompt: the next turn of a chat begins with it, and whoever wants the same
+    /// answer again can only go on from prompts.
+    pub(in crate::backend::llama) fn continues(&self) -> bool {
+        self.continues && self.reproducible
+    }
+
     /// Tokens from the beginning that were computed as a prompt, on nothing but such tokens.
     pub(in crate::backend::llama) fn exact(&self) -> usize {
         let (reused, exact) = self.reused;
@@ -155,47 +191,92 @@ impl Sequence {
 
     /// Chooses the next token; `Break` if the answer has ended with it.
     pub(in crate::backend::llama) fn advance(&mut self, logits: &[f32], model: &Model) -> Result<ControlFlow<()>> {
+        if self.scored.is_some() {
+            return self.compare(logits);
+        }
         let begin = Instant::now();
-        let token = self.sampler.choose(logits, &self.prefix.tokens)?;
-        let ended = if model.ends(token) {
+        let allowed = self.matcher.as_mut().map(Matcher::mask).transpose()?;
+        let token = self.sampler.choose(logits, &self.prefix.tokens, allowed)?;
+        // A form may have the token that ends in the middle of it.
+        let may_end = self.matcher.as_mut().map_or(Ok(true), Matcher::may_end)?;
+        let ended = if model.ends(token) && may_end {
             self.finish(Finish::EndOfText);
             true
         } else {
             let logprob = self.logprobs.then(|| logprob(logits, token));
-            self.accept(TokenInfo::new(token, logprob), model)
+            if self.top > 0 {
+                self.tops.push(top_logprobs(logits, self.top));
+            }
+            self.accept(TokenInfo::new(token, logprob), model)?
         };
         self.answer.usage.generate += begin.elapsed();
         if ended {
+            // A token that ended in a stop text is none of the answer's.
+            self.tops.truncate(self.answer.tokens.len());
+            self.answer.top_logprobs = std::mem::take(&mut self.tops);
             self.mailbox.give(Ok(Step::Done(self.answer.clone())));
         }
         Ok(if ended { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    /// Compares the continuations with what the model says; `Break` after the last.
+    fn compare(&mut self, logits: &[f32]) -> Result<ControlFlow<()>> {
+        let Some(scored) = &mut self.scored else { return Err(Error::internal("nothing to score")) };
+        match scored.advance(logits)? {
+            Scoring::Compute { token, anew } => {
+                if anew {
+                    self.prefix.tokens.truncate(self.prompt);
+                    self.computed = self.computed.min(self.prompt);
+                }
+                self.prefix.tokens.push(token);
+                Ok(ControlFlow::Continue(()))
+            }
+            Scoring::Done(outputs) => {
+                self.answer.outputs = outputs;
+                self.mailbox.give(Ok(Step::Done(self.answer.clone())));
+                Ok(ControlFlow::Break(()))
+            }
+        }
     }
 
     pub(in crate::backend::llama) fn fail(&self, error: Error) {
         self.mailbox.give(Err(error));
     }
 
-    fn accept(&mut self, token: TokenInfo, model: &Model) -> bool {
+    fn accept(&mut self, token: TokenInfo, model: &Model) -> Result<bool> {
+        if let Some(matcher) = &mut self.matcher {
+            matcher.accept(token.id)?;
+        }
         self.prefix.tokens.push(token.id);
         self.answer.usage.output_tokens += 1;
         let mut bytes = Vec::new();
         model.piece(token.id, &mut bytes);
+        // A mark of the chat's format may be a token that is no text.
+        if bytes.is_empty()
+            && let Some(name) = model.name_of(token.id).filter(|name| self.reader.is_mark(name))
+        {
+            bytes.extend_from_slice(name.as_bytes());
+        }
         let pushed = self.pieces.push(token, &bytes);
         if let Some(piece) = pushed.piece {
             self.show(piece);
         }
         let finish = if let Some(stop) = pushed.stop {
             self.answer.finish = Finish::Stop(stop);
-            return true;
+            self.close();
+            return Ok(true);
+        } else if self.matcher.as_ref().is_some_and(Matcher::is_done) {
+            // The whole of the form is there, whatever limit is reached with it.
+            Finish::EndOfText
         } else if self.max_tokens.is_some_and(|max| self.answer.usage.output_tokens >= u64::from(max)) {
             Finish::Length
         } else if self.prefix.len() >= self.context {
             Finish::ContextFull
         } else {
-            return false;
+            return Ok(false);
         };
         self.finish(finish);
-        true
+        Ok(true)
     }
 
     /// No more tokens come; a stop text may still be in what was held back.
@@ -205,11 +286,24 @@ impl Sequence {
         if let Some(piece) = last.piece {
             self.show(piece);
         }
+        self.close();
+    }
+
+    /// What the reader has held back.
+    fn close(&mut self) {
+        let events = self.reader.finish();
+        self.give(events);
     }
 
     fn show(&mut self, piece: crate::engine::Piece) {
-        self.answer.text.push_str(&piece.text);
-        self.answer.tokens.extend_from_slice(&piece.tokens);
-        self.mailbox.give(Ok(Step::Event(Event::Text(piece))));
+        let events = self.reader.push(piece);
+        self.give(events);
+    }
+
+    fn give(&mut self, events: Vec<crate::engine::Event>) {
+        for event in events {
+            self.answer.add(&event);
+            self.mailbox.give(Ok(Step::Event(event)));
+        }
     }
 }

@@ -11,6 +11,7 @@ fn a_context_is_divided_as_the_longest_run_needs() {
         context,
         parallel,
         threads: 1,
+        prompt_threads: 1,
         text: context,
         generates: true,
         reuses: true,

@@ -1,10 +1,12 @@
 //! Rounds that end half done: given up at every node, for every set of sequences, and computed again.
 
 use super::super::super::native::file::{Input, Stream};
+use super::super::prefix::{AdapterSet, Prefix};
 use super::super::sequence::Origin;
 use super::*;
 use crate::Digest;
 use crate::engine::{Generate, Prompt, Provenance, TokenInfo};
+use crate::text::Reader;
 use crate::weights::tests::craft::File;
 
 const SEQUENCES: u32 = 4;
@@ -14,6 +16,7 @@ fn plan() -> Plan {
         context: 1024,
         parallel: SEQUENCES,
         threads: 2,
+        prompt_threads: 2,
         text: 1024,
         generates: true,
         embeds: false,
@@ -173,10 +176,81 @@ fn add(batcher: &mut Batcher, model: &Model, i: usize) -> Arc<Mailbox> {
     let mailbox = Arc::<Mailbox>::default();
     let digest = Digest::default();
     let provenance = Arc::new(Provenance::new("m", digest, "llama", ""));
-    let origin = Origin { provenance, prepare: Default::default() };
+    let origin = Origin { provenance, prepare: Default::default(), adapters: Vec::new() };
     let tokens: Vec<u32> = (0..9 + 5 * i).map(|t| ((i * 31 + t * 7) % 250) as u32).collect();
     let request = Generate::new(Prompt::Tokens(tokens.clone())).max_tokens(12).temperature(0.0);
-    let sequence = Sequence::new(request, tokens, 256, model, Call::default(), mailbox.clone(), origin);
+    let sequence = Sequence::new(
+        request,
+        (Prefix::new(AdapterSet::default(), tokens), None, Reader::plain()),
+        256,
+        model,
+        Call::default(),
+        mailbox.clone(),
+        origin,
+    );
     batcher.add(sequence);
     mailbox
+}
+
+/// What was generated is computed again as a prompt, in groups, and may be given up at any node of it.
+#[test]
+fn an_answer_settles_however_often_that_is_given_up() {
+    let model = model();
+    let mut expected = None;
+    for polls in [None, Some(0), Some(3), Some(20), Some(60)] {
+        let mut batcher = Batcher::new(model.clone(), plan(), Arc::default());
+        batcher.prepare().unwrap();
+        let arrived = Arc::<AtomicBool>::default();
+        batcher.yields_to(arrived.clone());
+        let tokens: Vec<u32> = (0..40).map(|t| t * 7 % 250).collect();
+        let answer = run_chat(&mut batcher, &model, tokens.clone(), 60);
+        let (watched, left) = (batcher.watched.clone(), Rc::new(Cell::new(polls)));
+        let (asked, comes) = (left.clone(), arrived.clone());
+        batcher.cache.as_mut().unwrap().context.watch(move || {
+            match asked.get() {
+                Some(0) => comes.store(true, Ordering::Release),
+                Some(n) => asked.set(Some(n - 1)),
+                None => {}
+            }
+            watched.is_over()
+        });
+        assert!(batcher.settle());
+        left.set(None);
+        arrived.store(false, Ordering::Release);
+        while batcher.settle() {}
+        let whole: Vec<u32> = tokens.iter().copied().chain(answer.1.iter().map(|t| t.id)).chain([9; 20]).collect();
+        let next = run_chat(&mut batcher, &model, whole.clone(), 12);
+        // Of 40 and 59 tokens, 96 make groups.
+        assert_eq!(next.2, 96, "given up at node {polls:?}");
+        let mut fresh = Batcher::new(model.clone(), plan(), Arc::default());
+        let alone = run_chat(&mut fresh, &model, whole, 12);
+        assert_eq!((&alone.1, alone.2), (&next.1, 0));
+        assert_eq!(*expected.get_or_insert(next.1.clone()), next.1);
+    }
+}
+
+/// Runs a chat of such tokens to its end: text, tokens, and how many of the prompt were there.
+fn run_chat(batcher: &mut Batcher, model: &Model, tokens: Vec<u32>, max: u32) -> (String, Vec<TokenInfo>, u64) {
+    let mailbox = Arc::<Mailbox>::default();
+    let provenance = Arc::new(Provenance::new("m", Digest::default(), "llama", ""));
+    let origin = Origin { provenance, prepare: Default::default(), adapters: Vec::new() };
+    let request = Generate::chat([]).max_tokens(max).logprobs(true);
+    let sequence = Sequence::new(
+        request,
+        (Prefix::new(AdapterSet::default(), tokens), None, Reader::plain()),
+        256,
+        model,
+        Call::default(),
+        mailbox.clone(),
+        origin,
+    );
+    batcher.add(sequence);
+    loop {
+        assert!(batcher.round());
+        for step in mailbox.steps().drain(..) {
+            if let Step::Done(done) = step.unwrap() {
+                return (done.text, done.tokens, done.usage.cached_tokens);
+            }
+        }
+    }
 }
