@@ -15,12 +15,12 @@ use crate::folder;
 const COLUMNS: [&str; 4] = ["precipitation", "temp_max", "temp_min", "wind"];
 
 /// The rain model itself where there is a backend for it, else a fake with the same ports.
-#[cfg(any(feature = "tract", feature = "ort"))]
+#[cfg(any(feature = "tract", feature = "ort", feature = "rten"))]
 fn engine() -> Arc<dyn Engine> {
     selvedge::open(quickstart().join("rain.onnx"), selvedge::Options::new()).unwrap()
 }
 
-#[cfg(not(any(feature = "tract", feature = "ort")))]
+#[cfg(not(any(feature = "tract", feature = "ort", feature = "rten")))]
 fn engine() -> Arc<dyn Engine> {
     use selvedge::{DType, Dim, Port};
     let port = |name: &str, n| Port::tensor(name, DType::F32, vec![Dim::Any, Dim::Fixed(n)]);

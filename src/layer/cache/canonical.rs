@@ -1,12 +1,19 @@
 //! Canonical bytes of a request: the same bytes exactly if the requests are the same question.
 //!
 //! ```text
-//! request    1 count (name tensor)… wanted | 2 generate | 3 count text… normalize
+//! request    1 count (name tensor)… wanted | 2 generate | 3 count text… normalize | 4 prompt count text… adapters
 //! tensor     dtype rank dim… (bytes | text…)    as many as dtype and dimensions say; inputs sorted by name
 //! wanted     0 | 1 count text…                  in the order asked for
-//! generate   prompt option(max_tokens) count stop… sampling logprobs
-//! prompt     1 text | 2 count (role text)… | 3 count id…
-//! role       1 system | 2 user | 3 assistant | 4 text
+//! generate   prompt option(max_tokens) count stop… sampling logprobs grammar adapters
+//!            count (id bias)… top_logprobs chat
+//! adapters   count (name scale)…
+//! chat       count (name description parameters)… choice count (title text)… 0 | 1 thinking
+//!            count (name value)… continue_last separate_reasoning
+//! choice     0 auto | 1 none | 2 required | 3 name
+//! grammar    0 | 1 text json_schema | 2 text regex | 3 text lark | 4 text gbnf
+//! prompt     1 text | 2 count message… | 3 count id…
+//! message    role text, 0 | 1 reasoning, count (id name arguments)… 0 | 1 id
+//! role       1 system | 2 user | 3 assistant | 4 text | 5 tool
 //! sampling   the fields in their order, floats by bits; option(seed), none where greedy
 //! option     0 | 1 value
 //! text       length UTF-8
@@ -17,7 +24,10 @@
 
 use crate::Result;
 use crate::digest::Hasher;
-use crate::engine::{Call, Embed, Generate, Message, Prompt, Request, Role, Sampling, Tensors};
+use crate::engine::{
+    Call, Document, Embed, Generate, Grammar, Message, Prompt, Request, Role, Sampling, Score, Tensors, Tool, ToolCall,
+    ToolChoice,
+};
 use crate::{Digest, Tensor};
 
 /// Bytes hashed between two looks at the call: a few milliseconds of work.
@@ -26,7 +36,7 @@ const SLICE: usize = 8 << 20;
 /// Whether the same request to the same model gives the same answer.
 pub(super) fn reproducible(request: &Request) -> bool {
     match request {
-        Request::Tensors(_) | Request::Embed(_) => true,
+        Request::Tensors(_) | Request::Embed(_) | Request::Score(_) => true,
         Request::Generate(generate) => greedy(&generate.sampling) || generate.sampling.seed.is_some(),
     }
 }
@@ -93,6 +103,12 @@ pub(super) fn write(request: &Request, to: &mut impl Sink) -> Result<()> {
             texts(all, to)?;
             to.put(&[u8::from(*normalize)])
         }
+        Request::Score(Score { prompt: before, continuations, adapters }) => {
+            to.put(&[4])?;
+            prompt(before, to)?;
+            texts(continuations, to)?;
+            scaled(adapters, to)
+        }
     }
 }
 
@@ -132,7 +148,56 @@ fn tensor(tensor: &Tensor, to: &mut impl Sink) -> Result<()> {
 }
 
 fn generate(request: &Generate, to: &mut impl Sink) -> Result<()> {
-    let Generate { prompt, max_tokens, stop, sampling, logprobs } = request;
+    let Generate {
+        prompt,
+        max_tokens,
+        stop,
+        sampling,
+        logprobs,
+        grammar,
+        tools,
+        tool_choice,
+        documents,
+        thinking,
+        variables,
+        continue_last,
+        separate_reasoning,
+        adapters,
+        logit_bias,
+        top_logprobs,
+    } = request;
+    self::prompt(prompt, to)?;
+    option(*max_tokens, to)?;
+    texts(stop, to)?;
+    sampled(sampling, to)?;
+    to.put(&[u8::from(*logprobs)])?;
+    form(grammar.as_ref(), to)?;
+    scaled(adapters, to)?;
+    count(logit_bias.len(), to)?;
+    for (token, bias) in logit_bias {
+        to.put(&token.to_le_bytes())?;
+        to.put(&bias.to_bits().to_le_bytes())?;
+    }
+    to.put(&top_logprobs.to_le_bytes())?;
+    callable(tools, tool_choice, to)?;
+    count(documents.len(), to)?;
+    for Document { title, text: content } in documents {
+        text(title, to)?;
+        text(content, to)?;
+    }
+    match thinking {
+        None => to.put(&[0])?,
+        Some(thinking) => to.put(&[1, u8::from(*thinking)])?,
+    }
+    count(variables.len(), to)?;
+    for (name, value) in variables {
+        text(name, to)?;
+        text(value, to)?;
+    }
+    to.put(&[u8::from(*continue_last), u8::from(*separate_reasoning)])
+}
+
+fn prompt(prompt: &Prompt, to: &mut impl Sink) -> Result<()> {
     match prompt {
         Prompt::Text(prompt) => {
             to.put(&[1])?;
@@ -149,14 +214,45 @@ fn generate(request: &Generate, to: &mut impl Sink) -> Result<()> {
             tokens.iter().try_for_each(|token| to.put(&token.to_le_bytes()))?;
         }
     }
-    option(*max_tokens, to)?;
-    texts(stop, to)?;
-    sampled(sampling, to)?;
-    to.put(&[u8::from(*logprobs)])
+    Ok(())
 }
 
-fn message(Message { role, content }: &Message, to: &mut impl Sink) -> Result<()> {
+fn callable(tools: &[Tool], choice: &ToolChoice, to: &mut impl Sink) -> Result<()> {
+    count(tools.len(), to)?;
+    for Tool { name, description, parameters } in tools {
+        [name, description, parameters].into_iter().try_for_each(|part| text(part, to))?;
+    }
+    to.put(&[choice.number()])?;
+    match choice {
+        ToolChoice::Named(name) => text(name, to),
+        ToolChoice::Auto | ToolChoice::None | ToolChoice::Required => Ok(()),
+    }
+}
+
+fn scaled(adapters: &[(String, f32)], to: &mut impl Sink) -> Result<()> {
+    count(adapters.len(), to)?;
+    adapters.iter().try_for_each(|(name, scale)| {
+        text(name, to)?;
+        to.put(&scale.to_bits().to_le_bytes())
+    })
+}
+
+fn form(grammar: Option<&Grammar>, to: &mut impl Sink) -> Result<()> {
+    let (tag, source) = match grammar {
+        None => return to.put(&[0]),
+        Some(Grammar::JsonSchema(source)) => (1, source),
+        Some(Grammar::Regex(source)) => (2, source),
+        Some(Grammar::Lark(source)) => (3, source),
+        Some(Grammar::Gbnf(source)) => (4, source),
+    };
+    to.put(&[tag])?;
+    text(source, to)
+}
+
+fn message(message: &Message, to: &mut impl Sink) -> Result<()> {
+    let Message { role, content, reasoning, tool_calls, tool_call_id } = message;
     match role {
+        Role::Tool => to.put(&[5])?,
         Role::System => to.put(&[1])?,
         Role::User => to.put(&[2])?,
         Role::Assistant => to.put(&[3])?,
@@ -165,7 +261,23 @@ fn message(Message { role, content }: &Message, to: &mut impl Sink) -> Result<()
             text(name, to)?;
         }
     }
-    text(content, to)
+    text(content, to)?;
+    optional(reasoning.as_deref(), to)?;
+    count(tool_calls.len(), to)?;
+    for ToolCall { id, name, arguments } in tool_calls {
+        [id, name, arguments].into_iter().try_for_each(|part| text(part, to))?;
+    }
+    optional(tool_call_id.as_deref(), to)
+}
+
+fn optional(one: Option<&str>, to: &mut impl Sink) -> Result<()> {
+    match one {
+        None => to.put(&[0]),
+        Some(one) => {
+            to.put(&[1])?;
+            text(one, to)
+        }
+    }
 }
 
 fn sampled(sampling: &Sampling, to: &mut impl Sink) -> Result<()> {

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::{Answer, Finish, Piece, Provenance, TokenInfo, Usage};
+use crate::engine::{Answer, Event, Finish, Provenance, Usage};
 use crate::{DType, Result, Tensor};
 
-/// An answer that is kept. Its text and tokens are those of its pieces.
+/// An answer that is kept. Its text, tokens and calls are those of its events.
 #[derive(Debug)]
 pub(super) struct Entry {
-    outputs: Vec<(String, Tensor)>,
-    pub(super) pieces: Vec<Piece>,
+    /// The outputs, and their names: those of the model's, of which all its answers share one list.
+    outputs: Vec<Tensor>,
+    names: Arc<[String]>,
+    pub(super) events: Vec<Event>,
     finish: Finish,
     usage: Usage,
     provenance: Arc<Provenance>,
@@ -20,18 +22,26 @@ pub(super) struct Entry {
 const TENSOR: usize = 160;
 
 impl Entry {
-    /// An answer and the pieces that it came in; `None` if they are not its text, or there is no memory for a copy.
-    pub(super) fn of(answer: &Answer, pieces: Vec<Piece>) -> Option<Self> {
-        let text: usize = pieces.iter().map(|piece| piece.text.len()).sum();
-        let tokens: usize = pieces.iter().map(|piece| piece.tokens.len()).sum();
-        if (text, tokens) != (answer.text.len(), answer.tokens.len()) {
+    /// An answer and the events that it came in, of a model whose outputs have such names; `None` if the events do not make
+    /// it, or there is no memory for a copy.
+    pub(super) fn of(answer: &Answer, mut events: Vec<Event>, names: &Arc<[String]>) -> Option<Self> {
+        let mut made = Answer::new(answer.finish.clone(), answer.usage, answer.provenance.clone());
+        events.iter().for_each(|event| made.add(event));
+        let sizes = |a: &Answer| {
+            let calls = (a.tool_calls.len(), a.malformed_calls.len());
+            (a.text.len(), a.reasoning.len(), a.tokens.len(), calls)
+        };
+        if sizes(&made) != sizes(answer) {
             return None;
         }
-        let copies: Result<_> =
-            answer.outputs.iter().map(|(name, tensor)| Ok((name.clone(), own_copy(tensor)?))).collect();
+        // Events are large, and a list that grew has room for as many again.
+        events.shrink_to_fit();
+        let outputs: Result<_> = answer.outputs.iter().map(|(_, tensor)| own_copy(tensor)).collect();
+        let given = || answer.outputs.iter().map(|(name, _)| name);
+        let names = if given().eq(names.iter()) { names.clone() } else { given().cloned().collect() };
         let Answer { finish, usage, provenance, .. } = answer;
         let (finish, provenance) = (finish.clone(), provenance.clone());
-        Some(Self { outputs: copies.ok()?, pieces, finish, usage: *usage, provenance })
+        Some(Self { outputs: outputs.ok()?, names, events, finish, usage: *usage, provenance })
     }
 
     /// The answer to the call of this id, found in `prepare`.
@@ -42,9 +52,9 @@ impl Entry {
         let usage =
             Usage { input_tokens, cached_tokens, output_tokens, prepare, cache_hits, saved, ..Usage::default() };
         let mut answer = Answer::new(self.finish.clone(), usage, self.provenance.clone());
-        answer.text = self.pieces.iter().map(|piece| &*piece.text).collect();
-        answer.tokens = self.pieces.iter().flat_map(|piece| &piece.tokens).copied().collect();
-        (answer.outputs, answer.id) = (self.outputs.clone(), id);
+        self.events.iter().for_each(|event| answer.add(event));
+        answer.outputs = self.names.iter().cloned().zip(self.outputs.iter().cloned()).collect();
+        answer.id = id;
         answer
     }
 
@@ -56,15 +66,25 @@ impl Entry {
 
     /// Bytes of memory.
     pub(super) fn bytes(&self) -> usize {
-        let outputs =
-            self.outputs.iter().map(|(name, tensor)| size_of::<(String, Tensor)>() + name.len() + held(tensor));
-        size_of::<Self>() + outputs.sum::<usize>() + self.pieces.iter().map(piece_bytes).sum::<usize>()
+        // A list of names that it shares is counted as its own: a run may have asked for some of the outputs.
+        let names = self.names.iter().map(|name| size_of::<String>() + name.len());
+        let outputs = self.outputs.iter().map(|tensor| size_of::<Tensor>() + held(tensor));
+        size_of::<Self>()
+            + names.sum::<usize>()
+            + outputs.sum::<usize>()
+            + self.events.iter().map(event_bytes).sum::<usize>()
     }
 }
 
-/// Bytes of memory of a piece.
-pub(super) fn piece_bytes(piece: &Piece) -> usize {
-    size_of::<Piece>() + piece.text.len() + piece.tokens.len() * size_of::<TokenInfo>()
+/// Bytes of memory of an event.
+pub(super) fn event_bytes(event: &Event) -> usize {
+    let texts = match event {
+        Event::Text(piece) | Event::Reasoning(piece) => piece.text.len(),
+        Event::CallPiece(piece) => piece.name.len() + piece.arguments.len(),
+        Event::ToolCall(call) => call.id.len() + call.name.len() + call.arguments.len(),
+        Event::Malformed(call) => call.text.len() + call.reason.len(),
+    };
+    size_of::<Event>() + texts + size_of_val(event.tokens())
 }
 
 fn held(tensor: &Tensor) -> usize {

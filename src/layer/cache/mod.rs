@@ -17,10 +17,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::route;
-use crate::engine::{Call, Engine, Request, Run, Spec, Tokenizer, Trim};
+use crate::engine::{Call, Engine, PrefixCache, Request, Run, Spec, Tokenizer, Trim};
 use crate::{Digest, Result};
 use canonical::Key;
-use record::{RecordRun, Routes};
+use record::{RecordRun, Shared};
 use replay::ReplayRun;
 use store::Store;
 
@@ -73,7 +73,7 @@ const LAYER: &str = "cache";
 pub struct Cache {
     engine: Arc<dyn Engine>,
     spec: Spec,
-    routes: Arc<Routes>,
+    shared: Arc<Shared>,
     store: Arc<Store>,
 }
 
@@ -101,8 +101,12 @@ impl Cache {
     /// A cache around an engine, of at most so many bytes; 0 keeps nothing.
     pub fn new(engine: Arc<dyn Engine>, max_bytes: u64) -> Self {
         let spec = route::spec(LAYER, engine.spec());
-        let routes = Routes { inner: engine.spec().provenance.clone(), outer: spec.provenance.clone() };
-        Self { engine, spec, routes: Arc::new(routes), store: Arc::new(Store::new(max_bytes)) }
+        let shared = Shared {
+            inner: engine.spec().provenance.clone(),
+            outer: spec.provenance.clone(),
+            outputs: spec.outputs.iter().map(|output| output.name.clone()).collect(),
+        };
+        Self { engine, spec, shared: Arc::new(shared), store: Arc::new(Store::new(max_bytes)) }
     }
 
     /// The counts since the cache was made, and what it holds now.
@@ -136,6 +140,10 @@ impl Engine for Cache {
         self.engine.tokenizer()
     }
 
+    fn prefix_cache(&self) -> Option<&dyn PrefixCache> {
+        self.engine.prefix_cache()
+    }
+
     fn trim(&self, level: Trim) -> Result<u64> {
         let own = self.store.clear();
         Ok(own.saturating_add(self.engine.trim(level)?))
@@ -145,7 +153,7 @@ impl Engine for Cache {
 impl Cache {
     fn record(&self, key: Option<Key>, model: Digest, request: Request, call: Call) -> Result<Box<dyn Run>> {
         let run = self.engine.start(request, call)?;
-        Ok(Box::new(RecordRun::new(run, key, model, self.routes.clone(), self.store.clone())))
+        Ok(Box::new(RecordRun::new(run, key, model, self.shared.clone(), self.store.clone())))
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::LAYER;
 use super::canonical::Key;
-use super::entry::{Entry, piece_bytes};
+use super::entry::{Entry, event_bytes};
 use super::store::Store;
-use crate::engine::{Answer, Event, Piece, Provenance, Run, Step};
+use crate::engine::{Answer, Event, Provenance, Run, Step};
 use crate::layer::route;
 use crate::{Digest, Result};
 
@@ -14,18 +14,20 @@ pub(super) struct RecordRun {
     run: Box<dyn Run>,
     /// `None` if the answer is not to be kept.
     key: Option<Key>,
-    pieces: Vec<Piece>,
+    events: Vec<Event>,
     bytes: usize,
     /// The key's model.
     model: Digest,
-    routes: Arc<Routes>,
+    shared: Arc<Shared>,
     store: Arc<Store>,
 }
 
-/// The provenance of the engine's spec, and that of the cache's, as they were when the cache was made.
-pub(super) struct Routes {
+/// What every run shares, as it was when the cache was made: the provenance of the engine's spec and of the cache's, and the
+/// names of the outputs.
+pub(super) struct Shared {
     pub(super) inner: Arc<Provenance>,
     pub(super) outer: Arc<Provenance>,
+    pub(super) outputs: Arc<[String]>,
 }
 
 impl RecordRun {
@@ -33,22 +35,21 @@ impl RecordRun {
         run: Box<dyn Run>,
         key: Option<Key>,
         model: Digest,
-        routes: Arc<Routes>,
+        shared: Arc<Shared>,
         store: Arc<Store>,
     ) -> Self {
-        Self { run, key, pieces: Vec::new(), bytes: 0, model, routes, store }
+        Self { run, key, events: Vec::new(), bytes: 0, model, shared, store }
     }
 
     fn add(&mut self, event: &Event) {
         if self.key.is_none() {
             return;
         }
-        let Event::Text(piece) = event;
-        self.bytes += piece_bytes(piece);
+        self.bytes += event_bytes(event);
         if self.bytes as u64 > self.store.max_bytes() {
-            (self.key, self.pieces) = (None, Vec::new());
+            (self.key, self.events) = (None, Vec::new());
         } else {
-            self.pieces.push(piece.clone());
+            self.events.push(event.clone());
         }
     }
 
@@ -58,7 +59,7 @@ impl RecordRun {
         if answer.provenance.digest != self.model {
             return;
         }
-        if let Some(entry) = Entry::of(answer, std::mem::take(&mut self.pieces)) {
+        if let Some(entry) = Entry::of(answer, std::mem::take(&mut self.events), &self.shared.outputs) {
             self.store.insert(key, entry);
         }
     }
@@ -71,7 +72,7 @@ impl Run for RecordRun {
             Step::Event(event) => self.add(event),
             Step::Done(answer) => {
                 let own = answer.provenance.clone();
-                answer.provenance = route::provenance(LAYER, own, &self.routes.inner, &self.routes.outer);
+                answer.provenance = route::provenance(LAYER, own, &self.shared.inner, &self.shared.outer);
                 self.keep(answer);
             }
             Step::Working(_) => {}

@@ -1,10 +1,10 @@
-//! Run of a call that was found: the pieces of the kept answer as they had come, then the answer.
+//! Run of a call that was found: the events of the kept answer as they had come, then the answer.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::entry::Entry;
-use crate::engine::{Call, Event, Run, Step};
+use crate::engine::{Call, Run, Step};
 use crate::{Error, Result};
 
 pub(super) struct ReplayRun {
@@ -26,10 +26,10 @@ impl Run for ReplayRun {
         // Taken and put back, so that whatever goes wrong ends the run.
         let entry = self.entry.take().ok_or_else(|| Error::invalid("the run has ended"))?;
         self.call.check()?;
-        let Some(piece) = entry.pieces.get(self.next) else {
+        let Some(event) = entry.events.get(self.next) else {
             return Ok(Step::Done(entry.answer(self.call.id, self.searched)));
         };
-        let event = Event::Text(piece.clone());
+        let event = event.clone();
         self.next += 1;
         self.entry = Some(entry);
         Ok(Step::Event(event))

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use quick_cache::sync::{Cache as Clock, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use quick_cache::{OptionsBuilder, Weighter};
 
 use super::CacheStatus;
 use super::canonical::Key;
@@ -20,7 +21,7 @@ const USUAL: u64 = 1024;
 pub(super) struct Store {
     max_bytes: u64,
     /// `None` if nothing is to be kept.
-    entries: Option<Clock<Key, Arc<Entry>, Bytes>>,
+    entries: Option<Clock<Key, Arc<Entry>, Bytes, RandomState>>,
     hits: AtomicU64,
     misses: AtomicU64,
     passed: AtomicU64,
@@ -48,8 +49,8 @@ impl Store {
             .ok()
             .filter(|_| max_bytes > 0);
         let entries = options.map(|options| {
-            // Keys are digests of what a caller chose: the hash that finds them is keyed, as the standard library's is.
-            Clock::with_options(options, Bytes, DefaultHashBuilder::default(), DefaultLifecycle::default())
+            // Keys are digests of what a caller chose: the hash that finds them is keyed at random.
+            Clock::with_options(options, Bytes, RandomState::default(), DefaultLifecycle::default())
         });
         let count = || AtomicU64::new(0);
         Self { max_bytes, entries, hits: count(), misses: count(), passed: count(), saved_ns: count() }
@@ -98,7 +99,7 @@ impl Store {
             misses: self.misses.load(Relaxed),
             passed: self.passed.load(Relaxed),
             answers: self.entries.as_ref().map_or(0, |entries| entries.len() as u64),
-            bytes: self.entries.as_ref().map_or(0, Clock::weight),
+            bytes: self.entries.as_ref().map_or(0, |entries| entries.weight()),
             max_bytes: self.max_bytes,
             saved: Duration::from_nanos(self.saved_ns.load(Relaxed)),
         }

@@ -18,7 +18,8 @@ pub(super) struct Journal {
     known: BTreeMap<String, Known>,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+/// By its default, what is known of a version before its first step.
+#[derive(Clone, Copy, Default, PartialEq)]
 struct Known {
     step: &'static str,
     misses: u32,
@@ -61,11 +62,11 @@ impl Journal {
     fn take(&mut self, state: &State) -> Vec<Taken> {
         let mut taken = Vec::new();
         for (version, entry) in state.versions() {
-            let before = self.known.get(version).copied();
+            let before = self.known.get(version).copied().unwrap_or_default();
             let Some(step) = step_of(entry, before) else { continue };
-            let deaths = entry.deaths.saturating_sub(before.map_or(0, |known| known.deaths));
+            let deaths = entry.deaths.saturating_sub(before.deaths);
             let now = Known { step, misses: entry.misses, deaths: entry.deaths };
-            if before.is_none_or(|known| known.step != step || entry.misses > known.misses) {
+            if before.step != step || entry.misses > before.misses {
                 let of_test = state.candidate().filter(|candidate| candidate.version == *version);
                 let test = of_test.map(|candidate| candidate.plan.salt.clone()).filter(|salt| !salt.is_empty());
                 taken.push(Taken { version: version.clone(), step, test, deaths });
@@ -115,9 +116,9 @@ impl Reasons<'_> {
 const MAX_FINDINGS: usize = 16;
 
 /// The step that led to an entry; `None` where the next one tells more.
-fn step_of(entry: &Entry, before: Option<Known>) -> Option<&'static str> {
-    let was = |steps: &[&str]| before.is_some_and(|known| steps.contains(&known.step));
-    let has_missed = entry.misses > before.map_or(0, |known| known.misses);
+fn step_of(entry: &Entry, before: Known) -> Option<&'static str> {
+    let was = |steps: &[&str]| steps.contains(&before.step);
+    let has_missed = entry.misses > before.misses;
     Some(match entry.phase {
         // Loaded anew by another process.
         RolloutPhase::Loading | RolloutPhase::SelfTest if was(&["shadow", "canary"]) => return None,

@@ -17,6 +17,7 @@ pub(super) struct DeploymentRun {
     at: Stage,
 }
 
+#[allow(clippy::large_enum_variant, reason = "a run has one, for as long as it runs")]
 enum Stage {
     /// No version is loaded: the call waits for the next.
     Waiting(Box<(Request, Call)>),

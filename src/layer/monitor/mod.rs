@@ -45,7 +45,7 @@ pub use streams::{MonitoredStream, Shift};
 
 use super::probe::Probe;
 use crate::drift::{Alert, LabelVerdict, Profile};
-use crate::engine::{Call, Engine, Request, Run, Spec, Tokenizer, Trim};
+use crate::engine::{Call, Engine, PrefixCache, Request, Run, Spec, Tokenizer, Trim};
 use crate::telemetry::Telemetry;
 use crate::{Error, Result};
 use recorder::Recorder;
@@ -222,6 +222,10 @@ impl Engine for Monitor {
 
     fn tokenizer(&self) -> Option<&dyn Tokenizer> {
         self.recorder.engine.tokenizer()
+    }
+
+    fn prefix_cache(&self) -> Option<&dyn PrefixCache> {
+        self.recorder.engine.prefix_cache()
     }
 
     fn trim(&self, level: Trim) -> Result<u64> {

@@ -22,7 +22,7 @@ pub use models::{Models, ModelsStatus, Pressure, PressureWatch};
 pub use options::ScheduleOptions;
 
 use super::route;
-use crate::engine::{Call, Engine, Request, Run, Spec, Tokenizer, Trim};
+use crate::engine::{Call, Engine, PrefixCache, Request, Run, Spec, Tokenizer, Trim};
 use crate::{Error, Result};
 use queue::Queue;
 use run::{LAYER, Member, ScheduledRun, Shared};
@@ -164,6 +164,10 @@ impl Engine for Scheduled {
 
     fn tokenizer(&self) -> Option<&dyn Tokenizer> {
         self.0.engine.tokenizer()
+    }
+
+    fn prefix_cache(&self) -> Option<&dyn PrefixCache> {
+        self.0.engine.prefix_cache()
     }
 
     fn trim(&self, level: Trim) -> Result<u64> {

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use crate::engine::{Call, Embed, Generate, Message, Prompt, Request, Role, Tensors};
+use crate::engine::{
+    Call, Document, Embed, Generate, Grammar, Message, Prompt, Request, Role, Score, Tensors, Tool, ToolCall,
+    ToolChoice,
+};
 use crate::layer::cache::canonical::{self, Key, Sink};
 use crate::{Cancel, Code, DType, Digest, Result, Shape, Tensor};
 
@@ -82,6 +85,26 @@ fn what_looks_alike_is_told_apart() {
         (Generate::text("a").stop(["b", "c"]).into(), Generate::text("a").stop(["c", "b"]).into()),
         (Generate::text("a").max_tokens(1).into(), Generate::text("a").max_tokens(None).into()),
         (Generate::text("a").logprobs(true).into(), Generate::text("a").into()),
+        (Generate::text("a").grammar(Grammar::regex("a")).into(), Generate::text("a").into()),
+        (Generate::text("a").adapter("b", 1.0).into(), Generate::text("a").into()),
+        (Generate::text("a").bias(1, 1.0).into(), Generate::text("a").bias(1, 2.0).into()),
+        (Generate::text("a").ban([1]).into(), Generate::text("a").into()),
+        (Generate::text("a").top_logprobs(1).into(), Generate::text("a").into()),
+        (Score::new(Prompt::Text("a".into()), ["b"]).into(), Score::new(Prompt::Text("a".into()), ["c"]).into()),
+        (Score::new(Prompt::Text("a".into()), ["b"]).into(), Score::new(Prompt::Text("ab".into()), ["b"]).into()),
+        (
+            Score::new(Prompt::Text("a".into()), ["b"]).adapter("x", 1.0).into(),
+            Score::new(Prompt::Text("a".into()), ["b"]).into(),
+        ),
+        (Generate::text("a").adapter("b", 1.0).into(), Generate::text("a").adapter("b", 2.0).into()),
+        (
+            Generate::text("a").grammar(Grammar::regex("a")).into(),
+            Generate::text("a").grammar(Grammar::lark("a")).into(),
+        ),
+        (
+            Generate::text("a").grammar(Grammar::regex("a")).into(),
+            Generate::text("a").grammar(Grammar::regex("b")).into(),
+        ),
         (Generate::text("a").top_k(1).into(), Generate::text("a").penalty_last_n(1).into()),
         (Generate::text("a").temperature(1.0).seed(1).into(), Generate::text("a").temperature(1.0).seed(2).into()),
         (Generate::text("a").into(), Generate::chat([Message::user("a")]).into()),
@@ -133,8 +156,12 @@ fn facts(request: &Request) -> String {
             }
             write!(facts, "outputs {outputs:?}").unwrap();
         }
+        Request::Score(Score { prompt, continuations, adapters }) => {
+            write!(facts, "score {prompt:?} {continuations:?} {adapters:?}").unwrap();
+        }
         Request::Embed(Embed { texts, normalize }) => write!(facts, "embed {texts:?} {normalize}").unwrap(),
-        Request::Generate(Generate { prompt, max_tokens, stop, sampling: s, logprobs }) => {
+        Request::Generate(request) => {
+            let Generate { prompt, max_tokens, stop, sampling: s, logprobs, grammar, .. } = request;
             let numbers = [
                 s.repeat_penalty.to_bits(),
                 s.frequency_penalty.to_bits(),
@@ -146,7 +173,12 @@ fn facts(request: &Request) -> String {
                 s.temperature.to_bits(),
             ];
             let seed = s.seed.filter(|_| s.temperature != 0.0);
-            write!(facts, "{prompt:?} {max_tokens:?} {stop:?} {numbers:?} {seed:?} {logprobs}").unwrap();
+            write!(facts, "{prompt:?} {max_tokens:?} {stop:?} {numbers:?} {seed:?} {logprobs} {grammar:?}").unwrap();
+            let Generate { tools, tool_choice, documents, thinking, variables, .. } = request;
+            write!(facts, " {tools:?} {tool_choice:?} {documents:?} {thinking:?} {variables:?}").unwrap();
+            write!(facts, " {} {}", request.continue_last, request.separate_reasoning).unwrap();
+            let Generate { adapters, logit_bias, top_logprobs, .. } = request;
+            write!(facts, " {adapters:?} {logit_bias:?} {top_logprobs}").unwrap();
         }
     }
     facts
@@ -195,6 +227,14 @@ impl Reader<'_> {
                 Tensors { inputs, outputs }.into()
             }
             2 => self.generate()?.into(),
+            4 => {
+                let (prompt, continuations) = (self.prompt()?, self.texts()?);
+                let mut score = Score::new(prompt, continuations);
+                for _ in 0..self.count()? {
+                    score.adapters.push((self.text()?, f32::from_bits(self.u32()?)));
+                }
+                score.into()
+            }
             3 => Embed { texts: self.texts()?, normalize: self.byte()? == 1 }.into(),
             _ => return None,
         };
@@ -218,14 +258,17 @@ impl Reader<'_> {
         }
     }
 
-    fn generate(&mut self) -> Option<Generate> {
-        let prompt = match self.byte()? {
+    fn prompt(&mut self) -> Option<Prompt> {
+        Some(match self.byte()? {
             1 => Prompt::Text(self.text()?),
             2 => Prompt::Chat((0..self.count()?).map(|_| self.message()).collect::<Option<_>>()?),
             3 => Prompt::Tokens((0..self.count()?).map(|_| self.u32()).collect::<Option<_>>()?),
             _ => return None,
-        };
-        let mut request = Generate::new(prompt);
+        })
+    }
+
+    fn generate(&mut self) -> Option<Generate> {
+        let mut request = Generate::new(self.prompt()?);
         (request.max_tokens, request.stop) = (self.option()?, self.texts()?);
         let s = &mut request.sampling;
         for float in [&mut s.repeat_penalty, &mut s.frequency_penalty, &mut s.presence_penalty] {
@@ -237,7 +280,44 @@ impl Reader<'_> {
         }
         s.seed = self.option()?;
         request.logprobs = self.byte()? == 1;
+        request.grammar = match self.byte()? {
+            0 => None,
+            1 => Some(Grammar::json_schema(self.text()?)),
+            2 => Some(Grammar::regex(self.text()?)),
+            3 => Some(Grammar::lark(self.text()?)),
+            4 => Some(Grammar::gbnf(self.text()?)),
+            _ => return None,
+        };
+        for _ in 0..self.count()? {
+            request.adapters.push((self.text()?, f32::from_bits(self.u32()?)));
+        }
+        for _ in 0..self.count()? {
+            request.logit_bias.push((self.u32()?, f32::from_bits(self.u32()?)));
+        }
+        request.top_logprobs = self.u32()?;
+        for _ in 0..self.count()? {
+            request.tools.push(Tool::new(self.text()?, self.text()?, self.text()?));
+        }
+        request.tool_choice = match self.byte()? {
+            0 => ToolChoice::Auto,
+            1 => ToolChoice::None,
+            2 => ToolChoice::Required,
+            3 => ToolChoice::Named(self.text()?),
+            _ => return None,
+        };
+        for _ in 0..self.count()? {
+            request.documents.push(Document::new(self.text()?, self.text()?));
+        }
+        request.thinking = if self.byte()? == 1 { Some(self.byte()? == 1) } else { None };
+        for _ in 0..self.count()? {
+            request.variables.push((self.text()?, self.text()?));
+        }
+        (request.continue_last, request.separate_reasoning) = (self.byte()? == 1, self.byte()? == 1);
         Some(request)
+    }
+
+    fn optional(&mut self) -> Option<Option<String>> {
+        Some(if self.byte()? == 1 { Some(self.text()?) } else { None })
     }
 
     fn message(&mut self) -> Option<Message> {
@@ -246,9 +326,16 @@ impl Reader<'_> {
             2 => Role::User,
             3 => Role::Assistant,
             4 => Role::Other(self.text()?),
+            5 => Role::Tool,
             _ => return None,
         };
-        Some(Message::new(role, self.text()?))
+        let mut message = Message::new(role, self.text()?);
+        message.reasoning = self.optional()?;
+        for _ in 0..self.count()? {
+            message.tool_calls.push(ToolCall::new(self.text()?, self.text()?, self.text()?));
+        }
+        message.tool_call_id = self.optional()?;
+        Some(message)
     }
 }
 
@@ -303,25 +390,58 @@ impl Chance {
         }
     }
 
+    fn message(&mut self) -> Message {
+        let role = match self.below(5) {
+            0 => Role::System,
+            1 => Role::User,
+            2 => Role::Assistant,
+            3 => Role::Tool,
+            _ => Role::Other(self.text()),
+        };
+        let mut message = Message::new(role, self.text());
+        message.reasoning = (self.below(4) == 0).then(|| self.text());
+        message.tool_call_id = (self.below(4) == 0).then(|| self.text());
+        let call = (self.below(4) == 0).then(|| ToolCall::new(self.text(), self.text(), self.text()));
+        message.tool_calls.extend(call);
+        message
+    }
+
     fn generate(&mut self) -> Generate {
         let prompt = match self.below(3) {
             0 => Prompt::Text(self.text()),
             1 => Prompt::Tokens((0..self.below(3)).map(|_| self.below(3) as u32).collect()),
-            _ => {
-                let role = match self.below(4) {
-                    0 => Role::System,
-                    1 => Role::User,
-                    2 => Role::Assistant,
-                    _ => Role::Other(self.text()),
-                };
-                Prompt::Chat((0..self.below(3)).map(|_| Message::new(role.clone(), self.text())).collect())
-            }
+            _ => Prompt::Chat((0..self.below(3)).map(|_| self.message()).collect()),
         };
         let mut request = Generate::new(prompt).temperature([0.0, -0.0, 1.0][self.below(3) as usize]);
         request.max_tokens = (self.below(2) == 0).then(|| self.below(2) as u32);
         request.stop = self.texts();
         request.sampling.seed = (self.below(2) == 0).then(|| self.below(2) as u32);
         request.sampling.top_k = self.below(2) as u32;
-        request.logprobs(self.below(2) == 0)
+        let grammar = match self.below(8) {
+            0 => Some(Grammar::json_schema(self.text())),
+            1 => Some(Grammar::regex(self.text())),
+            2 => Some(Grammar::lark(self.text())),
+            3 => Some(Grammar::gbnf(self.text())),
+            _ => None,
+        };
+        if self.below(2) == 0 {
+            request.tools = (0..self.below(2)).map(|_| Tool::new(self.text(), self.text(), self.text())).collect();
+            request.tool_choice = match self.below(4) {
+                0 => ToolChoice::Auto,
+                1 => ToolChoice::None,
+                2 => ToolChoice::Required,
+                _ => ToolChoice::Named(self.text()),
+            };
+            request.documents = (0..self.below(2)).map(|_| Document::new(self.text(), self.text())).collect();
+            request.thinking = [None, Some(false), Some(true)][self.below(3) as usize];
+            request.variables = (0..self.below(2)).map(|_| (self.text(), self.text())).collect();
+            request.continue_last = self.below(2) == 0;
+            request.separate_reasoning = self.below(2) == 0;
+        }
+        request.logit_bias =
+            (0..self.below(3)).map(|i| (i as u32, [-1.0, f32::NEG_INFINITY][self.below(2) as usize])).collect();
+        request.top_logprobs = self.below(3) as u32;
+        request.adapters = (0..self.below(3)).map(|_| (self.text(), [1.0, 2.0][self.below(2) as usize])).collect();
+        request.logprobs(self.below(2) == 0).grammar(grammar)
     }
 }

@@ -313,3 +313,23 @@ fn a_cache_in_a_cache_tells_what_both_have_saved() {
     assert_eq!((outer.status().hits, inner.status().hits), (1, 1));
     assert_eq!(ask(&outer).provenance.route, ["cache", "cache"]);
 }
+
+#[cfg(feature = "text")]
+#[test]
+fn a_hit_has_the_calls_of_the_first_answer() {
+    let reply =
+        r#"<think>Hm.</think><tool_call>[{"name": "clock", "arguments": {"zone": "UTC"}}, {"name": "x"}]</tool_call>"#;
+    let fake = Fake::text(reply).template("{{ messages[0].content }}").unwrap().build();
+    let cache = Cache::new(fake, 1 << 20);
+    let tool = crate::Tool::new("clock", "The time.", "{}");
+    let ask = |tool: crate::Tool| {
+        let request = Generate::chat([crate::Message::user("When?")]).tools([tool]).separate_reasoning(true);
+        cache.run(request).unwrap()
+    };
+    let (first, hit) = (ask(tool.clone()), ask(tool));
+    assert_eq!((first.usage.cache_hits, hit.usage.cache_hits), (0, 1));
+    assert_eq!((&hit.tool_calls, &hit.malformed_calls), (&first.tool_calls, &first.malformed_calls));
+    assert_eq!((&hit.reasoning, &hit.tokens), (&first.reasoning, &first.tokens));
+    assert_eq!((first.tool_calls.len(), first.malformed_calls.len(), &*first.reasoning), (1, 1, "Hm."));
+    assert_eq!(ask(crate::Tool::new("clock", "Another.", "{}")).usage.cache_hits, 0);
+}

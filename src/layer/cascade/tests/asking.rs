@@ -73,7 +73,13 @@ fn nothing_of_an_answer_is_given_before_it_is_accepted() {
     let (pieces, answer) = events(&three("a b", "no"), Generate::text("well?"));
     assert_eq!((pieces.len(), &*answer.text), (2, "a b"), "the pieces come, too: {pieces:?}");
     let (pieces, answer) = events(&three("yes indeed", "no, never"), Generate::text("well?"));
-    let joined: String = pieces.iter().map(|Event::Text(piece)| &*piece.text).collect();
+    let joined: String = pieces
+        .iter()
+        .map(|event| match event {
+            Event::Text(piece) => &*piece.text,
+            other => panic!("expected text, got {other:?}"),
+        })
+        .collect();
     assert_eq!((&*joined, &*answer.text), ("the last word", "the last word"));
     // The last engine's pieces come as it makes them: a step each, none held back.
     let cascade = three("yes indeed", "no, never");

@@ -35,6 +35,7 @@ impl Managed {
             Request::Tensors(_) => (able.tensors, "tensors"),
             Request::Generate(_) => (able.generate, "text generation"),
             Request::Embed(_) => (able.embed, "embeddings"),
+            Request::Score(_) => (able.score, "scores"),
         };
         if !serves {
             let model = &self.spec.provenance.model;
@@ -52,6 +53,7 @@ impl Managed {
                 Err(Error::invalid("embed: expected at least one text, got none"))
             }
             Request::Embed(_) => Ok(()),
+            Request::Score(score) => score.check(),
         }
     }
 

@@ -23,6 +23,8 @@ impl Work {
         match request {
             Request::Tensors(_) => Work::Tensors,
             Request::Embed(_) => Work::Embed,
+            // A token of a continuation takes what a generated one does.
+            Request::Score(score) => Work::Generate(u32::try_from(score.continuations.len()).ok()),
             Request::Generate(generate) => Work::Generate(generate.max_tokens),
         }
     }
