@@ -4,7 +4,7 @@ kotlin=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$kotlin/../.." && pwd)
 stage=$root/target/kotlin
 jars=$stage/jars
-features=tract,tract-transformers,ort,llama,table,csv,npy,async,ndarray,ort-interop,experimental
+features=tract,tract-transformers,rten,ort,llama,table,keyless,csv,npy,async,ndarray,schemars,ort-interop,experimental
 
 say() { echo "kotlin: $*"; }
 fail() { echo "kotlin: $*" >&2; exit 1; }

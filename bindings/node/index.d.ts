@@ -26,7 +26,7 @@ export class Tensor {
 export type Source = string | URL | { file: number; offset?: number; length?: number } | Uint8Array | ArrayBuffer;
 
 export interface OpenOptions {
-  backend?: 'auto' | 'llama' | 'ort' | 'tract' | 'table';
+  backend?: 'auto' | 'llama' | 'ort' | 'tract' | 'table' | 'rten';
   loading?: 'mapped' | 'read';
   /** Of one computation. */
   threads?: number;
@@ -83,7 +83,12 @@ export interface GenerateOptions extends CallOptions {
   presencePenalty?: number;
   penaltyLastN?: number;
   logprobs?: boolean;
+  /** The form that the text must have: an answer that ends by itself is of it, the whole of it. */
+  grammar?: Grammar;
 }
+
+/** A JSON Schema, as its text or as an object; a regular expression, of Rust's crate regex, for the whole text; or a grammar. */
+export type Grammar = { jsonSchema: string | object } | { regex: string } | { lark: string } | { gbnf: string };
 
 /** A text, a conversation by the model's own template, or ids of its vocabulary. */
 export type Prompt = string | { messages: { role: string; content: string }[] } | { tokens: readonly number[] | Uint32Array };

@@ -30,6 +30,7 @@ pub(crate) unsafe fn read(place: *const selvedge_options) -> Result<Options> {
         SELVEDGE_BACKEND_ORT => Some(Backend::Ort),
         SELVEDGE_BACKEND_TRACT => Some(Backend::Tract),
         SELVEDGE_BACKEND_TABLE => Some(Backend::Table),
+        SELVEDGE_BACKEND_RTEN => Some(Backend::Rten),
         other => return Err(unknown("selvedge_backend", other)),
     };
     let given = |n: u32| (n > 0).then_some(n);

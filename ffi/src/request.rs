@@ -5,7 +5,9 @@
 use std::ffi::c_char;
 use std::time::Duration;
 
-use selvedge::{Call, DType, Embed, Error, Generate, Message, Priority, Prompt, Result, Role, Shape, Tensor, Tensors};
+use selvedge::{
+    Call, DType, Embed, Error, Generate, Grammar, Message, Priority, Prompt, Result, Role, Shape, Tensor, Tensors,
+};
 
 use crate::abi::*;
 use crate::cancel;
@@ -60,11 +62,14 @@ pub(crate) unsafe fn generate(place: *const selvedge_generate) -> Result<Generat
     let g = unsafe { memory::read(place) }?;
     check_flags("selvedge_generate.flags", g.flags, SELVEDGE_GENERATE_SEEDED | SELVEDGE_GENERATE_LOGPROBS)?;
     check_flags("selvedge_generate.reserved", g.reserved, 0)?;
+    check_flags("selvedge_generate.grammar_flags", g.grammar_flags, 0)?;
     // SAFETY: as above.
     let prompt = unsafe { prompt_of(&g) }?;
     let mut request = Generate::new(prompt).logprobs(g.flags & SELVEDGE_GENERATE_LOGPROBS != 0);
     // SAFETY: as above.
     request.stop = unsafe { texts("selvedge_generate.stop", g.stop, g.stop_count, memory::text) }?;
+    // SAFETY: as above.
+    request.grammar = unsafe { grammar_of(&g) }?;
     request.max_tokens = match g.max_tokens {
         0 => request.max_tokens,
         SELVEDGE_MAX_TOKENS_NONE => None,
@@ -84,6 +89,25 @@ pub(crate) unsafe fn generate(place: *const selvedge_generate) -> Result<Generat
     s.penalty_last_n = if g.penalty_last_n == 0 { s.penalty_last_n } else { g.penalty_last_n };
     request.check()?;
     Ok(request)
+}
+
+/// # Safety
+///
+/// The pointers are as the header asks.
+unsafe fn grammar_of(g: &selvedge_generate) -> Result<Option<Grammar>> {
+    // SAFETY: the caller vouches for it.
+    let form = unsafe { text("selvedge_generate.grammar", g.grammar) }?;
+    Ok(Some(match (g.grammar_kind, form) {
+        (SELVEDGE_GRAMMAR_NONE, "") => return Ok(None),
+        (SELVEDGE_GRAMMAR_NONE, _) => {
+            return Err(invalid("selvedge_generate.grammar_kind: expected that of the grammar, got none".into()));
+        }
+        (SELVEDGE_GRAMMAR_JSON_SCHEMA, _) => Grammar::json_schema(form),
+        (SELVEDGE_GRAMMAR_REGEX, _) => Grammar::regex(form),
+        (SELVEDGE_GRAMMAR_LARK, _) => Grammar::lark(form),
+        (SELVEDGE_GRAMMAR_GBNF, _) => Grammar::gbnf(form),
+        (other, _) => return Err(unknown("selvedge_grammar_kind", other)),
+    }))
 }
 
 /// The prompt of a request, of which nothing else counts.

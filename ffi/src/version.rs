@@ -44,6 +44,7 @@ pub extern "C" fn selvedge_kernel_name() -> *const c_char {
 const FEATURES: &[(&str, bool)] = &[
     ("llama", cfg!(feature = "llama")),
     ("ort", cfg!(feature = "ort")),
+    ("rten", cfg!(feature = "rten")),
     ("table", cfg!(feature = "table")),
     ("tract", cfg!(feature = "tract")),
     ("tract-transformers", cfg!(feature = "tract-transformers")),

@@ -8,7 +8,8 @@ selvedge::options options_of(const json &s) {
   const std::map<std::string, selvedge::backend> backends = {{"llama", selvedge::backend::llama},
                                                              {"ort", selvedge::backend::ort},
                                                              {"tract", selvedge::backend::tract},
-                                                             {"table", selvedge::backend::table}};
+                                                             {"table", selvedge::backend::table},
+                                                             {"rten", selvedge::backend::rten}};
   if (given.contains("backend")) made.backend = backends.at(given["backend"]);
   if (given.value("loading", "") == "read") made.loading = selvedge::loading::read;
   made.threads = given.value("threads", 0u);
@@ -119,6 +120,12 @@ selvedge::generate request_of(const json &s) {
   made.top_k = s.value("top_k", 0u);
   made.top_p = s.value("top_p", 0.0f);
   made.min_p = s.value("min_p", 0.0f);
+  const json form = s.value("grammar", json::object());
+  using selvedge::grammar;
+  if (form.contains("json_schema")) made.grammar = grammar::json_schema(form["json_schema"].get<std::string>());
+  if (form.contains("regex")) made.grammar = grammar::regex(form["regex"].get<std::string>());
+  if (form.contains("lark")) made.grammar = grammar::lark(form["lark"].get<std::string>());
+  if (form.contains("gbnf")) made.grammar = grammar::gbnf(form["gbnf"].get<std::string>());
   return made;
 }
 

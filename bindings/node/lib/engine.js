@@ -2,7 +2,7 @@
 
 import { Answer } from './answer.js';
 import { Handle, cancellable } from './handle.js';
-import { call, callAsync, numbers, place, struct, structs, taken, takenJson, text } from './native.js';
+import { SelvedgeError, call, callAsync, numbers, place, struct, structs, taken, takenJson, text } from './native.js';
 import { Run } from './run.js';
 import { Tensor, lent, textArray } from './tensor.js';
 
@@ -275,6 +275,7 @@ function generateOf(prompt, options, keep) {
     flags: (options.seed === undefined ? 0 : numbers.SELVEDGE_GENERATE_SEEDED)
       | (options.logprobs ? numbers.SELVEDGE_GENERATE_LOGPROBS : 0),
   };
+  if (options.grammar) Object.assign(fields, grammarOf(options.grammar));
   if (options.stop) {
     fields.stop = textArray(options.stop, keep);
     fields.stop_count = options.stop.length;
@@ -288,6 +289,21 @@ function generateOf(prompt, options, keep) {
     fields.token_count = prompt.tokens.length;
   }
   return struct('selvedge_generate', fields, keep);
+}
+
+const GRAMMARS = { jsonSchema: 'JSON_SCHEMA', regex: 'REGEX', lark: 'LARK', gbnf: 'GBNF' };
+
+function grammarOf(grammar) {
+  const [[name, form] = [], ...more] = Object.entries(grammar);
+  if (!GRAMMARS[name] || more.length) {
+    const got = Object.keys(grammar).join(', ') || 'none';
+    const message = `grammar: expected one of ${Object.keys(GRAMMARS).join(', ')}, got ${got}`;
+    throw new SelvedgeError(numbers.SELVEDGE_ERR_INVALID_ARGUMENT, message);
+  }
+  return {
+    grammar: name === 'jsonSchema' && typeof form !== 'string' ? JSON.stringify(form) : form,
+    grammar_kind: numbers[`SELVEDGE_GRAMMAR_${GRAMMARS[name]}`],
+  };
 }
 
 /** The shape that was written for an output, whose struct ends with its rank and its length. */

@@ -156,6 +156,7 @@ async function generate(step, run) {
   const names = ['max_tokens', 'seed', 'temperature', 'top_k', 'top_p', 'min_p', 'repeat_penalty', 'stop'];
   const options = { ...terms(step), signal: signalOf(step, run) };
   for (const name of names) options[camel(name)] = step[name];
+  for (const [kind, form] of Object.entries(step.grammar ?? {})) options.grammar = { [camel(kind)]: form };
   const cancel = step.cancel_after_texts && new AbortController();
   const stream = engine.generate(prompt(step), { ...options, signal: cancel?.signal ?? options.signal });
   const [texts, tokens] = [[], []];

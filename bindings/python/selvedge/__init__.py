@@ -13,6 +13,7 @@ from .errors import (
     BackendError, BadHandle, Busy, Cancelled, ContextFull, Corrupt, DeadlineExceeded, Internal, InvalidArgument, Io,
     MissingRuntime, NotFound, OutOfMemory, Panic, Quarantined, SelvedgeError, Unsupported, Untrusted,
 )  # fmt: skip
+from .grammar import Grammar
 from .log import log
 from .monitor import Alert, Monitor
 from .packing import pack
@@ -29,7 +30,7 @@ __version__ = version()
 # Without `open`, which would hide Python's own from those who import all.
 __all__ = [
     "Alert", "Answer", "BackendError", "BadHandle", "Batch", "Busy", "Cancel", "Cancelled", "ContextFull", "Corrupt",
-    "DeadlineExceeded", "Done", "Engine", "Event", "Hit", "HttpRequest", "Internal", "InvalidArgument", "Io",
+    "DeadlineExceeded", "Done", "Engine", "Event", "Grammar", "Hit", "HttpRequest", "Internal", "InvalidArgument", "Io",
     "Judgement", "MissingRuntime", "Monitor", "NotFound", "Options", "OutOfMemory", "Outbox", "Panic", "Profile",
     "Quarantined", "Retry", "Run", "SelvedgeError", "Source", "Table", "Telemetry", "Text", "Token", "Unsupported",
     "Untrusted", "Working", "features", "inspect", "kernel_name", "log", "pack", "report_html", "validate", "version",

@@ -15,11 +15,12 @@ from ._library import (
 )  # fmt: skip
 from .answer import Answer, ask
 from .cancel import Cancel, handle_of
+from .grammar import Grammar
 from .run import Run
 from .source import Path, Source, source_struct
 from .tensors import Array, fill_output, inputs_of, written
 
-BACKENDS = {"auto": 0, "llama": 1, "ort": 2, "tract": 3, "table": 4}
+BACKENDS = {"auto": 0, "llama": 1, "ort": 2, "tract": 3, "table": 4, "rten": 5}
 LOADINGS = {"mapped": 0, "read": 1}
 PRIORITIES = {"background": -1, "normal": 0, "interactive": 1}
 LEVELS = {"caches": lib.SELVEDGE_TRIM_CACHES, "all": lib.SELVEDGE_TRIM_ALL}
@@ -30,7 +31,7 @@ class Options:
     """How to open a model. What is zero, empty or None stands for its default."""
 
     backend: str = "auto"
-    """By the file's content; or "llama", "ort", "tract", "table"."""
+    """By the file's content; or "llama", "ort", "rten", "tract", "table"."""
     loading: str = "mapped"
     """Or "read": whole, into memory."""
     threads: int = 0
@@ -188,13 +189,15 @@ class Engine(Guarded):
         presence_penalty: float = 0.0,
         penalty_last_n: int = 0,
         logprobs: bool = False,
+        grammar: Grammar | None = None,
         cancel: Cancel | None = None,
         timeout: float | None = None,
         id: int = 0,
         priority: str = "normal",
     ) -> Run:
         """Starts to generate text from a prompt, a conversation, or tokens; greedy if not said otherwise. Iterate over
-        the run for its events, or ask for its answer(). A max_tokens of None is no limit but the context."""
+        the run for its events, or ask for its answer(). A max_tokens of None is no limit but the context. With a grammar, an
+        answer that ends by itself is of its form, the whole of it."""
         keep = Keep()
         made = prompt_struct(prompt, messages, keep)
         if tokens is not None:
@@ -208,6 +211,9 @@ class Engine(Guarded):
         made.temperature, made.top_k, made.top_p, made.min_p = temperature, top_k, top_p, min_p
         made.repeat_penalty, made.frequency_penalty = repeat_penalty, frequency_penalty
         made.presence_penalty, made.penalty_last_n = presence_penalty, penalty_last_n
+        if grammar is not None:
+            keep.text(made.grammar, grammar.text)
+            made.grammar_kind = grammar.kind
         return self._start(lib.selvedge_engine_generate, made, call_struct(keep, cancel, timeout, id, priority))
 
     def embed(

@@ -199,6 +199,8 @@ class Runner:
     def generate(self, step):
         names = ("prompt", "messages", "tokens", "max_tokens", "stop", "seed", "temperature")
         request = {name: step[name] for name in names if name in step}
+        for kind, form in step.get("grammar", {}).items():
+            request["grammar"] = getattr(selvedge.Grammar, kind)(form)
         engine, terms = self.things[step["engine"]], self.terms(step)
         if "cancel_after_texts" in step:
             terms["cancel"] = Cancel()

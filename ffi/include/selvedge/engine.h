@@ -13,7 +13,8 @@ SELVEDGE_ENUM_BEGIN(selvedge_backend)
   SELVEDGE_BACKEND_LLAMA = 1,          /* GGUF through llama.cpp */
   SELVEDGE_BACKEND_ORT = 2,            /* ONNX through ONNX Runtime */
   SELVEDGE_BACKEND_TRACT = 3,          /* ONNX through tract */
-  SELVEDGE_BACKEND_TABLE = 4           /* static embeddings in safetensors or GGUF */
+  SELVEDGE_BACKEND_TABLE = 4,          /* static embeddings in safetensors or GGUF */
+  SELVEDGE_BACKEND_RTEN = 5            /* ONNX through rten */
 SELVEDGE_ENUM_END(selvedge_backend)
 
 SELVEDGE_ENUM_BEGIN(selvedge_source_kind)
@@ -37,6 +38,15 @@ SELVEDGE_ENUM_BEGIN(selvedge_trim)
   SELVEDGE_TRIM_CACHES = 1,            /* what was kept to be faster: prefixes, plans */
   SELVEDGE_TRIM_ALL = 2                /* also what the next call makes anew */
 SELVEDGE_ENUM_END(selvedge_trim)
+
+/* How the form of a generated text is written. */
+SELVEDGE_ENUM_BEGIN(selvedge_grammar_kind)
+  SELVEDGE_GRAMMAR_NONE = 0,           /* any text */
+  SELVEDGE_GRAMMAR_JSON_SCHEMA = 1,    /* JSON that a JSON Schema allows */
+  SELVEDGE_GRAMMAR_REGEX = 2,          /* the whole text matches, in the syntax of Rust's crate regex */
+  SELVEDGE_GRAMMAR_LARK = 3,           /* Lark, as llguidance reads it */
+  SELVEDGE_GRAMMAR_GBNF = 4            /* the notation of llama.cpp */
+SELVEDGE_ENUM_END(selvedge_grammar_kind)
 
 SELVEDGE_ENUM_BEGIN(selvedge_event_kind)
   SELVEDGE_EVENT_NONE = 0,             /* the call failed */
@@ -210,9 +220,14 @@ typedef struct selvedge_generate {
   float presence_penalty;              /* 0: off */
   uint32_t penalty_last_n;             /* tokens that the penalties look back; 0: 64 */
   uint32_t reserved;                   /* 0 */
+  selvedge_text grammar;               /* the form that the text must have; empty: any. An answer that ends by itself is of
+                                        * the form; what a limit, a stop text or a full context ended is the beginning of
+                                        * such a text. What cannot be held to is refused: INVALID_ARGUMENT */
+  selvedge_grammar_kind grammar_kind;  /* how it is written */
+  uint32_t grammar_flags;              /* 0 */
 } selvedge_generate;
 #define SELVEDGE_GENERATE_INIT { sizeof(selvedge_generate), { NULL, 0 }, NULL, 0, NULL, 0, NULL, 0, \
-  0, 0, 0, 0.0f, 0, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0, 0 }
+  0, 0, 0, 0.0f, 0, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0, 0, { NULL, 0 }, SELVEDGE_GRAMMAR_NONE, 0 }
 
 /* Texts in, one vector each out. */
 typedef struct selvedge_embed {

@@ -14,6 +14,7 @@ numbers! {
     SELVEDGE_BACKEND_ORT = 2;
     SELVEDGE_BACKEND_TRACT = 3;
     SELVEDGE_BACKEND_TABLE = 4;
+    SELVEDGE_BACKEND_RTEN = 5;
     SELVEDGE_SOURCE_PATH = 0;
     SELVEDGE_SOURCE_FILE = 1;
     SELVEDGE_SOURCE_MEMORY = 2;
@@ -24,6 +25,11 @@ numbers! {
     SELVEDGE_PRIORITY_INTERACTIVE = 1;
     SELVEDGE_TRIM_CACHES = 1;
     SELVEDGE_TRIM_ALL = 2;
+    SELVEDGE_GRAMMAR_NONE = 0;
+    SELVEDGE_GRAMMAR_JSON_SCHEMA = 1;
+    SELVEDGE_GRAMMAR_REGEX = 2;
+    SELVEDGE_GRAMMAR_LARK = 3;
+    SELVEDGE_GRAMMAR_GBNF = 4;
     SELVEDGE_EVENT_NONE = 0;
     SELVEDGE_EVENT_WORKING = 1;
     SELVEDGE_EVENT_TEXT = 2;
@@ -151,6 +157,9 @@ structs! {
         presence_penalty: f32,
         penalty_last_n: u32,
         reserved: u32,
+        grammar: selvedge_text,
+        grammar_kind: i32,
+        grammar_flags: u32,
     }
     selvedge_embed {
         struct_size: usize,

@@ -134,6 +134,37 @@ fn limits_stop_texts_and_logprobs_are_passed_on() {
     assert_eq!(selvedge_engine_close(engine), SELVEDGE_OK);
 }
 
+/// What reaches an engine: the fake says that it holds no form, which is more than is said of one that is no form.
+#[test]
+fn a_grammar_is_passed_on_with_its_kind_or_named() {
+    let engine = handle(Fake::text("a").build());
+    let start = |request: &selvedge_generate| {
+        let (mut run, terms) = (ptr::null_mut(), terms());
+        // SAFETY: the pointers live during the call.
+        call(|err| unsafe { selvedge_engine_generate(engine, request, &terms, &raw mut run, err) })?;
+        assert_eq!(selvedge_run_free(run), SELVEDGE_OK);
+        Ok::<_, (i32, String)>(())
+    };
+    for kind in SELVEDGE_GRAMMAR_JSON_SCHEMA..=SELVEDGE_GRAMMAR_GBNF {
+        let (code, message) =
+            start(&selvedge_generate { grammar: text("a"), grammar_kind: kind, ..prompt() }).unwrap_err();
+        assert!(code == Code::Unsupported as i32 && message.contains("grammar"), "{kind}: {code} {message}");
+    }
+    let wrong = [
+        (selvedge_generate { grammar: text("a"), ..prompt() }, "grammar_kind"),
+        (selvedge_generate { grammar_kind: 9, ..prompt() }, "9 has no meaning"),
+        (selvedge_generate { grammar_flags: 1, ..prompt() }, "grammar_flags"),
+    ];
+    for (request, named) in wrong {
+        let (code, message) = start(&request).unwrap_err();
+        assert!(code == Code::InvalidArgument as i32 && message.contains(named), "{code} {message}");
+    }
+    // A client that was built before there were grammars: what lies behind its struct is not looked at.
+    let before = std::mem::offset_of!(selvedge_generate, grammar);
+    start(&selvedge_generate { struct_size: before, grammar_kind: 9, ..prompt() }).unwrap();
+    assert_eq!(selvedge_engine_close(engine), SELVEDGE_OK);
+}
+
 #[test]
 fn an_engine_that_does_not_generate_says_so() {
     let engine = handle(Fake::embedding(4).build());

@@ -12,8 +12,8 @@ NOT_LOOKED_AT = {
     "selvedge_http_response": ["body", "body_len"],
 }
 NOT_LOOKED_AT_BY = {
-    "selvedge_engine_tokenize": ["tokens", "token_count", "stop", "stop_count", "flags", "reserved", "temperature", "top_p",
-                                 "min_p", "repeat_penalty", "frequency_penalty", "presence_penalty"],
+    "selvedge_engine_tokenize": ["tokens", "token_count", "stop", "stop_count", "flags", "reserved", "grammar", "grammar_kind",
+                                 "grammar_flags", "temperature", "top_p", "min_p", "repeat_penalty", "frequency_penalty", "presence_penalty"],
     "selvedge_inspect": ["cancel", "progress", "session_entries", "session_entry_count"],
     "selvedge_validate": ["session_entries", "session_entry_count"],
     # With 4 bits.

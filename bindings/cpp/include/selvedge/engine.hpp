@@ -13,6 +13,21 @@ struct message {
   std::string content;
 };
 
+/// The form that a generated text must have. An answer that ends by itself is of the form, the whole of it.
+struct grammar {
+  /// JSON that a JSON Schema allows.
+  static grammar json_schema(std::string schema) { return {SELVEDGE_GRAMMAR_JSON_SCHEMA, std::move(schema)}; }
+  /// The whole text matches, in the syntax of Rust's crate regex.
+  static grammar regex(std::string expression) { return {SELVEDGE_GRAMMAR_REGEX, std::move(expression)}; }
+  /// Lark, as llguidance reads it.
+  static grammar lark(std::string rules) { return {SELVEDGE_GRAMMAR_LARK, std::move(rules)}; }
+  /// The notation of llama.cpp.
+  static grammar gbnf(std::string rules) { return {SELVEDGE_GRAMMAR_GBNF, std::move(rules)}; }
+
+  selvedge_grammar_kind kind = SELVEDGE_GRAMMAR_NONE;
+  std::string text;
+};
+
 /// A prompt in, text out: a plain prompt, or a conversation, or tokens. The defaults are greedy.
 struct generate {
   generate() = default;
@@ -36,6 +51,7 @@ struct generate {
   float frequency_penalty = 0;
   float presence_penalty = 0;
   std::uint32_t penalty_last_n = 0;
+  std::optional<selvedge::grammar> grammar;
 };
 
 enum class trim_level : std::int32_t { caches = SELVEDGE_TRIM_CACHES, all = SELVEDGE_TRIM_ALL };
@@ -70,6 +86,10 @@ public:
     raw_.frequency_penalty = from.frequency_penalty;
     raw_.presence_penalty = from.presence_penalty;
     raw_.penalty_last_n = from.penalty_last_n;
+    if (from.grammar) {
+      raw_.grammar = text(from.grammar->text);
+      raw_.grammar_kind = from.grammar->kind;
+    }
   }
   raw_generate(const raw_generate &) = delete;
   raw_generate &operator=(const raw_generate &) = delete;

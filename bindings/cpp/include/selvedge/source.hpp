@@ -16,7 +16,8 @@ enum class backend : std::int32_t {
   llama = SELVEDGE_BACKEND_LLAMA,
   ort = SELVEDGE_BACKEND_ORT,
   tract = SELVEDGE_BACKEND_TRACT,
-  table = SELVEDGE_BACKEND_TABLE
+  table = SELVEDGE_BACKEND_TABLE,
+  rten = SELVEDGE_BACKEND_RTEN
 };
 
 enum class loading : std::int32_t { mapped = SELVEDGE_LOADING_MAPPED, read = SELVEDGE_LOADING_READ };

@@ -79,14 +79,15 @@ natives! {
     fn engine_generate(
         env, engine: i64, prompt: Str, conversation: Strs, tokens: Ints, stop: Strs, flags: i32, max_tokens: i32,
         seed: i32, temperature: f32, top_k: i32, top_p: f32, min_p: f32, repeat_penalty: f32, frequency_penalty: f32,
-        presence_penalty: f32, penalty_last_n: i32, cancel: i64, timeout_ms: i64, id: i64, priority: i32,
+        presence_penalty: f32, penalty_last_n: i32, grammar: Str, grammar_kind: i32, cancel: i64, timeout_ms: i64, id: i64, priority: i32,
     ) -> i64 {
-        let mut generate = Generate::read(env, prompt, conversation, tokens, stop)?;
+        let mut generate = Generate::read(env, prompt, conversation, tokens, stop, grammar)?;
         let raw = generate.numbers();
         (raw.flags, raw.max_tokens, raw.seed) = (flags as u32, max_tokens as u32, seed as u32);
         (raw.temperature, raw.top_k, raw.top_p, raw.min_p) = (temperature, top_k as u32, top_p, min_p);
         (raw.repeat_penalty, raw.frequency_penalty) = (repeat_penalty, frequency_penalty);
         (raw.presence_penalty, raw.penalty_last_n) = (presence_penalty, penalty_last_n as u32);
+        raw.grammar_kind = grammar_kind;
         let (request, call) = (generate.raw(), request::call(cancel, timeout_ms, id, priority));
         // SAFETY: the request lives until the call returns, which copies it.
         handle(|out, err| unsafe { selvedge_engine_generate(pointer(engine), &request, &call, out, err) })
@@ -117,7 +118,7 @@ natives! {
 
     fn engine_tokenize(env, engine: i64, prompt: Str, conversation: Strs) -> Ints {
         let nothing = std::ptr::null_mut();
-        let request = Generate::read(env, prompt, conversation, Ints(nothing), Strs(nothing))?;
+        let request = Generate::read(env, prompt, conversation, Ints(nothing), Strs(nothing), Str(nothing))?;
         let raw = request.raw();
         // SAFETY: the request lives until the call returns.
         let tokens = handle(|out, err| unsafe { selvedge_engine_tokenize(pointer(engine), &raw, out, err) })?;
@@ -137,7 +138,7 @@ natives! {
 
     fn engine_render(env, engine: i64, conversation: Strs) -> Str {
         let nothing = std::ptr::null_mut();
-        let request = Generate::read(env, Str(nothing), conversation, Ints(nothing), Strs(nothing))?;
+        let request = Generate::read(env, Str(nothing), conversation, Ints(nothing), Strs(nothing), Str(nothing))?;
         let raw = request.raw();
         // SAFETY: the request lives until the call returns.
         text_of(env, |out, err| unsafe { selvedge_engine_render(pointer(engine), &raw, out, err) })

@@ -140,13 +140,22 @@ pub(crate) struct Generate {
     messages: Vec<selvedge_message>,
     tokens: Vec<i32>,
     _stop: Vec<String>,
+    _grammar: Option<String>,
     stop: Vec<selvedge_text>,
     raw: selvedge_generate,
 }
 
 impl Generate {
     /// `conversation` is role and content of each message, one after the other.
-    pub(crate) fn read(env: Env, prompt: Str, conversation: Strs, tokens: Ints, stop: Strs) -> Result<Self> {
+    pub(crate) fn read(
+        env: Env,
+        prompt: Str,
+        conversation: Strs,
+        tokens: Ints,
+        stop: Strs,
+        grammar: Str,
+    ) -> Result<Self> {
+        let grammar = env.text_or_none("grammar", grammar)?;
         let prompt = env.text_or_none("prompt", prompt)?;
         let conversation = env.texts("message", conversation)?;
         let message = |pair: &[String]| selvedge_message {
@@ -159,6 +168,7 @@ impl Generate {
         let raw = selvedge_generate {
             struct_size: size_of::<selvedge_generate>(),
             prompt: prompt.as_deref().map(text).unwrap_or_default(),
+            grammar: grammar.as_deref().map(text).unwrap_or_default(),
             ..Default::default()
         };
         let tokens = env.ints(tokens)?;
@@ -170,6 +180,7 @@ impl Generate {
             _prompt: prompt,
             _conversation: conversation,
             _stop: stop,
+            _grammar: grammar,
         })
     }
 

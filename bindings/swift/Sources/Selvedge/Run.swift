@@ -191,6 +191,27 @@ public struct Message: Sendable, Hashable, Codable {
     }
 }
 
+/// The form that a generated text must have. An answer that ends by itself is of the form, the whole of it.
+public enum Grammar: Sendable, Hashable, Codable {
+    /// JSON that a JSON Schema allows, given as its text.
+    case jsonSchema(String)
+    /// The whole text matches, in the syntax of Rust's crate regex.
+    case regex(String)
+    /// Lark, as llguidance reads it.
+    case lark(String)
+    /// The notation of llama.cpp.
+    case gbnf(String)
+
+    var raw: (kind: selvedge_grammar_kind, text: String) {
+        switch self {
+        case .jsonSchema(let text): (1, text)
+        case .regex(let text): (2, text)
+        case .lark(let text): (3, text)
+        case .gbnf(let text): (4, text)
+        }
+    }
+}
+
 /// A prompt in, text out: a plain prompt, a conversation, or tokens. The defaults are greedy.
 public struct Generate: Sendable, Hashable, Codable {
     public var prompt: String?
@@ -209,6 +230,7 @@ public struct Generate: Sendable, Hashable, Codable {
     public var frequencyPenalty: Float = 0
     public var presencePenalty: Float = 0
     public var penaltyLastN: UInt32 = 0
+    public var grammar: Grammar?
 
     public init(_ prompt: String? = nil, maxTokens: UInt32 = 0) {
         self.prompt = prompt
@@ -247,6 +269,10 @@ public struct Generate: Sendable, Hashable, Codable {
         raw.frequency_penalty = frequencyPenalty
         raw.presence_penalty = presencePenalty
         raw.penalty_last_n = penaltyLastN
+        if let (kind, text) = grammar?.raw {
+            raw.grammar = arena.text(text)
+            raw.grammar_kind = kind
+        }
         return raw
     }
 }

@@ -58,6 +58,7 @@ public enum Backend: String, Sendable, Codable, CaseIterable {
     case ort
     case tract
     case table
+    case rten
 
     var number: Int32 {
         switch self {
@@ -66,6 +67,7 @@ public enum Backend: String, Sendable, Codable, CaseIterable {
         case .ort: return 2
         case .tract: return 3
         case .table: return 4
+        case .rten: return 5
         }
     }
 }

@@ -160,6 +160,11 @@ extension Runner {
         made.topK = UInt32(s["top_k"].int ?? 0)
         made.topP = Float(s["top_p"].double ?? 0)
         made.minP = Float(s["min_p"].double ?? 0)
+        let form = s["grammar"]
+        if let text = form["json_schema"].text { made.grammar = .jsonSchema(text) }
+        if let text = form["regex"].text { made.grammar = .regex(text) }
+        if let text = form["lark"].text { made.grammar = .lark(text) }
+        if let text = form["gbnf"].text { made.grammar = .gbnf(text) }
         return made
     }
 

@@ -117,7 +117,7 @@ public class Engine internal constructor(value: Long) : AutoCloseable {
                 Native.engineGenerate(
                     it, r.prompt, r.conversation(), r.tokens, r.stop.toTypedArray(), r.flags(), r.maxTokens,
                     r.seed ?: 0, r.temperature, r.topK, r.topP, r.minP, r.repeatPenalty, r.frequencyPenalty,
-                    r.presencePenalty, r.penaltyLastN, cancel, timeout, id, priority,
+                    r.presencePenalty, r.penaltyLastN, r.grammar?.text, r.grammar?.kind ?: 0, cancel, timeout, id, priority,
                 )
             }
         }

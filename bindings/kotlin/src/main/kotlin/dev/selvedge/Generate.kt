@@ -63,6 +63,9 @@ public class Generate private constructor(
     /** Whether each token comes with its log-probability. */
     public var logprobs: Boolean = false
 
+    /** The form that the text must have; null: any. */
+    public var grammar: Grammar? = null
+
     internal fun flags(): Int = (if (seed != null) SEEDED else 0) or (if (logprobs) LOGPROBS else 0)
 
     internal fun conversation(): Array<String>? = messages?.conversation()

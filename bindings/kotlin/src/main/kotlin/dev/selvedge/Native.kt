@@ -52,8 +52,8 @@ internal object Native {
     @JvmStatic external fun engineGenerate(
         engine: Long, prompt: String?, conversation: Array<String>?, tokens: IntArray?, stop: Array<String>?,
         flags: Int, maxTokens: Int, seed: Int, temperature: Float, topK: Int, topP: Float, minP: Float,
-        repeatPenalty: Float, frequencyPenalty: Float, presencePenalty: Float, penaltyLastN: Int, cancel: Long,
-        timeoutMillis: Long, id: Long, priority: Int,
+        repeatPenalty: Float, frequencyPenalty: Float, presencePenalty: Float, penaltyLastN: Int, grammar: String?,
+        grammarKind: Int, cancel: Long, timeoutMillis: Long, id: Long, priority: Int,
     ): Long
 
     @JvmStatic external fun engineEmbed(

@@ -16,6 +16,9 @@ public enum class Backend {
 
     /** Static embeddings in safetensors or GGUF. */
     TABLE,
+
+    /** ONNX through rten. */
+    RTEN,
 }
 
 /** How a file comes into memory. */

@@ -222,6 +222,14 @@ internal class Case(private val tables: Map<String, Any?>) : AutoCloseable {
         request.stop = step.list("stop").map { it as String }
         request.temperature = (step["temperature"] as Number?)?.toFloat() ?: 0f
         request.seed = (step["seed"] as Number?)?.toInt()
+        request.grammar = step["grammar"]?.let(::members)?.entries?.single()?.let { (kind, form) ->
+            when (kind) {
+                "json_schema" -> Grammar.jsonSchema(form as String)
+                "regex" -> Grammar.regex(form as String)
+                "lark" -> Grammar.lark(form as String)
+                else -> Grammar.gbnf(form as String)
+            }
+        }
         val (call, cancelAfter) = call(step) to (step["cancel_after_texts"] as Number?)?.toInt()
         if (cancelAfter != null) call.cancel = Cancel().also { rest += it }
         val (text, tokens) = StringBuilder() to ArrayList<Int>()
