@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 pub(crate) struct Model {
     /// The model file, or the folder of a packed or downloaded model.
     model: PathBuf,
-    /// The backend that runs it: llama, ort, tract or table; picked by the file's content if not given.
+    /// The backend that runs it: llama, ort, rten, tract or table; picked by the file's content if not given.
     #[arg(long, value_parser = backend)]
     backend: Option<Backend>,
     /// Threads of one computation; the backend's own number if not given.
@@ -26,10 +26,10 @@ pub(crate) struct Model {
 }
 
 fn backend(name: &str) -> std::result::Result<Backend, String> {
-    [Backend::Llama, Backend::Ort, Backend::Tract, Backend::Table]
+    [Backend::Llama, Backend::Ort, Backend::Rten, Backend::Tract, Backend::Table]
         .into_iter()
         .find(|backend| backend.name() == name)
-        .ok_or_else(|| format!("expected llama, ort, tract or table, got '{name}'"))
+        .ok_or_else(|| format!("expected llama, ort, rten, tract or table, got '{name}'"))
 }
 
 impl Model {

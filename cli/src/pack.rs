@@ -64,7 +64,7 @@ pub(crate) struct Pack {
     /// How far an output may be from the original's, as ‖a − b‖ ÷ ‖a‖; what is beyond is said, and the exit code is 1.
     #[arg(long, requires = "check", value_name = "SHARE", default_value_t = 0.15, value_parser = share)]
     tolerance: f64,
-    /// The backend that runs them: `tract` or `ort`.
+    /// The backend that runs them: `tract`, `rten` or `ort`.
     #[arg(long, requires = "check", value_parser = backend)]
     backend: Option<Backend>,
     /// Prints the report as JSON.
@@ -84,10 +84,10 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 fn backend(name: &str) -> Result<Backend, String> {
-    [Backend::Tract, Backend::Ort]
+    [Backend::Tract, Backend::Rten, Backend::Ort]
         .into_iter()
         .find(|backend| backend.name() == name)
-        .ok_or_else(|| format!("expected tract or ort, got '{name}'"))
+        .ok_or_else(|| format!("expected tract, rten or ort, got '{name}'"))
 }
 
 impl Pack {

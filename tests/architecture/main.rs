@@ -35,12 +35,15 @@ const ROOMS: Table = &[
     ("weights", &["kernel", "tensor", "source", "disk"]),
     ("onnx", &["engine", "tensor", "source"]),
     ("pack", &["engine", "tensor", "onnx", "weights", "kernel", "digest", "source", "disk"]),
-    ("text", &["engine", "threads"]),
+    ("text", &["engine", "threads", "digest"]),
     (
         "backend",
-        &["engine", "tensor", "kernel", "weights", "onnx", "pack", "text", "source", "digest", "threads", "crash"],
+        &[
+            "engine", "tensor", "kernel", "weights", "onnx", "pack", "text", "source", "digest", "threads", "crash",
+            "disk",
+        ],
     ),
-    ("fake", &["engine", "tensor", "digest"]),
+    ("fake", &["engine", "tensor", "digest", "text"]),
     ("telemetry", &["disk", "digest", "threads"]),
     ("drift", &[]),
     ("store", &["disk", "digest", "source", "threads"]),
@@ -65,6 +68,7 @@ const INSIDE: &[(&str, Table)] = &[
             ("llama", CELLAR),
             ("ort", CELLAR),
             ("ort_interop", CELLAR),
+            ("rten", CELLAR),
             ("tract", CELLAR),
             ("table", CELLAR),
             // The cellar.
@@ -80,6 +84,10 @@ const INSIDE: &[(&str, Table)] = &[
         "backend::llama",
         &[
             ("mod", &["*"]),
+            ("adapters", &["mod", "serve", "native", "check"]),
+            ("score", &["mod", "serve"]),
+            ("prefixes", &["mod", "adapters", "saved", "serve", "native"]),
+            ("saved", &["serve"]),
             ("serve", &["plan", "native", "check"]),
             ("plan", &["check"]),
             ("native", &[]),
@@ -150,6 +158,9 @@ const FACE_CRATES: &[(&str, &str)] = &[
     ("ndarray", "selvedge::Tensor"),
     ("futures_core", "selvedge::StepStream"),
     ("ort", "selvedge::backend::OrtEngine"),
+    // Bounds of `generate_as`.
+    ("schemars", "selvedge::Ask"),
+    ("serde", "selvedge::Ask"),
     // Bounds of a sealed trait.
     ("bytemuck", "selvedge::Element"),
 ];
@@ -168,6 +179,7 @@ const UNSAFE: &[&str] = &[
     "benches/kernels/clock.rs",
     "benches/kernels/limits.rs",
     "benches/kernels/peers.rs",
+    "benches/matmul/peak.rs",
     "bindings/kotlin/jni/examples/fake.rs",
     "bindings/kotlin/jni/examples/fake.rs",
     "bindings/kotlin/jni/src/answer.rs",
@@ -242,6 +254,7 @@ const UNSAFE: &[&str] = &[
     "src/backend/ort/runtime.rs",
     "src/backend/ort/session.rs",
     "src/backend/ort/value.rs",
+    "src/backend/rten/loaded.rs",
     "src/crash/page.rs",
     "src/crash/signal.rs",
     "src/crash/tests/dying.rs",
@@ -253,6 +266,9 @@ const UNSAFE: &[&str] = &[
     "src/kernel/lanes.rs",
     "src/kernel/neon.rs",
     "src/kernel/prefetch.rs",
+    "src/kernel/product/avx2.rs",
+    "src/kernel/product/avx512.rs",
+    "src/kernel/product/panels.rs",
     "src/kernel/resident.rs",
     "src/kernel/tests/ggml.rs",
     "src/telemetry/map.rs",

@@ -69,6 +69,22 @@ struct Place {
     /// A public key (PEM, ECDSA P-256 or P-384) whose packages are taken. May be given more than once.
     #[arg(long, value_name = "FILE")]
     key: Vec<PathBuf>,
+    /// A certificate authority (PEM). Packages are taken that are signed with a key that it certified. May be given more than once.
+    #[cfg(feature = "keyless")]
+    #[arg(long, value_name = "FILE")]
+    authority: Vec<PathBuf>,
+    /// Who signs without a lasting key (Sigstore): an e-mail address or a URI, as the certificate has it.
+    #[cfg(feature = "keyless")]
+    #[arg(long, value_name = "NAME", requires = "identity_issuer", requires = "sigstore")]
+    identity: Option<String>,
+    /// The OpenID Connect issuer that vouches for the identity.
+    #[cfg(feature = "keyless")]
+    #[arg(long, value_name = "URL", requires = "identity")]
+    identity_issuer: Option<String>,
+    /// The file trusted_root.json of the Sigstore by which the identity's signatures are verified.
+    #[cfg(feature = "keyless")]
+    #[arg(long, value_name = "FILE", requires = "identity")]
+    sigstore: Option<PathBuf>,
     /// The root of a TUF repository, which must list a package.
     #[arg(long, value_name = "FILE")]
     root: Option<PathBuf>,
@@ -87,6 +103,8 @@ impl Place {
         for path in &self.key {
             trust = trust.key(&text(path, MAX_KEY)?).map_err(|e| e.during(format!("reading {}", path.display())))?;
         }
+        #[cfg(feature = "keyless")]
+        let mut trust = self.certified(trust)?;
         if let Some(path) = &self.root {
             let bytes = bytes(path, MAX_METADATA)?;
             trust = trust.root(&bytes).map_err(|e| e.during(format!("reading {}", path.display())))?;
@@ -99,6 +117,23 @@ impl Place {
             store.refresh(&metadata(folder)?)?;
         }
         Ok(store)
+    }
+
+    /// The same, with who is trusted by certificate.
+    #[cfg(feature = "keyless")]
+    fn certified(&self, mut trust: Trust) -> Result<Trust, Box<dyn Error>> {
+        for path in &self.authority {
+            let pem = text(path, MAX_KEY)?;
+            trust = trust.authority(&pem).map_err(|e| e.during(format!("reading {}", path.display())))?;
+        }
+        if let (Some(name), Some(issuer)) = (&self.identity, &self.identity_issuer) {
+            trust = trust.identity(name, issuer)?;
+        }
+        if let Some(path) = &self.sigstore {
+            let bytes = bytes(path, MAX_METADATA)?;
+            trust = trust.sigstore(&bytes).map_err(|e| e.during(format!("reading {}", path.display())))?;
+        }
+        Ok(trust)
     }
 
     /// Whether a package without a signature could be taken.

@@ -1,8 +1,8 @@
 //! `selvedge run`, `bench` and `chat` with real models, as a user runs them.
 
-#![cfg(any(feature = "llama", feature = "ort", feature = "tract", feature = "table"))]
+#![cfg(any(feature = "llama", feature = "ort", feature = "rten", feature = "tract", feature = "table"))]
 
-#[cfg(any(feature = "ort", feature = "tract"))]
+#[cfg(any(feature = "ort", feature = "rten", feature = "tract"))]
 mod bench;
 #[cfg(feature = "llama")]
 mod chat;
@@ -11,7 +11,7 @@ mod corpus;
 #[path = "../../../tests/packed/craft.rs"]
 #[allow(dead_code, reason = "the library's tests craft more")]
 mod craft;
-#[cfg(any(feature = "ort", feature = "tract"))]
+#[cfg(any(feature = "ort", feature = "rten", feature = "tract"))]
 mod run;
 #[path = "../../../tests/packed/runtimes.rs"]
 #[allow(dead_code, reason = "the library's tests need the rest of it")]

@@ -1,6 +1,6 @@
 //! `selvedge pack`, as a user runs it, on every ONNX backend of the build.
 
-#![cfg(any(feature = "ort", feature = "tract"))]
+#![cfg(any(feature = "ort", feature = "rten", feature = "tract"))]
 
 mod command;
 #[path = "../../../tests/packed/craft.rs"]
