@@ -260,5 +260,16 @@ impl StdError for Error {
     }
 }
 
+/// A message of another library, which may hold a whole operator, or the shapes of all its inputs.
+#[cfg(any(feature = "tract", feature = "rten"))]
+pub(crate) fn shortened(mut text: String) -> String {
+    const MAX_CHARACTERS: usize = 600;
+    if let Some((end, _)) = text.char_indices().nth(MAX_CHARACTERS) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests;

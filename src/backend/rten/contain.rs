@@ -3,14 +3,13 @@
 
 use rten::{LoadError, LoadErrorKind, RunError, RunErrorKind};
 
+use crate::error::shortened;
 use crate::{Code, Error, Result, threads};
 
 /// Reserved, not used, until a deep graph needs it.
 const STACK: usize = 64 << 20;
 /// Graphs of so many nodes are planned on the stack that a thread has anyway.
 const SHALLOW: usize = 512;
-/// A message of rten's may hold the shapes of all inputs of an operator.
-const MAX_MESSAGE_CHARACTERS: usize = 600;
 
 /// Runs `f`, which may recurse as deep as a graph of so many nodes; a panic of it becomes an error.
 pub(super) fn contained<T: Send>(nodes: usize, doing: &str, f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
@@ -40,12 +39,4 @@ pub(super) fn not_run(e: &RunError) -> Error {
         _ => Code::Backend,
     };
     Error::new(code, format!("rten, running the model: {}", shortened(e.to_string())))
-}
-
-fn shortened(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(MAX_MESSAGE_CHARACTERS) {
-        text.truncate(end);
-        text.push('…');
-    }
-    text
 }

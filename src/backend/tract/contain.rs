@@ -4,6 +4,7 @@
 
 use tract_onnx::prelude::{TractError, TractResult};
 
+use crate::error::shortened;
 use crate::{Code, Error, Result, threads};
 
 /// Reserved, not used, until a deep graph needs it.
@@ -44,17 +45,6 @@ pub(super) fn on_large_stack<T: Send>(f: impl FnOnce() -> Result<T> + Send) -> R
     threads::on_stack("selvedge-plan", STACK, f)
 }
 
-/// tract's messages may hold a whole operator in its debug form.
-const MAX_MESSAGE_CHARACTERS: usize = 600;
-
 fn chain(e: &TractError) -> String {
     shortened(format!("{e:#}"))
-}
-
-fn shortened(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(MAX_MESSAGE_CHARACTERS) {
-        text.truncate(end);
-        text.push('…');
-    }
-    text
 }

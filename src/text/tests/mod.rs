@@ -1,3 +1,5 @@
+#[cfg(feature = "grammar")]
+pub(super) mod chance;
 mod clock;
 #[cfg(feature = "grammar")]
 #[path = "../../../tests/support/corpus.rs"]

@@ -9,18 +9,7 @@ use super::bytes;
 use super::schemas::SCHEMAS;
 use super::words::smollm;
 use crate::engine::Grammar;
-
-/// SplitMix64.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % n as u64) as usize
-    }
-}
+use crate::text::tests::chance::Chance;
 
 /// Walks until the text is whole; `None` if it is not within 1500 tokens. The longer the text, the more it looks for its end:
 /// a walk without a wish would open brackets for ever.

@@ -10,6 +10,7 @@ use super::super::format::{Body, Format};
 use super::super::reader::{Reader, Terms};
 use super::{formats, json, read};
 use crate::engine::Tool;
+use crate::text::tests::chance::Chance;
 use crate::text::{Vocabulary, Words};
 use crate::{Code, Digest};
 
@@ -25,15 +26,6 @@ fn bytes() -> Arc<Vocabulary> {
 }
 
 const NAMES: [&str; 3] = ["<|end|>", "[TOOL_CALLS]", "<tool_call|>"];
-
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-        ((self.0 >> 33) % n as u64) as usize
-    }
-}
 
 fn tools() -> Vec<Tool> {
     let weather = r#"{"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer", "minimum": 1, "maximum": 14}, "unit": {"type": "string", "enum": ["C", "F"]}}, "required": ["city", "days"]}"#;

@@ -6,18 +6,7 @@ use super::super::reader::{Reader, Terms};
 use super::{Read, formats, json, read, terms};
 use crate::Code;
 use crate::engine::{Generate, Message, Tool, ToolCall, ToolChoice};
-
-/// SplitMix64.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % n as u64) as usize
-    }
-}
+use crate::text::tests::chance::Chance;
 
 /// In parts of a character each, as the longest answers come.
 fn in_characters(reader: Reader, text: &str) -> Read {

@@ -173,22 +173,17 @@ fn a_round_that_nobody_waits_for_leaves_nothing_behind() {
 }
 
 fn add(batcher: &mut Batcher, model: &Model, i: usize) -> Arc<Mailbox> {
-    let mailbox = Arc::<Mailbox>::default();
-    let digest = Digest::default();
-    let provenance = Arc::new(Provenance::new("m", digest, "llama", ""));
-    let origin = Origin { provenance, prepare: Default::default(), adapters: Vec::new() };
     let tokens: Vec<u32> = (0..9 + 5 * i).map(|t| ((i * 31 + t * 7) % 250) as u32).collect();
-    let request = Generate::new(Prompt::Tokens(tokens.clone())).max_tokens(12).temperature(0.0);
-    let sequence = Sequence::new(
-        request,
-        (Prefix::new(AdapterSet::default(), tokens), None, Reader::plain()),
-        256,
-        model,
-        Call::default(),
-        mailbox.clone(),
-        origin,
-    );
-    batcher.add(sequence);
+    start(batcher, model, Generate::new(Prompt::Tokens(tokens.clone())).max_tokens(12).temperature(0.0), tokens)
+}
+
+/// Adds a request of such tokens.
+fn start(batcher: &mut Batcher, model: &Model, request: Generate, tokens: Vec<u32>) -> Arc<Mailbox> {
+    let mailbox = Arc::<Mailbox>::default();
+    let provenance = Arc::new(Provenance::new("m", Digest::default(), "llama", ""));
+    let origin = Origin { provenance, prepare: Default::default(), adapters: Vec::new() };
+    let begun = (Prefix::new(AdapterSet::default(), tokens), None, Reader::plain());
+    batcher.add(Sequence::new(request, begun, 256, model, Call::default(), mailbox.clone(), origin));
     mailbox
 }
 
@@ -231,20 +226,7 @@ fn an_answer_settles_however_often_that_is_given_up() {
 
 /// Runs a chat of such tokens to its end: text, tokens, and how many of the prompt were there.
 fn run_chat(batcher: &mut Batcher, model: &Model, tokens: Vec<u32>, max: u32) -> (String, Vec<TokenInfo>, u64) {
-    let mailbox = Arc::<Mailbox>::default();
-    let provenance = Arc::new(Provenance::new("m", Digest::default(), "llama", ""));
-    let origin = Origin { provenance, prepare: Default::default(), adapters: Vec::new() };
-    let request = Generate::chat([]).max_tokens(max).logprobs(true);
-    let sequence = Sequence::new(
-        request,
-        (Prefix::new(AdapterSet::default(), tokens), None, Reader::plain()),
-        256,
-        model,
-        Call::default(),
-        mailbox.clone(),
-        origin,
-    );
-    batcher.add(sequence);
+    let mailbox = start(batcher, model, Generate::chat([]).max_tokens(max).logprobs(true), tokens);
     loop {
         assert!(batcher.round());
         for step in mailbox.steps().drain(..) {
