@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::world::{Shelf, asked, golden};
+use super::world::{Shelf, arm, asked, golden};
 use crate::fake::Fake;
-use crate::layer::deployment::{RolloutPhase, RolloutPlan};
+use crate::layer::deployment::{Arm, RolloutPhase, RolloutPlan};
 use crate::layer::monitor::Monitor;
 use crate::layer::probe::Columns;
 use crate::telemetry::{Cursor, Limits, Record, RolloutArm, RolloutRecord, Telemetry, Window};
@@ -138,8 +138,10 @@ fn windows_know_their_arms() {
     }
     let deployment = shelf.build("v1");
     assert_eq!(deployment.offer("v2", RolloutPlan::ab(5000).shadow(4)).unwrap(), RolloutPhase::Shadow);
+    // The shadow may end between the question for its phase and the call, which then may be the canary's.
+    let mut early = 0;
     while deployment.status().phase("v2") == Some(RolloutPhase::Shadow) {
-        asked(&deployment).unwrap();
+        early += u64::from(arm(&asked(&deployment).unwrap()).1 == Arm::Canary);
     }
     // The state says so before the calls are sent there.
     assert!(deployment.settle(SOON));
@@ -163,6 +165,6 @@ fn windows_know_their_arms() {
     assert_eq!(arms.values().map(|(rows, _, _)| rows).sum::<u64>(), rows, "{arms:?}");
     let (shadow, canary) = (arms[&RolloutArm::Shadow], arms[&RolloutArm::Canary]);
     assert!(shadow.0 >= 4 && shadow.0 == shadow.1, "{arms:?}");
-    assert_eq!((failed, canary), (3, (10, 13, 3)), "half of the calls");
+    assert_eq!((failed, canary), (3, (10 + early, 13 + early, 3)), "half of the calls");
     assert_eq!(arms[&RolloutArm::Current].2, 0);
 }
