@@ -10,10 +10,13 @@ mod http;
 #[allow(dead_code, reason = "a test reads a part of the messages")]
 mod otlp;
 mod privacy;
+mod process;
 mod received;
 mod victoria_metrics;
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use selvedge::sync::{Batch, Encoding, Outbox, OutboxOptions, Privacy};
@@ -104,6 +107,24 @@ fn a_resend_says_the_same() {
     assert!(received.points > received.histograms.len() + 5, "the copies did arrive");
 }
 
+/// Two tests may find the same free port: the one that comes later must not take the other's Collector for its own.
+#[test]
+fn a_port_that_another_took_is_left_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = Mutex::new(vec![]);
+    let take = |port| {
+        let mut taken = taken.lock().unwrap();
+        if taken.is_empty() {
+            taken.push(TcpListener::bind(("127.0.0.1", port)).unwrap());
+        }
+    };
+    let Some(collector) = Collector::start_after(folder.path(), take) else { return };
+    let mut device = Device::new(5, now() - DAY);
+    device.window(3600);
+    assert_eq!(drain(&mut device.outbox(exact()), collector.port, 1 << 20), 1);
+    check(&device, folder.path());
+}
+
 #[test]
 fn nothing_is_lost_when_the_collector_is_killed_amid_a_batch() {
     let folder = tempfile::tempdir().unwrap();
@@ -114,7 +135,7 @@ fn nothing_is_lost_when_the_collector_is_killed_amid_a_batch() {
     let mut outbox = device.outbox(exact());
     let batch = outbox.next_batch(10_000).unwrap().unwrap();
     assert_eq!(post(first.port, &batch).unwrap(), 200);
-    collector::wait(|| (read(folder.path()).points as u64 >= batch.points).then_some(()));
+    process::wait(|| (read(folder.path()).points as u64 >= batch.points).then_some(()));
     outbox.ack(&batch).unwrap();
     // Half of the next batch's body is on the wire when the Collector dies.
     let batch = outbox.next_batch(10_000).unwrap().unwrap();

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::collector;
 use crate::device::Device;
+use crate::process;
 
 /// A histogram's point.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +67,7 @@ pub(crate) fn read(folder: &Path) -> Received {
 /// Waits until the files hold every point that the device reported, and compares each with what the test counted itself.
 pub(crate) fn check<T>(device: &Device<T>, folder: &Path) -> Received {
     let expected = device.expected();
-    let received = collector::wait(|| {
+    let received = process::wait(|| {
         let received = read(folder);
         (received.histograms.len() >= expected.len() && received.logs.len() >= device.alerts).then_some(received)
     });

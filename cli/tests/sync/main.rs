@@ -14,6 +14,8 @@ mod http;
 #[path = "../../../src/sync/otlp.rs"]
 #[allow(dead_code, reason = "a test reads a part of the messages")]
 mod otlp;
+#[path = "../../../tests/sync/process.rs"]
+mod process;
 #[path = "../../../tests/sync/received.rs"]
 #[allow(dead_code, reason = "the library's tests need the rest of it")]
 mod received;

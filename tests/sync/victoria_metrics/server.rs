@@ -1,54 +1,45 @@
 //! A single-node VictoriaMetrics as a child process.
 
-use std::fs;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
 use prost::Message;
 use selvedge::sync::{Batch, Outbox};
 use serde_json::Value;
 
 use super::stored::{Samples, read};
-use crate::collector::wait;
 use crate::device::{DAY, now};
 use crate::http;
+use crate::process::{Process, binary};
 
 /// The default, a month, is less than the 30 days of a late device and the time it takes to come.
 pub(crate) const KEEP: &str = "-retentionPeriod=100d";
 /// Where it takes OTLP.
 const METRICS: &str = "/opentelemetry/v1/metrics";
+/// What its log says once it does.
+const LISTENS: &str = "started server at http://";
 
 pub(crate) struct Server {
-    child: Child,
+    _process: Process,
     pub(crate) port: u16,
 }
 
 impl Server {
     /// Starts one with its store in the folder. `None` without a binary.
     pub(crate) fn start(folder: &Path, flags: &[&str]) -> Option<Self> {
-        let Some(binary) = binary() else {
+        let Some(binary) = binary("SELVEDGE_VICTORIA_METRICS", "victoria-metrics") else {
             println!("note: no VictoriaMetrics (tests/run --long builds one); skipped");
             return None;
         };
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let log = folder.join(format!("victoria-metrics-{port}.log"));
-        let mut child = Command::new(binary);
-        child
-            .arg(format!("-storageDataPath={}", folder.join("data").display()))
-            .arg(format!("-httpListenAddr=127.0.0.1:{port}"))
-            .args(flags)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(&log).unwrap());
-        let mut server = Self { child: child.spawn().unwrap(), port };
-        wait(|| {
-            if let Some(status) = server.child.try_wait().unwrap() {
-                panic!("VictoriaMetrics ended with {status}:\n{}", fs::read_to_string(&log).unwrap());
-            }
-            http::get(port, "/health").ok().filter(|answer| answer.status == 200)
+        let process = Process::start(folder, "victoria-metrics", LISTENS, |port| {
+            let mut command = Command::new(&binary);
+            command
+                .arg(format!("-storageDataPath={}", folder.join("data").display()))
+                .arg(format!("-httpListenAddr=127.0.0.1:{port}"))
+                .args(flags);
+            command
         });
-        Some(server)
+        Some(Self { port: process.port, _process: process })
     }
 
     /// SIGKILL: it gets no chance to finish anything.
@@ -109,24 +100,6 @@ impl Server {
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         answer.body
     }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-fn binary() -> Option<PathBuf> {
-    if let Some(named) = std::env::var_os("SELVEDGE_VICTORIA_METRICS") {
-        let named = PathBuf::from(named);
-        assert!(named.is_file(), "SELVEDGE_VICTORIA_METRICS: no file {}", named.display());
-        return Some(named);
-    }
-    // The package that runs this may lie in a folder of the repository.
-    let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
-    folders.map(|folder| folder.join("target/victoria-metrics")).find(|built| built.is_file())
 }
 
 /// For the query part of a URL.
