@@ -83,7 +83,7 @@ fn what_does_not_fit_is_told() {
         (&["-i", "none.npz"], "none.npz"),
         (&["-i", "m.onnx"], "m.onnx: expected arrays of NumPy"),
         (&["-i", "x.npz", "--only", "w"], "output 'w' is unknown: expected one of [\"y\"]"),
-        (&["-i", "x.npz", "--backend", "fake"], "expected llama, ort, tract or table, got 'fake'"),
+        (&["-i", "x.npz", "--backend", "fake"], "expected llama, ort, rten, tract or table, got 'fake'"),
     ] {
         let backend = ["--backend", backends()[0].name()];
         let backend = if args.contains(&"--backend") { &[][..] } else { &backend };
