@@ -57,6 +57,20 @@ impl Bytes {
         Ok(copy)
     }
 
+    /// A copy that is aligned for every dtype and no further, so that a few numbers take one small allocation.
+    ///
+    /// # Errors
+    ///
+    /// As [`Bytes::zeroed`].
+    pub(crate) fn compact(bytes: &[u8]) -> Result<Self> {
+        let mut few = Few { words: [0; FEW], len: bytes.len() };
+        match bytemuck::bytes_of_mut(&mut few.words).get_mut(..bytes.len()) {
+            Some(to) => to.copy_from_slice(bytes),
+            None => return Self::copy_from(bytes),
+        }
+        Ok(Self::shared(few))
+    }
+
     /// Bytes kept alive by `owner`: a `Vec<f32>`, an `Arc<[u8]>`, a memory map, …
     /// No copy is made.
     pub fn shared<O>(owner: O) -> Self
@@ -113,6 +127,20 @@ pub(super) struct Elements<T>(pub(super) Vec<T>);
 impl<T: bytemuck::NoUninit> AsRef<[u8]> for Elements<T> {
     fn as_ref(&self) -> &[u8] {
         bytemuck::cast_slice(&self.0)
+    }
+}
+
+/// A few bytes as their own owner, aligned for every dtype.
+struct Few {
+    words: [u64; FEW],
+    len: usize,
+}
+
+const FEW: usize = 8;
+
+impl AsRef<[u8]> for Few {
+    fn as_ref(&self) -> &[u8] {
+        &bytemuck::bytes_of(&self.words)[..self.len]
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::Deref;
 
+use smallvec::SmallVec;
+
 use crate::{Code, Error, Result};
 
 /// The dimensions of a tensor, outermost first (row-major). Rank 0 is a scalar.
@@ -17,7 +19,10 @@ use crate::{Code, Error, Result};
 /// # Ok::<(), selvedge::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
-pub struct Shape(Vec<usize>);
+pub struct Shape(SmallVec<[usize; IN_PLACE]>);
+
+/// Dimensions that lie in the shape itself, without an allocation: those of a batch of images.
+const IN_PLACE: usize = 4;
 
 impl Shape {
     /// The largest rank taken.
@@ -41,9 +46,8 @@ impl Shape {
                 .filter(|p| *p <= isize::MAX as usize)
                 .ok_or_else(|| Error::invalid(format!("shape {dims:?} has more than {} elements", isize::MAX)))?;
         }
-        let mut own = Vec::new();
-        own.try_reserve_exact(dims.len())
-            .map_err(|e| Error::new(Code::OutOfMemory, "no memory for a shape").because(e))?;
+        let mut own = SmallVec::new();
+        own.try_reserve_exact(dims.len()).map_err(|_| Error::new(Code::OutOfMemory, "no memory for a shape"))?;
         own.extend_from_slice(dims);
         Ok(Self(own))
     }

@@ -84,6 +84,15 @@ fn memory_that_cannot_be_had_is_an_error() {
 }
 
 #[test]
+fn a_compact_copy_is_whole_and_aligned_for_every_dtype() {
+    for len in [0, 1, 7, 8, 63, 64, 65, 1000] {
+        let bytes: Vec<u8> = (0..len).map(|i| i as u8 | 1).collect();
+        let copy = Bytes::compact(&bytes).unwrap();
+        assert_eq!((copy.as_slice(), copy.as_slice().as_ptr() as usize % 8), (&bytes[..], 0), "{len}");
+    }
+}
+
+#[test]
 fn own_memory_is_aligned_to_64() {
     for len in [0, 1, 3, 63, 64, 65, 4097] {
         let zeros = Tensor::zeros(DType::U8, &[len]).unwrap();

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use crate::engine::{Answer, Event, Finish, Provenance, Usage};
+use crate::tensor::Bytes;
 use crate::{DType, Result, Tensor};
 
 /// An answer that is kept. Its text, tokens and calls are those of its events.
 #[derive(Debug)]
 pub(super) struct Entry {
     /// The outputs, and their names: those of the model's, of which all its answers share one list.
-    outputs: Vec<Tensor>,
+    outputs: SmallVec<[Tensor; 1]>,
     names: Arc<[String]>,
     pub(super) events: Vec<Event>,
     finish: Finish,
@@ -100,6 +103,6 @@ fn held(tensor: &Tensor) -> usize {
 fn own_copy(tensor: &Tensor) -> Result<Tensor> {
     match tensor.dtype() {
         DType::String => Tensor::strings(tensor.shape(), tensor.as_strings()?.to_vec()),
-        dtype => Tensor::copy_from(dtype, tensor.shape().clone(), tensor.bytes()?),
+        dtype => Tensor::from_bytes(dtype, tensor.shape().clone(), Bytes::compact(tensor.bytes()?)?),
     }
 }

@@ -49,7 +49,7 @@ const LAYER: &str = "cache";
 /// **Two calls that ask the same at the same time** are both computed, and one of the answers is kept: no call waits for
 /// another one's engine, deadline or cancel.
 ///
-/// **Time.** A hit takes half a microsecond and a miss adds about one to the engine's own time, for a row of four numbers
+/// **Time.** A hit takes half a microsecond and a miss adds less than one to the engine's own time, for a row of four numbers
 /// (x86-64 with SHA instructions, `cargo bench -p selvedge-benches --features tract --bench rollout`); beyond that, the key costs
 /// one SHA-256 over the inputs.
 ///
