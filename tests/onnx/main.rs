@@ -7,6 +7,7 @@
 
 #![cfg(any(feature = "ort", feature = "rten", feature = "tract"))]
 
+mod alike;
 mod case;
 mod compare;
 #[path = "../support/corpus.rs"]

@@ -49,40 +49,6 @@ fn the_runtime_is_the_version_that_cargo_pins() {
 }
 
 #[test]
-fn rain_is_predicted_as_its_trainer_wrote_down() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart");
-    let engine = open(folder.join("rain.onnx"));
-    let expected: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(folder.join("expected.json")).unwrap()).unwrap();
-    let days = expected["days"].as_array().expect("days");
-    assert!(days.len() >= 10);
-    for day in days {
-        let numbers = |key: &str| day[key].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect();
-        let today: Vec<f32> = numbers("weather");
-        let got = ask(&*engine, [("weather", f32s(&[1, 4], &today))]).unwrap();
-        let probability = day["rain_tomorrow"].as_f64().unwrap() as f32;
-        assert!((got.as_slice::<f32>().unwrap()[0] - probability).abs() < 1e-5, "{day}");
-    }
-}
-
-#[test]
-fn threads_change_nothing_but_the_time() {
-    let slow_chain = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/slow_chain.onnx");
-    let x: Vec<f32> = (0..64 * 256).map(|i| (i % 100) as f32).collect();
-    // The chain moves every column by 300 places, which is by 44.
-    let moved: Vec<f32> = (0..64 * 256).map(|i| x[i / 256 * 256 + (i % 256 + 256 - 300 % 256) % 256]).collect();
-    for threads in [1, 2] {
-        let engine = crate::open(&*slow_chain, options().threads(threads)).unwrap();
-        let got = ask(&*engine, [("x", f32s(&[64, 256], &x))]).unwrap();
-        assert_eq!(got.as_slice::<f32>().unwrap(), moved, "{threads} threads");
-    }
-    for threads in [0, 1025] {
-        let error = crate::open(&*slow_chain, options().threads(threads)).err().unwrap();
-        assert_eq!(error.code(), Code::InvalidArgument, "{error}");
-    }
-}
-
-#[test]
 fn an_input_that_is_given_replaces_its_default() {
     let inputs = ["x", "w", "v"].map(|name| port(name, F32, &[-1]));
     let nodes = [node("Mul", &["x", "w"], "xw"), node("Add", &["xw", "v"], "y")];
