@@ -46,8 +46,8 @@ pub use engine::StepStream;
 pub use engine::{
     Abilities, Adapter, Admitted, Answer, AppliedAdapter, Ask, Call, CallPiece, Cancel, Dim, Document, Embed, Engine,
     Event, Events, Finish, Generate, Grammar, Kind, MalformedCall, MemoryEstimate, Message, OnCancel, Piece, Port,
-    PrefixCache, Prefixes, Priority, Progress, Prompt, Provenance, Request, Role, Run, Sampling, Score, Spec, Step,
-    Tensors, TokenInfo, Tokenizer, Tool, ToolCall, ToolChoice, Trim, Usage,
+    PrefixCache, Prefixes, Priority, Progress, Prompt, Provenance, Request, Rerank, Role, Run, Sampling, Score, Spec,
+    Step, Tensors, TokenInfo, Tokenizer, Tool, ToolCall, ToolChoice, Trim, Usage,
 };
 pub use error::{Code, Error, Result};
 pub use source::{Access, Loading, Source};

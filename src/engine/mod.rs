@@ -13,6 +13,7 @@ mod grammar;
 mod once;
 mod prefix_cache;
 mod request;
+mod rerank;
 mod score;
 mod spec;
 #[cfg(feature = "async")]
@@ -40,6 +41,7 @@ pub use grammar::Grammar;
 pub(crate) use once::{Computed, once};
 pub use prefix_cache::{PrefixCache, Prefixes};
 pub use request::{Embed, Request, Tensors};
+pub use rerank::Rerank;
 pub use score::Score;
 pub use spec::{Abilities, Dim, Kind, MemoryEstimate, Port, Spec};
 #[cfg(feature = "async")]

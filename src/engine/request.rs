@@ -1,6 +1,6 @@
 //! Requests: what can be asked.
 
-use super::{Generate, Score};
+use super::{Generate, Rerank, Score};
 use crate::Tensor;
 
 /// A request to an [`Engine`](super::Engine). An engine that does not serve a kind says `Unsupported`.
@@ -16,6 +16,8 @@ pub enum Request {
     Embed(Embed),
     /// A prompt and continuations in, how likely each is out.
     Score(Score),
+    /// A query and documents in, how relevant each is out.
+    Rerank(Rerank),
 }
 
 /// Named tensors in, named tensors out.
@@ -104,6 +106,12 @@ impl From<Generate> for Request {
 impl From<Score> for Request {
     fn from(request: Score) -> Self {
         Request::Score(request)
+    }
+}
+
+impl From<Rerank> for Request {
+    fn from(request: Rerank) -> Self {
+        Request::Rerank(request)
     }
 }
 

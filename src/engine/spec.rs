@@ -149,6 +149,8 @@ pub struct Abilities {
     pub embed: bool,
     /// [`Request::Score`](super::Request::Score).
     pub score: bool,
+    /// [`Request::Rerank`](super::Request::Rerank).
+    pub rerank: bool,
     /// Cancel and deadline also end a step that is under way.
     pub interrupt: bool,
 }

@@ -263,6 +263,7 @@ fn kind(request: &Request) -> &'static str {
         Request::Generate(_) => "Generate",
         Request::Embed(_) => "Embed",
         Request::Score(_) => "Score",
+        Request::Rerank(_) => "Rerank",
     }
 }
 

@@ -1,6 +1,9 @@
 //! Chats: a conversation with its tools and terms as a prompt, and how the answer is to be read.
 
 mod json;
+mod place;
+
+use std::borrow::Cow;
 
 use super::jinja::{Char, Fault, Text, Value};
 use super::special_tokens::Segment;
@@ -54,8 +57,8 @@ impl Template {
             return Err(Error::unsupported("tools: calls as the model's template has them cannot be read"));
         }
         let shown = Shown {
-            messages: dialect.map_or_else(|| messages.to_vec(), |dialect| dialect.adapt(messages, tools)),
-            tools: if dialect.is_some_and(|dialect| dialect.shows_tools) { tools.to_vec() } else { Vec::new() },
+            messages: dialect.map_or(Cow::Borrowed(messages), |dialect| dialect.adapt(messages, tools)),
+            tools: if dialect.is_some_and(|dialect| dialect.shows_tools) { tools.into() } else { Cow::default() },
             as_text: dialect.is_some_and(|dialect| dialect.as_text),
             asks: !request.continue_last,
         };
@@ -153,12 +156,12 @@ impl Template {
     }
 
     #[cfg(test)]
-    pub(super) fn rendered_text(&self, shown: &Shown) -> Result<String> {
+    pub(super) fn rendered_text(&self, shown: &Shown<'_>) -> Result<String> {
         Ok(self.rendered(shown, &Extras::default())?.iter().map(|c| c.get()).collect())
     }
 
     /// What the template makes of a conversation.
-    fn rendered(&self, shown: &Shown, extras: &Extras<'_>) -> Result<Vec<Char>> {
+    fn rendered(&self, shown: &Shown<'_>, extras: &Extras<'_>) -> Result<Vec<Char>> {
         let of_message = |m: &Message| {
             let calls: usize = m.tool_calls.iter().map(|c| c.id.len() + c.name.len() + c.arguments.len()).sum();
             m.content.len() + m.role.name().len() + m.reasoning.as_ref().map_or(0, String::len) + calls
@@ -171,7 +174,7 @@ impl Template {
         self.text(contents, || self.variables(shown, extras), &time_zone::now)
     }
 
-    fn variables(&self, shown: &Shown, extras: &Extras<'_>) -> Res<Vec<(String, Value)>> {
+    fn variables(&self, shown: &Shown<'_>, extras: &Extras<'_>) -> Res<Vec<(String, Value)>> {
         let messages: Res<_> = (0..shown.messages.len())
             .map(|i| message(&shown.messages[i], &shown.messages[..i], shown.as_text))
             .collect();
@@ -265,12 +268,10 @@ fn parameters(tool: &Tool) -> Parameters {
 /// Cuts off what the template wrote after the last message.
 fn cut_after_last(rendered: &mut Vec<Char>, messages: &[Message]) -> Result<()> {
     let content: Vec<char> = messages.last().map_or("", |last| &last.content).trim_end().chars().collect();
-    let is_here = |window: &[Char]| window.iter().zip(&content).all(|(c, wanted)| c.is_foreign() && c.get() == *wanted);
-    let at = rendered.windows(content.len().max(1)).rposition(is_here);
-    let Some(at) = at.filter(|_| !content.is_empty()) else {
+    let Some(end) = place::last_end(rendered, &content) else {
         return Err(Error::unsupported("continue_last: the model's template does not show the last message as it is"));
     };
-    rendered.truncate(at + content.len());
+    rendered.truncate(end);
     Ok(())
 }
 

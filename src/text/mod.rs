@@ -9,6 +9,7 @@ mod chat;
 mod grammar;
 mod jinja;
 mod pieces;
+mod rank_template;
 mod sampler;
 mod special_tokens;
 mod stop;
@@ -23,6 +24,7 @@ pub(crate) use chat::Chat;
 #[cfg(feature = "grammar")]
 pub(crate) use grammar::{Matcher, Vocabulary, Words};
 pub(crate) use pieces::Pieces;
+pub(crate) use rank_template::RankTemplate;
 pub(crate) use sampler::{Sampler, logprob, top_logprobs};
 pub(crate) use special_tokens::Segment;
 pub(crate) use template::Template;

@@ -85,6 +85,7 @@ const INSIDE: &[(&str, Table)] = &[
         &[
             ("mod", &["*"]),
             ("adapters", &["mod", "serve", "native", "check"]),
+            ("rerank", &["mod", "check", "native", "serve"]),
             ("score", &["mod", "serve"]),
             ("prefixes", &["mod", "adapters", "saved", "serve", "native"]),
             ("saved", &["serve"]),

@@ -14,6 +14,7 @@ mod grammar;
 mod memory;
 mod open;
 mod prefixes;
+mod rerank;
 mod split;
 mod tiny;
 mod tools;

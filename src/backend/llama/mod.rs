@@ -1,6 +1,6 @@
 //! llama.cpp: the runtime of GGUF models.
 //!
-//! Enters: a model's bytes, or a part of a split one with its path. Leaves: an engine that generates, chats and embeds.
+//! Enters: a model's bytes, or a part of a split one with its path. Leaves: an engine that generates, chats, embeds and ranks.
 //!
 //! `weights` reads the file before native code does, `check` refuses what llama.cpp would not survive, `plan` says how the
 //! model is served and what that costs. `adapters` are those that it was opened with, `prefixes` is its prefix cache, which `saved` has in a file. `native` is the only way to llama.cpp, `serve` the thread that computes and what
@@ -11,6 +11,7 @@ mod check;
 mod native;
 mod plan;
 mod prefixes;
+mod rerank;
 mod saved;
 mod score;
 mod serve;
@@ -37,7 +38,8 @@ use check::{Header, Pooling};
 use native::file::{Input, Parts, Stream};
 use native::model::Model;
 use plan::{Embedding, Needs, Plan, Work};
-use serve::embedder::EmbedJob;
+use rerank::Ranker;
+use serve::embedder::{EmbedJob, Wanted};
 use serve::mailbox::Mailbox;
 use serve::prefix::Prefix;
 use serve::prompt::Prompts;
@@ -99,6 +101,7 @@ pub(super) fn open(source: OpenedFile, options: &Options) -> Result<Arc<dyn Engi
         }
         None => Err(Error::unsupported("chat: the model has no chat template")),
     };
+    let ranker = Ranker::new(&header, &model);
     let (name, version) = name_and_version(&metadata);
     let mut provenance =
         Provenance::new(name.unwrap_or(file_name), digest, Backend::Llama.name(), native::model::version());
@@ -110,6 +113,7 @@ pub(super) fn open(source: OpenedFile, options: &Options) -> Result<Arc<dyn Engi
         chat: plan.generates && template.is_ok(),
         embed: plan.embeds,
         score: plan.generates && plan.reuses,
+        rerank: ranker.is_ok(),
         interrupt: true,
     };
     spec.context_tokens = Some(plan.context);
@@ -120,7 +124,7 @@ pub(super) fn open(source: OpenedFile, options: &Options) -> Result<Arc<dyn Engi
     spec.metadata = metadata;
     let queue = Arc::new(worker::start(model.clone(), plan, options.mark())?);
     let (longest, vocabulary) = (header.vocabulary.longest, OnceLock::new());
-    Ok(Arc::new(Llama { spec, plan, longest, model, template, vocabulary, queue }))
+    Ok(Arc::new(Llama { spec, plan, longest, model, template, ranker, vocabulary, queue }))
 }
 
 /// Memory estimate of a model as [`open`] would make it; an error if it would refuse the file.
@@ -164,6 +168,7 @@ fn plan_of(header: &Header, options: &Options) -> Result<Plan> {
         text: context,
         generates,
         embeds: header.pooling == Pooling::PerText,
+        ranks: header.ranking.is_ok(),
         reuses: true,
         generation: Needs::default(),
         embedding: Embedding::new(header, generates),
@@ -210,6 +215,8 @@ struct Llama {
     longest: usize,
     model: Arc<Model>,
     template: Result<Template>,
+    /// What asks the rank head, or why there is none.
+    ranker: Result<Ranker>,
     /// What grammars are compiled for: made with the first one.
     vocabulary: OnceLock<Result<Arc<Vocabulary>>>,
     queue: Arc<Queue>,
@@ -225,7 +232,8 @@ impl Engine for Llama {
         match request {
             Request::Generate(request) => self.generate(request, call),
             Request::Embed(request) => self.embed(&request, call),
-            Request::Score(request) => self.score(&request, call),
+            Request::Score(request) => self.score(request, call),
+            Request::Rerank(request) => self.rerank(&request, call),
             Request::Tensors(_) => Err(self.unsupported("tensors")),
         }
         .map_err(|e| e.during(format!("asking '{}'", self.spec.provenance.model)))
@@ -311,6 +319,11 @@ impl Llama {
             }
             texts.push(tokens);
         }
+        Ok(self.texts(texts, Wanted::Vector { normalized: request.normalize }, begin, call))
+    }
+
+    /// A run over texts that were made tokens since `begin`.
+    fn texts(&self, texts: Vec<Vec<u32>>, wanted: Wanted, begin: Instant, call: Call) -> Box<dyn Run> {
         let input_tokens = texts.iter().map(|t| t.len() as u64).sum();
         let usage = Usage { input_tokens, prepare: begin.elapsed(), ..Usage::default() };
         let mut answer = Answer::new(Finish::Complete, usage, self.spec.provenance.clone());
@@ -321,13 +334,13 @@ impl Llama {
             call: call.clone(),
             mailbox: mailbox.clone(),
             texts,
-            normalize: request.normalize,
+            wanted,
             answer,
             values: Vec::new(),
             done: 0,
             enqueued: Some(Instant::now()),
         };
-        Ok(Box::new(TextRun::new(self.queue.clone(), mailbox, call, Command::Embed(Box::new(job)), progress)))
+        Box::new(TextRun::new(self.queue.clone(), mailbox, call, Command::Embed(Box::new(job)), progress))
     }
 
     fn check_bias(&self, bias: &[(u32, f32)]) -> Result<()> {

@@ -36,10 +36,11 @@ pub(super) struct Plan {
     pub(super) threads: u32,
     /// Of a slice of a prompt.
     pub(super) prompt_threads: u32,
-    /// The longest text to embed, in tokens.
+    /// The longest text to embed or to rank, in tokens.
     pub(super) text: u32,
     pub(super) generates: bool,
     pub(super) embeds: bool,
+    pub(super) ranks: bool,
     /// Whether what a run computed can serve the next one that begins alike.
     pub(super) reuses: bool,
     /// What the context of all generations takes, and what contexts to embed with do, by estimate.
@@ -120,7 +121,7 @@ impl Work {
 /// and that of the longest text to embed.
 pub(super) fn estimate(header: &Header, plan: &Plan) -> MemoryEstimate {
     let mut needs = vec![plan.generation];
-    if plan.embeds {
+    if plan.embeds || plan.ranks {
         needs.push(plan.embedding.needs(max_embedding_tokens(plan)));
     }
     let sum = |bytes: fn(&Needs) -> u64| needs.iter().map(bytes).fold(0, u64::saturating_add);

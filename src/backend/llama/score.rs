@@ -15,18 +15,20 @@ use crate::text::Reader;
 use crate::{Error, Result};
 
 impl Llama {
-    pub(super) fn score(&self, request: &Score, call: Call) -> Result<Box<dyn Run>> {
+    pub(super) fn score(&self, request: Score, call: Call) -> Result<Box<dyn Run>> {
         if !self.spec.abilities.score {
             return Err(self.unsupported("scores"));
         }
         request.check()?;
         let begin = Instant::now();
         let prompts = self.prompts();
-        let (tokens, _) = prompts.tokens(&Generate::new(request.prompt.clone()))?;
-        let mut continuations = Vec::with_capacity(request.continuations.len());
-        for (i, text) in request.continuations.iter().enumerate() {
+        let Score { prompt, continuations: texts, adapters } = request;
+        let asked = Generate::new(prompt);
+        let (tokens, _) = prompts.tokens(&asked)?;
+        let mut continuations = Vec::with_capacity(texts.len());
+        for (i, text) in texts.iter().enumerate() {
             let name = format!("continuation {i}");
-            let continuation = after(&prompts, &request.prompt, &tokens, &name, text)?;
+            let continuation = after(&prompts, &asked.prompt, &tokens, &name, text)?;
             if continuation.is_empty() {
                 return Err(Error::invalid(format!("{name}: expected at least one token, got none")));
             }
@@ -36,7 +38,7 @@ impl Llama {
             }
             continuations.push(continuation);
         }
-        let (adapters, applied) = self.adapters(&request.adapters)?;
+        let (adapters, applied) = self.adapters(&adapters)?;
         let progress = Progress::new(0, Some(tokens.len() as u64));
         let (mailbox, context) = (Arc::<Mailbox>::default(), self.plan.context as usize);
         let provenance = self.spec.provenance.clone();

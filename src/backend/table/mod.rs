@@ -127,6 +127,7 @@ impl Engine for Static {
             Request::Tensors(_) => return Err(unsupported(model, "tensors")),
             Request::Generate(_) => return Err(unsupported(model, "text generation")),
             Request::Score(_) => return Err(unsupported(model, "scores")),
+            Request::Rerank(_) => return Err(unsupported(model, "reranking")),
         };
         check(&request).map_err(|e| e.during(format!("asking '{model}'")))?;
         Ok(Box::new(EmbedRun::new(self.0.clone(), call, request)))

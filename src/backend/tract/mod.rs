@@ -133,6 +133,7 @@ impl Engine for Tract {
             Request::Generate(_) => return Err(Error::unsupported("an ONNX model under tract does not generate text")),
             Request::Embed(_) => return Err(Error::unsupported("an ONNX model under tract does not embed text")),
             Request::Score(_) => return Err(Error::unsupported("an ONNX model under tract does not score text")),
+            Request::Rerank(_) => return Err(Error::unsupported("an ONNX model under tract does not rerank text")),
         };
         let admitted = self.0.spec.admit(request)?;
         let model = self.0.clone();

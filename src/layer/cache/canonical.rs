@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! request    1 count (name tensor)… wanted | 2 generate | 3 count text… normalize | 4 prompt count text… adapters
+//!            | 5 text count text…
 //! tensor     dtype rank dim… (bytes | text…)    as many as dtype and dimensions say; inputs sorted by name
 //! wanted     0 | 1 count text…                  in the order asked for
 //! generate   prompt option(max_tokens) count stop… sampling logprobs grammar adapters
@@ -25,8 +26,8 @@
 use crate::Result;
 use crate::digest::Hasher;
 use crate::engine::{
-    Call, Document, Embed, Generate, Grammar, Message, Prompt, Request, Role, Sampling, Score, Tensors, Tool, ToolCall,
-    ToolChoice,
+    Call, Document, Embed, Generate, Grammar, Message, Prompt, Request, Rerank, Role, Sampling, Score, Tensors, Tool,
+    ToolCall, ToolChoice,
 };
 use crate::{Digest, Tensor};
 
@@ -36,7 +37,7 @@ const SLICE: usize = 8 << 20;
 /// Whether the same request to the same model gives the same answer.
 pub(super) fn reproducible(request: &Request) -> bool {
     match request {
-        Request::Tensors(_) | Request::Embed(_) | Request::Score(_) => true,
+        Request::Tensors(_) | Request::Embed(_) | Request::Score(_) | Request::Rerank(_) => true,
         Request::Generate(generate) => greedy(&generate.sampling) || generate.sampling.seed.is_some(),
     }
 }
@@ -108,6 +109,11 @@ pub(super) fn write(request: &Request, to: &mut impl Sink) -> Result<()> {
             prompt(before, to)?;
             texts(continuations, to)?;
             scaled(adapters, to)
+        }
+        Request::Rerank(Rerank { query, documents }) => {
+            to.put(&[5])?;
+            text(query, to)?;
+            texts(documents, to)
         }
     }
 }

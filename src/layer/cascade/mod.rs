@@ -33,7 +33,8 @@ const LAYER: &str = "cascade";
 ///
 /// - **Escalation.** An answer that fails a check is dropped, and the next engine gets the same request under the same
 ///   call: its cancel, deadline, priority and id hold for all engines together. What a failing engine means, [`OnError`]
-///   says. Requests to [embed](crate::Embed) go to the last engine alone, for vectors of two models do not compare.
+///   says. Requests to [embed](crate::Embed), to [score](crate::Score) and to [rerank](crate::Rerank) go to the last engine alone, for
+///   vectors and scores of two models do not compare.
 /// - **Streams.** No piece of an answer is given before the answer is accepted, for it could not be taken back. Until
 ///   then a run tells its progress; then the pieces follow as they had come. The last engine's come as it makes them.
 /// - **Usage** is the sum over the engines that have answered, whether accepted or not; what an engine has spent before it

@@ -40,7 +40,7 @@ impl CascadeRun {
     pub(super) fn start(stages: &Arc<Stages>, request: Request, call: Call) -> Result<Self> {
         call.check()?;
         stages.calls.fetch_add(1, Relaxed);
-        let alone = matches!(request, Request::Embed(_) | Request::Score(_));
+        let alone = matches!(request, Request::Embed(_) | Request::Score(_) | Request::Rerank(_));
         let at = if alone { stages.all.len() - 1 } else { 0 };
         let (stages, request, spent) = (stages.clone(), Some(request), Usage::default());
         let mut run = Self { stages, request, call, at, alone, state: State::Ended, spent };

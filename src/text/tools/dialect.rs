@@ -1,5 +1,7 @@
 //! Dialects: what a chat template makes of tools, calls and results, and what is made of them for one that makes nothing.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::derive::{Sentinels, answer, derived};
@@ -25,9 +27,9 @@ pub(in crate::text) struct Dialect {
 
 /// A conversation to be rendered: its messages, with or without tools, and whether arguments are text.
 #[derive(Clone, Debug)]
-pub(in crate::text) struct Shown {
-    pub(in crate::text) messages: Vec<Message>,
-    pub(in crate::text) tools: Vec<Tool>,
+pub(in crate::text) struct Shown<'c> {
+    pub(in crate::text) messages: Cow<'c, [Message]>,
+    pub(in crate::text) tools: Cow<'c, [Tool]>,
     pub(in crate::text) as_text: bool,
     /// Whether an answer is to follow.
     pub(in crate::text) asks: bool,
@@ -35,17 +37,22 @@ pub(in crate::text) struct Shown {
 
 impl Dialect {
     /// The dialect of a template of this source. `render` is the template; `None` where it fails.
-    pub(in crate::text) fn of(source: &str, render: impl Fn(Shown) -> Option<String>) -> Self {
+    pub(in crate::text) fn of(source: &str, render: impl Fn(Shown<'_>) -> Option<String>) -> Self {
         let user = || Message::user("Hello.");
-        let tools = Sentinels::tools;
-        let ask = |messages| render(Shown { messages, tools: tools(), as_text: false, asks: true });
+        let tools = || Cow::Owned(Sentinels::tools());
+        let ask = |messages: Vec<Message>| {
+            let messages = messages.into();
+            render(Shown { messages, tools: tools(), as_text: false, asks: true })
+        };
         let mut dialect = Self {
             shows_tools: ask(vec![user()]).is_some_and(|text| Sentinels::are_in(&text, 1)),
             shows_system: ask(vec![Message::system(Sentinels::CONTENT), user()])
                 .is_some_and(|text| text.contains(Sentinels::CONTENT)),
             ..Self::default()
         };
-        let told = |messages, as_text| render(Shown { messages, tools: tools(), as_text, asks: false });
+        let told = |messages: Vec<Message>, as_text| {
+            render(Shown { messages: messages.into(), tools: tools(), as_text, asks: false })
+        };
         let plain = told(vec![user(), Message::assistant(Sentinels::CONTENT)], false);
         let mut writes = false;
         let read = [false, true].into_iter().find_map(|as_text| {
@@ -69,7 +76,8 @@ impl Dialect {
         dialect.shows_results = dialect.shows_calls && {
             let calls = Sentinels::calls(1);
             let result = calls.first().map(|call| Message::tool(&*call.id, Sentinels::RESULT));
-            let messages = [user(), Message::assistant("").tool_calls(calls)].into_iter().chain(result).collect();
+            let messages =
+                [user(), Message::assistant("").tool_calls(calls)].into_iter().chain(result).collect::<Vec<_>>().into();
             let shown = render(Shown { messages, tools: tools(), as_text: dialect.as_text, asks: true });
             shown.is_some_and(|text| text.contains(Sentinels::RESULT))
         };
@@ -82,7 +90,10 @@ impl Dialect {
     }
 
     /// The messages as the template can show them: what it does not show is written as text.
-    pub(in crate::text) fn adapt(&self, messages: &[Message], tools: &[Tool]) -> Vec<Message> {
+    pub(in crate::text) fn adapt<'m>(&self, messages: &'m [Message], tools: &[Tool]) -> Cow<'m, [Message]> {
+        if self.shows_calls && self.shows_results && (self.shows_tools || tools.is_empty()) {
+            return messages.into();
+        }
         let mut adapted: Vec<Message> = Vec::with_capacity(messages.len() + 1);
         for message in messages {
             let mut message = message.clone();
@@ -109,7 +120,7 @@ impl Dialect {
         if !self.shows_tools && !tools.is_empty() {
             self.instruct(&mut adapted, tools);
         }
-        adapted
+        adapted.into()
     }
 
     fn instruct(&self, messages: &mut Vec<Message>, tools: &[Tool]) {

@@ -115,6 +115,22 @@ impl File {
             .u32("tokenizer.ggml.padding_token_id", 260)
     }
 
+    /// An encoder with a head that says how relevant the second of two texts is to the first.
+    pub(crate) fn reranker(weight: impl Fn(usize) -> f32) -> Self {
+        let mut file = Self::encoder(&weight).u32("bert.pooling_type", 4);
+        // Tokens of both texts are of one type.
+        for tensor in file.tensors.iter_mut().filter(|tensor| tensor.name == b"token_types.weight") {
+            (tensor.dims, tensor.bytes) = (vec![64, 1], 256);
+        }
+        let head: [(&str, &[u64]); 4] = [
+            ("cls.weight", &[64, 64]),
+            ("cls.bias", &[64]),
+            ("cls.output.weight", &[64, 1]),
+            ("cls.output.bias", &[1]),
+        ];
+        file.weights(&head, &[], 0, weight).u32("tokenizer.ggml.token_type_count", 1)
+    }
+
     fn weights(
         self,
         whole: &[(&str, &[u64])],

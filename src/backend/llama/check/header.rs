@@ -18,6 +18,8 @@ pub(in crate::backend::llama) struct Header {
     pub(in crate::backend::llama) cache_elements: u64,
     pub(in crate::backend::llama) heads: u64,
     pub(in crate::backend::llama) pooling: Pooling,
+    /// How it ranks, or what it lacks for that.
+    pub(in crate::backend::llama) ranking: std::result::Result<Ranking, String>,
     pub(in crate::backend::llama) vocabulary: Vocabulary,
     pub(in crate::backend::llama) weight_bytes: u64,
     pub(in crate::backend::llama) tensors: u64,
@@ -40,6 +42,17 @@ pub(in crate::backend::llama) enum Pooling {
     Unspecified,
     /// A vector per text: the mean, the first or the last token's.
     PerText,
-    /// One vector per token, or a rank: nothing that an embed request could return.
-    Other(u64),
+    /// One vector per token: nothing that an embed request could return.
+    PerToken,
+    /// What a head makes of it: how relevant the one of two texts is to the other.
+    Rank,
+}
+
+/// How a query and a document are put to a model that ranks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::backend::llama) enum Ranking {
+    /// As two texts, with the tokens between that the tokenizer has for it.
+    Pair,
+    /// In a text of the file with places for both.
+    Template(String),
 }

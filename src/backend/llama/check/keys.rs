@@ -39,11 +39,15 @@ impl Heads {
 }
 
 impl Keys<'_> {
+    pub(super) fn is_encoder(&self) -> bool {
+        self.row().is_encoder()
+    }
+
     fn row(&self) -> Architecture {
         Architecture::of(self.architecture)
     }
 
-    fn key(&self, name: &str) -> String {
+    pub(super) fn key(&self, name: &str) -> String {
         format!("{}.{name}", self.architecture)
     }
 
@@ -283,7 +287,8 @@ impl Keys<'_> {
         Ok(match self.number("pooling_type")? {
             None => Pooling::Unspecified,
             Some(1..=3) => Pooling::PerText,
-            Some(other @ (0 | 4)) => Pooling::Other(other),
+            Some(4) => Pooling::Rank,
+            Some(0) => Pooling::PerToken,
             Some(other) => return Err(self.corrupt("pooling_type", format!("expected 0 to 4, got {other}"))),
         })
     }

@@ -8,13 +8,14 @@ mod adapter;
 mod architectures;
 mod header;
 mod keys;
+mod ranking;
 mod tensors;
 mod vocabulary;
 
 pub(super) use adapter::read_adapter;
 use architectures::{Architecture, checked};
 use header::Layer;
-pub(super) use header::{Header, Pooling};
+pub(super) use header::{Header, Pooling, Ranking};
 use keys::Keys;
 use tensors::check_tensors;
 use vocabulary::check_vocabulary;
@@ -81,6 +82,7 @@ pub(in crate::backend::llama) fn read(file: &WeightFile) -> Result<Header> {
         cache_elements: heads.cache_elements(),
         heads: heads.queries.iter().copied().max().unwrap_or(0),
         pooling: keys.pooling()?,
+        ranking: keys.ranking(file)?,
         vocabulary: check_vocabulary(header)?,
         weight_bytes: file.tensor_bytes(),
         tensors: file.tensors().len() as u64,

@@ -217,6 +217,17 @@ impl Context {
         Ok(unsafe { std::slice::from_raw_parts(embedding, len) })
     }
 
+    /// What the rank head says of a sequence of the last batch, by the first of its outputs.
+    pub(in crate::backend::llama) fn rank(&mut self, sequence: u32) -> Result<f32> {
+        // SAFETY: the context is alive. For a sequence without a result it is null.
+        let rank = unsafe { sys::llama_get_embeddings_seq(self.ptr.as_ptr(), sequence as i32) };
+        if rank.is_null() {
+            return Err(Error::backend("llama.cpp gave no rank"));
+        }
+        // SAFETY: whatever the pooling, there is at least one number for each sequence, valid until the next computation.
+        Ok(unsafe { *rank })
+    }
+
     /// Forgets a sequence's tokens from position `from` on; false if its kind of state cannot be cut there.
     pub(in crate::backend::llama) fn forget(&mut self, sequence: u32, from: usize) -> bool {
         if self.memory.is_null() {

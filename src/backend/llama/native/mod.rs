@@ -70,8 +70,8 @@
 //! - `llm_graph_input_*::set_input` (an input that was not allocated; no temperature scale): the graphs of the known
 //!   architectures use all of theirs, also if every layer or none has a window; `mistral3` refuses a scale without a
 //!   length. Test: `families`.
-//! - `build_pooling`, `get_embeddings_seq` (an unknown pooling): `keys.rs` `pooling`; a rank is not embedded. Test:
-//!   `hostile` (numbers).
+//! - `build_pooling`, `get_embeddings_seq` (an unknown pooling; a rank that is read beyond what there is): `keys.rs` `pooling`;
+//!   `ranking.rs` takes a rank with its head only, whose outputs the loader has counted. Test: `hostile` (numbers).
 //! - `models/*.cpp` (keys as large as values, whole heads rotated): `keys.rs` `check_head`, by the marks of
 //!   `architectures.rs`. Tests: `meaning`, `families`.
 //! - `build_ffn` (a scale beside a bias in NVFP4): `tensors.rs` `check_scale`. Test: `families`.

@@ -330,6 +330,17 @@ impl Model {
         (wanted && token >= 0).then_some(token)
     }
 
+    /// The token that the model wants between two texts, beside those that each begins and ends with.
+    pub(in crate::backend::llama) fn separator(&self) -> Option<Token> {
+        // SAFETY: the vocabulary is alive.
+        let (wanted, token) =
+            unsafe { (sys::llama_vocab_get_add_sep(self.vocabulary), sys::llama_vocab_sep(self.vocabulary)) };
+        // SAFETY: as above.
+        let kind = unsafe { sys::llama_vocab_type(self.vocabulary) };
+        // A text of WordPiece ends with it.
+        (wanted && token >= 0 && kind != sys::LLAMA_VOCAB_TYPE_WPM).then_some(token)
+    }
+
     /// Tokens that the model says must never be chosen.
     pub(in crate::backend::llama) fn suppressed(&self) -> Vec<u32> {
         let mut count = 0;

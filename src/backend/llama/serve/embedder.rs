@@ -1,4 +1,4 @@
-//! Embedder: texts in, one vector each out.
+//! Embedder: texts in, one vector or score each out.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use super::super::native::context::{Batch, Context, Decoded, Shape};
 use super::super::native::model::Model;
 use super::super::plan::{MAX_TEXTS, Plan, TOGETHER, max_embedding_tokens};
 use super::mailbox::Mailbox;
-use crate::engine::{Answer, Call, Embed, Progress, Step, Trim};
+use crate::engine::{Answer, Call, Embed, Progress, Rerank, Step, Trim};
 use crate::kernel;
 use crate::{Error, Result, Tensor};
 
@@ -20,11 +20,21 @@ pub(in crate::backend::llama) struct EmbedJob {
     pub(in crate::backend::llama) call: Call,
     pub(in crate::backend::llama) mailbox: Arc<Mailbox>,
     pub(in crate::backend::llama) texts: Vec<Vec<u32>>,
-    pub(in crate::backend::llama) normalize: bool,
+    pub(in crate::backend::llama) wanted: Wanted,
     pub(in crate::backend::llama) answer: Answer,
     pub(in crate::backend::llama) values: Vec<f32>,
     pub(in crate::backend::llama) done: usize,
     pub(in crate::backend::llama) enqueued: Option<Instant>,
+}
+
+/// What is wanted of each text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::backend::llama) enum Wanted {
+    Vector {
+        normalized: bool,
+    },
+    /// What the rank head says of it.
+    Score,
 }
 
 impl EmbedJob {
@@ -138,14 +148,17 @@ impl Embedder {
             Decoded::NoRoom => return Err(Error::backend("llama.cpp found no room for texts that fit")),
         }
         for sequence in 0..count as u32 {
-            let embedding = context.embedding(sequence)?;
-            if !embedding.iter().all(|x| x.is_finite()) {
-                return Err(Error::backend("the model gave an embedding with NaN or infinite numbers"));
-            }
             let begin = job.values.len();
-            job.values.extend_from_slice(embedding);
-            if job.normalize {
-                kernel::normalize(&mut job.values[begin..]);
+            match job.wanted {
+                Wanted::Vector { .. } => job.values.extend_from_slice(context.embedding(sequence)?),
+                Wanted::Score => job.values.push(context.rank(sequence)?),
+            }
+            let values = &mut job.values[begin..];
+            if !values.iter().all(|x| x.is_finite()) {
+                return Err(Error::backend("the model gave NaN or infinite numbers for a text"));
+            }
+            if job.wanted == (Wanted::Vector { normalized: true }) {
+                kernel::normalize(values);
             }
         }
         context.clear();
@@ -188,9 +201,35 @@ impl Embedder {
 
 impl EmbedJob {
     fn finish(&mut self) -> Result<Answer> {
-        let size = self.values.len() / self.texts.len().max(1);
-        let values = Tensor::new(&[self.texts.len(), size], std::mem::take(&mut self.values))?;
-        self.answer.outputs = vec![(Embed::OUTPUT.to_owned(), values)];
+        let (texts, values) = (self.texts.len(), std::mem::take(&mut self.values));
+        self.answer.outputs = match self.wanted {
+            Wanted::Vector { .. } => {
+                let size = values.len() / texts.max(1);
+                vec![(Embed::OUTPUT.to_owned(), Tensor::new(&[texts, size], values)?)]
+            }
+            Wanted::Score => vec![
+                (Rerank::ORDER.to_owned(), Tensor::new(&[texts], order(&values))?),
+                (Rerank::SCORE.to_owned(), Tensor::new(&[texts], values)?),
+            ],
+        };
         Ok(self.answer.clone())
+    }
+}
+
+/// The places of scores, the highest first; of the same ones the earlier.
+fn order(scores: &[f32]) -> Vec<i64> {
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|&a, &b| scores[b].partial_cmp(&scores[a]).unwrap_or(std::cmp::Ordering::Equal));
+    order.into_iter().map(|place| place as i64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::order;
+
+    #[test]
+    fn the_highest_comes_first_and_of_equals_the_earlier() {
+        assert_eq!(order(&[0.5, -1.0, 3.0, 0.5, -0.0, 0.0]), [2, 0, 3, 4, 5, 1]);
+        assert!(order(&[]).is_empty());
     }
 }

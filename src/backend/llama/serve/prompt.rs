@@ -29,8 +29,7 @@ impl Prompts<'_> {
             Prompt::Text(text) => self.text("prompt", text)?,
             Prompt::Chat(messages) => {
                 let ready = self.template.as_ref().map_err(Error::clone)?.chat(messages, request)?;
-                self.could_fit("prompt", ready.segments.iter().map(|s| s.text.len()).sum())?;
-                let tokens = self.chat(&ready.segments)?;
+                let tokens = self.segments("prompt", &ready.segments)?;
                 chat = Some(ready);
                 tokens
             }
@@ -53,7 +52,7 @@ impl Prompts<'_> {
     pub(in crate::backend::llama) fn tokenize(&self, prompt: &Prompt) -> Result<Vec<u32>> {
         match prompt {
             Prompt::Text(text) => ids(self.model.tokenize(text, true, false)?),
-            Prompt::Chat(messages) => self.chat(&self.segments(messages)?),
+            Prompt::Chat(messages) => self.chat(&self.rendered(messages)?),
             Prompt::Tokens(tokens) => {
                 self.check(tokens)?;
                 Ok(tokens.clone())
@@ -70,7 +69,13 @@ impl Prompts<'_> {
         }
     }
 
-    fn segments(&self, messages: &[Message]) -> Result<Vec<Segment>> {
+    /// Parts of a text, which may have a token of the model's own at its begin.
+    pub(in crate::backend::llama) fn segments(&self, name: &str, segments: &[Segment]) -> Result<Vec<u32>> {
+        self.could_fit(name, segments.iter().map(|s| s.text.len()).sum())?;
+        self.chat(segments)
+    }
+
+    fn rendered(&self, messages: &[Message]) -> Result<Vec<Segment>> {
         self.template.as_ref().map_err(Error::clone)?.render(messages)
     }
 

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use super::hostile::List;
 use super::native;
 use crate::Code;
-use crate::engine::{Ask, Generate};
+use crate::engine::{Ask, Generate, Rerank};
 use crate::{Options, open};
 
 /// What became of a file.
@@ -136,6 +136,9 @@ fn opened(file: Vec<u8>) -> Result<Vec<Code>, String> {
     }
     if abilities.embed {
         failures.extend(engine.embed(["some text"]).err().map(|e| e.code()));
+    }
+    if abilities.rerank {
+        failures.extend(engine.run(Rerank::new("some text", ["another text"])).err().map(|e| e.code()));
     }
     Ok(failures)
 }

@@ -57,15 +57,20 @@ impl List {
 
     pub(super) fn files(self) -> Files {
         match self {
-            List::Types => {
-                Box::new([File::complete(small), File::encoder(small), wide()].into_iter().flat_map(in_types))
-            }
+            List::Types => Box::new(
+                [File::complete(small), File::encoder(small), File::reranker(small), wide()]
+                    .into_iter()
+                    .flat_map(in_types),
+            ),
             List::Numbers => Box::new(
-                [("llama", File::complete(small)), ("bert", File::encoder(small))].into_iter().flat_map(with_numbers),
+                [("llama", File::complete(small)), ("bert", File::encoder(small)), ("bert", File::reranker(small))]
+                    .into_iter()
+                    .flat_map(with_numbers),
             ),
             List::Families => Box::new(super::families::files()),
             List::Infinite => {
-                let whole = [File::complete(small), File::encoder(small)].into_iter().flat_map(with_infinite_weights);
+                let all = [File::complete(small), File::encoder(small), File::reranker(small)];
+                let whole = all.into_iter().flat_map(with_infinite_weights);
                 Box::new(whole.chain(with_infinite_scales()))
             }
             List::Mutants => Box::new(mutants(is_known_to_ggml).take(40_000)),
@@ -168,6 +173,7 @@ const KEYS: &[&str] = &[
     "embedding_scale",
     "use_parallel_residual",
     "classifier.output_labels",
+    "classifier.pooling_type",
     "attention.shared_kv_layers",
 ];
 const TOKENIZER: &[&str] = &[

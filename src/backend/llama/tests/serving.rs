@@ -16,6 +16,7 @@ fn a_context_is_divided_as_the_longest_run_needs() {
         generates: true,
         reuses: true,
         embeds: false,
+        ranks: false,
         generation: Default::default(),
         embedding: Default::default(),
         work: Default::default(),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use crate::engine::{
-    Call, Document, Embed, Generate, Grammar, Message, Prompt, Request, Role, Score, Tensors, Tool, ToolCall,
+    Call, Document, Embed, Generate, Grammar, Message, Prompt, Request, Rerank, Role, Score, Tensors, Tool, ToolCall,
     ToolChoice,
 };
 use crate::layer::cache::canonical::{self, Key, Sink};
@@ -96,6 +96,8 @@ fn what_looks_alike_is_told_apart() {
             Score::new(Prompt::Text("a".into()), ["b"]).adapter("x", 1.0).into(),
             Score::new(Prompt::Text("a".into()), ["b"]).into(),
         ),
+        (Rerank::new("a", ["b", "c"]).into(), Rerank::new("a", ["c", "b"]).into()),
+        (Rerank::new("a", ["b"]).into(), Rerank::new("ab", [""]).into()),
         (Generate::text("a").adapter("b", 1.0).into(), Generate::text("a").adapter("b", 2.0).into()),
         (
             Generate::text("a").grammar(Grammar::regex("a")).into(),
@@ -160,6 +162,7 @@ fn facts(request: &Request) -> String {
             write!(facts, "score {prompt:?} {continuations:?} {adapters:?}").unwrap();
         }
         Request::Embed(Embed { texts, normalize }) => write!(facts, "embed {texts:?} {normalize}").unwrap(),
+        Request::Rerank(Rerank { query, documents }) => write!(facts, "rerank {query:?} {documents:?}").unwrap(),
         Request::Generate(request) => {
             let Generate { prompt, max_tokens, stop, sampling: s, logprobs, grammar, .. } = request;
             let numbers = [
@@ -235,6 +238,7 @@ impl Reader<'_> {
                 }
                 score.into()
             }
+            5 => Rerank { query: self.text()?, documents: self.texts()? }.into(),
             3 => Embed { texts: self.texts()?, normalize: self.byte()? == 1 }.into(),
             _ => return None,
         };

@@ -36,6 +36,7 @@ impl Managed {
             Request::Generate(_) => (able.generate, "text generation"),
             Request::Embed(_) => (able.embed, "embeddings"),
             Request::Score(_) => (able.score, "scores"),
+            Request::Rerank(_) => (able.rerank, "reranking"),
         };
         if !serves {
             let model = &self.spec.provenance.model;
@@ -54,6 +55,7 @@ impl Managed {
             }
             Request::Embed(_) => Ok(()),
             Request::Score(score) => score.check(),
+            Request::Rerank(rerank) => rerank.check(),
         }
     }
 

@@ -22,7 +22,8 @@ impl Work {
     pub(in crate::layer::schedule) fn of(request: &Request) -> Self {
         match request {
             Request::Tensors(_) => Work::Tensors,
-            Request::Embed(_) => Work::Embed,
+            // Documents are computed as texts to embed are.
+            Request::Embed(_) | Request::Rerank(_) => Work::Embed,
             // A token of a continuation takes what a generated one does.
             Request::Score(score) => Work::Generate(u32::try_from(score.continuations.len()).ok()),
             Request::Generate(generate) => Work::Generate(generate.max_tokens),

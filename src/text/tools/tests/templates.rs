@@ -70,7 +70,7 @@ fn template(source: &str) -> Template {
 fn rendered(template: &Template, message: Message, tools: &[Tool]) -> Option<String> {
     let messages = vec![Message::user("Hello."), message];
     let as_text = template.dialect().as_text;
-    let shown = Shown { messages, tools: tools.to_vec(), as_text, asks: false };
+    let shown = Shown { messages: messages.into(), tools: tools.into(), as_text, asks: false };
     template.rendered_text(&shown).ok()
 }
 

@@ -20,6 +20,7 @@ fn plan() -> Plan {
         text: 1024,
         generates: true,
         embeds: false,
+        ranks: false,
         reuses: true,
         generation: Default::default(),
         embedding: Default::default(),
