@@ -35,6 +35,13 @@ impl Report {
         let windows: usize = story.models.iter().map(|m| m.windows.len()).sum();
         println!("{}: {windows} windows of {} models", self.output.display(), story.models.len());
         for model in &story.models {
+            if let Some(plain) = model.estimated_accuracy() {
+                let (value, name) = (plain.value * 100.0, &model.info.name);
+                println!("{name}: expected right, by confidence: {value:.1} % of {}", plain.of);
+            }
+            if let Some(adjusted) = model.adjusted_accuracy() {
+                println!("{}: adjusted by labels: {adjusted}", model.info.name);
+            }
             for class in story.classes(model.info.slot) {
                 let (code, name) = (class.code.name().replace('_', " "), &model.info.name);
                 println!("{name}: {code}: {} rows, {} raised, {} standing", class.rows, class.raised, class.standing);

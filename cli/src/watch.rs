@@ -92,6 +92,13 @@ fn of_model(out: &mut dyn Write, story: &Story, model: &Model) -> io::Result<()>
         let [value, low, high] = [right.value, right.low, right.high].map(|share| share * 100.0);
         writeln!(out, "  right {value:.1} % of {} labels ({low:.1} to {high:.1})", thousands(right.of))?;
     }
+    if let Some(plain) = model.estimated_accuracy() {
+        let [value, low, high] = [plain.value, plain.low, plain.high].map(|share| share * 100.0);
+        writeln!(out, "  expected right, by confidence: {value:.1} % of {} ({low:.1} to {high:.1})", plain.of)?;
+    }
+    if let Some(adjusted) = model.adjusted_accuracy() {
+        writeln!(out, "  adjusted by labels: {adjusted}")?;
+    }
     if let Some(verdict) = model.windows.iter().rev().find_map(|seen| seen.verdict.as_ref()) {
         let mut rows = vec![["feature", "PSI", "p", "over the windows", ""].map(String::from)];
         rows.extend(verdict.features.iter().enumerate().map(|(i, drift)| of_feature(model, i, drift)));

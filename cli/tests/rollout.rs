@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
+use selvedge::drift::{CellValue, FeatureSource, Profile, Row};
 use selvedge::store::{Release, Store, Trust};
 use selvedge::telemetry::{
-    Limits, ModelInfo, ModelSlot, Outcome, Record, RolloutArm, RolloutFinding, RolloutRecord, Telemetry, Window,
-    WindowArm,
+    FeedbackRecord, Inference, Limits, ModelInfo, ModelSlot, Outcome, Record, RolloutArm, RolloutFinding,
+    RolloutRecord, Telemetry, Window, WindowArm,
 };
 
 #[track_caller]
@@ -74,6 +75,54 @@ fn report_and_watch_show_versions_arms_and_verdicts() {
     // Without it, the store's own version is not known.
     let (alone, _) = ended(folder, &["watch", "telemetry", "--once"], 0);
     assert!(alone.contains("v2: rolled back") && !alone.contains("v7"), "{alone}");
+}
+
+/// Six windows of a model that is as sure as ever and right less often, some labels of whose answers come a window later:
+/// those of the wrong ones.
+fn late(folder: &Path, labels: bool) {
+    let fit = Profile::fit().output("confidence", FeatureSource::Confidence);
+    let profile = fit
+        .stream(|sink| (0..1000).try_for_each(|i| sink(&Row::new(&[CellValue::Number(0.93)]).right(i % 10 > 0))))
+        .unwrap();
+    let telemetry = Telemetry::open(folder, Limits::default());
+    let model_slot = ModelSlot(3);
+    let info = ModelInfo { slot: model_slot, name: "late".into(), profile: profile.encode(), ..ModelInfo::default() };
+    telemetry.seal(&Record::Model(info)).unwrap();
+    let label = |window: u64, truth, times| {
+        let label = FeedbackRecord { model_slot, id: 1, predicted: 1, truth, window, ..FeedbackRecord::default() };
+        let label = FeedbackRecord { confidence: Inference::quantize(0.93), ..label };
+        (0..if labels { times } else { 0 }).for_each(|_| _ = telemetry.seal(&Record::Feedback(label)).unwrap());
+    };
+    for index in 0..6 {
+        label(index, 1, 60);
+        if index > 0 {
+            label(index - 1, 0, 40);
+        }
+        let confidence = (0..20).map(|part| if part == 18 { 100 } else { 0 }).collect();
+        let window = Window { model_slot, index, rows: 100, confidence, ..Window::default() };
+        telemetry.seal(&Record::Window(window)).unwrap();
+    }
+}
+
+#[test]
+fn report_and_watch_show_the_accuracy_to_expect_with_and_without_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (name, labels, adjusted) in [
+        ("some", true, "60.0 % of 100, by 560 labels of 600 answers"),
+        ("none", false, "too few labels: 0 right and 0 wrong of windows old enough, of 10 each"),
+    ] {
+        late(&folder.join(name), labels);
+        let (watched, _) = ended(folder, &["watch", name, "--once"], 0);
+        let (reported, _) = ended(folder, &["report", name, "-o", "page.html"], 0);
+        for out in [&watched, &reported] {
+            for part in ["expected right, by confidence: 90.0 % of 100", &format!("adjusted by labels: {adjusted}\n")] {
+                assert!(out.contains(part), "no '{part}' in {out}");
+            }
+        }
+        let page = std::fs::read_to_string(folder.join("page.html")).unwrap();
+        assert!(page.contains("(CBPE) 90.0 % of 100") && page.contains(adjusted));
+    }
 }
 
 #[test]

@@ -117,7 +117,7 @@ pub use profile::{
     selvedge_profile_free, selvedge_profile_json,
 };
 pub use progress::{selvedge_progress_free, selvedge_progress_new, selvedge_progress_read};
-pub use report::{selvedge_report_evidence, selvedge_report_html};
+pub use report::{selvedge_report_evidence, selvedge_report_html, selvedge_report_html_with};
 pub use run::{selvedge_run_answer, selvedge_run_free, selvedge_run_next};
 pub use schedule::{
     selvedge_engine_for_caller, selvedge_schedule_around, selvedge_schedule_free, selvedge_schedule_new,

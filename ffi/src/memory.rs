@@ -57,7 +57,7 @@ structs! {
     selvedge_column selvedge_rows selvedge_fit selvedge_alert selvedge_monitor_options selvedge_outbox_options
     selvedge_http_request selvedge_http_response selvedge_retry selvedge_judgement selvedge_pack_options
     selvedge_stage selvedge_threshold selvedge_history selvedge_estimate
-    selvedge_trust selvedge_package selvedge_import_options selvedge_repository
+    selvedge_trust[authorities] selvedge_package selvedge_import_options selvedge_repository
 }
 
 /// A place for a struct, of the size its caller says.

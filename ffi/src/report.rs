@@ -5,7 +5,9 @@
 use std::ffi::c_char;
 use std::path::Path;
 
-use selvedge::drift::{Alert, Proportion};
+use selvedge::Result;
+use selvedge::crash::CrashRecord;
+use selvedge::drift::{AdjustedAccuracy, Alert, Proportion};
 use selvedge::layer::monitor::{MonitorReport, Reference, Summary};
 use selvedge::report::{Evidence, Story};
 use selvedge::sync::Privacy;
@@ -13,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::abi::{selvedge_buffer, selvedge_error, selvedge_status};
 use crate::buffer::Buffer;
-use crate::memory::Out;
+use crate::memory::{self, Out, invalid};
 use crate::{alert, guard, handle, source, telemetry};
 
 /// What happened on this device, as a page.
@@ -35,6 +37,58 @@ pub unsafe extern "C" fn selvedge_report_html(
         let folder = unsafe { telemetry::folder(folder, folder_len) }?;
         handle::publish(Buffer::from(Story::read(Path::new(folder))?.html().as_str()))
     })
+}
+
+/// The same, with a store and a crash record beside it.
+///
+/// # Safety
+///
+/// Pointers are as the header asks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn selvedge_report_html_with(
+    folder: *const c_char,
+    folder_len: usize,
+    store: *const c_char,
+    store_len: usize,
+    crashes: *const c_char,
+    crashes_len: usize,
+    out: *mut *mut selvedge_buffer,
+    err: *mut *mut selvedge_error,
+) -> selvedge_status {
+    // SAFETY: the caller vouches for the pointers, here and below.
+    let (out, err) = unsafe { (Out::zeroed("out", out), Out::optional(err)) };
+    guard::give(out, err, || {
+        // SAFETY: as above.
+        let (folder, store, crashes) = unsafe {
+            (
+                telemetry::folder(folder, folder_len)?,
+                beside("store", store, store_len)?,
+                beside("crashes", crashes, crashes_len)?,
+            )
+        };
+        let mut story = Story::read(Path::new(folder))?;
+        if let Some(store) = store {
+            story = story.with_store(store)?;
+        }
+        if let Some(crashes) = crashes {
+            story = story.with_crash_record(&CrashRecord::new(crashes))?;
+        }
+        handle::publish(Buffer::from(story.html().as_str()))
+    })
+}
+
+/// Borrows the name of a folder; an empty one is none.
+///
+/// # Safety
+///
+/// As of [`memory::name`].
+unsafe fn beside<'a>(name: &str, place: *const c_char, len: usize) -> Result<Option<&'a Path>> {
+    // SAFETY: the caller vouches for it.
+    let folder = unsafe { memory::name(name, place, len) }?;
+    if folder.contains('\0') {
+        return Err(invalid(format!("{name}: expected the name of a folder, got {folder:?}")));
+    }
+    Ok((!folder.is_empty()).then_some(Path::new(folder)))
 }
 
 /// Why models should be retrained, as files.
@@ -96,6 +150,7 @@ pub(crate) fn json(report: &MonitorReport) -> Value {
         "alerts": report.alerts.iter().map(standing).collect::<Value>(),
         "accuracy": report.accuracy.map(proportion),
         "estimated_accuracy": report.estimated_accuracy.map(proportion),
+        "adjusted_accuracy": report.adjusted_accuracy.map(adjusted),
         "reach": reach.collect::<Value>(),
         "windows": report.windows.iter().map(window).collect::<Value>(),
         "telemetry": telemetry::json(&report.telemetry),
@@ -115,6 +170,13 @@ fn standing(a: &Alert) -> Value {
 
 fn proportion(p: Proportion) -> Value {
     json!({ "value": p.value, "low": p.low, "high": p.high, "of": p.of })
+}
+
+fn adjusted(a: AdjustedAccuracy) -> Value {
+    json!({
+        "value": a.value, "of": a.of, "adjusted": a.is_adjusted(), "offset": a.offset, "rows": a.rows, "labels": a.labels,
+        "right": a.right, "wrong": a.wrong,
+    })
 }
 
 fn window(summary: &Summary) -> Value {

@@ -5,6 +5,8 @@
 use std::ffi::c_char;
 use std::sync::Arc;
 
+#[cfg(not(feature = "keyless"))]
+use selvedge::Error;
 use selvedge::store::{Content, RepositoryFiles, Standing, Store, Trust, Version};
 use selvedge::{Code, Digest, Result};
 use serde_json::{Value, json};
@@ -237,7 +239,65 @@ unsafe fn trust(place: *const selvedge_trust) -> Result<Trust> {
     if !root.is_empty() {
         trust = trust.root(root.as_bytes()).map_err(|e| e.during("reading selvedge_trust.root"))?;
     }
+    // SAFETY: as above.
+    trust = certified(trust, &unsafe { Certified::read(&t) }?)?;
     Ok(if t.flags & SELVEDGE_TRUST_UNSIGNED != 0 { trust.accept_unsigned_packages() } else { trust })
+}
+
+/// Who is trusted by certificates.
+struct Certified<'a> {
+    authorities: Vec<String>,
+    identities: Vec<String>,
+    issuers: Vec<String>,
+    sigstore: &'a str,
+}
+
+impl Certified<'_> {
+    /// # Safety
+    ///
+    /// The pointers within are as the header asks.
+    unsafe fn read(t: &selvedge_trust) -> Result<Self> {
+        // SAFETY: the caller vouches for them.
+        unsafe {
+            Ok(Self {
+                authorities: texts("selvedge_trust.authorities", t.authorities, t.authority_count, memory::text)?,
+                identities: texts("selvedge_trust.identities", t.identities, t.identity_count, memory::text)?,
+                issuers: texts("selvedge_trust.issuers", t.issuers, t.identity_count, memory::text)?,
+                sigstore: text("selvedge_trust.sigstore", t.sigstore)?,
+            })
+        }
+    }
+}
+
+#[cfg(feature = "keyless")]
+fn certified(mut trust: Trust, certified: &Certified<'_>) -> Result<Trust> {
+    let at = |field: &str, i: usize| format!("reading selvedge_trust.{field}[{i}]");
+    for (i, pem) in certified.authorities.iter().enumerate() {
+        trust = trust.authority(pem).map_err(|e| e.during(at("authorities", i)))?;
+    }
+    for (i, (identity, issuer)) in certified.identities.iter().zip(&certified.issuers).enumerate() {
+        trust = trust.identity(identity, issuer).map_err(|e| e.during(at("identities", i)))?;
+    }
+    match certified.sigstore {
+        "" => Ok(trust),
+        root => trust.sigstore(root.as_bytes()).map_err(|e| e.during("reading selvedge_trust.sigstore")),
+    }
+}
+
+#[cfg(not(feature = "keyless"))]
+fn certified(trust: Trust, certified: &Certified<'_>) -> Result<Trust> {
+    let fields = [
+        ("authorities", certified.authorities.is_empty()),
+        ("identities", certified.identities.is_empty() && certified.issuers.is_empty()),
+        ("sigstore", certified.sigstore.is_empty()),
+    ];
+    match fields.iter().find(|(_, is_empty)| !is_empty) {
+        None => Ok(trust),
+        Some((field, _)) => {
+            let what = format!("selvedge_trust.{field}: expected none, as this library was built without 'keyless'");
+            Err(Error::new(Code::Unsupported, what))
+        }
+    }
 }
 
 /// # Safety

@@ -42,6 +42,7 @@ pub extern "C" fn selvedge_kernel_name() -> *const c_char {
 
 /// The features that a build may have, sorted, and whether this one has them.
 const FEATURES: &[(&str, bool)] = &[
+    ("keyless", cfg!(feature = "keyless")),
     ("llama", cfg!(feature = "llama")),
     ("ort", cfg!(feature = "ort")),
     ("rten", cfg!(feature = "rten")),

@@ -75,8 +75,8 @@ pub enum LabelVerdict {
 #[derive(Clone, Debug)]
 pub struct Concept {
     capacity: usize,
-    /// Predictions that wait for their label: class.
-    waiting: HashMap<u64, u16>,
+    /// Predictions that wait for their label.
+    waiting: HashMap<u64, Waiting>,
     /// Their ids in the order they came; some may have their label already.
     order: VecDeque<u64>,
     forgotten: u64,
@@ -88,8 +88,18 @@ pub struct Concept {
     confidences: [u64; Reliability::BINS],
 }
 
+/// A prediction that waits for its label.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiting {
+    /// The window that it was made in, by the caller's count.
+    pub(crate) window: u64,
+    /// NaN where it is not known.
+    pub(crate) confidence: f32,
+    pub(crate) class: u16,
+}
+
 impl Concept {
-    /// Remembers up to `capacity` predictions that wait for their label, at least 1; about 50 bytes each.
+    /// Remembers up to `capacity` predictions that wait for their label, at least 1; about 60 bytes each.
     pub fn new(capacity: usize) -> Self {
         Self {
             capacity: capacity.max(1),
@@ -113,8 +123,13 @@ impl Concept {
 
     /// Remembers a prediction. The oldest goes where there is no room. A second prediction of one id replaces the first.
     pub fn predicted(&mut self, id: u64, class: u16, confidence: f32) {
+        self.predicted_in(0, id, class, confidence);
+    }
+
+    /// The same, of a prediction that was made in the window of this number.
+    pub(crate) fn predicted_in(&mut self, window: u64, id: u64, class: u16, confidence: f32) {
         self.unlabelled(confidence);
-        if self.waiting.insert(id, class).is_some() {
+        if self.waiting.insert(id, Waiting { window, confidence, class }).is_some() {
             return;
         }
         self.order.push_back(id);
@@ -131,7 +146,7 @@ impl Concept {
     /// The true class of an earlier prediction.
     pub fn feedback(&mut self, id: u64, truth: u16) -> LabelVerdict {
         match self.waiting.remove(&id) {
-            Some(class) => self.record(class == truth),
+            Some(prediction) => self.record(prediction.class == truth),
             None => LabelVerdict::Unknown,
         }
     }
@@ -182,6 +197,11 @@ impl Concept {
 
     /// The class predicted under an id that waits for its label.
     pub fn class_of(&self, id: u64) -> Option<u16> {
+        self.waiting_for(id).map(|prediction| prediction.class)
+    }
+
+    /// The prediction under an id that waits for its label.
+    pub(crate) fn waiting_for(&self, id: u64) -> Option<Waiting> {
         self.waiting.get(&id).copied()
     }
 
@@ -206,14 +226,18 @@ impl Reliability {
         }
         let (mut value, mut variance) = (0.0, 0.0);
         for (bin, n) in confidences.iter().enumerate() {
-            let middle = (bin as f64 + 0.5) / Self::BINS as f64;
-            let seen = self.rows[bin] as f64 + 1.0;
-            let accuracy = (self.right[bin] as f64 + middle) / seen;
+            let (accuracy, seen) = (self.accuracy(bin), self.rows[bin] as f64 + 1.0);
             let weight = *n as f64 / of as f64;
             value += weight * accuracy;
             variance += accuracy * (1.0 - accuracy) * (weight * weight / seen + weight / of as f64);
         }
         let half = Z95 * variance.sqrt();
         Some(Proportion { of, value, low: (value - half).max(0.0), high: (value + half).min(1.0) })
+    }
+
+    /// The accuracy of the reference in a bin, which leans on the middle of the bin as on one more case.
+    pub(super) fn accuracy(&self, bin: usize) -> f64 {
+        let middle = (bin as f64 + 0.5) / Self::BINS as f64;
+        (self.right[bin] as f64 + middle) / (self.rows[bin] as f64 + 1.0)
     }
 }

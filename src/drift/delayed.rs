@@ -123,9 +123,9 @@ const LEAST_LIKELIHOOD: f64 = 1e-12;
 /// The largest offset, either way.
 const MAX_OFFSET: f64 = 6.0;
 /// Labels of each class that an arrival curve takes at least.
-const MIN_LABELS: usize = 10;
+pub(super) const MIN_LABELS: usize = 10;
 /// Rows that an offset takes at least.
-const MIN_ROWS: usize = 100;
+pub(super) const MIN_ROWS: usize = 100;
 
 impl DelayAdjusted {
     /// A model by its labelled reference, score and truth (class 1) of each row; it predicts class 1 from `threshold` on. The
@@ -202,7 +202,8 @@ impl DelayAdjusted {
         let recent = rows.into_iter().filter(|row| row.at > newest.saturating_sub(self.window));
         let term = |row: &ScoredRow| {
             let (f, g) = arrival.shares(now.saturating_sub(row.at));
-            Term { logit: logit(self.calibration.probability(row.score)), label: known(row, now), f, g }
+            let logit = logit(self.calibration.probability(row.score));
+            Term { weight: 1.0, logit, label: known(row, now), f, g }
         };
         Some(recent.map(term).collect())
     }
@@ -244,7 +245,7 @@ impl Delayed<'_> {
         let p = self.probability(row.score);
         let age = self.now.saturating_sub(row.at);
         let (f, g) = self.arrival.as_ref().map_or((0.0, 0.0), |arrival| arrival.shares(age));
-        (p * (1.0 - f) / (1.0 - p * f - (1.0 - p) * g).max(LEAST_LIKELIHOOD)).clamp(0.0, 1.0)
+        pending(p, f, g)
     }
 
     fn probability(&self, score: f64) -> f64 {
@@ -287,12 +288,15 @@ impl Arrival {
     }
 }
 
-/// A row's part in the likelihood of an offset.
-struct Term {
-    logit: f64,
-    label: Option<bool>,
-    f: f64,
-    g: f64,
+/// The part of rows that are alike in the likelihood of an offset.
+pub(super) struct Term {
+    /// Rows.
+    pub(super) weight: f64,
+    pub(super) logit: f64,
+    pub(super) label: Option<bool>,
+    /// The shares of class 1 and of class 0 that have their label at the age of the row.
+    pub(super) f: f64,
+    pub(super) g: f64,
 }
 
 impl Term {
@@ -304,25 +308,31 @@ impl Term {
             Some(false) => 1.0 - p,
             None => 1.0 - p * self.f - (1.0 - p) * self.g,
         };
-        -likelihood.max(LEAST_LIKELIHOOD).ln()
+        -likelihood.max(LEAST_LIKELIHOOD).ln() * self.weight
     }
 
     /// Its derivative.
     fn slope(&self, offset: f64) -> f64 {
         let p = sigmoid(self.logit + offset);
-        match self.label {
+        let slope = match self.label {
             Some(label) => p - f64::from(u8::from(label)),
             None => {
                 let likelihood = 1.0 - p * self.f - (1.0 - p) * self.g;
                 p * (1.0 - p) * (self.f - self.g) / likelihood.max(LEAST_LIKELIHOOD)
             }
-        }
+        };
+        slope * self.weight
     }
+}
+
+/// The probability of class 1 of a row whose label has not come, where shares f of class 1 and g of class 0 have theirs.
+pub(super) fn pending(p: f64, f: f64, g: f64) -> f64 {
+    (p * (1.0 - f) / (1.0 - p * f - (1.0 - p) * g).max(LEAST_LIKELIHOOD)).clamp(0.0, 1.0)
 }
 
 /// The offset of the least cost. Terms of labels that have not come may bend the sum, so that a slope can be 0 more than once:
 /// the best point of a grid comes first, and between its neighbours the slope's zero is halved in.
-fn most_likely(terms: &[Term]) -> f64 {
+pub(super) fn most_likely(terms: &[Term]) -> f64 {
     const STEPS: i32 = 24;
     let step = MAX_OFFSET / f64::from(STEPS);
     let cost = |offset: f64| terms.iter().map(|term| term.cost(offset)).sum::<f64>();
@@ -353,11 +363,11 @@ fn finite(what: &str, mut scores: impl Iterator<Item = f64>) -> Result<()> {
     }
 }
 
-fn logit(p: f64) -> f64 {
+pub(super) fn logit(p: f64) -> f64 {
     let p = p.clamp(LEAST, 1.0 - LEAST);
     (p / (1.0 - p)).ln()
 }
 
-fn sigmoid(z: f64) -> f64 {
+pub(super) fn sigmoid(z: f64) -> f64 {
     1.0 / (1.0 + (-z).exp())
 }

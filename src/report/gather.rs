@@ -6,7 +6,9 @@ use std::path::Path;
 use super::classes::Classes;
 use super::story::{Model, Seen, Story};
 use crate::Result;
-use crate::telemetry::{AlertRecord, Anchor, ModelInfo, ModelSlot, Reason, Record, RolloutRecord, Window, visit};
+use crate::telemetry::{
+    AlertRecord, Anchor, FeedbackRecord, Inference, ModelInfo, ModelSlot, Reason, Record, RolloutRecord, Window, visit,
+};
 
 /// Memory that windows take at most, and alerts, if the folder's files do not ask for more.
 const MAX_WINDOWS: usize = 12 << 20;
@@ -65,6 +67,8 @@ struct Gathered {
     losses: Vec<(Reason, u64)>,
     records: usize,
     boots: usize,
+    /// That of the last record.
+    epoch: u64,
     left_out: u64,
     /// Bytes of all files so far.
     file_bytes: usize,
@@ -83,6 +87,7 @@ impl Gathered {
     fn take(&mut self, record: Record, file_bytes: usize) {
         self.records += 1;
         self.file_bytes = file_bytes;
+        self.begin(record.stamp().epoch);
         match record {
             Record::Boot(_) => self.boots += 1,
             Record::Anchor(anchor) => self.clocks.push(anchor),
@@ -91,11 +96,7 @@ impl Gathered {
                 self.classes.window(&window);
                 self.window(window);
             }
-            Record::Feedback(label) => {
-                let model = &mut self.of_slot(label.model_slot).model;
-                model.labels.0 += 1;
-                model.labels.1 += u64::from(label.predicted == label.truth);
-            }
+            Record::Feedback(label) => self.label(&label),
             Record::Alert(alert) => {
                 self.classes.alert(&alert);
                 self.alert(alert);
@@ -142,8 +143,8 @@ impl Gathered {
     fn register(&mut self, info: ModelInfo) {
         match self.models.iter_mut().rev().map(|entry| &mut entry.model).find(|m| m.info.slot == info.slot) {
             Some(model) if model.is_nameless => {
-                let labels = model.labels;
-                *model = Model { labels, ..Model::new(info) };
+                let (labels, cohorts) = (model.labels, std::mem::take(&mut model.cohorts));
+                *model = Model { labels, cohorts, ..Model::new(info) };
             }
             Some(model) if is_same(&model.info, &info) => model.info = info,
             _ => self.add(Model::new(info)),
@@ -174,6 +175,7 @@ impl Gathered {
     fn window(&mut self, window: Window) {
         let entry = self.of_slot(window.model_slot);
         entry.windows += 1;
+        entry.model.cohorts.close(window.index, &window.confidence);
         let number = entry.number;
         self.window_memory += memory_of(&window);
         self.windows.push_back((number, window));
@@ -199,6 +201,22 @@ impl Gathered {
 }
 
 impl Gathered {
+    /// Where another process begins, no label comes any more for the answers of the one before.
+    fn begin(&mut self, epoch: u64) {
+        if std::mem::replace(&mut self.epoch, epoch) != epoch {
+            self.models.iter_mut().for_each(|entry| entry.model.cohorts.restart());
+        }
+    }
+
+    fn label(&mut self, label: &FeedbackRecord) {
+        let (model, right) = (&mut self.of_slot(label.model_slot).model, label.predicted == label.truth);
+        model.labels.0 += 1;
+        model.labels.1 += u64::from(right);
+        if let Some(confidence) = Inference::unit(label.confidence) {
+            model.cohorts.label(label.window, confidence, right);
+        }
+    }
+
     fn rollout(&mut self, rollout: RolloutRecord) {
         self.rollout_memory += rollout.memory();
         self.rollouts.push_back(rollout);

@@ -103,7 +103,23 @@ fn health(html: &mut String, story: &Story, model: &Model) {
         row.push(card("labels", thousands(right.of), ""));
     }
     html.push_str(&cards(&row));
+    accuracies(html, model);
     latencies(html, story, model);
+}
+
+/// What the latest window lets expect, with and without labels.
+fn accuracies(html: &mut String, model: &Model) {
+    let Some(plain) = model.estimated_accuracy() else { return };
+    let [value, low, high] = [plain.value, plain.low, plain.high].map(|share| share * 100.0);
+    let _ = write!(
+        html,
+        "<p>Accuracy to expect of the latest window: by its confidences (CBPE) {value:.1} % of {} ({low:.1} to {high:.1})",
+        thousands(plain.of)
+    );
+    if let Some(adjusted) = model.adjusted_accuracy() {
+        let _ = write!(html, "; adjusted by labels, which come late: {adjusted}");
+    }
+    html.push_str(".</p>\n");
 }
 
 /// Latency over the windows, where there are several.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::classes::{AlertClass, Classes};
 use super::stored::{CrashedModel, StoredVersion};
-use crate::drift::{FeatureDrift, Judge, Policy, Profile, Proportion, Verdict, WindowCounts};
+use crate::drift::{
+    AdjustedAccuracy, Cohorts, FeatureDrift, Judge, Policy, Profile, Proportion, Verdict, WindowCounts, bins_of,
+};
 use crate::telemetry::{
     AlertRecord, Anchor, Exponential, ModelInfo, ModelSlot, Reason, RolloutRecord, Stamp, Window, WindowArm,
 };
@@ -49,6 +51,8 @@ pub struct Model {
     pub windows: Vec<Seen>,
     /// Labels that came back, and those of them that the model had got right.
     pub labels: (u64, u64),
+    /// The answers of its windows and their labels.
+    pub(super) cohorts: Cohorts,
     /// The log does not tell who it is.
     pub(super) is_nameless: bool,
     /// Windows from this one on were held against the reference.
@@ -133,7 +137,15 @@ impl Story {
 
 impl Model {
     pub(super) fn new(info: ModelInfo) -> Self {
-        Self { info, profile: None, windows: Vec::new(), labels: (0, 0), is_nameless: false, judged_from: 0 }
+        Self {
+            info,
+            profile: None,
+            windows: Vec::new(),
+            labels: (0, 0),
+            cohorts: Cohorts::default(),
+            is_nameless: false,
+            judged_from: 0,
+        }
     }
 
     /// Reads the reference and holds the latest windows against it, in their order: those that have at most so many
@@ -212,6 +224,20 @@ impl Model {
     #[must_use]
     pub fn accuracy(&self) -> Option<Proportion> {
         Proportion::wilson(self.labels.1, self.labels.0)
+    }
+
+    /// The accuracy to expect of its last window, by the confidences of the answers (CBPE). `None` without a reference whose
+    /// rows had labels.
+    #[must_use]
+    pub fn estimated_accuracy(&self) -> Option<Proportion> {
+        let reliability = self.profile.as_ref()?.reliability.as_ref()?;
+        reliability.expected(&bins_of(&self.windows.last()?.window.confidence))
+    }
+
+    /// The same, corrected by the labels that came back, late as they are, or how many are missing.
+    #[must_use]
+    pub fn adjusted_accuracy(&self) -> Option<AdjustedAccuracy> {
+        self.cohorts.estimate(self.profile.as_ref()?.reliability.as_ref()?)
     }
 
     /// The feature's evidence in each window, as the number of zeros of its p: −log₁₀ p.

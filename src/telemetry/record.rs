@@ -295,6 +295,11 @@ pub struct FeedbackRecord {
     pub truth: u16,
     /// For a number instead of a class: the answer minus the truth.
     pub error: Option<f32>,
+    /// The confidence of the answer, as [`Inference::confidence`](super::Inference::confidence); 0 where it was not measured,
+    /// and in records of before it was kept.
+    pub confidence: u8,
+    /// The [`Window::index`] of the window that the answer is counted in; 0, too, where `confidence` is 0.
+    pub window: u64,
 }
 
 /// A version went a step of its rollout.

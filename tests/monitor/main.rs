@@ -5,6 +5,7 @@ mod blind;
 #[path = "../support/counting.rs"]
 mod counting;
 mod drifting;
+mod late;
 mod learning;
 mod passing;
 mod posting;

@@ -243,6 +243,22 @@ void stores() {
   check(thrown([&] { store.import(fails); }) == selvedge::code::io, "a reader that throws ends the import");
   const auto nobody = selvedge::store::open(folder + "/nobody", {});
   check(thrown([&] { nobody.import(packages + "seattle"); }) == selvedge::code::untrusted, "nobody is trusted");
+  // Certificates: those that are none, and a library without any.
+  const bool has_certificates = selvedge::features().find("keyless") != std::string_view::npos;
+  selvedge::trust authority;
+  authority.authorities = {"no PEM"};
+  check(thrown([&] { selvedge::store::open(folder + "/certified", authority); }) ==
+          (has_certificates ? selvedge::code::invalid_argument : selvedge::code::unsupported),
+        "an authority that is no certificate");
+  selvedge::trust someone;
+  someone.identities = {{"models@example.com", "https://accounts.example.com"}};
+  someone.sigstore = contents(repo + "/tests/data/trust/sigstore/trusted_root.json");
+  if (has_certificates) {
+    const auto certified = selvedge::store::open(folder + "/certified", someone);
+    check(thrown([&] { certified.import(packages + "seattle"); }) == selvedge::code::untrusted, "signed by a key alone");
+  } else {
+    check(thrown([&] { selvedge::store::open(folder + "/certified", someone); }) == selvedge::code::unsupported, "no names");
+  }
   check(selvedge::crash_record{folder + "/crashes"}.entries_json() == "[]", "nothing is on record");
 }
 

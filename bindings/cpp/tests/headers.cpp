@@ -89,7 +89,8 @@ void watched(const selvedge::engine &engine) {
   (void)got(selvedge::profile::decode(got(profile.encode()).bytes()));
   (void)got(profile.json());
   const auto telemetry = got(selvedge::telemetry::open("telemetry"));
-  (void)(got(telemetry.status_json()) + got(selvedge::report_html("telemetry")));
+  (void)(got(telemetry.status_json()) + got(selvedge::report_html("telemetry")) +
+        got(selvedge::report_html("telemetry", "store", "crashes")));
   auto monitor = got(selvedge::monitor::make(engine, telemetry, {"{}", &profile, [](const selvedge::alert &) {}}));
   (void)got(monitor.engine());
   (void)got(monitor.next_alert());

@@ -148,7 +148,9 @@ SELVEDGE_API selvedge_status selvedge_monitor_close_window(const selvedge_monito
  * (null, or {rows, of}), totals {requests, rows, faults, tokens_in, tokens_out, windows}, in_progress (records of the open
  * window), missed_rows, unclaimed, alerts that stand [{kind, feature, severity ("warning" or "critical"), action
  * ("check_pipeline", "retrain" or "roll_back"), since, evidence}], accuracy and estimated_accuracy (null, or {value, low,
- * high, of}), reach [{feature, shift, missing, out_of_range, dead}] (rows until such a break is seen; null: never), the
+ * high, of}), adjusted_accuracy (null, or {value, of, adjusted, offset, rows, labels, right, wrong}: that by the labels so far,
+ * however late they come, found from so many answers with so many labels; adjusted is false while labels of right or of wrong
+ * answers, of windows old enough for all of theirs, are fewer than 10), reach [{feature, shift, missing, out_of_range, dead}] (rows until such a break is seen; null: never), the
  * last 32 windows [{index, rows, drifted (null: not compared), features [{name, p, psi, drifted, finding}]}], telemetry (as
  * of selvedge_telemetry_status_json). Free the buffer with selvedge_buffer_free. */
 SELVEDGE_API selvedge_status selvedge_monitor_report_json(const selvedge_monitor *monitor,

@@ -42,8 +42,18 @@ typedef struct selvedge_trust {
                                         * package; empty: none */
   uint32_t flags;                      /* SELVEDGE_TRUST_* */
   uint32_t reserved;                   /* 0 */
+  const selvedge_text *SELVEDGE_NULLABLE authorities; /* PEM ("-----BEGIN CERTIFICATE-----") of certificate authorities: the
+                                        * signature of a key is enough that one of them certified for signing */
+  size_t authority_count;
+  const selvedge_text *SELVEDGE_NULLABLE identities; /* e-mail addresses or URIs: the signature of one is enough, without a
+                                        * key that lasts, if */
+  const selvedge_text *SELVEDGE_NULLABLE issuers; /* the OpenID Connect issuer of the same place vouched for it; both are
+                                        * compared byte by byte */
+  size_t identity_count;               /* of identities, and of issuers */
+  selvedge_text sigstore;              /* the file trusted_root.json of the Sigstore by which identities are verified, at most
+                                        * 1 MiB; nothing is fetched. Empty: none, and so nobody by identity */
 } selvedge_trust;
-#define SELVEDGE_TRUST_INIT { sizeof(selvedge_trust), NULL, 0, { NULL, 0 }, 0, 0 }
+#define SELVEDGE_TRUST_INIT { sizeof(selvedge_trust), NULL, 0, { NULL, 0 }, 0, 0, NULL, 0, NULL, NULL, 0, { NULL, 0 } }
 
 /* Where a package comes from. Fields of another kind are not looked at. */
 typedef struct selvedge_package {
@@ -88,8 +98,9 @@ typedef struct selvedge_repository {
 
 /* Opens a store for writing, in a folder that is made where there is none; close it with selvedge_store_close. What a crash
  * left half done is cleared away. Errors: BUSY (it is open for writing, here or in another process), CORRUPT, IO,
- * UNSUPPORTED (a store of a later version, a key of another kind), INVALID_ARGUMENT (no PEM), UNTRUSTED (a root that its own
- * keys did not sign). */
+ * UNSUPPORTED (a store of a later version, a key of another kind; authorities, identities or a sigstore in a library that was
+ * built without certificates), INVALID_ARGUMENT (no PEM, an empty identity or issuer), UNTRUSTED (a root that its own keys did
+ * not sign). CORRUPT is also a root or a sigstore that is none. */
 SELVEDGE_API selvedge_status selvedge_store_open(const char *folder, size_t folder_len, const selvedge_trust *trust,
                                                  SELVEDGE_OUT(selvedge_store) out, SELVEDGE_ERR err);
 

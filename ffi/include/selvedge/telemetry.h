@@ -49,6 +49,15 @@ SELVEDGE_API selvedge_status selvedge_telemetry_free(selvedge_telemetry *SELVEDG
 SELVEDGE_API selvedge_status selvedge_report_html(const char *folder, size_t folder_len,
                                                   SELVEDGE_OUT(selvedge_buffer) out, SELVEDGE_ERR err);
 
+/* The same, with the versions of the store in another folder, and what its standings say of them, and with the models that ended
+ * the process, of a crash record. Either may be empty (length 0): without. Nothing is changed, and each may be in use. Free the
+ * buffer with selvedge_buffer_free. Errors: NOT_FOUND (one of the folders is not there, or no store), CORRUPT and UNSUPPORTED (of
+ * the store), IO, INVALID_ARGUMENT (no folder). */
+SELVEDGE_API selvedge_status selvedge_report_html_with(const char *folder, size_t folder_len,
+                                                       const char *SELVEDGE_NULLABLE store, size_t store_len,
+                                                       const char *SELVEDGE_NULLABLE crashes, size_t crashes_len,
+                                                       SELVEDGE_OUT(selvedge_buffer) out, SELVEDGE_ERR err);
+
 /* Why models should be retrained, of a folder that may be in use: for each model with a standing alert that asks for it, a
  * folder in `to` with evidence.json, counts.csv and, if it was shipped, reference.profile. No input or answer is in them. A
  * count or a number tells of `min_count` rows at least; 0: the library's default, 10. With an `epsilon` above 0 no count is

@@ -26,6 +26,12 @@ structs! {
         root: selvedge_text,
         flags: u32,
         reserved: u32,
+        authorities: *const selvedge_text,
+        authority_count: usize,
+        identities: *const selvedge_text,
+        issuers: *const selvedge_text,
+        identity_count: usize,
+        sigstore: selvedge_text,
     }
     selvedge_package {
         struct_size: usize,

@@ -143,7 +143,8 @@ fn every_struct_has_the_same_layout_and_ends_without_padding() {
         selvedge_hit { row score }
         selvedge_pack_options { struct_size scheme flags min_elements mean_bits only only_count keep keep_count
             finer finer_count cancel progress on_progress user_data }
-        selvedge_trust { struct_size keys key_count root flags reserved }
+        selvedge_trust { struct_size keys key_count root flags reserved authorities authority_count identities issuers
+            identity_count sigstore }
         selvedge_package { struct_size kind flags path tag file offset length read user_data }
         selvedge_import_options { struct_size cancel progress on_progress user_data }
         selvedge_repository { struct_size timestamp snapshot targets roots root_count }

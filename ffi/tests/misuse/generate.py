@@ -227,13 +227,14 @@ ARRAYS = {
     "path": "g->model", "folder": "g->folder", "to": "g->packed", "tensor": '"embeddings"', "bytes": "g->profile",
     "ids": "g->ids", "tokens": "g->ids", "out": "g->numbers", "query": "g->numbers", "id": "version_id",
     "name": '"rain.onnx"', "version": '"v1"', "plan": "g->plan", "probe": "g->probe", "why": '"it gave NaN"', "digest": "some_digest", "manifest": '"{}"',
+    "store": "g->store", "crashes": "g->folder",
 }
 PLAIN = {
     "path_len": "strlen(g->model)", "folder_len": "strlen(g->folder)", "to_len": "strlen(g->packed)", "tensor_len": "10",
     "len": "g->profile_len", "id_count": "2", "token_count": "2", "output_count": "1", "query_len": "TABLE_WIDTH",
     "out_len": "TABLE_WIDTH", "k": "2", "hits": "g->hits", "attempt": "1", "max_bytes": "65536",
     "id_len": "64", "name_len": "9", "why_len": "11", "digest_len": "64", "manifest_len": "2", "size": "70000", "keep": "1",
-    "version_len": "2", "plan_len": "strlen(g->plan)", 
+    "version_len": "2", "store_len": "strlen(g->store)", "crashes_len": "strlen(g->folder)", "plan_len": "strlen(g->plan)", 
     "probe_len": "strlen(g->probe)", "stage_count": "1", "error_rate": "0.5", "budget": "1u << 30",
     "pressure": "SELVEDGE_PRESSURE_WARNING",
     "process": "1", "exit": "SELVEDGE_EXIT_OTHERWISE", "level": "SELVEDGE_TRIM_CACHES", "label": "SELVEDGE_LABEL_CORRECT", "value": "1", "id": "7",

@@ -21,9 +21,10 @@ NOT_LOOKED_AT_BY = {
 }
 NOT_LOOKED_AT_BY["selvedge_engine_render"] = NOT_LOOKED_AT_BY["selvedge_engine_tokenize"]
 # A text that is a name or a path is short.
-NAMES = ["path", "folder", "to", "tensor", "name", "role", "why", "tag", "version", "crash_folder", "crash_app_version"]
+NAMES = ["path", "folder", "to", "tensor", "name", "role", "why", "tag", "version", "crash_folder", "crash_app_version",
+         "store", "crashes"]
 # Structs that have grown: the field that begins where the first version ended, which the oldest callers have.
-GROWN = {"selvedge_options": "crash_folder"}
+GROWN = {"selvedge_options": "crash_folder", "selvedge_trust": "authorities"}
 # Numbers that have no upper bound in memory: how much at most, not how much is there.
 NO_LENGTH = ["max_bytes"]
 

@@ -63,6 +63,41 @@ static void readers(void) {
   open_store();
 }
 
+/* Whose certificates are trusted: no certificates at all, and counts that are not those of the arrays. A library that was built
+ * without certificates refuses all of them. */
+static void certificates(void) {
+  const int none = strstr(selvedge_features(), "keyless") == NULL;
+  const int invalid = none ? SELVEDGE_ERR_UNSUPPORTED : SELVEDGE_ERR_INVALID_ARGUMENT;
+  const int corrupt = none ? SELVEDGE_ERR_UNSUPPORTED : SELVEDGE_ERR_CORRUPT;
+  selvedge_text text = { "no PEM", 6 };
+  selvedge_trust trust = SELVEDGE_TRUST_INIT;
+  selvedge_store *none_opened;
+#define OPENED selvedge_store_open(scratch, strlen(scratch), &trust, &none_opened, NULL)
+  trust.authorities = &text;
+  trust.authority_count = 1;
+  CASE("an authority that is no certificate", OPENED, invalid);
+  trust.authority_count = SIZE_MAX;
+  CASE("more authorities than memory has", OPENED, SELVEDGE_ERR_INVALID_ARGUMENT);
+  trust.authorities = NULL;
+  trust.authority_count = 1;
+  CASE("an authority at NULL", OPENED, SELVEDGE_ERR_INVALID_ARGUMENT);
+  trust.authority_count = 0;
+  trust.identities = &text;
+  trust.identity_count = 1;
+  CASE("an identity without an issuer", OPENED, SELVEDGE_ERR_INVALID_ARGUMENT);
+  trust.issuers = &text;
+  text.len = 0;
+  CASE("an identity of no letters", OPENED, invalid);
+  trust.identity_count = 0;
+  trust.sigstore.data = "{}";
+  trust.sigstore.len = 2;
+  CASE("a sigstore that is none", OPENED, corrupt);
+  trust.struct_size = offsetof(selvedge_trust, authorities);
+  trust.reserved = 1;
+  CASE("trust of the first version, with a bit of no meaning", OPENED, SELVEDGE_ERR_INVALID_ARGUMENT);
+#undef OPENED
+}
+
 static void files(void) {
   selvedge_package package = SELVEDGE_PACKAGE_INIT;
   selvedge_buffer *version;
@@ -135,6 +170,7 @@ static void records(void) {
 void misuse_stores(void) {
   open_store();
   readers();
+  certificates();
   files();
   writers();
   records();

@@ -1,4 +1,5 @@
 mod accumulating;
+mod cohorts;
 #[cfg(feature = "csv")]
 mod csv;
 mod delayed;

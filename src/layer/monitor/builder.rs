@@ -108,6 +108,9 @@ impl MonitorBuilder {
     }
 
     /// The number of answers that wait for their label at once; 4096 if not set. The oldest give way.
+    ///
+    /// As many as come within the longest delay of a label, plus a window, let
+    /// [`MonitorReport::adjusted_accuracy`](super::MonitorReport::adjusted_accuracy) see the late ones, too.
     pub fn unlabelled(mut self, answers: usize) -> Self {
         self.settings.unlabelled = answers;
         self

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::alert_code::kind_of;
 use crate::Digest;
-use crate::drift::{AlertKind, Profile};
-use crate::telemetry::{AlertRecord, Cursor, ModelSlot, Position, Record, Stamp, Telemetry, Wanted, Window};
+use crate::drift::{AlertKind, Cohorts, Profile};
+use crate::telemetry::{AlertRecord, Cursor, Inference, ModelSlot, Position, Record, Stamp, Telemetry, Wanted, Window};
 
 /// What earlier processes have sealed, as far as the log remembers it.
 #[derive(Default)]
@@ -15,6 +15,8 @@ pub(super) struct History {
     pub(super) windows: Vec<Window>,
     /// The alerts that were raised and not cleared.
     pub(super) alerts: Vec<ActiveAlert>,
+    /// The answers of the windows and their labels.
+    pub(super) cohorts: Cohorts,
     /// The record that maps the slot to the model, if it is still to be sent. One that was acknowledged does not count:
     /// whoever received it may have forgotten it, and it gives way in time.
     pub(super) announced: Option<Position>,
@@ -42,16 +44,28 @@ impl History {
     pub(super) fn read(telemetry: &Telemetry, slot: ModelSlot) -> Self {
         let mut history = Self::default();
         let (mut alerts, mut lists) = (BTreeMap::new(), Lists::default());
-        let unsent = telemetry.status().oldest;
-        each(telemetry, Wanted::Of(slot), |position, record| match record {
-            Record::Window(window) if window.model_slot == slot && is_plausible(&window) => {
-                lists.add(&mut history.windows, window);
+        let (unsent, mut epoch) = (telemetry.status().oldest, 0);
+        each(telemetry, Wanted::Of(slot), |position, record| {
+            // An earlier process.
+            if std::mem::replace(&mut epoch, position.epoch) != position.epoch {
+                history.cohorts.restart();
             }
-            Record::Alert(alert) if alert.model_slot == slot => take(&mut alerts, alert, history.windows.len()),
-            Record::Model(info) if info.slot == slot && unsent.is_some_and(|oldest| position >= oldest) => {
-                history.announced = Some(position);
+            match record {
+                Record::Window(window) if window.model_slot == slot && is_plausible(&window) => {
+                    history.cohorts.close(window.index, &window.confidence);
+                    lists.add(&mut history.windows, window);
+                }
+                Record::Alert(alert) if alert.model_slot == slot => take(&mut alerts, alert, history.windows.len()),
+                Record::Model(info) if info.slot == slot && unsent.is_some_and(|oldest| position >= oldest) => {
+                    history.announced = Some(position);
+                }
+                Record::Feedback(label) if label.model_slot == slot => {
+                    if let Some(confidence) = Inference::unit(label.confidence) {
+                        history.cohorts.label(label.window, confidence, label.predicted == label.truth);
+                    }
+                }
+                _ => {}
             }
-            _ => {}
         });
         history.alerts = alerts.into_values().flatten().collect();
         // Of one window, in the order of their making no more.

@@ -44,6 +44,8 @@ pub use report::{Learning, MonitorReport, Reference, Summary, Totals};
 pub use streams::{MonitoredStream, Shift};
 
 use super::probe::Probe;
+#[cfg(doc)]
+use crate::drift::AdjustedAccuracy;
 use crate::drift::{Alert, LabelVerdict, Profile};
 use crate::engine::{Call, Engine, PrefixCache, Request, Run, Spec, Tokenizer, Trim};
 use crate::telemetry::Telemetry;
@@ -66,6 +68,9 @@ use run::MonitorRun;
 /// After a restart it goes on with the windows, the alerts that stand and the learned profile that the log still holds,
 /// sent or not: [`Limits::history_bytes`](crate::telemetry::Limits::history_bytes) says how far back that is. An alert
 /// that has stood for longer is raised again.
+///
+/// Labels may come late ([`Monitor::feedback`]). Where the profile's rows had labels, a report has the accuracy to expect
+/// without any (CBPE) and beside it the one that the labels so far correct, late as they are: [`AdjustedAccuracy`].
 ///
 /// The confidence, errors and latency of answers have a detector each, which [`MonitorBuilder::detector`] chooses.
 ///
@@ -183,6 +188,7 @@ impl Monitor {
             totals: Totals::default(),
             accuracy: None,
             estimated_accuracy: None,
+            adjusted_accuracy: None,
             telemetry: recorder.telemetry.status(),
             probe_panics: shared.probe_panics.load(Ordering::Relaxed),
             other_panics: recorder.drain.panics(),
@@ -199,6 +205,7 @@ impl Monitor {
             report.totals = model.closed.totals;
             report.accuracy = model.accuracy.of_labels();
             report.estimated_accuracy = model.accuracy.estimated();
+            report.adjusted_accuracy = model.adjusted();
             report.other_panics += model.callbacks.panics();
         }
         report

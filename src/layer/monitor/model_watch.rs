@@ -17,7 +17,7 @@ use super::shared::Shared;
 use super::streams::{MonitoredStream, Shift, Streams};
 use super::window::OpenWindow;
 use crate::Result;
-use crate::drift::{FalseAlarm, Health, Judge, Policy, Reach, WindowCounts};
+use crate::drift::{AdjustedAccuracy, FalseAlarm, Health, Judge, Policy, Reach, Reliability, WindowCounts};
 use crate::telemetry::{Inference, ModelSlot, Record, Telemetry, Window};
 
 pub(super) struct MonitoredModel {
@@ -95,6 +95,16 @@ impl MonitoredModel {
         self.window.records
     }
 
+    /// How often the reference was right at each confidence.
+    pub(super) fn reliability(&self) -> Option<&Reliability> {
+        reliability(&self.judge)
+    }
+
+    /// The accuracy to expect of the last closed window, by the labels, too.
+    pub(super) fn adjusted(&self) -> Option<AdjustedAccuracy> {
+        self.accuracy.adjusted(self.reliability())
+    }
+
     /// How soon each feature would be seen to break.
     pub(super) fn reach(&self) -> &[Reach] {
         &self.reach
@@ -115,7 +125,7 @@ impl MonitoredModel {
         self.window.add(inference, telemetry);
         self.streams.update(inference, &mut self.window.shifts);
         if inference.outcome.is_answer() {
-            self.accuracy.add(inference);
+            self.accuracy.add(inference, self.index());
         }
         if self.remaining() == 0 {
             self.close(telemetry);
@@ -184,9 +194,9 @@ impl MonitoredModel {
         let summary = self.summarize(window, counts, closed.health, closed.shifts);
         let (worse, concept) = (self.worse_streams(), self.accuracy.signal());
         let changes = self.alerts.update(&WindowFindings { summary: &summary, worse, concept });
+        let reliability = reliability(&self.judge);
+        self.accuracy.close_window(reliability, summary.window.index, &summary.window.confidence);
         self.closed.push(summary);
-        let reliability = self.judge.as_ref().and_then(|judge| judge.profile().reliability.as_ref());
-        self.accuracy.close_window(reliability);
         changes.into_iter().for_each(|change| self.publish(change, telemetry));
     }
 
@@ -242,6 +252,11 @@ fn reach(judge: &Judge, identity: &ModelIdentity) -> Vec<Reach> {
         tracing::warn!("model '{}': feature '{feature}': no window shows if it is {what}", identity.name);
     }
     reach
+}
+
+/// How often the reference of the judge was right at each confidence.
+pub(super) fn reliability(judge: &Option<Judge>) -> Option<&Reliability> {
+    judge.as_ref()?.profile().reliability.as_ref()
 }
 
 fn judge(binning: &Binning, settings: &Settings) -> Result<Judge> {

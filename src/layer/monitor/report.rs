@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::streams::Shift;
-use crate::drift::{Alert, Breach, Health, Proportion, Reach, Verdict};
+use crate::drift::{AdjustedAccuracy, Alert, Breach, Health, Proportion, Reach, Verdict};
 use crate::telemetry::{Mode, Status, Window};
 
 /// A monitor's report: the latest windows, the active alerts, and the status of the telemetry.
@@ -35,6 +35,9 @@ pub struct MonitorReport {
     /// Accuracy to expect of the last closed window, by its confidences (CBPE). `None` without a profile whose rows had
     /// labels.
     pub estimated_accuracy: Option<Proportion>,
+    /// The same, corrected by the labels that have come so far, late as they are (delay-adjusted CBPE), or how many are missing.
+    /// `None` without such a profile, or a closed window.
+    pub adjusted_accuracy: Option<AdjustedAccuracy>,
     /// The status of the telemetry.
     pub telemetry: Status,
     /// Panics of the probe that were contained.
@@ -139,6 +142,9 @@ impl fmt::Display for MonitorReport {
                 let [value, low, high] = [s.value, s.low, s.high].map(|share| share * 100.0);
                 writeln!(f, "{name:<10} {value:.1} % of {} ({low:.1} to {high:.1})", s.of)?;
             }
+        }
+        if let Some(adjusted) = self.adjusted_accuracy {
+            writeln!(f, "adjusted   {adjusted}")?;
         }
         self.features(f)?;
         for reach in self.reach.iter().filter(|reach| !reach.blind().is_empty()) {

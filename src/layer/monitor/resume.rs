@@ -1,7 +1,7 @@
 //! Restart of a monitored model where the log ends.
 
 use super::history::History;
-use super::model_watch::MonitoredModel;
+use super::model_watch::{MonitoredModel, reliability};
 use super::outcome::health_of;
 use crate::drift::{AlertKind, WindowCounts};
 
@@ -15,6 +15,8 @@ impl MonitoredModel {
         let concept = history.alerts.iter().find(|alert| alert.kind == AlertKind::Concept);
         let before = concept.and_then(|alert| alert.evidence.iter().find(|(name, _)| name == "before"));
         self.accuracy.before_drift = before.map(|(_, n)| *n);
+        let reliability = reliability(&self.judge);
+        self.accuracy.resume(history.cohorts, history.windows.last(), reliability);
         let judged_from = history.windows.len().saturating_sub(JUDGED);
         let mut index = 0u64;
         let mut alerts = history.alerts.into_iter().peekable();

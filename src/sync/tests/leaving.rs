@@ -296,7 +296,14 @@ fn labels_wait_until_they_are_enough() {
                 let model_slot = ModelSlot(1);
                 let truth = u16::from(id % 20 == 0);
                 log.other(|stamp| {
-                    Record::Feedback(FeedbackRecord { stamp, model_slot, id, predicted: 0, truth, error: None })
+                    Record::Feedback(FeedbackRecord {
+                        stamp,
+                        model_slot,
+                        id,
+                        predicted: 0,
+                        truth,
+                        ..Default::default()
+                    })
                 });
             }
             for _ in 0..windows {

@@ -349,7 +349,14 @@ fn losses_and_labels_are_sums() {
     log.now = SECOND;
     for (predicted, truth) in [(1, 1), (1, 0), (2, 2)] {
         log.other(|stamp| {
-            Record::Feedback(FeedbackRecord { stamp, model_slot: ModelSlot(1), id: 5, predicted, truth, error: None })
+            Record::Feedback(FeedbackRecord {
+                stamp,
+                model_slot: ModelSlot(1),
+                id: 5,
+                predicted,
+                truth,
+                ..Default::default()
+            })
         });
     }
     for total in [3, 10] {

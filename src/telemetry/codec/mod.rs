@@ -7,14 +7,15 @@
 //!   counts    how many, then each; a zero is followed by how many more zeros come after it
 //!   option    0, or 1 and the value
 //!   payload   record; of a window also: how many lanes, then per lane the first record that is in no window, then
-//!             sections, each of kind, length in bytes and content
+//!             sections, each of kind, length in bytes and content; of a label: sections
 //!   section 1 embedded, then embedding up to the end of the section; there where embedded is not 0
 //!   section 3 of each arm of a rollout: its number, rows, requests, failed, up to the end of the section
+//!   section 4 of a label: confidence (1 to 255), window; there where the confidence is not 0
 //!   section 2 nothing: it makes the record as long as its counts need, see `budget`
 //! ```
 //!
-//! Sections are how a window grows without another version: a reader passes over the kinds that it does not know, and the
-//! first readers over all of them, as they stop at the lanes.
+//! Sections are how a window or a label grows without another version: a reader passes over the kinds that it does not know,
+//! and the first readers over all of them, as they stop at the lanes, or at the end of the label.
 
 mod reader;
 
@@ -39,6 +40,7 @@ const ROLLOUT: u8 = 8;
 const EMBEDDING: u64 = 1;
 const PADDING: u64 = 2;
 const ARMS: u64 = 3;
+const ANSWER: u64 = 4;
 
 /// The most lanes whose numbers go with a window.
 const MAX_NEXT: usize = 64;
@@ -47,7 +49,19 @@ const MAX_NEXT: usize = 64;
 pub(super) fn encode_payload(record: &Record, stamp: &Stamp, next: &[u64], out: &mut Vec<u8>) {
     let begin = out.len();
     encode(record, stamp, out);
-    let Record::Window(window) = record else { return };
+    match record {
+        Record::Window(window) => encode_beside(window, next, begin, out),
+        Record::Feedback(label) if label.confidence > 0 => {
+            let mut section = Vec::new();
+            [label.confidence.into(), label.window].into_iter().for_each(|n| put_number(&mut section, n));
+            put_section(out, ANSWER, &section);
+        }
+        _ => {}
+    }
+}
+
+/// Appends what goes with a window whose record begins here.
+fn encode_beside(window: &Window, next: &[u64], begin: usize, out: &mut Vec<u8>) {
     put_number(out, next.len() as u64);
     next.iter().for_each(|n| put_number(out, *n));
     if window.embedded > 0 {
@@ -139,23 +153,42 @@ pub(super) fn is_known(payload: &[u8]) -> bool {
 
 fn read_payload(payload: &[u8], boot: [u8; 16], epoch: u64, keeps: bool) -> Option<(Record, Vec<u64>)> {
     let (mut record, mut left) = read(payload, boot, epoch, keeps)?;
-    let Record::Window(window) = &mut record else { return Some((record, Vec::new())) };
-    let Some(next) = take_numbers(&mut left) else { return Some((record, Vec::new())) };
-    while let (Some(kind), Some(length)) = (take_number(&mut left), take_number(&mut left)) {
-        let section = usize::try_from(length).ok().and_then(|length| left.split_at_checked(length));
-        let Some((mut section, rest)) = section else { break };
-        left = rest;
-        if kind == EMBEDDING
-            && keeps
-            && let Some(embedded) = take_number(&mut section)
-        {
-            let counts = std::iter::from_fn(|| take_number(&mut section));
-            (window.embedded, window.embedding) = (embedded, counts.collect());
-        } else if kind == ARMS && keeps {
-            window.arms = arms(section);
+    let mut next = Vec::new();
+    match &mut record {
+        Record::Window(window) => {
+            let Some(lanes) = take_numbers(&mut left) else { return Some((record, next)) };
+            next = lanes;
+            each_section(left, |kind, mut section| match kind {
+                EMBEDDING if keeps => {
+                    let Some(embedded) = take_number(&mut section) else { return };
+                    let counts = std::iter::from_fn(|| take_number(&mut section));
+                    (window.embedded, window.embedding) = (embedded, counts.collect());
+                }
+                ARMS if keeps => window.arms = arms(section),
+                _ => {}
+            });
         }
+        Record::Feedback(label) => each_section(left, |kind, mut section| {
+            let mut number = || take_number(&mut section);
+            if kind == ANSWER
+                && let (Some(confidence), Some(window)) = (number().and_then(|n| u8::try_from(n).ok()), number())
+            {
+                (label.confidence, label.window) = (confidence, window);
+            }
+        }),
+        _ => {}
     }
     Some((record, next))
+}
+
+/// Visits the sections, up to one that makes no sense.
+fn each_section(mut left: &[u8], mut visit: impl FnMut(u64, &[u8])) {
+    while let (Some(kind), Some(length)) = (take_number(&mut left), take_number(&mut left)) {
+        let section = usize::try_from(length).ok().and_then(|length| left.split_at_checked(length));
+        let Some((section, rest)) = section else { break };
+        left = rest;
+        visit(kind, section);
+    }
 }
 
 /// The arms of a section: each once, and those that this version knows.

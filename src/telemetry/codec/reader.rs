@@ -256,6 +256,9 @@ impl<'a> Reader<'a> {
             predicted: self.narrow()?,
             truth: self.narrow()?,
             error: if self.flag()? { Some(f32::from_le_bytes(self.array()?)) } else { None },
+            // In a section.
+            confidence: 0,
+            window: 0,
         })
     }
 }

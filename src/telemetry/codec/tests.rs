@@ -44,6 +44,38 @@ fn damaged_records_are_refused_or_harmless() {
     }
 }
 
+/// A label grows by a section, which the first readers pass over; one without is as it ever was.
+#[test]
+fn a_label_says_of_which_answer_it_is_in_a_few_bytes() {
+    let label = |confidence, window| {
+        let slot = FeedbackRecord { stamp: stamp(4), model_slot: ModelSlot(1), ..FeedbackRecord::default() };
+        Record::Feedback(FeedbackRecord { id: 9, predicted: 1, truth: 2, confidence, window, ..slot })
+    };
+    let payload = |record: &Record| {
+        let mut bytes = Vec::new();
+        encode_payload(record, &stamp(4), &[], &mut bytes);
+        bytes
+    };
+    let plain = payload(&label(0, 0));
+    assert_eq!((plain[0], &plain[plain.len() - 5..]), (super::FEEDBACK, &[1, 9, 1, 2, 0][..]));
+    for (confidence, window, section) in [(100, 3, &[4, 2, 100, 3][..]), (255, 300, &[4, 4, 255, 1, 0xac, 2][..])] {
+        let bytes = payload(&label(confidence, window));
+        assert_eq!((&bytes[..plain.len()], &bytes[plain.len()..]), (&plain[..], section));
+        assert_eq!(decode_payload(&bytes, BOOT, 9).unwrap().0, label(confidence, window));
+        assert_eq!(skim_payload(&bytes, BOOT, 9).unwrap().0, label(confidence, window));
+        // As the first readers do.
+        assert_eq!(decode(&bytes, BOOT, 9), Some((label(0, 0), section)));
+        for cut in plain.len()..bytes.len() {
+            assert_eq!(decode_payload(&bytes[..cut], BOOT, 9).unwrap().0, label(0, 0));
+        }
+    }
+    // Of a later version, and of nobody.
+    let strange = [&plain[..], &[99, 1, 7, 4, 2, 100, 3]].concat();
+    assert_eq!(decode_payload(&strange, BOOT, 9).unwrap().0, label(100, 3));
+    let beyond = [&plain[..], &[4, 3, 0x80, 2, 3]].concat();
+    assert_eq!(decode_payload(&beyond, BOOT, 9).unwrap().0, label(0, 0), "no confidence is 256");
+}
+
 #[test]
 fn a_list_of_zeros_cannot_fill_the_memory() {
     let mut bytes = vec![super::WINDOW];

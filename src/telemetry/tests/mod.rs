@@ -67,6 +67,7 @@ pub(super) fn examples(stamp: Stamp) -> Vec<Record> {
             predicted: 0,
             truth: 65_535,
             error: Some(-1.5),
+            ..FeedbackRecord::default()
         }),
         Record::Feedback(FeedbackRecord { stamp, ..FeedbackRecord::default() }),
         Record::Rollout(RolloutRecord {

@@ -8,11 +8,20 @@
 namespace selvedge {
 inline namespace SELVEDGE_ERRORS {
 
-/// Whose packages are taken. An empty one takes none.
+/// Somebody who signs without a key that lasts: an e-mail address or a URI, and the OpenID Connect issuer that vouches for it.
+struct identity {
+  std::string name;
+  std::string issuer;
+};
+
+/// Whose packages are taken. An empty one takes none. Certificates need a library that was built with `keyless`.
 struct trust {
   std::vector<std::string> keys = {}; // PEM; the signature of one is enough
   std::string root = {};              // of a TUF repository that must list a package
   bool accept_unsigned_packages = false; // for development
+  std::vector<std::string> authorities = {}; // PEM; the signature of a key is enough that one of them certified
+  std::vector<identity> identities = {};     // the signature of one is enough, by this:
+  std::string sigstore = {};                 // trusted_root.json
 };
 
 /// Where a package comes from. A path converts to it: of a folder, a tar file or an OCI image layout.
@@ -153,6 +162,18 @@ public:
     raw.key_count = keys.size();
     raw.root = detail::text(trust.root);
     raw.flags = trust.accept_unsigned_packages ? SELVEDGE_TRUST_UNSIGNED : 0u;
+    const auto authorities = detail::texts(trust.authorities);
+    std::vector<selvedge_text> names, issuers;
+    for (const identity &one : trust.identities) {
+      names.push_back(detail::text(one.name));
+      issuers.push_back(detail::text(one.issuer));
+    }
+    raw.authorities = authorities.data();
+    raw.authority_count = authorities.size();
+    raw.identities = names.data();
+    raw.issuers = issuers.data();
+    raw.identity_count = names.size();
+    raw.sigstore = detail::text(trust.sigstore);
     selvedge_store *opened = nullptr;
     selvedge_error *err = nullptr;
     const selvedge_status status = selvedge_store_open(detail::c_str(folder), folder.size(), &raw, &opened, &err);

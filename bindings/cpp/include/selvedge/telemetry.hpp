@@ -56,6 +56,16 @@ inline result<std::string> report_html(std::string_view folder) {
   return detail::text_of(status, err, buffer);
 }
 
+/// The same, with the versions of the store in another folder, and with a crash record; an empty one is none.
+inline result<std::string> report_html(std::string_view folder, std::string_view store, std::string_view crashes = {}) {
+  selvedge_buffer *buffer = nullptr;
+  selvedge_error *err = nullptr;
+  const selvedge_status status =
+    selvedge_report_html_with(detail::c_str(folder), folder.size(), detail::c_str(store), store.size(),
+                              detail::c_str(crashes), crashes.size(), &buffer, &err);
+  return detail::text_of(status, err, buffer);
+}
+
 /// Why models should be retrained, as files below the folder `to`; gives how many alerts ask for it.
 inline result<std::uint64_t> write_evidence(std::string_view folder, std::string_view to, std::uint64_t min_count = 0,
                                             double epsilon = 0) {

@@ -68,7 +68,11 @@ fn block_cases(block: Block, all: &mut Vec<Case>) {
 
 /// The size of a struct's first version, which its oldest callers have; of those in arrays, none has grown.
 fn first_size(size: usize) -> usize {
-    if size == size_of::<selvedge_options>() { std::mem::offset_of!(selvedge_options, crash_folder) } else { size }
+    match size {
+        _ if size == size_of::<selvedge_options>() => std::mem::offset_of!(selvedge_options, crash_folder),
+        _ if size == size_of::<selvedge_trust>() => std::mem::offset_of!(selvedge_trust, authorities),
+        _ => size,
+    }
 }
 
 /// An array: of structs that grow, or of values.

@@ -131,6 +131,38 @@ fn opened() -> Vec<Place> {
             let key = taken(at, len);
             with_trust(as_place(&init!(selvedge_trust { keys: &raw const key, key_count: 1 })))
         }),
+        Place::Array(Array {
+            name: "selvedge_trust.authorities",
+            good: || vec![raw(text("no PEM")); 3],
+            call: |_, at, count| {
+                with_trust(as_place(&init!(selvedge_trust { authorities: at.cast(), authority_count: count })))
+            },
+            then: CERTIFIED,
+            empty: IO,
+            null: IO,
+            ..texts()
+        }),
+        Place::Array(Array {
+            name: "selvedge_trust.identities",
+            good: || vec![raw(text("")); 3],
+            call: |_, at, count| with_identities(at, [text(""); 3].as_ptr().cast(), count),
+            then: CERTIFIED,
+            empty: IO,
+            null: IO,
+            ..texts()
+        }),
+        Place::Array(Array {
+            name: "selvedge_trust.issuers",
+            good: || vec![raw(text("")); 3],
+            call: |_, at, count| with_identities([text("x"); 3].as_ptr().cast(), at, count),
+            then: CERTIFIED,
+            empty: IO,
+            null: IO,
+            ..texts()
+        }),
+        some("selvedge_trust.sigstore", b"{}", Most::Memory, [SIGSTORE, IO, IO], |_, at, len| {
+            with_trust(as_place(&init!(selvedge_trust { sigstore: taken(at, len) })))
+        }),
         some("selvedge_trust.root", b"{}", Most::Memory, [CORRUPT, IO, IO], |_, at, len| {
             with_trust(as_place(&init!(selvedge_trust { root: taken(at, len) })))
         }),
@@ -148,6 +180,15 @@ fn opened() -> Vec<Place> {
             open_read_only(ptr::null(), 1, spare(), at)
         }),
     ]
+}
+
+/// What certificates that are none come to, and a trusted root that is none; also in a library that has neither.
+const CERTIFIED: selvedge_status = if cfg!(feature = "keyless") { INVALID } else { UNSUPPORTED };
+const SIGSTORE: selvedge_status = if cfg!(feature = "keyless") { CORRUPT } else { UNSUPPORTED };
+
+fn with_identities(identities: *const u8, issuers: *const u8, count: usize) -> selvedge_status {
+    let trust = init!(selvedge_trust { identities: identities.cast(), issuers: issuers.cast(), identity_count: count });
+    with_trust(as_place(&trust))
 }
 
 fn with_trust(trust: *const u8) -> selvedge_status {

@@ -61,6 +61,16 @@ fn html(folder: *const u8, len: usize, out: *mut u8, err: *mut u8) -> selvedge_s
     unsafe { selvedge_report_html(folder.cast(), len, out.cast(), err.cast()) }
 }
 
+/// A folder where a case has none, and the one that is watched.
+const NONE: (*const u8, usize) = (ptr::null(), 0);
+const WATCHED: (*const u8, usize) = (FOLDER.as_ptr(), FOLDER.len());
+
+fn html_with(folders: [(*const u8, usize); 3], out: *mut u8, err: *mut u8) -> selvedge_status {
+    let [(folder, len), (store, store_len), (crashes, crashes_len)] = folders.map(|(at, len)| (at.cast(), len));
+    // SAFETY: as above.
+    unsafe { selvedge_report_html_with(folder, len, store, store_len, crashes, crashes_len, out.cast(), err.cast()) }
+}
+
 fn fitted(rows: *const u8, with: *const u8, out: *mut u8, err: *mut u8) -> selvedge_status {
     // SAFETY: as above.
     unsafe { selvedge_profile_fit(rows.cast(), with.cast(), out.cast(), err.cast()) }
@@ -175,6 +185,11 @@ pub(super) fn results() -> Vec<Block> {
             html(FOLDER.as_ptr(), FOLDER.len(), at, spare())
         }),
         err("selvedge_report_html.err", NOT_FOUND, |_, at| html(c"no/such".as_ptr().cast(), 7, spare(), at)),
+        out("selvedge_report_html_with.out", |_, at| {
+            objects();
+            html_with([WATCHED, NONE, NONE], at, spare())
+        }),
+        err("selvedge_report_html_with.err", INVALID, |_, at| html_with([NONE; 3], spare(), at)),
         out("selvedge_profile_fit.out", |_, at| fitted(as_place(&three()), ptr::null(), at, spare())),
         err("selvedge_profile_fit.err", INVALID, |_, at| fitted(ptr::null(), ptr::null(), spare(), at)),
         out("selvedge_profile_decode.out", |_, at| {
@@ -288,6 +303,19 @@ pub(super) fn bytes() -> Vec<Bytes> {
         }),
         bytes("selvedge_report_html.folder", FOLDER.as_bytes(), Most::Bounded, INVALID_THEN, |_, at, len| {
             html(at, len, spare(), spare())
+        }),
+        bytes("selvedge_report_html_with.folder", FOLDER.as_bytes(), Most::Bounded, INVALID_THEN, |_, at, len| {
+            html_with([(at, len), NONE, NONE], spare(), spare())
+        }),
+        bytes(
+            "selvedge_report_html_with.store",
+            FOLDER.as_bytes(),
+            Most::Bounded,
+            [NOT_FOUND, OK, OK],
+            |_, at, len| html_with([WATCHED, (at, len), NONE], spare(), spare()),
+        ),
+        bytes("selvedge_report_html_with.crashes", FOLDER.as_bytes(), Most::Bounded, [OK; 3], |_, at, len| {
+            html_with([WATCHED, NONE, (at, len)], spare(), spare())
         }),
         bytes("selvedge_profile_decode.bytes", profile, Most::Memory, [OK, CORRUPT, CORRUPT], |_, at, len| {
             decoded(at, len, spare(), spare())

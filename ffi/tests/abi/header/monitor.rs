@@ -7,6 +7,7 @@ functions! {
     selvedge_telemetry_status_json(_ _ _);
     selvedge_telemetry_free(safe);
     selvedge_report_html(_ _ _ _);
+    selvedge_report_html_with(_ _ _ _ _ _ _ _);
     selvedge_report_evidence(_ _ _ _ _ _ _ _);
     selvedge_profile_fit(_ _ _ _);
     selvedge_profile_decode(_ _ _ _);

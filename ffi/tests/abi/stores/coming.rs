@@ -185,6 +185,120 @@ fn trust_that_is_none_is_refused_by_its_place() {
     close(open(folder.path(), &trust()).unwrap());
 }
 
+/// A text of the tests' data about trust, for good.
+fn kept(name: &str) -> &'static str {
+    std::fs::read_to_string(file(&format!("tests/data/trust/{name}"))).unwrap().leak()
+}
+
+/// As `selvedge_trust` has it: of this authority.
+fn of_authority(pem: &'static str) -> selvedge_trust {
+    let authorities: &'static selvedge_text = Box::leak(Box::new(text(pem)));
+    init!(selvedge_trust { authorities: authorities, authority_count: 1 })
+}
+
+/// Of this name, as a provider vouched for it and Sigstore's logs have it.
+fn of_identity(name: &'static str, issuer: &'static str, sigstore: &'static str) -> selvedge_trust {
+    let both: &'static [selvedge_text; 2] = Box::leak(Box::new([name, issuer].map(text)));
+    init!(selvedge_trust { identities: &both[0], issuers: &both[1], identity_count: 1, sigstore: text(sigstore) })
+}
+
+const NAME: &str = "stefanb@us.ibm.com";
+const ISSUER: &str = "https://sigstore.verify.ibm.com/oauth2";
+
+/// The package of the data, with this signature.
+#[cfg(feature = "keyless")]
+fn signed(folder: &Path, signature: &str) -> selvedge_package {
+    fn copy(from: &Path, to: &Path) {
+        std::fs::create_dir_all(to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+            let to = to.join(entry.file_name());
+            if entry.path().is_dir() { copy(&entry.path(), &to) } else { _ = std::fs::copy(entry.path(), to).unwrap() }
+        }
+    }
+    copy(Path::new(&file("tests/data/trust/made/package")), folder);
+    std::fs::copy(file(&format!("tests/data/trust/{signature}")), folder.join("model.sig")).unwrap();
+    let path: &'static str = folder.to_str().unwrap().to_owned().leak();
+    init!(selvedge_package { path: text(path) })
+}
+
+#[cfg(feature = "keyless")]
+#[test]
+fn a_certified_key_is_enough_where_its_authority_is_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let package = signed(&folder.path().join("package"), "made/certified/good.sig");
+    let at = folder.path().join("store");
+    let stranger = open(&at, &of_authority(kept("made/certificates/stranger.pem"))).unwrap();
+    import_refused(stranger, &package, Code::Untrusted);
+    close(stranger);
+    let store = open(&at, &of_authority(kept("made/certificates/root.pem"))).unwrap();
+    assert!(import_of(store, &package)["key"].is_string());
+    close(store);
+    // A caller of the first header has none, whatever lies behind its struct.
+    let mut first = of_authority(kept("made/certificates/root.pem"));
+    first.struct_size = std::mem::offset_of!(selvedge_trust, authorities);
+    let store = open(&folder.path().join("first"), &first).unwrap();
+    import_refused(store, &package, Code::Unsupported);
+    close(store);
+}
+
+/// The signature is of other files, and is looked at first: who signed is told by the error.
+#[cfg(feature = "keyless")]
+#[test]
+fn a_name_is_enough_where_a_provider_vouched_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let package = signed(&folder.path().join("package"), "oms/valid/sigstore.bundle.json");
+    let root = kept("sigstore/trusted_root.json");
+    for (i, (trust, code)) in [
+        (of_identity(NAME, ISSUER, root), Code::Corrupt),
+        (of_identity("nobody@us.ibm.com", ISSUER, root), Code::Untrusted),
+        (of_identity(NAME, "https://example.com", root), Code::Untrusted),
+        (of_identity(NAME, ISSUER, ""), Code::Untrusted),
+        (init!(selvedge_trust { sigstore: text(root) }), Code::Untrusted),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let store = open(&folder.path().join(format!("store-{i}")), &trust).unwrap();
+        import_refused(store, &package, code);
+        close(store);
+    }
+}
+
+#[cfg(feature = "keyless")]
+#[test]
+fn certificates_that_are_none_are_refused_by_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let no = |trust: selvedge_trust, code: Code, words: &str| {
+        let (got, why) = open(folder.path(), &trust).unwrap_err();
+        assert_eq!(got, code as i32, "{why}");
+        assert!(why.contains(words), "{why}");
+    };
+    no(of_authority("no PEM"), Code::InvalidArgument, "selvedge_trust.authorities[0]");
+    no(of_identity("", ISSUER, ""), Code::InvalidArgument, "selvedge_trust.identities[0]");
+    no(of_identity(NAME, "", ""), Code::InvalidArgument, "selvedge_trust.identities[0]");
+    no(of_identity(NAME, ISSUER, "{}"), Code::Corrupt, "selvedge_trust.sigstore");
+    let alone = selvedge_trust { issuers: ptr::null(), ..of_identity(NAME, ISSUER, "") };
+    no(alone, Code::InvalidArgument, "selvedge_trust.issuers");
+}
+
+#[cfg(not(feature = "keyless"))]
+#[test]
+fn certificates_in_a_library_without_them_are_unsupported() {
+    let folder = tempfile::tempdir().unwrap();
+    let sigstore = init!(selvedge_trust { sigstore: text(kept("sigstore/trusted_root.json")) });
+    for (trust, field) in [
+        (of_authority(kept("made/certificates/root.pem")), "authorities"),
+        (of_identity(NAME, ISSUER, ""), "identities"),
+        (sigstore, "sigstore"),
+    ] {
+        let (code, why) = open(folder.path(), &trust).unwrap_err();
+        assert_eq!(code, Code::Unsupported as i32, "{why}");
+        let words = format!("selvedge_trust.{field}: expected none, as this library was built without 'keyless'");
+        assert_eq!(why, words);
+    }
+    close(open(folder.path(), &trust()).unwrap());
+}
+
 /// A file of the repository whose metadata other tools wrote.
 fn metadata(name: &str) -> selvedge_text {
     let text_of: &'static str =

@@ -64,6 +64,37 @@ fn gc(store: *const selvedge_store, keep: usize) -> Value {
     json_of(|out, err| unsafe { selvedge_store_gc(store, keep, out, err) })
 }
 
+/// A report of a folder whose versions are in a store beside it.
+#[test]
+fn a_report_tells_of_the_store_and_of_the_crash_record() {
+    let (folder, store) = fresh();
+    let seattle = import(store, "seattle");
+    change(store, &id_of(&seattle), selvedge_store_activate).unwrap();
+    let telemetry = folder.path().join("telemetry");
+    drop(selvedge::telemetry::Telemetry::open(&telemetry, selvedge::telemetry::Limits::default()));
+    let crashes = folder.path().join("crashes");
+    std::fs::create_dir(&crashes).unwrap();
+    let (telemetry, crashes) = (telemetry.to_str().unwrap(), crashes.to_str().unwrap());
+    let of_store = folder.path().join("store").to_str().unwrap().to_owned();
+    let none = folder.path().join("none").to_str().unwrap().to_owned();
+    let report = |store: &str, crashes: &str, out, err| {
+        let [(a, a_len), (b, b_len), (c, c_len)] = [telemetry, store, crashes].map(place);
+        // SAFETY: the folders live during the call, and the places may be written.
+        unsafe { selvedge_report_html_with(a, a_len, b, b_len, c, c_len, out, err) }
+    };
+    let page =
+        |store: &str, crashes: &str| String::from_utf8(bytes_of(|out, err| report(store, crashes, out, err))).unwrap();
+    assert_eq!(page("", ""), selvedge::report::Story::read(Path::new(telemetry)).unwrap().html());
+    let (with, without) = (page(&of_store, crashes), page("", crashes));
+    assert!(with.contains("<h2>Versions</h2>") && with.contains("<td>serves</td>"), "{with}");
+    assert!(!without.contains("<h2>Versions</h2>"), "{without}");
+    for (store, crashes) in [(&*none, ""), ("", &*none)] {
+        refused_with(Code::NotFound, |out, err| report(store, crashes, out, err));
+    }
+    refused_with(Code::InvalidArgument, |out, err| report("a\0b", "", out, err));
+    close(store);
+}
+
 #[test]
 fn the_version_that_serves_gives_its_files_where_they_lie() {
     let (folder, store, [seattle, new_york]) = two();
