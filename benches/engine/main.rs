@@ -10,7 +10,6 @@ mod corpus;
 mod open;
 mod rounds;
 mod tensors;
-mod text;
 
 fn main() {
     if open::asked() {
@@ -24,9 +23,6 @@ fn main() {
     }
     if part("tensors") {
         tensors::bench();
-    }
-    if part("text") {
-        text::bench();
     }
     if part("open") {
         open::bench();
