@@ -187,7 +187,7 @@ fn numbers_and_flags_without_a_meaning_are_refused() {
         let message = open_refused(Code::InvalidArgument, b"no/such/file", &options);
         assert!(message.starts_with(what), "{message}");
     };
-    no(init!(selvedge_options { backend: 5 }), "selvedge_backend: 5 has no meaning");
+    no(init!(selvedge_options { backend: 6 }), "selvedge_backend: 6 has no meaning");
     no(init!(selvedge_options { backend: -1 }), "selvedge_backend: -1 has no meaning");
     no(init!(selvedge_options { loading: 2 }), "selvedge_loading: 2 has no meaning");
     no(init!(selvedge_options { flags: 7 }), "selvedge_options.flags: the bits 0x4 have no meaning");

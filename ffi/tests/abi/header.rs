@@ -123,7 +123,7 @@ fn every_struct_has_the_same_layout_and_ends_without_padding() {
         selvedge_message { struct_size role content }
         selvedge_generate { struct_size prompt messages message_count tokens token_count stop stop_count flags
             max_tokens seed temperature top_k top_p min_p repeat_penalty frequency_penalty presence_penalty
-            penalty_last_n reserved }
+            penalty_last_n reserved grammar grammar_kind grammar_flags }
         selvedge_embed { struct_size texts text_count flags reserved }
         selvedge_token { id logprob }
         selvedge_event { struct_size kind finish done total text text_len tokens token_count input_tokens
@@ -177,7 +177,8 @@ fn every_number_is_the_same() {
         SELVEDGE_FINISH_COMPLETE SELVEDGE_FINISH_END_OF_TEXT SELVEDGE_FINISH_STOP SELVEDGE_FINISH_LENGTH
         SELVEDGE_FINISH_CONTEXT_FULL SELVEDGE_FINISH_OTHER SELVEDGE_OPTIONS_NO_SYMLINKS
         SELVEDGE_OPTIONS_SEARCH_PYTHON SELVEDGE_MAX_TOKENS_NONE SELVEDGE_GENERATE_SEEDED
-        SELVEDGE_GENERATE_LOGPROBS SELVEDGE_EMBED_RAW SELVEDGE_DURABILITY_PROCESS SELVEDGE_DURABILITY_POWER
+        SELVEDGE_GENERATE_LOGPROBS SELVEDGE_GRAMMAR_NONE SELVEDGE_GRAMMAR_JSON_SCHEMA SELVEDGE_GRAMMAR_REGEX
+        SELVEDGE_GRAMMAR_LARK SELVEDGE_GRAMMAR_GBNF SELVEDGE_EMBED_RAW SELVEDGE_DURABILITY_PROCESS SELVEDGE_DURABILITY_POWER
         SELVEDGE_FEATURE_INPUT SELVEDGE_FEATURE_CLASS SELVEDGE_FEATURE_CONFIDENCE SELVEDGE_FEATURE_ENTROPY
         SELVEDGE_FEATURE_LATENCY SELVEDGE_FEATURE_LENGTH SELVEDGE_COLUMN_CATEGORY SELVEDGE_ALERT_NONE
         SELVEDGE_ALERT_RAISED SELVEDGE_ALERT_CLEARED SELVEDGE_SEVERITY_WARNING SELVEDGE_SEVERITY_CRITICAL

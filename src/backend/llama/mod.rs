@@ -18,7 +18,7 @@
 //! | over llama.cpp's server: prompt, generation | 1.0 | 1.07, 1.00; 1.29, 1.27 | – |
 //! | time to the first token over the server's | 1.0 at most | 0.94; 0.83 | – |
 //! | four callers, 128 tokens each, over the server with four slots | 1.0 | 1.12 | – |
-//! | four runs over one after another | 1.6; 1.8 on 2 threads | 2.1 | 1.6 |
+//! | four runs over one after another | 1.6; 1.8 on 2 threads | 2.1 | 1.24; 1.6 |
 //! | with a JSON Schema over without | 0.95 | 1.02 | 0.79 |
 //! | beside a process that burns a core, over without: prompt, generation | 0.5 | 0.70, 0.59 | – |
 //! | second turn after 1,000 tokens, over computing all: first token | 10 | 13.5 | |
@@ -27,7 +27,7 @@
 //!
 //! Seen on two cores of a shared AMD EPYC (Zen 4), on which eight to fifteen other processes wanted a core: the ratios of rounds
 //! spread by a tenth to a half. One to five rounds each; `;` parts one run from the next; `–` was not measured. Where others
-//! want both cores, two threads wait for each other: those are below their bars, and says nothing of a quiet machine. The fused
+//! want both cores, two threads wait for each other: those figures are below their bars, and say nothing of a quiet machine. The fused
 //! attention is faster for a few hundred tokens; why it is not used is said where contexts are made.
 
 mod adapters;

@@ -70,6 +70,7 @@ fn block_cases(block: Block, all: &mut Vec<Case>) {
 fn first_size(size: usize) -> usize {
     match size {
         _ if size == size_of::<selvedge_options>() => std::mem::offset_of!(selvedge_options, crash_folder),
+        _ if size == size_of::<selvedge_generate>() => std::mem::offset_of!(selvedge_generate, grammar),
         _ if size == size_of::<selvedge_trust>() => std::mem::offset_of!(selvedge_trust, authorities),
         _ => size,
     }

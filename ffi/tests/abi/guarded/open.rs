@@ -2,11 +2,10 @@
 
 use super::callee::as_place;
 use super::cases::Most;
-use super::places::{Array, MISSING, NOT_FOUND, Place, raw, read, result, some, spare, taken};
+use super::places::{Array, MISSING, NOT_FOUND, Place, UNSUPPORTED, raw, read, result, some, spare, taken};
 use super::*;
 
 const CORRUPT: selvedge_status = selvedge_status(8);
-const UNSUPPORTED: selvedge_status = selvedge_status(3);
 
 pub(super) fn places() -> Vec<Place> {
     let source = || raw(missing());

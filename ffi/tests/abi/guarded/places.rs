@@ -102,6 +102,7 @@ pub(super) fn some(
 
 pub(super) const MISSING: &[u8] = b"no/such/model.onnx";
 pub(super) const NOT_FOUND: selvedge_status = selvedge_status(2);
+pub(super) const UNSUPPORTED: selvedge_status = selvedge_status(3);
 pub(super) const OK: selvedge_status = SELVEDGE_OK;
 /// Good ones are taken; none is not.
 pub(super) const INVALID_THEN: [selvedge_status; 3] = [OK, INVALID, INVALID];
@@ -369,6 +370,11 @@ fn bytes() -> Vec<Bytes> {
         }),
         bytes("selvedge_generate.prompt", "and then", Most::Memory, [OK, OK, INVALID], |c, at, len| {
             let request = init!(selvedge_generate { prompt: taken(at, len) });
+            c.generate(as_place(&request), ptr::null(), spare(), spare())
+        }),
+        bytes("selvedge_generate.grammar", "a+", Most::Memory, [UNSUPPORTED; 3], |c, at, len| {
+            let request =
+                selvedge_generate { grammar: taken(at, len), grammar_kind: SELVEDGE_GRAMMAR_REGEX, ..prompt() };
             c.generate(as_place(&request), ptr::null(), spare(), spare())
         }),
         bytes("selvedge_generate.stop of a text", "goes", Most::Memory, [OK, INVALID, INVALID], |c, at, len| {

@@ -2,10 +2,11 @@
 
 use super::callee::{Callee, as_place};
 use super::cases::Most;
-use super::places::{Array, INVALID_THEN, MISSING, NOT_FOUND, OK, Place, raw, read, result, some, spare, taken, texts};
+use super::places::{
+    Array, INVALID_THEN, MISSING, NOT_FOUND, OK, Place, UNSUPPORTED, raw, read, result, some, spare, taken, texts,
+};
 use super::*;
 
-const UNSUPPORTED: selvedge_status = selvedge_status(3);
 const IO: selvedge_status = selvedge_status(7);
 const CORRUPT: selvedge_status = selvedge_status(8);
 const ID: &[u8] = &stores::ID;
