@@ -95,7 +95,7 @@ fn it_is_quiet_and_says_what_is_wrong() {
         (&["pack", "m.onnx", "-o", "none/b", "--int8"], "error: none: expected a folder to make 'b' in, got none"),
         (
             &["pack", "m.onnx", "-o", "b", "--int8", "--backend", "llama", "--check", "data.npz"],
-            "expected tract or ort",
+            "expected tract, rten or ort",
         ),
     ];
     for (arguments, expected) in cases {

@@ -27,12 +27,13 @@ fn gguf_without_memory() {
     let texts = [string(b"a"), string(b"bc")].concat();
     let file = File::model().array("texts", 8, 2, texts).tensor("q", &[32, 3, 1, 2], 2, 108).tensor("u", &[8], 200, 9);
     let allocations = every_allocation_may_fail("gguf", file.bytes());
-    // A name of each key and tensor, a shape of each tensor.
-    assert!(allocations > 15 + 3 * 2, "{allocations}");
+    // A name of each key and tensor.
+    assert!(allocations > 15 + 3, "{allocations}");
 }
 
 #[test]
 fn safetensors_without_memory() {
     let allocations = every_allocation_may_fail("safetensors", safetensors::good());
-    assert!(allocations > 2 * 2 + 40 * 2, "{allocations}");
+    // Two names and texts of metadata, and a name of each tensor. Short shapes take none.
+    assert!(allocations > 2 * 2 + 40, "{allocations}");
 }
