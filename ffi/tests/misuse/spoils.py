@@ -24,7 +24,7 @@ NOT_LOOKED_AT_BY["selvedge_engine_render"] = NOT_LOOKED_AT_BY["selvedge_engine_t
 NAMES = ["path", "folder", "to", "tensor", "name", "role", "why", "tag", "version", "crash_folder", "crash_app_version",
          "store", "crashes"]
 # Structs that have grown: the field that begins where the first version ended, which the oldest callers have.
-GROWN = {"selvedge_options": "crash_folder", "selvedge_trust": "authorities"}
+GROWN = {"selvedge_generate": "grammar", "selvedge_options": "crash_folder", "selvedge_trust": "authorities"}
 # Numbers that have no upper bound in memory: how much at most, not how much is there.
 NO_LENGTH = ["max_bytes"]
 
