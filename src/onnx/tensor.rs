@@ -24,7 +24,7 @@ pub(crate) struct TensorHead<'a> {
 
 /// `TensorProto.DataType` of f32, of bytes, and of f16.
 pub(crate) const FLOAT: i64 = 1;
-pub(super) const UINT8: i64 = 2;
+pub(crate) const UINT8: i64 = 2;
 pub(super) const INT8: i64 = 3;
 pub(crate) const FLOAT16: i64 = 10;
 
@@ -132,6 +132,14 @@ impl<'a> TensorHead<'a> {
             }
         }
         (numbers.len() as u64 == count).then_some(numbers)
+    }
+
+    /// The raw data of 8-bit elements in the file itself; `None` if it lies elsewhere or is written as numbers.
+    #[cfg_attr(not(feature = "rten"), allow(dead_code, reason = "of the runtimes, rten alone asks for it"))]
+    pub(crate) fn bytes(&self) -> Option<&'a [u8]> {
+        let expected = self.check().ok()?;
+        let is_here = !self.is_external && matches!(self.element, UINT8 | INT8);
+        self.raw.filter(|raw| is_here && raw.len() as u64 == expected)
     }
 
     /// The data of f32 or f16 elements in the file itself, little-endian; `None` if it lies elsewhere or falls short.

@@ -69,6 +69,9 @@ fn rten(case: &Case, outcome: &Outcome) -> String {
     {
         return format!("refused, for rten computes {operator} otherwise: {how}");
     }
+    if outcome.detail.contains("rten adds its products in 16 bits") {
+        return format!("{EITHER}where processors lack VNNI, rten's sums of 8-bit products may overflow");
+    }
     let types = DType::ALL.iter().filter(|dtype| words("rten has no ") == Some(dtype.name()));
     if let Some(dtype) = types.map(|dtype| dtype.name()).next() {
         return format!("rten does not have {dtype}");

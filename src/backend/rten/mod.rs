@@ -21,7 +21,8 @@
 //! **Answers that would be wrong.** The ONNX backend suite found rten to answer some operators otherwise than ONNX says, without
 //! an error. `operators` and `loaded` refuse them, so that the model goes to another runtime: ArgMax, ArgMin,
 //! NonMaxSuppression, SequenceErase and Sign; Resize by cubic curves, `auto_pad` SAME_LOWER, a padded ConvInteger with a zero
-//! point, MatMul of several matrices by a vector.
+//! point, MatMul of several matrices by a vector. On x86-64 without VNNI, `sums` refuses products of 8-bit weights, but those
+//! of 7 bits: rten adds them up in 16 bits there, which overflow.
 //!
 //! What stands for and against it, beside the default. `ffi/sizes rten tract` and `cargo bench -p selvedge-benches --features
 //! rten,tract,ort --bench runtimes` print size and speed, which no machine at rest has measured yet.
@@ -43,6 +44,7 @@ mod loaded;
 mod operators;
 mod pools;
 mod run;
+mod sums;
 #[cfg(test)]
 mod tests;
 
@@ -124,7 +126,11 @@ pub(super) fn estimate_of(declared: &Declared, graph: &[u8]) -> Result<MemoryEst
         let got = declared.nodes;
         return Err(Error::unsupported(format!("rten plans at most {MAX_NODES} operators, the model has {got}")));
     }
-    operators::check(declared, &Graph::read(graph)?)?;
+    let read = Graph::read(graph)?;
+    operators::check(declared, &read)?;
+    if sums::may_saturate() {
+        sums::check(declared, &read)?;
+    }
     for (what, ports) in [("input", &declared.inputs), ("output", &declared.outputs)] {
         ports.iter().try_for_each(|port| has_type(what, port))?;
     }

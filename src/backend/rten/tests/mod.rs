@@ -1,6 +1,7 @@
 mod craft;
 mod files;
 mod refused;
+mod sums;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -43,7 +44,7 @@ fn f32_weight(name: &str, values: &[f32]) -> Vec<u8> {
 #[test]
 fn the_runtime_is_the_version_that_cargo_pins() {
     let version = super::RUNTIME.strip_prefix("rten ").unwrap();
-    for pinned in ["rten", "rten-tensor"].map(|name| format!("{name} = {{ version = \"={version}\"")) {
+    for pinned in ["rten", "rten-gemm", "rten-tensor"].map(|name| format!("{name} = {{ version = \"={version}\"")) {
         assert!(include_str!("../../../../Cargo.toml").contains(&pinned), "{pinned}");
     }
 }
