@@ -11,6 +11,8 @@ mod craft;
 mod generate;
 mod grammar;
 #[cfg(target_os = "linux")]
+mod hostile;
+#[cfg(target_os = "linux")]
 mod memory;
 mod open;
 mod prefixes;

@@ -9,14 +9,19 @@ use selvedge::{Ask, Embed, Engine, Generate, Loading, Options, Trim, open};
 use crate::{minilm, smollm};
 
 /// Set in the process that measures.
-const CHILD: &str = "SELVEDGE_MEMORY_CHILD";
+pub(crate) const CHILD: &str = "SELVEDGE_MEMORY_CHILD";
 
 /// Bytes of memory that are this process's own and in use. Mapped weights are not among them, nor is what was
 /// allocated and never touched.
-fn resident() -> u64 {
+pub(crate) fn resident() -> u64 {
+    number_of("RssAnon:") << 10
+}
+
+/// A number that the system tells of this process.
+pub(crate) fn number_of(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 fn beside_weights(engine: &dyn Engine) -> u64 {
@@ -71,7 +76,7 @@ fn what_is_taken_beside_the_weights_was_estimated() {
 }
 
 /// Runs a test of this binary alone.
-fn in_a_child(test: &str) {
+pub(crate) fn in_a_child(test: &str) {
     let mut child = Command::new(std::env::current_exe().unwrap());
     let output = child.args([test, "--exact", "--nocapture"]).env(CHILD, "1").output().unwrap();
     let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());

@@ -217,6 +217,7 @@ fn prefixes_of(
             return Err(format!("a prefix of {tokens} tokens and {rows} bytes does not fit the context"));
         }
         let adapters = take(ADAPTER * adapters as usize)?.chunks_exact(ADAPTER);
+        check_adapters(adapters.clone())?;
         let adapters: Option<Vec<(u32, f32)>> = adapters.map(|one| number_of(one, binding)).collect();
         let tokens: Vec<u32> = take(4 * tokens)?.chunks_exact(4).map(number).collect();
         if let Some(token) = tokens.iter().find(|token| **token as usize >= bounds.vocabulary) {
@@ -229,6 +230,19 @@ fn prefixes_of(
         }
     }
     if rest.is_empty() { Ok(prefixes) } else { Err(format!("{} bytes are left after the prefixes", rest.len())) }
+}
+
+/// Adapters as a request may ask for them, with scales that change something, in the order of their digests.
+fn check_adapters<'a>(adapters: impl Iterator<Item = &'a [u8]>) -> Result<(), String> {
+    let mut before: Option<&[u8]> = None;
+    for (digest, scale) in adapters.map(|saved| saved.split_at(32)) {
+        let scale = f32::from_bits(number(scale));
+        if scale == 0.0 || !scale.is_finite() || before.is_some_and(|before| before > digest) {
+            return Err("the adapters of a prefix contradict each other".into());
+        }
+        before = Some(digest);
+    }
+    Ok(())
 }
 
 /// The number and the scale of an adapter, if the engine has it.

@@ -63,7 +63,7 @@ const INTEGERS: &[(&str, i64, i64)] = &[
 const MAX_LEVELS: usize = 5000;
 
 /// The most that counted properties may cost: the square of how many are optional, added up over all objects.
-const MAX_COUNTED: usize = 20_000;
+const MAX_COUNTED: usize = 16_000;
 
 /// The least bound that is beyond an `i64`, and the largest `f64` below it.
 const BEYOND: f64 = 9_223_372_036_854_775_808.0;
