@@ -20,6 +20,7 @@ mod rerank;
 mod split;
 mod tiny;
 mod tools;
+mod trained;
 mod turns;
 
 use std::path::PathBuf;
