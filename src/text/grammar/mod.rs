@@ -4,8 +4,15 @@
 //!
 //! llguidance does the work: a lexer and an Earley parser that walk the trie of a vocabulary. Here is what it leaves to its
 //! users: a form is a stranger's, so it is compiled within bounds and on a stack of its own, and what would be ignored is
-//! refused. The trie is made once for each model in memory and shared by its digest; it is not kept on disk, for the crate
-//! has no form of it that could be read back.
+//! refused.
+//!
+//! The trie is made once for each vocabulary in memory and shared by its digest: models with the same words, such as versions of one,
+//! have it together. It is not kept on disk: of a trie the crate (toktrie 1.9) writes and reads two numbers, and its nodes are private,
+//! so that a file could only hold the words, which are in the model's file.
+//!
+//! Of 1,871 files of MaskBench, over the words of SmolLM2: 92.5 % pass, 135 schemas are refused, 7 have a valid instance
+//! refused, none an invalid one accepted. A mask takes 7 µs, 99 of 100 at most 0.3 ms; a schema compiles in 3 ms, 99 of 100 in at
+//! most 65 ms. Compiled as tests are, on two busy cores of a shared AMD EPYC.
 
 mod compile;
 mod gbnf;

@@ -7,6 +7,7 @@ use llguidance::api::ParserLimits;
 use llguidance::toktrie::{ApproximateTokEnv, INVALID_TOKEN, InferenceCapabilities, TokEnv, TokRxInfo, TokTrie};
 
 use super::said;
+use crate::digest::Hasher;
 use crate::{Digest, Error, Result, threads};
 
 /// The longest token that a constrained text may have, in bytes: the crate's walk of the trie is of bounded depth. Longer ones
@@ -38,6 +39,21 @@ pub(crate) struct Words {
     pub(crate) ends: Vec<u32>,
 }
 
+impl Words {
+    fn digest(&self) -> Digest {
+        let mut hasher = Hasher::default();
+        for (text, special) in self.texts.iter().zip(&self.special) {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(&[u8::from(*special)]);
+            hasher.update(text);
+        }
+        // Longer than any text.
+        hasher.update(&u64::MAX.to_le_bytes());
+        self.ends.iter().for_each(|end| hasher.update(&end.to_le_bytes()));
+        hasher.digest()
+    }
+}
+
 /// A vocabulary that forms are compiled for.
 pub(crate) struct Vocabulary {
     pub(super) factory: ParserFactory,
@@ -45,25 +61,40 @@ pub(crate) struct Vocabulary {
     special: Vec<(String, u32)>,
 }
 
-/// The vocabularies in use, by the digest of their model.
-static SHARED: Mutex<Vec<(Digest, Weak<Vocabulary>)>> = Mutex::new(Vec::new());
+/// A vocabulary in use: of which model, and by the digest of its words.
+struct InUse {
+    model: Digest,
+    words: Digest,
+    vocabulary: Weak<Vocabulary>,
+}
+
+static IN_USE: Mutex<Vec<InUse>> = Mutex::new(Vec::new());
 
 impl Vocabulary {
-    /// The vocabulary of the model of a digest: the one that is in use, or one made of `words`.
+    /// The vocabulary of the model of a digest: the one that is in use, be it by this model or by another one with the same
+    /// words, such as its next version; else one made of `words`.
     ///
     /// # Errors
     ///
     /// As [`Vocabulary::new`].
     pub(crate) fn shared(model: Digest, words: impl FnOnce() -> Words) -> Result<Arc<Self>> {
         // Two that come at the same time wait for one trie, and don't make two.
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.retain(|(_, vocabulary)| vocabulary.strong_count() > 0);
-        let known = shared.iter().find(|(digest, _)| *digest == model && model != Digest::default());
-        if let Some(vocabulary) = known.and_then(|(_, vocabulary)| vocabulary.upgrade()) {
+        let mut all = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|one| one.vocabulary.strong_count() > 0);
+        let find = |all: &[InUse], is_it: &dyn Fn(&InUse) -> bool| {
+            all.iter().find(|one| is_it(one)).and_then(|one| one.vocabulary.upgrade())
+        };
+        // A model without a digest is known by its words alone.
+        if let Some(vocabulary) = find(&all, &|one| one.model == model && model != Digest::default()) {
             return Ok(vocabulary);
         }
-        let vocabulary = Arc::new(Self::new(words())?);
-        shared.push((model, Arc::downgrade(&vocabulary)));
+        let made = words();
+        let words = made.digest();
+        let vocabulary = match find(&all, &|one| one.words == words) {
+            Some(vocabulary) => vocabulary,
+            None => Arc::new(Self::new(made)?),
+        };
+        all.push(InUse { model, words, vocabulary: Arc::downgrade(&vocabulary) });
         Ok(vocabulary)
     }
 
