@@ -11,8 +11,12 @@ const STORY: &str =
 
 /// An engine with so many threads, of so many tokens in so many runs.
 pub(crate) fn engine(path: &Path, threads: u32, context: u32, parallel: u32) -> Arc<dyn Engine> {
-    let options = Options::new().threads(threads).context_tokens(context).parallel(parallel);
-    open(path, options).expect("the model opens")
+    open(path, options(threads, context, parallel)).expect("the model opens")
+}
+
+/// The options of such an engine.
+pub(crate) fn options(threads: u32, context: u32, parallel: u32) -> Options {
+    Options::new().threads(threads).context_tokens(context).parallel(parallel)
 }
 
 /// A prompt of `len` tokens that begins with `begin`. With another beginning nothing of it is computed before.

@@ -18,6 +18,7 @@ mod corpus;
 mod figures;
 mod form;
 mod plain;
+mod products;
 mod resume;
 mod server;
 mod together;
@@ -41,6 +42,9 @@ fn main() {
         let part = |name: &str| part(&format!("{name}_{threads}t"));
         if part("single") {
             models.iter().for_each(|path| alone::beside_peers(path, &plain, threads));
+        }
+        if part("products") {
+            products::bench(model, threads);
         }
         if part("callers") {
             together::beside_the_server(model, threads);

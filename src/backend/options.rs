@@ -59,6 +59,8 @@ pub struct Options {
     /// version does not know it ignores. With any, `open` takes ONNX Runtime for ONNX, and other backends are `Unsupported`.
     /// Those that say where it looks for files are `InvalidArgument`.
     pub session_entries: Vec<(String, String)>,
+    /// Whether `llama` computes prompts and texts to embed with kernels of this library: see [`Options::own_products`].
+    pub own_products: bool,
     /// LoRA adapters in GGUF files, by the names that requests use. Other backends than `llama` refuse them as `Unsupported`.
     pub adapters: Vec<(String, PathBuf)>,
     /// Ends an open that is under way with `Cancelled`.
@@ -157,6 +159,24 @@ impl Options {
     #[must_use]
     pub fn loading(mut self, loading: Loading) -> Self {
         self.loading = loading;
+        self
+    }
+
+    /// Computes prompts and texts to embed of a GGUF model with matrix products of this library, on a processor with AVX2 or AVX-512.
+    /// For that the quantized matrices of its layers are packed once more, which takes about as much memory again as they do in
+    /// the file, and is part of the estimate. Where an estimate with packed weights would exceed [`Options::memory_limit`] and one
+    /// without does not, or the processor has no kernels for it, llama.cpp computes them; other backends ignore it.
+    ///
+    /// The answers of a model differ in the last bits of their numbers with it and without it.
+    ///
+    /// ```
+    /// # use selvedge::Options;
+    /// let options = Options::new().own_products();
+    /// assert!(options.own_products);
+    /// ```
+    #[must_use]
+    pub fn own_products(mut self) -> Self {
+        self.own_products = true;
         self
     }
 
@@ -306,6 +326,7 @@ impl fmt::Debug for Options {
             .field("onnxruntime", &self.onnxruntime)
             .field("search_python", &self.search_python)
             .field("session_entries", &self.session_entries)
+            .field("own_products", &self.own_products)
             .field("adapters", &self.adapters)
             .field("crash_record", &self.crash_record)
             .finish_non_exhaustive()

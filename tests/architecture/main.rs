@@ -245,6 +245,11 @@ const UNSAFE: &[&str] = &[
     "ffi/src/version.rs",
     "ffi/tests/abi/",
     "src/backend/llama/native/context.rs",
+    // ggml calls the device through structs of its own layout, and its tensors are memory.
+    "src/backend/llama/native/device/backend.rs",
+    "src/backend/llama/native/device/compute.rs",
+    "src/backend/llama/native/device/packed.rs",
+    "src/backend/llama/native/logs.rs",
     "src/backend/llama/native/model.rs",
     "src/backend/llama/native/file.rs",
     "src/backend/llama/native/file/unix.rs",

@@ -16,6 +16,7 @@ mod hostile;
 mod memory;
 mod open;
 mod prefixes;
+mod products;
 mod rerank;
 mod split;
 mod tiny;

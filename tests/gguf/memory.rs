@@ -86,7 +86,7 @@ pub(crate) fn in_a_child(test: &str) {
 }
 
 /// The model with the mean of its tokens' vectors as an embedding.
-fn with_pooling(model: &Path, to: &Path) {
+pub(crate) fn with_pooling(model: &Path, to: &Path) {
     let model = WeightFile::open(model, Loading::Mapped).unwrap();
     let mut writer = GgufWriter::new();
     for (key, value) in model.metadata().iter() {

@@ -6,6 +6,20 @@
 //! model is served and what that costs. `adapters` are those that it was opened with, `prefixes` is its prefix cache, which `saved` has in a file. `native` is the only way to llama.cpp, `serve` the thread that computes and what
 //! callers hold of it.
 //!
+//! # Products of prompts
+//!
+//! With [`Options::own_products`], on a processor with AVX2 or AVX-512, a device of ours is beside llama.cpp's CPU, and multiplies the matrices of a model's layers with
+//! the tokens of prompts and of texts to embed: `native/device` has how, and why answers don't depend on who else is
+//! served. Each matrix in Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, IQ4_NL or MXFP4 is packed once for it, when
+//! the first context is made; next tokens and all else are llama.cpp's. Not for models of experts, and not for those with a
+//! recurrent state, nor with `SELVEDGE_KERNEL=scalar`.
+//!
+//! # The same answer whoever else is served
+//!
+//! Next tokens of several runs are computed together. With weights in Q4_1, Q5_1, K-quants or MXFP4, a token has the same numbers to
+//! the last bit, alone or beside others. In F32, F16, BF16, Q8_0, Q4_0, Q5_0 and IQ4_NL, llama.cpp multiplies two tokens and more by
+//! other kernels than one: where two tokens are about as likely, a run may then go on otherwise beside others than alone.
+//!
 //! # What it costs
 //!
 //! `cargo bench -p selvedge-benches --no-default-features --features llama-peer --bench generation` prints the figures of a machine
@@ -59,7 +73,7 @@ use crate::text::{Reader, Template, Vocabulary};
 use crate::weights::{TensorEntry, WeightFile};
 use crate::{Error, Result};
 use check::{Header, Pooling};
-use native::file::{Input, Parts, Stream};
+use native::file::{Input, Parts, Stream, Terms};
 use native::model::Model;
 use plan::{Embedding, Needs, Plan, Work};
 use rerank::Ranker;
@@ -100,13 +114,13 @@ pub(super) fn open(source: OpenedFile, options: &Options) -> Result<Arc<dyn Engi
     let adapters = adapters::open(&file, options)?;
     drop(file);
     let mut plan = plan_of(&header, options)?;
-    let mut memory = plan::estimate(&header, &plan);
-    memory.weights = memory.weights.saturating_add(adapters::bytes(&adapters));
+    let memory = fit(&header, &mut plan, adapters::bytes(&adapters), options);
     check_memory(memory, options)?;
     let digest = model::digest(first, further.iter().map(|part| part.bytes.as_slice()), options)?;
     let file_name = name_of(first, parts.len());
     let _in_call = options.enter(&file_name, digest, Backend::Llama, &native::model::version())?;
-    let mut model = load(parts, options, in_place)?;
+    let terms = Terms { mapped: options.loading == Loading::Mapped && in_place, products: plan.products };
+    let mut model = load(parts, options, terms)?;
     let adapters = adapters::load(&mut model, adapters)?;
     let model = Arc::new(model);
     if model.tokens() != header.vocabulary.tokens {
@@ -155,7 +169,20 @@ pub(super) fn open(source: OpenedFile, options: &Options) -> Result<Arc<dyn Engi
 pub(super) fn estimate_of(file: &WeightFile, options: &Options) -> Result<MemoryEstimate> {
     check::admit(file, options.digest.is_some())?;
     let header = check::read(file)?;
-    Ok(plan::estimate(&header, &plan_of(&header, options)?))
+    Ok(fit(&header, &mut plan_of(&header, options)?, 0, options))
+}
+
+/// The estimate with what adapters take; without packed weights, where they are what is too much.
+fn fit(header: &Header, plan: &mut Plan, adapters: u64, options: &Options) -> MemoryEstimate {
+    let estimate = |plan: &Plan| {
+        let mut memory = plan::estimate(header, plan);
+        memory.weights = memory.weights.saturating_add(adapters);
+        memory
+    };
+    if check_memory(estimate(plan), options).is_err() {
+        plan.products = false;
+    }
+    estimate(plan)
 }
 
 /// How the model will be served.
@@ -194,6 +221,7 @@ fn plan_of(header: &Header, options: &Options) -> Result<Plan> {
         embeds: header.pooling == Pooling::PerText,
         ranks: header.ranking.is_ok(),
         reuses: true,
+        products: options.own_products && header.packed_bytes > 0,
         generation: Needs::default(),
         embedding: Embedding::new(header, generates),
         work: Work::new(header),
@@ -209,17 +237,16 @@ fn name_of(first: &OpenedFile, parts: usize) -> String {
 }
 
 /// Loads from the descriptors that were validated, or from the bytes that were.
-fn load(mut parts: Vec<OpenedFile>, options: &Options, in_place: bool) -> Result<Model> {
+fn load(mut parts: Vec<OpenedFile>, options: &Options, terms: Terms) -> Result<Model> {
     let cancelled = || options.cancel.as_ref().is_some_and(crate::Cancel::is_cancelled);
     let mut go_on = |done: f32| {
         options.report(OpenProgress::Load(done));
         !cancelled()
     };
-    let mapped = options.loading == Loading::Mapped && in_place;
     if parts.len() > 1 {
         // llama.cpp maps or reads for itself; two copies would be one too many.
         let files = parts.into_iter().filter_map(|part| part.file.map(|(file, _)| file)).collect();
-        return Model::load(&Input::Parts(Parts::new(files)?), mapped, &mut go_on);
+        return Model::load(&Input::Parts(Parts::new(files)?), terms, &mut go_on);
     }
     let Some(source) = parts.pop() else { return Err(Error::internal("a model without a file")) };
     match &source.file {
@@ -227,9 +254,12 @@ fn load(mut parts: Vec<OpenedFile>, options: &Options, in_place: bool) -> Result
             let stream = Stream::of_file(file, *start)?;
             // As above.
             drop(source.bytes);
-            Model::load(&Input::One(stream), mapped, &mut go_on)
+            Model::load(&Input::One(stream), terms, &mut go_on)
         }
-        None => Model::load(&Input::One(Stream::of_bytes(source.bytes.as_slice())?), false, &mut go_on),
+        None => {
+            let stream = Stream::of_bytes(source.bytes.as_slice())?;
+            Model::load(&Input::One(stream), Terms { mapped: false, ..terms }, &mut go_on)
+        }
     }
 }
 

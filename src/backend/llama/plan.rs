@@ -43,6 +43,8 @@ pub(super) struct Plan {
     pub(super) ranks: bool,
     /// Whether what a run computed can serve the next one that begins alike.
     pub(super) reuses: bool,
+    /// Whether prompts are computed with products of ours, for which weights are packed.
+    pub(super) products: bool,
     /// What the context of all generations takes, and what contexts to embed with do, by estimate.
     pub(super) generation: Needs,
     pub(super) embedding: Embedding,
@@ -117,7 +119,7 @@ impl Work {
     }
 }
 
-/// Weights as they are in the file, and beside them what there is at most at one time: the context of all generations,
+/// Weights as they are in the file and as they are packed, and beside them what there is at most at one time: the context of all generations,
 /// and that of the longest text to embed.
 pub(super) fn estimate(header: &Header, plan: &Plan) -> MemoryEstimate {
     let mut needs = vec![plan.generation];
@@ -125,7 +127,8 @@ pub(super) fn estimate(header: &Header, plan: &Plan) -> MemoryEstimate {
         needs.push(plan.embedding.needs(max_embedding_tokens(plan)));
     }
     let sum = |bytes: fn(&Needs) -> u64| needs.iter().map(bytes).fold(0, u64::saturating_add);
-    MemoryEstimate::new(header.weight_bytes, sum(|n| n.cache), sum(|n| n.scratch))
+    let packed = if plan.products { header.packed_bytes } else { 0 };
+    MemoryEstimate::new(header.weight_bytes.saturating_add(packed), sum(|n| n.cache), sum(|n| n.scratch))
 }
 
 /// The context of all generations: keys and values in 16 bits, and the buffers of a slice.

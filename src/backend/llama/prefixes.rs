@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use super::adapters::MAX_ADAPTERS;
-use super::native::model;
 use super::saved::{self, Binding, Bounds};
 use super::serve::layout::Layout;
 use super::serve::queue::{Command, stopped};
@@ -41,7 +40,7 @@ impl Llama {
         let context = [self.plan.context.to_le_bytes().to_vec(), layout.key()].concat();
         Binding {
             model: self.spec.provenance.digest,
-            build: saved::digest(model::build().as_bytes()),
+            build: saved::digest(self.model.build().as_bytes()),
             context: saved::digest(&context),
             adapters: self.spec.adapters.iter().map(|adapter| adapter.digest).collect(),
         }

@@ -12,9 +12,9 @@ use super::layout::{Layout, PANEL};
 use super::pack;
 use super::quantize::layout_of;
 use super::unpack::Stretch;
-use crate::kernel::dispatch::active_table;
+use crate::kernel::dispatch::{active, active_table};
 use crate::kernel::format::BlockFormat;
-use crate::kernel::table::Table;
+use crate::kernel::table::{Isa, Table};
 use crate::{Code, Error, Result, threads};
 
 /// Rows of activations in a tile: few enough that the tile stays in the first cache, and so many that unpacking the
@@ -54,6 +54,20 @@ impl Panels {
     /// and BF16.
     pub const fn supports(format: BlockFormat) -> bool {
         Layout::of(format).is_some()
+    }
+
+    /// Whether products of many rows with weights in this format were measured to take less time than ggml's, with the kernels in
+    /// use: not those of the reference.
+    #[cfg_attr(not(feature = "llama"), allow(dead_code, reason = "llama.cpp's graphs are what is measured"))]
+    pub(crate) fn are_fast(format: BlockFormat) -> bool {
+        let is_number = matches!(format, BlockFormat::F16 | BlockFormat::Bf16);
+        Self::are_used() && Self::supports(format) && !is_number
+    }
+
+    /// Whether that is so for any format.
+    #[cfg_attr(not(feature = "llama"), allow(dead_code, reason = "llama.cpp's graphs are what is measured"))]
+    pub(crate) fn are_used() -> bool {
+        matches!(active(), Isa::Avx2 | Isa::Avx512)
     }
 
     /// Bytes that packing `rows × cols` weights takes; `None` where that cannot be.

@@ -22,6 +22,8 @@ pub(in crate::backend::llama) struct Header {
     pub(in crate::backend::llama) ranking: std::result::Result<Ranking, String>,
     pub(in crate::backend::llama) vocabulary: Vocabulary,
     pub(in crate::backend::llama) weight_bytes: u64,
+    /// What the matrices of its layers take once more, where they are packed for products with prompts.
+    pub(in crate::backend::llama) packed_bytes: u64,
     pub(in crate::backend::llama) tensors: u64,
 }
 

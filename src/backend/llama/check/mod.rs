@@ -20,7 +20,8 @@ use keys::Keys;
 use tensors::check_tensors;
 use vocabulary::check_vocabulary;
 
-use crate::weights::WeightFile;
+use crate::kernel::product::Panels;
+use crate::weights::{TensorEntry, WeightFile};
 use crate::{Error, Result};
 
 /// llama.cpp's `LLAMA_MAX_LAYERS`.
@@ -85,10 +86,26 @@ pub(in crate::backend::llama) fn read(file: &WeightFile) -> Result<Header> {
         ranking: keys.ranking(file)?,
         vocabulary: check_vocabulary(header)?,
         weight_bytes: file.tensor_bytes(),
+        packed_bytes: packed_bytes(file),
         tensors: file.tensors().len() as u64,
     };
     check_tensors(file, &checked)?;
     Ok(checked)
+}
+
+/// What the matrices of all layers take when they are packed, but for formats that are not. Nothing of a model of experts:
+/// most of its weights are not ours to multiply, and llama.cpp packs those in its own way, for all formats or for none.
+fn packed_bytes(file: &WeightFile) -> u64 {
+    let of_layers = || file.tensors().filter(|tensor| tensor.name().starts_with("blk."));
+    if of_layers().any(|tensor| tensor.shape().rank() > 2) {
+        return 0;
+    }
+    let packed = |tensor: TensorEntry<'_>| {
+        let format = tensor.format().filter(|format| Panels::are_fast(*format))?;
+        let &[rows, cols] = &**tensor.shape() else { return None };
+        Panels::packed_bytes(format, rows, cols).map(|bytes| bytes as u64)
+    };
+    of_layers().filter_map(packed).fold(0, u64::saturating_add)
 }
 
 /// llama.cpp asserts what it needs of a model's tensors, and an assertion that fails ends the process. Of these

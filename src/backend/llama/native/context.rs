@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use llama_cpp_sys_2 as sys;
 
+use super::device::Products;
 use super::model::{Model, Token};
 use crate::{Code, Error, Result, threads};
 
@@ -54,6 +55,8 @@ pub(in crate::backend::llama) struct Context {
     worked: u64,
     /// The adapters of the last computation, and their scales.
     adapters: Vec<(u32, f32)>,
+    /// What multiplies prompts, where that is not ggml.
+    products: Option<Arc<Products>>,
     /// Asked during a computation whether to give it up. Boxed twice: the callback holds the address of the inner box.
     watch: Box<Watch>,
     model: Arc<Model>,
@@ -99,8 +102,12 @@ impl Context {
             params.flash_attn_type = sys::LLAMA_FLASH_ATTN_TYPE_DISABLED;
         }
         params.no_perf = true;
-        // SAFETY: the model is alive and stays so as long as the context, which keeps it. Exceptions are caught inside.
-        let context = unsafe { sys::llama_init_from_model(model.as_ptr(), params) };
+        let products = model.packed().map(|packed| Products::new(packed.clone(), shape.batch, shape.threads));
+        let make = || {
+            // SAFETY: the model is alive and stays so as long as the context, which keeps it. Exceptions are caught inside.
+            unsafe { sys::llama_init_from_model(model.as_ptr(), params) }
+        };
+        let context = Products::offered(products.as_ref(), make);
         let failed = || {
             let what = format!("llama.cpp cannot make a context of {} tokens", shape.tokens);
             Error::new(Code::OutOfMemory, what)
@@ -114,6 +121,9 @@ impl Context {
                 return Err(error);
             }
         };
+        if let Some(products) = &products {
+            products.pack(shape.threads);
+        }
         let mut watch: Box<Watch> = Box::new(Box::new(|| false));
         // SAFETY: the context and the pool are alive; the pool and the watch are kept until the context is freed. The
         // watch is called on this thread only, during `decode`.
@@ -123,7 +133,7 @@ impl Context {
             sys::llama_set_abort_callback(ptr.as_ptr(), Some(watching), (&raw mut *watch).cast());
             sys::llama_get_memory(ptr.as_ptr())
         };
-        Ok(Self { ptr, memory, threads, shape, worked: 0, adapters: Vec::new(), watch, model })
+        Ok(Self { ptr, memory, threads, shape, worked: 0, adapters: Vec::new(), products, watch, model })
     }
 
     /// Sets what is asked, many times during a computation, whether to give it up.
@@ -170,6 +180,9 @@ impl Context {
         // What it had it still has.
         room_for(if work > self.worked { work } else { 0 })?;
         self.worked = self.worked.max(work);
+        if let Some(products) = &self.products {
+            products.serve(batch.has_prompt());
+        }
         let native = batch.native();
         // SAFETY: the batch's arrays have `n_tokens` elements each, and were checked against all that llama.cpp
         // asserts: the size, the sequence ids and the token ids. There is memory for what it would throw for.
@@ -180,6 +193,12 @@ impl Context {
             -2 => Err(Error::new(Code::OutOfMemory, "llama.cpp has no memory for the computation")),
             code => Err(Error::backend(format!("llama.cpp failed to compute a batch (code {code})"))),
         }
+    }
+
+    /// Products of ours that were computed, if it has any.
+    #[cfg(test)]
+    pub(super) fn products(&self) -> Option<u64> {
+        self.products.as_ref().map(|products| products.count())
     }
 
     /// Takes back what a batch that was given up has left, so that it can be computed again.
@@ -390,6 +409,11 @@ impl Batch {
             *first = (*first).min(position as usize);
         }
         beginnings
+    }
+
+    /// Whether a sequence has several tokens in it, which are neighbours.
+    fn has_prompt(&self) -> bool {
+        self.sequences.windows(2).any(|two| two[0] == two[1])
     }
 
     fn check(&self, shape: &Shape, tokens: usize) -> Result<()> {

@@ -27,6 +27,15 @@ pub(in crate::backend::llama) enum Input<'a> {
     Parts(Parts),
 }
 
+/// How a model is loaded.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::backend::llama) struct Terms {
+    /// The weights stay in the file.
+    pub(in crate::backend::llama) mapped: bool,
+    /// Prompts are computed with products of ours, where there are any.
+    pub(in crate::backend::llama) products: bool,
+}
+
 /// The open files of a split model, in order. llama.cpp takes paths of them only, so each gets the one that the system
 /// has for its descriptor: whatever happens to the file's own path, it is the file that was validated.
 #[derive(Debug)]

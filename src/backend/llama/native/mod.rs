@@ -107,12 +107,18 @@
 //! Results (an index without output; a build with asserts would abort): `context.rs` `logits`, `embedding` ask for what
 //! the batch marked; llama.cpp is built without debug asserts in every profile of Cargo. Test: `batcher`.
 //!
+//! The device of ours, which ggml calls (`device`): no panic crosses into C. An operation that it took and cannot compute is a
+//! failure of the computation, code -3. Registered in `init`, for the list of devices has no lock. A context for which a device
+//! makes no backend is an exception, caught inside; ours always makes one. Tests: `device`.
+//!
 //! What remains: memory that another thread takes between the look and the use of it, and the language's own
 //! allocations, which end the process as well.
 
 pub(super) mod context;
+mod device;
 pub(super) mod file;
 mod fragments;
+mod logs;
 pub(super) mod model;
 pub(super) mod splitter;
 mod terminate;

@@ -10,18 +10,19 @@
 
 #![expect(unsafe_code, reason = "the C API of llama.cpp")]
 
-use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::{self, NonNull};
-use std::sync::{Once, OnceLock};
+use std::ptr::NonNull;
+use std::sync::{Arc, Once, OnceLock};
 
 use llama_cpp_sys_2 as sys;
 
-use super::file::{Input, Stream};
+use super::device::{self, PackedWeights};
+use super::file::{Input, Stream, Terms};
 use super::fragments::Fragments;
 use super::splitter::Splitter;
-use super::terminate;
+use super::{logs, terminate};
+use crate::kernel::product::Panels;
 use crate::text::Words;
 use crate::{Code, Error, Result, threads};
 
@@ -46,8 +47,8 @@ pub(in crate::backend::llama) fn version() -> String {
     format!("llama.cpp {} (ggml {}, llama-cpp-sys-2 0.1.161)", version.to_string_lossy(), commit.to_string_lossy())
 }
 
-/// The build of llama.cpp and what it uses of the processor: the same means the same bits.
-pub(in crate::backend::llama) fn build() -> &'static str {
+/// The build of llama.cpp and what it uses of the processor.
+fn build() -> &'static str {
     static BUILD: OnceLock<String> = OnceLock::new();
     BUILD.get_or_init(|| {
         // SAFETY: returns a static, NUL-terminated text, which each call makes anew: this is the only one.
@@ -61,12 +62,11 @@ pub(in crate::backend::llama) fn build() -> &'static str {
 pub(in crate::backend::llama) fn init() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // SAFETY: called once, before any other call into the library; the callbacks are `extern "C"`, never unwind,
-        // and live as long as the process.
-        unsafe {
-            sys::ggml_set_abort_callback(Some(aborting));
-            sys::llama_log_set(Some(log), ptr::null_mut());
-            sys::llama_backend_init();
+        logs::install();
+        // SAFETY: called once, before any other call into the library but for the callbacks.
+        unsafe { sys::llama_backend_init() };
+        if Panels::are_used() {
+            device::register();
         }
         terminate::install();
     });
@@ -84,6 +84,8 @@ pub(in crate::backend::llama) struct Model {
     marked: Fragments,
     /// The model frees them with itself.
     adapters: Vec<NonNull<sys::llama_adapter_lora>>,
+    /// Where prompts are to be computed with products of ours.
+    packed: Option<Arc<PackedWeights>>,
 }
 
 // SAFETY: see the type: nothing in a loaded model changes through these methods.
@@ -92,15 +94,14 @@ unsafe impl Send for Model {}
 unsafe impl Sync for Model {}
 
 impl Model {
-    /// Loads what `input` gives; `mapped` leaves the weights in the file. `go_on` hears how far it is, from 0 to 1,
-    /// and ends the loading by returning false.
+    /// Loads what `input` gives. `go_on` hears how far it is, from 0 to 1, and ends the loading by returning false.
     ///
     /// # Errors
     ///
     /// `Corrupt`, `Unsupported`, `OutOfMemory` or `Io` by what llama.cpp reports, `Cancelled`.
     pub(in crate::backend::llama) fn load(
         input: &Input<'_>,
-        mapped: bool,
+        terms: Terms,
         go_on: &mut dyn FnMut(f32) -> bool,
     ) -> Result<Self> {
         init();
@@ -108,10 +109,13 @@ impl Model {
         let mut progress = Progress { go_on, stopped: false, panicked: false };
         // SAFETY: returns plain data.
         let mut params = unsafe { sys::llama_model_default_params() };
-        params.load_mode = if mapped { sys::LLAMA_LOAD_MODE_MMAP } else { sys::LLAMA_LOAD_MODE_NONE };
+        params.load_mode = if terms.mapped { sys::LLAMA_LOAD_MODE_MMAP } else { sys::LLAMA_LOAD_MODE_NONE };
+        let packed = (terms.products && device::is_registered()).then(Arc::default);
+        // Else llama.cpp packs some formats in a way of its own, and has no blocks left.
+        params.use_extra_bufts = packed.is_none();
         params.progress_callback = Some(loading);
         params.progress_callback_user_data = (&raw mut progress).cast();
-        FAULTS.with_borrow_mut(Vec::clear);
+        logs::forget();
         let model = match input {
             // SAFETY: the stream is open and stays so during the call, which keeps no reference to it; so does
             // `progress`. C++ exceptions are caught inside.
@@ -132,7 +136,7 @@ impl Model {
         let splitter = Splitter::of(kind == sys::LLAMA_VOCAB_TYPE_BPE, &pre_tokenizer(ptr));
         let tokens = usize::try_from(tokens).unwrap_or(0);
         let (plain, marked) = Default::default();
-        let mut model = Self { ptr, vocabulary, tokens, splitter, plain, marked, adapters: Vec::new() };
+        let mut model = Self { ptr, vocabulary, tokens, splitter, plain, marked, adapters: Vec::new(), packed };
         (model.plain, model.marked) = (model.fragments(false), model.fragments(true));
         Ok(model)
     }
@@ -144,16 +148,12 @@ impl Model {
     ///
     /// `Corrupt` or `OutOfMemory`, by what llama.cpp reports.
     pub(in crate::backend::llama) fn load_adapter(&mut self, stream: &Stream<'_>) -> Result<()> {
-        FAULTS.with_borrow_mut(Vec::clear);
+        logs::forget();
         // SAFETY: the model is alive, and `&mut` keeps others from it. The stream is open and stays so during the call, which
         // keeps no reference to it. Exceptions are caught inside.
         let adapter = unsafe { sys::llama_adapter_lora_init_from_file_ptr(self.as_ptr(), stream.as_ptr().cast()) };
-        let Some(adapter) = NonNull::new(adapter) else {
-            let faults = FAULTS.with_borrow_mut(std::mem::take);
-            let message = faults.first().map_or("llama.cpp does not say why", String::as_str);
-            return Err(Error::new(kind_of(&faults), format!("llama.cpp cannot load the adapter: {message}")));
-        };
-        self.adapters.push(adapter);
+        let failed = || logs::failure("llama.cpp cannot load the adapter");
+        self.adapters.push(NonNull::new(adapter).ok_or_else(failed)?);
         Ok(())
     }
 
@@ -161,6 +161,21 @@ impl Model {
     pub(super) fn adapter(&self, number: u32) -> Result<NonNull<sys::llama_adapter_lora>> {
         let adapter = self.adapters.get(number as usize).copied();
         adapter.ok_or_else(|| Error::internal(format!("no adapter {number}")))
+    }
+
+    /// What is packed of its weights, where prompts may be computed with it.
+    pub(super) fn packed(&self) -> Option<&Arc<PackedWeights>> {
+        self.packed.as_ref().filter(|_| !self.is_recurrent())
+    }
+
+    /// Whether prompts are computed with products of ours, which is known once there is a context.
+    pub(super) fn has_products(&self) -> bool {
+        self.packed.as_ref().is_some_and(|packed| packed.is_used())
+    }
+
+    /// Who computes, and with what of the processor: the same means the same bits.
+    pub(in crate::backend::llama) fn build(&self) -> String {
+        format!("{}{}", build(), if self.has_products() { ", panels 1" } else { "" })
     }
 
     pub(in crate::backend::llama) fn as_ptr(&self) -> *mut sys::llama_model {
@@ -408,31 +423,8 @@ impl Progress<'_> {
         if self.stopped {
             return Error::new(Code::Cancelled, "the open was cancelled");
         }
-        let faults = FAULTS.with_borrow_mut(std::mem::take);
-        let message = faults.first().map_or("llama.cpp does not say why", String::as_str);
-        Error::new(kind_of(&faults), format!("llama.cpp cannot load the model: {message}"))
+        logs::failure("llama.cpp cannot load the model")
     }
-}
-
-/// llama.cpp reports by log line only.
-fn kind_of(faults: &[String]) -> Code {
-    let has = |words: &[&str]| faults.iter().any(|line| words.iter().any(|word| line.contains(word)));
-    if has(&["unknown model architecture", "unsupported model architecture", "unknown pre-tokenizer", "CLIP cannot"]) {
-        Code::Unsupported
-    } else if has(&["allocate", "bad_alloc", "out of memory"]) {
-        Code::OutOfMemory
-    } else if has(&["mmap failed", "read error", "seek error", "ftell error", "failed to open"]) {
-        Code::Io
-    } else if has(&["no backends are loaded", "no CPU backend"]) {
-        Code::Backend
-    } else {
-        Code::Corrupt
-    }
-}
-
-thread_local! {
-    /// The error lines that llama.cpp logged on this thread since they were last looked at.
-    static FAULTS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
 unsafe extern "C" fn loading(done: f32, user_data: *mut c_void) -> bool {
@@ -448,41 +440,4 @@ unsafe extern "C" fn loading(done: f32, user_data: *mut c_void) -> bool {
             false
         }
     }
-}
-
-/// Native errors become typed errors, or are no more than cancellations, so they are warnings here at most.
-unsafe extern "C" fn log(level: sys::ggml_log_level, text: *const c_char, _: *mut c_void) {
-    if text.is_null() {
-        return;
-    }
-    // SAFETY: llama.cpp passes a NUL-terminated text.
-    let line = unsafe { CStr::from_ptr(text) }.to_string_lossy();
-    let line = line.trim_end();
-    if line.is_empty() || line == "." {
-        return;
-    }
-    // A subscriber of the host may panic, and must not do so through C++.
-    let _ = catch_unwind(|| match level {
-        sys::GGML_LOG_LEVEL_ERROR => {
-            FAULTS.with_borrow_mut(|faults| {
-                if faults.len() < 8 {
-                    faults.push(line.to_owned());
-                }
-            });
-            tracing::warn!(target: "selvedge::llama", "{line}");
-        }
-        sys::GGML_LOG_LEVEL_WARN => tracing::info!(target: "selvedge::llama", "{line}"),
-        sys::GGML_LOG_LEVEL_INFO => tracing::debug!(target: "selvedge::llama", "{line}"),
-        _ => tracing::trace!(target: "selvedge::llama", "{line}"),
-    });
-}
-
-/// The process ends after this; what ended it should at least be in the host's log.
-unsafe extern "C" fn aborting(message: *const c_char) {
-    if message.is_null() {
-        return;
-    }
-    // SAFETY: ggml passes a NUL-terminated text.
-    let message = unsafe { CStr::from_ptr(message) }.to_string_lossy();
-    let _ = catch_unwind(|| tracing::error!(target: "selvedge::llama", "llama.cpp aborts: {message}"));
 }

@@ -15,6 +15,7 @@ fn a_context_is_divided_as_the_longest_run_needs() {
         text: context,
         generates: true,
         reuses: true,
+        products: true,
         embeds: false,
         ranks: false,
         generation: Default::default(),

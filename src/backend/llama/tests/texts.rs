@@ -1,6 +1,6 @@
 //! Texts of users against the splitters of llama.cpp: none may end the process, on whatever thread.
 
-use super::super::native::file::{Input, Stream};
+use super::super::native::file::{Input, Stream, Terms};
 use super::super::native::model::Model;
 use super::child::{self, End};
 use super::*;
@@ -81,7 +81,7 @@ pub(super) fn load(pre: &str) -> Model {
 }
 
 fn load_file(file: &[u8]) -> Model {
-    Model::load(&Input::One(Stream::of_bytes(file).unwrap()), false, &mut |_| true).unwrap()
+    Model::load(&Input::One(Stream::of_bytes(file).unwrap()), Terms::default(), &mut |_| true).unwrap()
 }
 
 /// What the child process runs for one pre-tokenizer.

@@ -1,6 +1,6 @@
 //! Rounds that end half done: given up at every node, for every set of sequences, and computed again.
 
-use super::super::super::native::file::{Input, Stream};
+use super::super::super::native::file::{Input, Stream, Terms};
 use super::super::prefix::{AdapterSet, Prefix};
 use super::super::sequence::Origin;
 use super::*;
@@ -22,6 +22,7 @@ fn plan() -> Plan {
         embeds: false,
         ranks: false,
         reuses: true,
+        products: true,
         generation: Default::default(),
         embedding: Default::default(),
         work: Default::default(),
@@ -31,7 +32,7 @@ fn plan() -> Plan {
 fn model() -> Arc<Model> {
     let file = File::complete(|i| ((i * 7919 + 13) % 101) as f32 / 500.0 - 0.1).bytes();
     let stream = Stream::of_bytes(&file).unwrap();
-    Arc::new(Model::load(&Input::One(stream), false, &mut |_| true).unwrap())
+    Arc::new(Model::load(&Input::One(stream), Terms::default(), &mut |_| true).unwrap())
 }
 
 /// A watch that makes a round late at its `polls`-th question, and counts the questions.
