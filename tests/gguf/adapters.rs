@@ -40,11 +40,15 @@ fn head() -> File {
         .f32("adapter.lora.alpha", ALPHA)
 }
 
-/// An adapter of five matrices, and of a norm, which llama.cpp passes over.
 fn adapter(seed: usize) -> File {
+    of_rank(seed, RANK)
+}
+
+/// An adapter of five matrices, and of a norm, which llama.cpp passes over.
+pub(crate) fn of_rank(seed: usize, rank: usize) -> File {
     let file = CHANGED.iter().enumerate().fold(head(), |file, (i, (name, input, output))| {
-        file.any_tensor(tensor(&format!("{name}.lora_a"), &[*input, RANK], &factor(seed, i, 0, input * RANK)))
-            .any_tensor(tensor(&format!("{name}.lora_b"), &[RANK, *output], &factor(seed, i, 1, output * RANK)))
+        file.any_tensor(tensor(&format!("{name}.lora_a"), &[*input, rank], &factor(seed, i, 0, input * rank)))
+            .any_tensor(tensor(&format!("{name}.lora_b"), &[rank, *output], &factor(seed, i, 1, output * rank)))
     });
     file.any_tensor(tensor("blk.0.attn_norm.weight", &[64], &[0.0; 64]))
 }

@@ -17,7 +17,13 @@ mod memory;
 mod open;
 mod prefixes;
 mod products;
+#[path = "../support/random.rs"]
+mod random;
+mod requests;
 mod rerank;
+mod schedules;
+#[cfg(target_os = "linux")]
+mod soak;
 mod split;
 mod tiny;
 mod tools;
