@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Union
 
 from ._handle import Guarded
@@ -35,7 +36,8 @@ class Reasoning(NamedTuple):
     tokens: list[Token]
 
 
-class CallPiece(NamedTuple):
+@dataclass(frozen=True)
+class CallPiece:
     """A piece of a call that is being written, and may turn out to be none. The arguments of all pieces of an index are
     those of the call that follows them."""
 

@@ -23,7 +23,8 @@ class ToolCall(NamedTuple):
         return dict(json.loads(self.arguments))
 
 
-class MalformedCall(NamedTuple):
+@dataclass(frozen=True)
+class MalformedCall:
     """What began like a call and is none: its place among the calls, the text as it was written, and what is wrong."""
 
     index: int

@@ -217,11 +217,11 @@ fn ranks() -> Vec<Place> {
 
 /// What is saved of a prefix cache, and restored.
 fn prefixes() -> Vec<Place> {
+    const PATH: &[u8] = b"kept";
     let filled = |name, call| {
         let good = || raw(init!(selvedge_prefixes {}));
         Place::Block(Block { name, grows: true, written: true, good, call, then: OK, null: INVALID })
     };
-    const PATH: &[u8] = b"kept";
     vec![
         some("selvedge_engine_save_prefixes.path", PATH, Most::Bounded, INVALID_THEN, |c, at, len| {
             save(c, at, len, room(), spare())
