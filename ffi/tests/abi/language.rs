@@ -81,8 +81,6 @@ fn a_tool_by_name_is_called_and_its_result_goes_back() {
     };
     let (_, second) = generate(engine, &then);
     assert!(second["tool_calls"] == serde_json::json!([]) && second["text"] != "", "{second}");
-    let longer = second["usage"]["input_tokens"].as_u64() > answer["usage"]["input_tokens"].as_u64();
-    assert!(longer, "{}, {}", second["usage"], answer["usage"]);
 
     // What the template has no place for is refused, by name.
     let mut run = ptr::null_mut();
@@ -179,9 +177,15 @@ fn documents_are_ranked() {
     let mut answer = ptr::null_mut();
     // SAFETY: the request lives during the call.
     call(|err| unsafe { selvedge_engine_rerank(engine, &request, ptr::null(), &raw mut answer, err) }).unwrap();
-    let scores = floats_of(answer, 0);
-    let order: Vec<i64> =
-        bytes(&output(answer, 1)).chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap())).collect();
+    let at = |name: &str| {
+        let outputs = json_of(answer)["outputs"].clone();
+        outputs.as_array().unwrap().iter().position(|output| output["name"] == name).expect("an output of the name")
+    };
+    let scores = floats_of(answer, at("score"));
+    let order: Vec<i64> = bytes(&output(answer, at("order")))
+        .chunks_exact(8)
+        .map(|b| i64::from_le_bytes(b.try_into().unwrap()))
+        .collect();
     let mut expected: Vec<i64> = (0..4).collect();
     expected.sort_by(|a, b| scores[*b as usize].total_cmp(&scores[*a as usize]));
     assert_eq!((scores.len(), order), (4, expected), "{scores:?}");
