@@ -1,10 +1,11 @@
-"""Makes the models and rows of this folder: strings.onnx, reshape.onnx and rows.json. Same bytes every time.
+"""Makes the models and rows of this folder: strings.onnx, reshape.onnx, rerank.gguf and rows.json. Same bytes every time.
 
 pip install onnx && python bindings/conformance/make.py
 """
 
 import csv
 import json
+import struct
 from pathlib import Path
 
 from onnx import TensorProto, helper, save_model
@@ -18,6 +19,7 @@ WORDS = {"sun": ("Sonne", 1), "rain": ("Regen", 2), "Zürich": ("雨 🌧", 3), 
 def main():
     strings()
     reshape()
+    rerank()
     rows()
 
 
@@ -54,6 +56,81 @@ def reshape():
         [("x", TensorProto.FLOAT, ["n"]), ("i", TensorProto.INT64, [2])],
         [("y", TensorProto.FLOAT, ["a", "b"])],
     )
+
+
+def rerank():
+    """An encoder with a head that says how relevant a document of four words is to a query; its weights mean nothing."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *("\u2581" + word for word in ("rain", "snow", "sun", "wind"))]
+    wide, inner = 16, 32
+    keys = [
+        ("general.architecture", 8, "bert"),
+        ("bert.block_count", 4, 1),
+        ("bert.context_length", 4, 64),
+        ("bert.embedding_length", 4, wide),
+        ("bert.feed_forward_length", 4, inner),
+        ("bert.attention.head_count", 4, 2),
+        ("bert.attention.layer_norm_epsilon", 6, 1e-12),
+        ("bert.attention.causal", 7, False),
+        ("bert.pooling_type", 4, 4),
+        ("tokenizer.ggml.model", 8, "bert"),
+        ("tokenizer.ggml.tokens", 9, (8, words)),
+        ("tokenizer.ggml.token_type", 9, (5, [3, 3, 3, 3, 1, 1, 1, 1])),
+        ("tokenizer.ggml.token_type_count", 4, 1),
+        ("tokenizer.ggml.padding_token_id", 4, 0),
+        ("tokenizer.ggml.unknown_token_id", 4, 1),
+        ("tokenizer.ggml.bos_token_id", 4, 2),
+        ("tokenizer.ggml.eos_token_id", 4, 3),
+        ("tokenizer.ggml.seperator_token_id", 4, 3),
+    ]
+    layer = {
+        **{f"attn_{part}.{kind}": dims for part in ("q", "k", "v", "output")
+           for kind, dims in (("weight", [wide, wide]), ("bias", [wide]))},
+        "attn_output_norm.weight": [wide], "attn_output_norm.bias": [wide],
+        "ffn_up.weight": [wide, inner], "ffn_up.bias": [inner],
+        "ffn_down.weight": [inner, wide], "ffn_down.bias": [wide],
+        "layer_output_norm.weight": [wide], "layer_output_norm.bias": [wide],
+    }  # fmt: skip
+    tensors = {
+        "token_embd.weight": [wide, len(words)], "token_types.weight": [wide, 1], "position_embd.weight": [wide, 64],
+        "token_embd_norm.weight": [wide], "token_embd_norm.bias": [wide],
+        **{f"blk.0.{name}": dims for name, dims in layer.items()},
+        "cls.weight": [wide, wide], "cls.bias": [wide], "cls.output.weight": [wide, 1], "cls.output.bias": [1],
+    }  # fmt: skip
+    (HERE / "rerank.gguf").write_bytes(gguf(keys, tensors))
+
+
+def gguf(keys, tensors):
+    """A GGUF file of f32 tensors, with numbers that come from a sequence without a pattern."""
+
+    def text(value):
+        return struct.pack("<Q", len(value.encode())) + value.encode()
+
+    def value(kind, it):
+        if kind == 8:
+            return text(it)
+        if kind == 9:
+            inner, items = it
+            return struct.pack("<IQ", inner, len(items)) + b"".join(value(inner, item) for item in items)
+        return struct.pack({4: "<I", 5: "<i", 6: "<f", 7: "<?"}[kind], it)
+
+    def pad(data):
+        return data + bytes(-len(data) % 32)
+
+    state, data, infos = 1, b"", b""
+    for name, dims in tensors.items():
+        numbers, count = [], 1
+        for dim in dims:
+            count *= dim
+        for _ in range(count):
+            state = state * 6364136223846793005 + 1442695040888963407 & (1 << 64) - 1
+            number = (state >> 40) / (1 << 23) - 1
+            numbers.append(1 + 0.2 * number if name.endswith("norm.weight") else number)
+        data = pad(data)
+        infos += text(name) + struct.pack(f"<I{len(dims)}QIQ", len(dims), *dims, 0, len(data))
+        data += struct.pack(f"<{count}f", *numbers)
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys))
+    head += b"".join(text(key) + struct.pack("<I", kind) + value(kind, it) for key, kind, it in keys)
+    return pad(head + infos) + data
 
 
 def save(name, nodes, inputs, outputs):

@@ -1,4 +1,4 @@
-//! The numbers of `cases.json` about profiles and monitors, computed anew by the Rust crate: what bindings are held
+//! The numbers of `cases.json` about profiles, monitors, scores and ranks, computed anew by the Rust crate: what bindings are held
 //! against must not come from one of them.
 
 use std::collections::BTreeMap;
@@ -13,6 +13,8 @@ use selvedge::layer::monitor::{Label, Monitor};
 use selvedge::layer::probe::{All, Classes, Columns};
 use selvedge::telemetry::{Limits, Telemetry};
 use selvedge::{Ask, Call, Options, Tensor, Tensors, open};
+#[cfg(feature = "llama")]
+use selvedge::{Prompt, Rerank, Score};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -71,6 +73,68 @@ fn the_cases_about_monitors_hold_in_rust() {
         }
     }
     misses.end();
+}
+
+/// Other processors round otherwise: what a step allows holds here as well.
+#[test]
+#[cfg(feature = "llama")]
+fn the_cases_about_scores_and_ranks_hold_in_rust() {
+    let corpus = std::env::var("SELVEDGE_CORPUS").ok();
+    let names = ["scores: continuations of a prompt, and prefixes that come back", "ranks: documents by a query"];
+    for case in names.map(case) {
+        let path = step(&case, "open")["path"].as_str().unwrap().replace("${REPO}", repo().to_str().unwrap());
+        if corpus.is_none() && path.contains("CORPUS") {
+            println!("skipped: {}, for there is no corpus", case["name"]);
+            continue;
+        }
+        let path = path.replace("${SELVEDGE_CORPUS}", corpus.as_deref().unwrap_or_default());
+        let engine = open(path, Options::new().context_tokens(1024).parallel(1)).unwrap();
+        for step in steps(&case).iter().filter(|step| step.get("error").is_none()) {
+            let texts = |name: &str| -> Vec<String> { serde_json::from_value(step[name].clone()).unwrap() };
+            let (answer, outputs) = match step["op"].as_str().unwrap() {
+                "score" => {
+                    let tokens = || serde_json::from_value(step["tokens"].clone()).unwrap();
+                    let text = step["prompt"].as_str().map(|text| Prompt::Text(text.into()));
+                    let score = Score::new(text.unwrap_or_else(|| Prompt::Tokens(tokens())), texts("continuations"));
+                    (
+                        engine.run(score),
+                        [("logprobs", Score::LOGPROB), ("tokens", Score::TOKENS), ("greedy", Score::GREEDY)],
+                    )
+                }
+                "rerank" => {
+                    let rerank = Rerank::new(step["query"].as_str().unwrap(), texts("documents"));
+                    // Twice the order, for an array of as many.
+                    (
+                        engine.run(rerank),
+                        [("scores", Rerank::SCORE), ("order", Rerank::ORDER), ("order", Rerank::ORDER)],
+                    )
+                }
+                _ => continue,
+            };
+            let answer = answer.unwrap();
+            for (field, output) in outputs {
+                let (expected, got) = (numbers(&step["expect"][field]), elements(answer.output(output).unwrap()));
+                let room =
+                    if field == "logprobs" || field == "scores" { step["tolerance"].as_f64().unwrap() } else { 0.0 };
+                let fits = expected.iter().zip(&got).all(|(e, g)| (e - g).abs() <= room);
+                assert!(expected.len() == got.len() && fits, "{field}: expected {expected:?}, got {got:?}");
+            }
+        }
+    }
+}
+
+#[cfg(feature = "llama")]
+fn numbers(list: &Value) -> Vec<f64> {
+    list.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+}
+
+#[cfg(feature = "llama")]
+fn elements(tensor: &Tensor) -> Vec<f64> {
+    match tensor.dtype() {
+        selvedge::DType::F32 => tensor.as_slice::<f32>().unwrap().iter().map(|x| f64::from(*x)).collect(),
+        selvedge::DType::I64 => tensor.as_slice::<i64>().unwrap().iter().map(|x| *x as f64).collect(),
+        _ => tensor.as_slice::<bool>().unwrap().iter().map(|x| f64::from(u8::from(*x))).collect(),
+    }
 }
 
 fn run_rows(monitor: &Monitor, step: &Value) {

@@ -43,13 +43,20 @@ export interface OpenOptions {
   /** Look for it in Python packages too. */
   searchPython?: boolean;
   sessionEntries?: Record<string, string>;
+  /** LoRA adapters: paths of GGUF files by the names that requests use. */
+  adapters?: Record<string, string>;
+  /** Of one computation of a prompt, where not `threads`. */
+  promptThreads?: number;
   noSymlinks?: boolean;
 }
 
 /** What a run has computed so far, a piece of its answer, or its end. */
 export type Event =
   | { kind: 'working'; done: number; total: number }
-  | { kind: 'text'; text: string; tokens: { id: number; logprob?: number }[] }
+  | { kind: 'text' | 'reasoning'; text: string; tokens: { id: number; logprob?: number }[] }
+  | { kind: 'call_piece'; index: number; name: string; arguments: string; tokens: { id: number; logprob?: number }[] }
+  | ({ kind: 'tool_call' } & ToolCall)
+  | { kind: 'malformed_call'; index: number; text: string; reason: string }
   | {
       kind: 'done';
       finish: 'complete' | 'end_of_text' | 'stop' | 'length' | 'context_full' | 'other';
@@ -85,20 +92,67 @@ export interface GenerateOptions extends CallOptions {
   logprobs?: boolean;
   /** The form that the text must have: an answer that ends by itself is of it, the whole of it. */
   grammar?: Grammar;
+  /** What the model may call; this, and all up to `separateReasoning`, of a conversation. */
+  tools?: Tool[];
+  /** `'required'` and a name hold the calls to the schemas. */
+  toolChoice?: 'auto' | 'none' | 'required' | { name: string };
+  documents?: { title: string; text: string }[];
+  /** Of a model that can do either. */
+  thinking?: boolean;
+  /** Of the chat template. */
+  variables?: Record<string, unknown>;
+  /** Go on with the last message, the assistant's. */
+  continueLast?: boolean;
+  /** Part what the model thinks from its answer. */
+  separateReasoning?: boolean;
+  /** Names of adapters, or names with the scales of their changes. */
+  adapters?: string[] | Record<string, number>;
+  /** Added to the logits of tokens. */
+  bias?: Record<number, number>;
+  /** Tokens that never come. */
+  ban?: number[];
+  /** The likeliest tokens at each place, so many, in the answer's `json`. */
+  topLogprobs?: number;
+}
+
+/** A function of the app's that the model may call; `parameters` is a JSON Schema of its arguments, an object. */
+export interface Tool {
+  name: string;
+  description?: string;
+  parameters?: string | object;
+}
+
+/** A call of a tool; its arguments are a JSON object, as its text. */
+export interface ToolCall {
+  id: string;
+  name: string;
+  arguments: string;
+}
+
+export interface Message {
+  role: string;
+  content: string;
+  reasoning?: string;
+  /** Of `'assistant'`: the calls that it made. */
+  toolCalls?: ToolCall[];
+  /** Of `'tool'`: the call of which it is the result. */
+  toolCallId?: string;
 }
 
 /** A JSON Schema, as its text or as an object; a regular expression, of Rust's crate regex, for the whole text; or a grammar. */
 export type Grammar = { jsonSchema: string | object } | { regex: string } | { lark: string } | { gbnf: string };
 
 /** A text, a conversation by the model's own template, or ids of its vocabulary. */
-export type Prompt = string | { messages: { role: string; content: string }[] } | { tokens: readonly number[] | Uint32Array };
+export type Prompt = string | { messages: Message[] } | { tokens: readonly number[] | Uint32Array };
 export type Inputs = Record<string, Tensor | TypedArray | string[]>;
 
 /** What came back. Its arrays look into memory of the library, which is freed when neither they nor the answer are reachable. */
 export class Answer implements Disposable {
   readonly outputs: Record<string, Tensor>;
   readonly text: string;
-  /** Text, tokens, finish, usage, provenance, id. */
+  readonly reasoning: string;
+  readonly toolCalls: ToolCall[];
+  /** Text, reasoning, calls, tokens and their log-probabilities, finish, adapters, usage, provenance, id. */
   readonly json: any;
   close(): void;
   [Symbol.dispose](): void;
@@ -129,9 +183,21 @@ export class Engine implements Disposable {
   generate(prompt: Prompt, options?: GenerateOptions): Run;
   /** One output named "embedding", f32 [texts, dimensions], of length 1 unless `normalize` is false. */
   embed(texts: string[], options?: CallOptions & { normalize?: boolean }): Promise<Answer>;
+  /** How likely each continuation is: the logarithm of its probability, its tokens, and whether each of them is the likeliest (1). */
+  score(
+    prompt: Prompt,
+    continuations: string[],
+    options?: CallOptions & { adapters?: string[] | Record<string, number> },
+  ): Promise<{ logprobs: Float32Array; tokens: BigInt64Array; greedy: Uint8Array }>;
+  /** How relevant each document is, and their places, the most relevant first. */
+  rerank(query: string, documents: string[], options?: CallOptions): Promise<{ scores: Float32Array; order: BigInt64Array }>;
+  /** What the engine has computed of prompts, into a file. */
+  savePrefixes(path: string): { prefixes: number; tokens: number; bytes: number };
+  /** Takes the prefixes of a file; what finds no place is left out. */
+  restorePrefixes(path: string): { prefixes: number; tokens: number; bytes: number };
   tokenize(prompt: Prompt): Uint32Array;
   detokenize(tokens: ArrayLike<number>): string;
-  render(messages: { role: string; content: string }[]): string;
+  render(messages: Message[]): string;
   /** Gives memory back; says how many bytes. */
   trim(level?: 'caches' | 'all'): number;
   close(): void;

@@ -16,7 +16,7 @@ use crate::output::Outputs;
 use crate::run::RunObject;
 use crate::source::{self, Given};
 use crate::text::Text;
-use crate::{guard, json, options, request};
+use crate::{generate, guard, json, options, request};
 
 /// Opens a model file.
 ///
@@ -201,7 +201,7 @@ pub unsafe extern "C" fn selvedge_engine_generate(
     guard::give(out, err, || {
         let engine = of(engine)?;
         // SAFETY: as above.
-        let (call, request) = unsafe { (request::call(call)?, request::generate(request)?) };
+        let (call, request) = unsafe { (request::call(call)?, generate::generate(request)?) };
         handle::publish(RunObject::start(engine, request, call)?)
     })
 }
@@ -227,6 +227,52 @@ pub unsafe extern "C" fn selvedge_engine_embed(
         let (call, request) = unsafe { (request::call(call)?, request::embed(request)?) };
         let answer = engine.run_with(request, call)?;
         handle::publish(AnswerObject::from(answer))
+    })
+}
+
+/// Scores continuations of a prompt.
+///
+/// # Safety
+///
+/// Pointers are as the header asks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn selvedge_engine_score(
+    engine: *const selvedge_engine,
+    request: *const selvedge_score,
+    call: *const selvedge_call,
+    out: *mut *mut selvedge_answer,
+    err: *mut *mut selvedge_error,
+) -> selvedge_status {
+    // SAFETY: the caller vouches for the pointers, here and below.
+    let (out, err) = unsafe { (Out::zeroed("out", out), Out::optional(err)) };
+    guard::give(out, err, || {
+        let engine = of(engine)?;
+        // SAFETY: as above.
+        let (call, request) = unsafe { (request::call(call)?, generate::score(request)?) };
+        handle::publish(AnswerObject::from(engine.run_with(request, call)?))
+    })
+}
+
+/// Judges documents by a query.
+///
+/// # Safety
+///
+/// Pointers are as the header asks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn selvedge_engine_rerank(
+    engine: *const selvedge_engine,
+    request: *const selvedge_rerank,
+    call: *const selvedge_call,
+    out: *mut *mut selvedge_answer,
+    err: *mut *mut selvedge_error,
+) -> selvedge_status {
+    // SAFETY: the caller vouches for the pointers, here and below.
+    let (out, err) = unsafe { (Out::zeroed("out", out), Out::optional(err)) };
+    guard::give(out, err, || {
+        let engine = of(engine)?;
+        // SAFETY: as above.
+        let (call, request) = unsafe { (request::call(call)?, request::rerank(request)?) };
+        handle::publish(AnswerObject::from(engine.run_with(request, call)?))
     })
 }
 

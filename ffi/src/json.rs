@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use selvedge::backend::{Inspection, MetadataValue};
-use selvedge::{Answer, Backend, Dim, Error, Finish, Kind, MemoryEstimate, Port, Provenance, Result, Spec};
+use selvedge::{
+    Adapter, Answer, AppliedAdapter, Backend, Dim, Error, Finish, Kind, MalformedCall, MemoryEstimate, Port,
+    Provenance, Result, Spec, TokenInfo, ToolCall,
+};
 use serde_json::{Map, Value, json};
 
 pub(crate) fn spec(spec: &Spec) -> String {
@@ -13,10 +16,12 @@ pub(crate) fn spec(spec: &Spec) -> String {
         "inputs": spec.inputs.iter().map(port).collect::<Value>(),
         "outputs": spec.outputs.iter().map(port).collect::<Value>(),
         "abilities": {
-            "tensors": a.tensors, "generate": a.generate, "chat": a.chat, "embed": a.embed, "interrupt": a.interrupt,
+            "tensors": a.tensors, "generate": a.generate, "chat": a.chat, "embed": a.embed, "score": a.score,
+            "rerank": a.rerank, "interrupt": a.interrupt,
         },
         "context_tokens": spec.context_tokens,
         "embedding_size": spec.embedding_size,
+        "adapters": spec.adapters.iter().map(adapter).collect::<Value>(),
         "memory": memory(m),
         "metadata": spec.metadata,
         "choice": spec.choice,
@@ -39,7 +44,13 @@ pub(crate) fn answer(answer: &Answer) -> String {
         outputs.map(|(name, t)| json!({ "name": name, "dtype": t.dtype().name(), "shape": t.shape().to_vec() }));
     json!({
         "text": answer.text,
+        "reasoning": answer.reasoning,
+        "tool_calls": answer.tool_calls.iter().map(tool_call).collect::<Value>(),
+        "malformed_calls": answer.malformed_calls.iter().map(malformed_call).collect::<Value>(),
         "tokens": answer.tokens.iter().map(|t| t.id).collect::<Value>(),
+        "logprobs": logprobs(&answer.tokens),
+        "top_logprobs": answer.top_logprobs.iter().map(|top| likeliest(top)).collect::<Value>(),
+        "adapters": answer.adapters.iter().map(applied).collect::<Value>(),
         "finish": finish,
         "stop": stop,
         "usage": {
@@ -53,6 +64,34 @@ pub(crate) fn answer(answer: &Answer) -> String {
         "outputs": outputs.collect::<Value>(),
     })
     .to_string()
+}
+
+fn adapter(a: &Adapter) -> Value {
+    json!({ "name": a.name, "digest": a.digest.to_string(), "applied": a.applied, "total": a.total })
+}
+
+fn applied(a: &AppliedAdapter) -> Value {
+    json!({ "name": a.name, "scale": a.scale, "applied": a.applied, "total": a.total })
+}
+
+fn tool_call(call: &ToolCall) -> Value {
+    json!({ "id": call.id, "name": call.name, "arguments": call.arguments })
+}
+
+fn malformed_call(call: &MalformedCall) -> Value {
+    json!({ "index": call.index, "text": call.text, "reason": call.reason })
+}
+
+/// A number for each token; null where none was asked for.
+fn logprobs(tokens: &[TokenInfo]) -> Value {
+    match tokens.iter().any(|token| token.logprob.is_some()) {
+        true => tokens.iter().map(|token| token.logprob).collect(),
+        false => Value::Null,
+    }
+}
+
+fn likeliest(tokens: &[TokenInfo]) -> Value {
+    tokens.iter().map(|token| json!({ "id": token.id, "logprob": token.logprob })).collect()
 }
 
 pub(crate) fn inspection(inspection: &Inspection) -> String {

@@ -31,6 +31,7 @@ mod error;
 mod failure;
 mod fields;
 mod fork;
+mod generate;
 mod guard;
 mod handle;
 mod import;
@@ -45,6 +46,7 @@ mod options;
 mod outbox;
 mod output;
 mod pack;
+mod prefixes;
 mod profile;
 mod progress;
 mod release;
@@ -89,8 +91,8 @@ pub use deployment::{
 };
 pub use engine::{
     export, selvedge_engine_close, selvedge_engine_embed, selvedge_engine_generate, selvedge_engine_open,
-    selvedge_engine_open_source, selvedge_engine_run, selvedge_engine_run_into, selvedge_engine_spec_json,
-    selvedge_engine_start, selvedge_engine_trim,
+    selvedge_engine_open_source, selvedge_engine_rerank, selvedge_engine_run, selvedge_engine_run_into,
+    selvedge_engine_score, selvedge_engine_spec_json, selvedge_engine_start, selvedge_engine_trim,
 };
 pub use error::{selvedge_error_code, selvedge_error_free, selvedge_error_message, selvedge_error_retry_after_ms};
 pub use import::{selvedge_manifest_json, selvedge_store_import, selvedge_store_import_staged};
@@ -112,6 +114,7 @@ pub use outbox::{
     selvedge_outbox_split, selvedge_outbox_status_json,
 };
 pub use pack::selvedge_pack;
+pub use prefixes::{selvedge_engine_restore_prefixes, selvedge_engine_save_prefixes};
 pub use profile::{
     selvedge_profile_compare, selvedge_profile_decode, selvedge_profile_encode, selvedge_profile_fit,
     selvedge_profile_free, selvedge_profile_json,

@@ -53,7 +53,9 @@ macro_rules! structs {
 
 structs! {
     selvedge_log_line selvedge_source selvedge_options[crash_folder] selvedge_call selvedge_tensor selvedge_tensors
-    selvedge_output selvedge_message selvedge_generate[grammar] selvedge_embed selvedge_event selvedge_limits
+    selvedge_output selvedge_message[reasoning] selvedge_generate[grammar] selvedge_embed selvedge_event[name]
+    selvedge_tool selvedge_tool_call selvedge_document selvedge_adapter selvedge_score selvedge_rerank
+    selvedge_prefixes selvedge_limits
     selvedge_column selvedge_rows selvedge_fit selvedge_alert selvedge_monitor_options selvedge_outbox_options
     selvedge_http_request selvedge_http_response selvedge_retry selvedge_judgement selvedge_pack_options
     selvedge_stage selvedge_threshold selvedge_history selvedge_estimate

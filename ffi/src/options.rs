@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "follows the pointers in the caller's structs")]
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use selvedge::{Backend, Digest, Loading, OpenProgress, Options, Result};
@@ -10,7 +11,7 @@ use crate::abi::*;
 use crate::memory::{self, invalid};
 use crate::progress::Told;
 use crate::request::{check_flags, unknown};
-use crate::{cancel, crash};
+use crate::{cancel, crash, source};
 
 /// # Safety
 ///
@@ -19,6 +20,7 @@ pub(crate) unsafe fn read(place: *const selvedge_options) -> Result<Options> {
     // SAFETY: the caller vouches for it.
     let Some(o) = (unsafe { memory::read_optional(place) })? else { return Ok(Options::new()) };
     check_flags("selvedge_options.flags", o.flags, SELVEDGE_OPTIONS_NO_SYMLINKS | SELVEDGE_OPTIONS_SEARCH_PYTHON)?;
+    check_flags("selvedge_options.reserved", o.reserved, 0)?;
     let mut options = Options::new().loading(match o.loading {
         SELVEDGE_LOADING_MAPPED => Loading::Mapped,
         SELVEDGE_LOADING_READ => Loading::Read,
@@ -37,6 +39,7 @@ pub(crate) unsafe fn read(place: *const selvedge_options) -> Result<Options> {
     options.threads = given(o.threads);
     options.context_tokens = given(o.context_tokens);
     options.parallel = given(o.parallel);
+    options.prompt_threads = given(o.prompt_threads);
     options.memory_limit = (o.memory_limit > 0).then_some(o.memory_limit);
     if !o.sha256.is_null() {
         let mut digest = Digest::default();
@@ -53,6 +56,8 @@ pub(crate) unsafe fn read(place: *const selvedge_options) -> Result<Options> {
     // SAFETY: as above.
     options.session_entries =
         unsafe { pairs("selvedge_options.session_entries", o.session_entries, o.session_entry_count) }?;
+    // SAFETY: as above.
+    options.adapters = unsafe { adapters(&o) }?;
     // SAFETY: as above.
     options.crash_record = unsafe { crash::of_options(&o) }?;
     // SAFETY: as above.
@@ -85,6 +90,24 @@ pub(crate) unsafe fn for_later(place: *const selvedge_options) -> Result<Options
             Err(invalid(format!("selvedge_options.{field}: expected NULL for a model that is opened later")))
         }
     }
+}
+
+/// Names of adapters, and their files.
+///
+/// # Safety
+///
+/// The pointers are as the header asks.
+unsafe fn adapters(o: &selvedge_options) -> Result<Vec<(String, PathBuf)>> {
+    // SAFETY: the caller vouches for it, here and below.
+    let pairs = unsafe { memory::read_values("selvedge_options.adapters", o.adapters, o.adapter_count) }?;
+    let adapter = |pair: selvedge_pair| {
+        // SAFETY: as above.
+        let name = unsafe { memory::name("selvedge_options.adapters", pair.name.data, pair.name.len) }?;
+        // SAFETY: as above.
+        let path = unsafe { source::path("selvedge_options.adapters", pair.value.data, pair.value.len) }?;
+        Ok((name.to_owned(), path.into()))
+    };
+    pairs.into_iter().map(adapter).collect()
 }
 
 /// Names and their values.

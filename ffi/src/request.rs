@@ -5,9 +5,7 @@
 use std::ffi::c_char;
 use std::time::Duration;
 
-use selvedge::{
-    Call, DType, Embed, Error, Generate, Grammar, Message, Priority, Prompt, Result, Role, Shape, Tensor, Tensors,
-};
+use selvedge::{Call, DType, Embed, Error, Priority, Rerank, Result, Shape, Tensor, Tensors};
 
 use crate::abi::*;
 use crate::cancel;
@@ -57,93 +55,6 @@ pub(crate) unsafe fn tensors(place: *const selvedge_tensors, loan: Option<&Loan>
 /// # Safety
 ///
 /// As of [`memory::read`], and the pointers within are as the header asks.
-pub(crate) unsafe fn generate(place: *const selvedge_generate) -> Result<Generate> {
-    // SAFETY: the caller vouches for it, here and below.
-    let g = unsafe { memory::read(place) }?;
-    check_flags("selvedge_generate.flags", g.flags, SELVEDGE_GENERATE_SEEDED | SELVEDGE_GENERATE_LOGPROBS)?;
-    check_flags("selvedge_generate.reserved", g.reserved, 0)?;
-    check_flags("selvedge_generate.grammar_flags", g.grammar_flags, 0)?;
-    // SAFETY: as above.
-    let prompt = unsafe { prompt_of(&g) }?;
-    let mut request = Generate::new(prompt).logprobs(g.flags & SELVEDGE_GENERATE_LOGPROBS != 0);
-    // SAFETY: as above.
-    request.stop = unsafe { texts("selvedge_generate.stop", g.stop, g.stop_count, memory::text) }?;
-    // SAFETY: as above.
-    request.grammar = unsafe { grammar_of(&g) }?;
-    request.max_tokens = match g.max_tokens {
-        0 => request.max_tokens,
-        SELVEDGE_MAX_TOKENS_NONE => None,
-        max => Some(max),
-    };
-    // Zero stands for the default, so that a zeroed struct is a good one.
-    let or = |given: f32, default: f32| if given == 0.0 { default } else { given };
-    let s = &mut request.sampling;
-    s.seed = (g.flags & SELVEDGE_GENERATE_SEEDED != 0).then_some(g.seed);
-    s.temperature = g.temperature;
-    s.top_k = g.top_k;
-    s.top_p = or(g.top_p, s.top_p);
-    s.min_p = g.min_p;
-    s.repeat_penalty = or(g.repeat_penalty, s.repeat_penalty);
-    s.frequency_penalty = g.frequency_penalty;
-    s.presence_penalty = g.presence_penalty;
-    s.penalty_last_n = if g.penalty_last_n == 0 { s.penalty_last_n } else { g.penalty_last_n };
-    request.check()?;
-    Ok(request)
-}
-
-/// # Safety
-///
-/// The pointers are as the header asks.
-unsafe fn grammar_of(g: &selvedge_generate) -> Result<Option<Grammar>> {
-    // SAFETY: the caller vouches for it.
-    let form = unsafe { text("selvedge_generate.grammar", g.grammar) }?;
-    Ok(Some(match (g.grammar_kind, form) {
-        (SELVEDGE_GRAMMAR_NONE, "") => return Ok(None),
-        (SELVEDGE_GRAMMAR_NONE, _) => {
-            return Err(invalid("selvedge_generate.grammar_kind: expected that of the grammar, got none".into()));
-        }
-        (SELVEDGE_GRAMMAR_JSON_SCHEMA, _) => Grammar::json_schema(form),
-        (SELVEDGE_GRAMMAR_REGEX, _) => Grammar::regex(form),
-        (SELVEDGE_GRAMMAR_LARK, _) => Grammar::lark(form),
-        (SELVEDGE_GRAMMAR_GBNF, _) => Grammar::gbnf(form),
-        (other, _) => return Err(unknown("selvedge_grammar_kind", other)),
-    }))
-}
-
-/// The prompt of a request, of which nothing else counts.
-///
-/// # Safety
-///
-/// As of [`generate`].
-pub(crate) unsafe fn prompt(place: *const selvedge_generate) -> Result<Prompt> {
-    // SAFETY: the caller vouches for it.
-    unsafe { prompt_of(&memory::read(place)?) }
-}
-
-/// # Safety
-///
-/// The pointers are as the header asks.
-unsafe fn prompt_of(g: &selvedge_generate) -> Result<Prompt> {
-    // SAFETY: the caller vouches for it, here and below.
-    let messages = unsafe { memory::read_array("selvedge_generate.messages", g.messages, g.message_count) }?;
-    // SAFETY: as above.
-    let tokens = unsafe { memory::read_values("selvedge_generate.tokens", g.tokens, g.token_count) }?;
-    match (g.prompt.data.is_null() && g.prompt.len == 0, messages.is_empty(), tokens.is_empty()) {
-        // SAFETY: as above.
-        (false, true, true) => Ok(Prompt::Text(unsafe { text("selvedge_generate.prompt", g.prompt) }?.into())),
-        // SAFETY: as above.
-        (true, false, true) => Ok(Prompt::Chat(messages.iter().map(|m| unsafe { message(m) }).collect::<Result<_>>()?)),
-        (true, true, false) => Ok(Prompt::Tokens(tokens)),
-        (true, true, true) => {
-            Err(invalid("selvedge_generate: expected a prompt, messages or tokens, got none of them".into()))
-        }
-        _ => Err(invalid("selvedge_generate: expected one of prompt, messages and tokens, got more".into())),
-    }
-}
-
-/// # Safety
-///
-/// As of [`memory::read`], and the pointers within are as the header asks.
 pub(crate) unsafe fn embed(place: *const selvedge_embed) -> Result<Embed> {
     // SAFETY: the caller vouches for it, here and below.
     let e = unsafe { memory::read(place) }?;
@@ -152,6 +63,21 @@ pub(crate) unsafe fn embed(place: *const selvedge_embed) -> Result<Embed> {
     // SAFETY: as above.
     let texts = unsafe { texts("selvedge_embed.texts", e.texts, e.text_count, memory::text) }?;
     Ok(Embed::new(texts).normalize(e.flags & SELVEDGE_EMBED_RAW == 0))
+}
+
+/// # Safety
+///
+/// As of [`memory::read`], and the pointers within are as the header asks.
+pub(crate) unsafe fn rerank(place: *const selvedge_rerank) -> Result<Rerank> {
+    // SAFETY: the caller vouches for it, here and below.
+    let r = unsafe { memory::read(place) }?;
+    // SAFETY: as above.
+    let query = unsafe { text("selvedge_rerank.query", r.query) }?;
+    // SAFETY: as above.
+    let documents = unsafe { texts("selvedge_rerank.documents", r.documents, r.document_count, memory::text) }?;
+    let request = Rerank::new(query, documents);
+    request.check()?;
+    Ok(request)
 }
 
 /// # Safety
@@ -222,24 +148,6 @@ unsafe fn strings(t: &selvedge_tensor, dims: &[usize]) -> Result<Tensor> {
 /// The dtype of a number of the header.
 pub(crate) fn dtype(number: i32) -> Result<DType> {
     DType::ALL.into_iter().find(|d| *d as i32 == number).ok_or_else(|| unknown("selvedge_dtype", number))
-}
-
-/// # Safety
-///
-/// The pointers are as the header asks.
-unsafe fn message(m: &selvedge_message) -> Result<Message> {
-    // SAFETY: the caller vouches for it.
-    let role = unsafe { memory::name("selvedge_message.role", m.role.data, m.role.len) }?;
-    // SAFETY: as above.
-    let content = unsafe { text("selvedge_message.content", m.content) }?;
-    let role = match role {
-        "" => return Err(invalid("selvedge_message.role: expected a name, got none".into())),
-        "system" => Role::System,
-        "user" => Role::User,
-        "assistant" => Role::Assistant,
-        other => Role::Other(other.into()),
-    };
-    Ok(Message::new(role, content))
 }
 
 /// # Safety

@@ -6,7 +6,7 @@ use std::ffi::c_char;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
-use selvedge::{Answer, Call, Cancel, Code, Engine, Error, Event, Finish, Request, Result, Run, Step};
+use selvedge::{Answer, Call, Cancel, Code, Engine, Error, Event, Finish, Request, Result, Run, Step, TokenInfo};
 
 use crate::abi::*;
 use crate::answer::{AnswerObject, finish};
@@ -81,6 +81,9 @@ struct State {
     run: Option<Box<dyn Run>>,
     /// What the last event points to.
     text: Text,
+    name: Text,
+    id: Text,
+    reason: Text,
     tokens: Vec<selvedge_token>,
     answer: Option<Answer>,
     /// A run need not outlive its engine; closing the handle is not to end it.
@@ -92,7 +95,16 @@ impl RunObject {
         let cancel = call.cancel.as_ref().map(Cancel::child).unwrap_or_default();
         call.cancel = Some(cancel.clone());
         let run = engine.start(request.into(), call)?;
-        let state = State { run: Some(run), text: Text::from(""), tokens: Vec::new(), answer: None, _engine: engine };
+        let state = State {
+            run: Some(run),
+            text: Text::from(""),
+            name: Text::from(""),
+            id: Text::from(""),
+            reason: Text::from(""),
+            tokens: Vec::new(),
+            answer: None,
+            _engine: engine,
+        };
         Ok(Self { cancel, freed: AtomicBool::new(false), state: Mutex::new(state) })
     }
 
@@ -142,17 +154,7 @@ impl State {
                 (event.done, event.total) = (progress.done, progress.total.unwrap_or(0));
                 Ok(true)
             }
-            Ok(Step::Event(Event::Text(piece))) => {
-                event.kind = SELVEDGE_EVENT_TEXT;
-                let token =
-                    |t: selvedge::TokenInfo| selvedge_token { id: t.id, logprob: t.logprob.unwrap_or(f32::NAN) };
-                self.tokens.extend(piece.tokens.into_iter().map(token));
-                (event.text, event.text_len) = self.keep(&piece.text);
-                if !self.tokens.is_empty() {
-                    (event.tokens, event.token_count) = (self.tokens.as_ptr(), self.tokens.len());
-                }
-                Ok(true)
-            }
+            Ok(Step::Event(brought)) => self.tell(&brought, event),
             Ok(Step::Done(answer)) => {
                 event.kind = SELVEDGE_EVENT_DONE;
                 event.finish = finish(&answer.finish);
@@ -170,11 +172,53 @@ impl State {
         }
     }
 
+    /// Fills in what a part of the answer brought; there is always another step.
+    fn tell(&mut self, brought: &Event, event: &mut selvedge_event) -> Result<bool> {
+        event.kind = i32::from(brought.number());
+        self.keep_tokens(brought.tokens(), event);
+        match brought {
+            Event::Text(piece) | Event::Reasoning(piece) => {
+                (event.text, event.text_len) = self.keep(&piece.text);
+            }
+            Event::CallPiece(piece) => {
+                event.index = piece.index.into();
+                (event.text, event.text_len) = self.keep(&piece.arguments);
+                (event.name, event.name_len) = kept(&mut self.name, &piece.name);
+            }
+            Event::ToolCall(call) => {
+                (event.text, event.text_len) = self.keep(&call.arguments);
+                (event.name, event.name_len) = kept(&mut self.name, &call.name);
+                (event.id, event.id_len) = kept(&mut self.id, &call.id);
+            }
+            Event::Malformed(call) => {
+                event.index = call.index.into();
+                (event.text, event.text_len) = self.keep(&call.text);
+                (event.reason, event.reason_len) = kept(&mut self.reason, &call.reason);
+            }
+            other => {
+                return Err(Error::new(Code::Unsupported, format!("an event that the C ABI does not know: {other:?}")));
+            }
+        }
+        Ok(true)
+    }
+
+    fn keep_tokens(&mut self, tokens: &[TokenInfo], event: &mut selvedge_event) {
+        let token = |t: &TokenInfo| selvedge_token { id: t.id, logprob: t.logprob.unwrap_or(f32::NAN) };
+        self.tokens.extend(tokens.iter().map(token));
+        if !self.tokens.is_empty() {
+            (event.tokens, event.token_count) = (self.tokens.as_ptr(), self.tokens.len());
+        }
+    }
+
     /// Keeps a text until the next one.
     fn keep(&mut self, text: &str) -> (*const c_char, usize) {
-        self.text.set(text);
-        self.text.raw()
+        kept(&mut self.text, text)
     }
+}
+
+fn kept(place: &mut Text, text: &str) -> (*const c_char, usize) {
+    place.set(text);
+    place.raw()
 }
 
 object!(RunObject, selvedge_run, Tag::Run);

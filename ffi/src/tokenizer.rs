@@ -7,7 +7,7 @@ use selvedge::{Code, Engine, Error, Prompt, Result, Tokenizer};
 use crate::abi::*;
 use crate::buffer::Buffer;
 use crate::memory::{self, Out, invalid};
-use crate::{engine, guard, handle, request};
+use crate::{engine, generate, guard, handle};
 
 /// The tokens of a prompt.
 ///
@@ -26,7 +26,7 @@ pub unsafe extern "C" fn selvedge_engine_tokenize(
     guard::give(out, err, || {
         let engine = engine::of(engine)?;
         // SAFETY: as above.
-        let prompt = unsafe { request::prompt(request) }?;
+        let prompt = unsafe { generate::prompt(request) }?;
         let tokens = tokenizer(&*engine)?.tokenize(&prompt)?;
         let bytes: Vec<u8> = tokens.into_iter().flat_map(u32::to_ne_bytes).collect();
         handle::publish(Buffer::from(&*bytes))
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn selvedge_engine_render(
     guard::give(out, err, || {
         let engine = engine::of(engine)?;
         // SAFETY: as above.
-        let Prompt::Chat(messages) = (unsafe { request::prompt(request) })? else {
+        let Prompt::Chat(messages) = (unsafe { generate::prompt(request) })? else {
             return Err(invalid("selvedge_generate: expected messages, got a prompt of another kind".into()));
         };
         handle::publish(Buffer::from(&*tokenizer(&*engine)?.render(&messages)?))

@@ -1,6 +1,6 @@
 /// selvedge.hpp: Selvedge for C++17 and later, over the C ABI of selvedge.h. Header only: link libselvedge.
 ///
-///     selvedge::engine      a loaded model: run, run_into, start, generate, embed, tokenize, trim
+///     selvedge::engine      a loaded model: run, start, generate, embed, score, rerank, tokenize, trim
 ///     selvedge::monitor     an engine that is watched: alerts, feedback, report
 ///     selvedge::profile     what a model was made for: fit, encode, compare
 ///     selvedge::telemetry   the telemetry folder, and selvedge::outbox what of it is to be posted
@@ -24,6 +24,7 @@
 #include "selvedge/tensor.hpp"
 #include "selvedge/source.hpp"
 #include "selvedge/run.hpp"
+#include "selvedge/generate.hpp"
 #include "selvedge/engine.hpp"
 #include "selvedge/telemetry.hpp"
 #include "selvedge/profile.hpp"

@@ -61,6 +61,21 @@ void text(const selvedge::engine &engine) {
 #endif
   (void)got(run.text()).size();
   (void)got(engine.generate(std::vector<selvedge::message>{{"user", "Hi"}}));
+  selvedge::generate asks(std::vector<selvedge::message>{{"user", "Umbrella?"}});
+  asks.tools = {{"rain", "Whether it rains.", R"({"type": "object"})"}};
+  asks.tool_choice = selvedge::tool_choice::named;
+  asks.tool_name = "rain";
+  asks.thinking = false;
+  asks.documents = {{"Bergen", "It rains."}};
+  asks.variables = {{"mood", "1"}};
+  asks.adapters = {{"formal"}, {"short", 0.5f}};
+  asks.biases = {{7, -1.0f}};
+  const selvedge::reply said = got(got(engine.generate(asks)).reply());
+  asks.messages.push_back({"assistant", said.text, said.reasoning, said.tool_calls});
+  for (const auto &call : said.tool_calls) asks.messages.push_back(selvedge::message::result_of(call.id, "dry"));
+  (void)(said.malformed_calls.size() + got(got(engine.score("a", {" b", " c"})).output("logprob")).shape().size());
+  (void)got(got(engine.rerank("a", {"b", "c"})).output("order"));
+  (void)(got(engine.save_prefixes("kept")).tokens + got(engine.restore_prefixes("kept")).bytes);
   (void)got(got(engine.embed({"a", "b"})).output("embedding"));
   const std::vector<std::uint32_t> tokens = got(engine.tokenize("a"));
   (void)(got(engine.detokenize(tokens)) + got(engine.render("a")) + got(engine.spec_json()));
@@ -70,6 +85,8 @@ void text(const selvedge::engine &engine) {
 void sources() {
   selvedge::options options;
   options.on_progress = [](std::uint64_t, std::uint64_t) {};
+  options.adapters = {{"formal", "formal.gguf"}};
+  options.prompt_threads = 2;
   const std::vector<std::byte> bytes(4);
   (void)got(selvedge::engine::open("model.onnx", options));
   (void)got(selvedge::engine::open(std::string("model.onnx")));

@@ -108,62 +108,6 @@ json start(const json &s) {
   return of_answer(answer);
 }
 
-selvedge::generate request_of(const json &s) {
-  selvedge::generate made;
-  if (s.contains("prompt")) made.prompt = s["prompt"].get<std::string>();
-  for (const json &said : s.value("messages", json::array())) made.messages.push_back({said["role"], said["content"]});
-  made.tokens = s.value("tokens", std::vector<std::uint32_t>());
-  made.stop = s.value("stop", std::vector<std::string>());
-  made.max_tokens = s.value("max_tokens", 0u);
-  if (s.contains("seed")) made.seed = s["seed"].get<std::uint32_t>();
-  made.temperature = s.value("temperature", 0.0f);
-  made.top_k = s.value("top_k", 0u);
-  made.top_p = s.value("top_p", 0.0f);
-  made.min_p = s.value("min_p", 0.0f);
-  const json form = s.value("grammar", json::object());
-  using selvedge::grammar;
-  if (form.contains("json_schema")) made.grammar = grammar::json_schema(form["json_schema"].get<std::string>());
-  if (form.contains("regex")) made.grammar = grammar::regex(form["regex"].get<std::string>());
-  if (form.contains("lark")) made.grammar = grammar::lark(form["lark"].get<std::string>());
-  if (form.contains("gbnf")) made.grammar = grammar::gbnf(form["gbnf"].get<std::string>());
-  return made;
-}
-
-json generate(const json &s) {
-  const selvedge::engine &engine = engines_.at(s["engine"]);
-  const auto cancel = selvedge::cancel::make();
-  call call = call_of(s);
-  if (!call.cancel) call.cancel = &cancel;
-  auto run = engine.generate(request_of(s), call);
-  json tokens = json::array(), got;
-  std::string text;
-  int texts = 0;
-  for (const auto &event : run) {
-    text += event.text;
-    for (const selvedge::token &token : event.tokens) tokens.push_back(token.id);
-    if (event.kind == selvedge::event_kind::text) ++texts;
-    if (texts == s.value("take", -1)) return nullptr;
-    if (texts == s.value("cancel_after_texts", -1)) cancel.set();
-    if (event.kind == selvedge::event_kind::done)
-      got = {{"finish", name_of(event.finish)},
-             {"stop", event.stop.empty() ? json(nullptr) : json(std::string(event.stop))},
-             {"output_tokens", event.output_tokens}};
-  }
-  got["text"] = text;
-  answer_ = json::parse(run.answer().json());
-  if (answer_["text"] != text) throw failure("events: " + brief(text) + ", answer: " + brief(answer_["text"]));
-  if (answer_["tokens"] != tokens) throw failure("events: " + brief(tokens) + ", answer: " + brief(answer_["tokens"]));
-  const std::string whole = engine.generate(request_of(s), call).text();
-  if (whole != text) throw failure("pieces: " + brief(text) + ", whole: " + brief(whole));
-  return got;
-}
-
-json tokenize(const json &s) { return engines_.at(s["engine"]).tokenize(request_of(s)); }
-json render(const json &s) { return engines_.at(s["engine"]).render(request_of(s)); }
-json detokenize(const json &s) {
-  return engines_.at(s["engine"]).detokenize(s["tokens"].get<std::vector<std::uint32_t>>());
-}
-
 json embed(const json &s) {
   const auto texts = s["texts"].get<std::vector<std::string>>();
   const std::vector<std::string_view> views(texts.begin(), texts.end());

@@ -24,7 +24,17 @@ export class Answer {
     return this.json.text;
   }
 
-  /** Text, tokens, finish, usage and provenance. */
+  /** What the model thought, if `separateReasoning` asked for it. */
+  get reasoning() {
+    return this.json.reasoning;
+  }
+
+  /** The calls of tools: `[{ id, name, arguments }]`. */
+  get toolCalls() {
+    return this.json.tool_calls;
+  }
+
+  /** Text, reasoning, calls, tokens and their log-probabilities, finish, adapters, usage and provenance. */
   get json() {
     return (this.#json ??= this.#open().json());
   }

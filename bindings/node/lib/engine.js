@@ -1,8 +1,9 @@
 // Engines: loaded models that take requests.
 
 import { Answer } from './answer.js';
+import { generateOf, listed, scoreOf } from './generate.js';
 import { Handle, cancellable } from './handle.js';
-import { SelvedgeError, call, callAsync, numbers, place, struct, structs, taken, takenJson, text } from './native.js';
+import { call, callAsync, fields, numbers, place, struct, structs, taken, takenJson, text, texted } from './native.js';
 import { Run } from './run.js';
 import { Tensor, lent, textArray } from './tensor.js';
 
@@ -147,6 +148,48 @@ export class Engine extends Handle {
     });
   }
 
+  /** How likely each continuation of a prompt is: `{ logprobs, tokens, greedy }`, an element for each. */
+  async score(prompt, continuations, options = {}) {
+    const keep = [this];
+    const { outputs } = await this.#asked('selvedge_engine_score', scoreOf(prompt, continuations, options, keep), options, keep);
+    return { logprobs: outputs.logprob.data, tokens: outputs.tokens.data, greedy: outputs.greedy.data };
+  }
+
+  /** How well each document answers a query: `{ scores, order }`, the places in `order` with the most relevant first. */
+  async rerank(query, documents, options = {}) {
+    const keep = [this];
+    const list = textArray(documents, keep);
+    const request = struct('selvedge_rerank', { query, documents: list, document_count: documents.length }, keep);
+    const { outputs } = await this.#asked('selvedge_engine_rerank', request, options, keep);
+    return { scores: outputs.score.data, order: outputs.order.data };
+  }
+
+  #asked(name, request, options, keep) {
+    return cancellable(options.signal, async (cancel) => {
+      const out = place();
+      const terms = callOf(options, cancel, keep);
+      await this.during((engine) => callAsync(name, engine, request, terms, out));
+      return new Answer(out[0]);
+    });
+  }
+
+  /** Writes what the engine has computed of prompts to a file: `{ prefixes, tokens, bytes }`. */
+  savePrefixes(path) {
+    return this.#kept('selvedge_engine_save_prefixes', path);
+  }
+
+  /** Takes the prefixes of a file; what finds no place is left out. */
+  restorePrefixes(path) {
+    return this.#kept('selvedge_engine_restore_prefixes', path);
+  }
+
+  #kept(name, path) {
+    const keep = [];
+    const told = struct('selvedge_prefixes', {}, keep);
+    call(name, this.handle, ...texted(path, keep), told);
+    return fields('selvedge_prefixes', told);
+  }
+
   /** The tokens of a prompt or `{ messages }`. */
   tokenize(prompt) {
     const keep = [];
@@ -220,6 +263,7 @@ export function sourceOf(source, keep) {
 
 function optionsOf(options, cancel, progress, keep) {
   const entries = Object.entries(options.sessionEntries ?? {}).map(([name, value]) => ({ name, value }));
+  const adapters = Object.entries(options.adapters ?? {}).map(([name, value]) => ({ name, value }));
   const fields = {
     backend: number('BACKEND', options.backend ?? 'auto'),
     loading: number('LOADING', options.loading ?? 'mapped'),
@@ -235,6 +279,8 @@ function optionsOf(options, cancel, progress, keep) {
     progress,
     session_entries: entries.length ? structs('selvedge_pair', entries, keep) : 0n,
     session_entry_count: entries.length,
+    prompt_threads: options.promptThreads,
+    ...listed('adapters', 'adapter_count', 'selvedge_pair', adapters, keep),
   };
   return struct('selvedge_options', fields, keep);
 }
@@ -258,52 +304,6 @@ function tensorsOf(inputs, outputs, keep) {
     fields.output_count = outputs.length;
   }
   return struct('selvedge_tensors', fields, keep);
-}
-
-function generateOf(prompt, options, keep) {
-  const fields = {
-    max_tokens: options.maxTokens === null ? numbers.SELVEDGE_MAX_TOKENS_NONE : options.maxTokens,
-    seed: options.seed,
-    temperature: options.temperature,
-    top_k: options.topK,
-    top_p: options.topP,
-    min_p: options.minP,
-    repeat_penalty: options.repeatPenalty,
-    frequency_penalty: options.frequencyPenalty,
-    presence_penalty: options.presencePenalty,
-    penalty_last_n: options.penaltyLastN,
-    flags: (options.seed === undefined ? 0 : numbers.SELVEDGE_GENERATE_SEEDED)
-      | (options.logprobs ? numbers.SELVEDGE_GENERATE_LOGPROBS : 0),
-  };
-  if (options.grammar) Object.assign(fields, grammarOf(options.grammar));
-  if (options.stop) {
-    fields.stop = textArray(options.stop, keep);
-    fields.stop_count = options.stop.length;
-  }
-  if (typeof prompt === 'string') fields.prompt = prompt;
-  else if (prompt.messages) {
-    fields.messages = structs('selvedge_message', prompt.messages, keep);
-    fields.message_count = prompt.messages.length;
-  } else {
-    fields.tokens = Uint32Array.from(prompt.tokens);
-    fields.token_count = prompt.tokens.length;
-  }
-  return struct('selvedge_generate', fields, keep);
-}
-
-const GRAMMARS = { jsonSchema: 'JSON_SCHEMA', regex: 'REGEX', lark: 'LARK', gbnf: 'GBNF' };
-
-function grammarOf(grammar) {
-  const [[name, form] = [], ...more] = Object.entries(grammar);
-  if (!GRAMMARS[name] || more.length) {
-    const got = Object.keys(grammar).join(', ') || 'none';
-    const message = `grammar: expected one of ${Object.keys(GRAMMARS).join(', ')}, got ${got}`;
-    throw new SelvedgeError(numbers.SELVEDGE_ERR_INVALID_ARGUMENT, message);
-  }
-  return {
-    grammar: name === 'jsonSchema' && typeof form !== 'string' ? JSON.stringify(form) : form,
-    grammar_kind: numbers[`SELVEDGE_GRAMMAR_${GRAMMARS[name]}`],
-  };
 }
 
 /** The shape that was written for an output, whose struct ends with its rank and its length. */

@@ -107,6 +107,14 @@ export class Run extends Handle {
         return { kind: 'working', done: this.#count(AT.done), total: this.#count(AT.total) };
       case numbers.SELVEDGE_EVENT_TEXT:
         return { kind: 'text', text: this.#text(), tokens: this.#tokens() };
+      case numbers.SELVEDGE_EVENT_REASONING:
+        return { kind: 'reasoning', text: this.#text(), tokens: this.#tokens() };
+      case numbers.SELVEDGE_EVENT_CALL_PIECE:
+        return { kind: 'call_piece', index: this.#count(AT.index), name: this.#at('name'), arguments: this.#text(), tokens: this.#tokens() };
+      case numbers.SELVEDGE_EVENT_TOOL_CALL:
+        return { kind: 'tool_call', id: this.#at('id'), name: this.#at('name'), arguments: this.#text() };
+      case numbers.SELVEDGE_EVENT_MALFORMED_CALL:
+        return { kind: 'malformed_call', index: this.#count(AT.index), text: this.#text(), reason: this.#at('reason') };
       default:
         this.#state = 'done';
         this.#unlisten();
@@ -126,7 +134,12 @@ export class Run extends Handle {
   }
 
   #text() {
-    return text(this.#fields.getBigUint64(AT.text, true), this.#count(AT.text_len));
+    return this.#at('text');
+  }
+
+  /** A text of the event, by the field's name. */
+  #at(field) {
+    return text(this.#fields.getBigUint64(AT[field], true), this.#count(AT[`${field}_len`]));
   }
 
   #tokens() {

@@ -64,6 +64,12 @@ export const operations = {
     const { dims, data } = answer.outputs.embedding;
     return { shape: dims, data };
   },
+  async score(step, run) {
+    return run.get(step.engine).score(prompt(step), step.continuations, { adapters: step.adapters });
+  },
+  rerank: (step, run) => run.get(step.engine).rerank(step.query, step.documents),
+  save_prefixes: (step, run) => run.get(step.engine).savePrefixes(step.path),
+  restore_prefixes: (step, run) => run.get(step.engine).restorePrefixes(step.path),
   tokenize: (step, run) => run.get(step.engine).tokenize(prompt(step)),
   detokenize: (step, run) => run.get(step.engine).detokenize(step.tokens),
   render: (step, run) => run.get(step.engine).render(step.messages),
@@ -157,15 +163,20 @@ async function generate(step, run) {
   const options = { ...terms(step), signal: signalOf(step, run) };
   for (const name of names) options[camel(name)] = step[name];
   for (const [kind, form] of Object.entries(step.grammar ?? {})) options.grammar = { [camel(kind)]: form };
+  const terms_ = ['tools', 'documents', 'thinking', 'variables', 'continue_last', 'separate_reasoning', 'adapters', 'ban', 'logprobs', 'top_logprobs'];
+  for (const name of terms_) options[camel(name)] = step[name];
+  options.bias = Object.fromEntries(step.bias ?? []);
+  options.toolChoice = step.tool_name ? { name: step.tool_name } : step.tool_choice;
   const cancel = step.cancel_after_texts && new AbortController();
   const stream = engine.generate(prompt(step), { ...options, signal: cancel?.signal ?? options.signal });
-  const [texts, tokens] = [[], []];
+  const [texts, tokens, calls] = [[], [], []];
   let done;
   for await (const event of stream) {
     if (event.kind === 'done') done = event;
+    if (event.tokens) tokens.push(...event.tokens.map(({ id }) => id));
+    if (event.kind === 'tool_call') calls.push({ id: event.id, name: event.name, arguments: event.arguments });
     if (event.kind !== 'text') continue;
     texts.push(event.text);
-    tokens.push(...event.tokens.map(({ id }) => id));
     if (texts.length === step.cancel_after_texts) cancel.abort();
     if (texts.length === step.take) return null;
   }
@@ -173,12 +184,14 @@ async function generate(step, run) {
   const whole = await engine.generate(prompt(step), options).answer();
   run.equal(texts.join(''), answer.text);
   run.equal(answer.text, whole.text);
+  run.equal(calls, answer.toolCalls);
+  run.equal(calls, whole.toolCalls);
   run.equal(tokens, answer.json.tokens.map((token) => token.id ?? token));
   run.answer(answer.json, step);
-  return { text: texts.join(''), finish: done.finish, stop: done.stop || null, output_tokens: done.outputTokens };
+  return { text: texts.join(''), tool_calls: calls, finish: done.finish, stop: done.stop || null, output_tokens: done.outputTokens };
 }
 
-const prompt = ({ prompt: text, messages, tokens }) => text ?? (messages ? { messages } : { tokens });
+const prompt = ({ prompt: text, messages, tokens }) => text ?? (messages ? { messages: messages.map(camels) } : { tokens });
 const terms = ({ id, timeout_ms, outputs: names }) => ({ id, timeoutMs: timeout_ms, outputs: names });
 const flags = (names = []) => Object.fromEntries(names.map((name) => [name, true]));
 const judged = ({ decision, waitMs, refused, reason }) => ({ decision, wait_ms: waitMs, refused, reason });

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from . import _abi
 from .errors import SelvedgeError, of_code
@@ -149,6 +149,15 @@ class Keep:
         for place, value in zip(made, values):
             self.text(place, value)
         return made
+
+
+def pairs(entries: Mapping[str, str | bytes], keep: Keep) -> Any:
+    """Names and their values."""
+    made = keep.add(new("selvedge_pair[]", len(entries)))
+    for place, (name, value) in zip(made, entries.items()):
+        keep.text(place.name, name)
+        keep.text(place.value, value)
+    return made
 
 
 def encoded(value: str | bytes) -> bytes:

@@ -7,6 +7,7 @@ from typing import Any, Iterator, NamedTuple
 from ._handle import Handle
 from ._library import failure, ffi, lent_json, lib, new
 from .tensors import Array, array_at
+from .tools import MalformedCall, ToolCall
 
 
 class Token(NamedTuple):
@@ -73,6 +74,36 @@ class Answer(Handle):
     def tokens(self) -> list[int]:
         """Ids of the tokens that were generated."""
         return list(self.json["tokens"])
+
+    @property
+    def reasoning(self) -> str:
+        """What the model thought, if that was asked for by itself."""
+        return str(self.json["reasoning"])
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        return [ToolCall(**call) for call in self.json["tool_calls"]]
+
+    @property
+    def malformed_calls(self) -> list[MalformedCall]:
+        """What began like a call and is none."""
+        return [MalformedCall(**call) for call in self.json["malformed_calls"]]
+
+    @property
+    def logprobs(self) -> list[float] | None:
+        """One for each token, if they were asked for."""
+        logprobs = self.json["logprobs"]
+        return None if logprobs is None else list(logprobs)
+
+    @property
+    def top_logprobs(self) -> list[list[Token]]:
+        """For each token the likeliest at its place, the likeliest first, if they were asked for."""
+        return [[Token(**token) for token in place] for place in self.json["top_logprobs"]]
+
+    @property
+    def adapters(self) -> list[dict[str, Any]]:
+        """Those that were applied: name, scale, and how many of how many weights they changed."""
+        return list(self.json["adapters"])
 
     @property
     def finish(self) -> str:

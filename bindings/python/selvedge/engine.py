@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
 from ._handle import Guarded
 from ._library import (
-    NULL, Keep, buffer, buffer_json, call, callback, digest, ffi, lent_json, lib, new, number, out, owned, path_bytes,
-    struct, structs,
+    NULL, Keep, buffer, buffer_json, call, callback, digest, ffi, lent_json, lib, new, number, out, owned, pairs,
+    path_bytes, struct, structs,
 )  # fmt: skip
 from .answer import Answer, ask
 from .cancel import Cancel, handle_of
+from .generate import Adapters, add_adapters, add_chat, add_logits, add_tokens, prompt_struct
 from .grammar import Grammar
 from .run import Run
 from .source import Path, Source, source_struct
 from .tensors import Array, fill_output, inputs_of, written
+from .tools import Document, Messages, Tool
 
 BACKENDS = {"auto": 0, "llama": 1, "ort": 2, "tract": 3, "table": 4, "rten": 5}
 LOADINGS = {"mapped": 0, "read": 1}
@@ -50,6 +52,10 @@ class Options:
     """Whether to look for ONNX Runtime in Python packages, too."""
     session_entries: Mapping[str, str] = field(default_factory=dict)
     """Configuration of an ONNX Runtime session."""
+    adapters: Mapping[str, Path] = field(default_factory=dict)
+    """LoRA adapters in GGUF files, by the names that requests use."""
+    prompt_threads: int = 0
+    """Of one computation of a prompt, with llama; 0: as `threads`."""
     cancel: Cancel | None = None
     on_progress: Callable[[int, int], None] | None = None
     """Is told so many of so many bytes."""
@@ -74,18 +80,38 @@ def options_struct(options: Options, keep: Keep) -> Any:
     if options.session_entries:
         made.session_entries = pairs(options.session_entries, keep)
         made.session_entry_count = len(options.session_entries)
+    if options.adapters:
+        paths = {name: path_bytes(path) for name, path in options.adapters.items()}
+        made.adapters, made.adapter_count = pairs(paths, keep), len(paths)
+    made.prompt_threads = options.prompt_threads
     made.cancel = handle_of(options.cancel)
     if options.on_progress:
         made.on_progress, made.user_data = on_progress, keep.add(ffi.new_handle(options.on_progress))
     return made
 
 
-def pairs(entries: Mapping[str, str], keep: Keep) -> Any:
-    made = keep.add(new("selvedge_pair[]", len(entries)))
-    for place, (name, value) in zip(made, entries.items()):
-        keep.text(place.name, name)
-        keep.text(place.value, value)
-    return made
+class Scores(NamedTuple):
+    """How likely continuations are: the logarithms of their probabilities, their numbers of tokens, and whether each of
+    these is the likeliest, so that a greedy answer would begin with it."""
+
+    logprobs: Array
+    tokens: Array
+    greedy: Array
+
+
+class Ranking(NamedTuple):
+    """How relevant documents are: a score for each, and their places, the most relevant first."""
+
+    scores: Array
+    order: Array
+
+
+class Prefixes(NamedTuple):
+    """What was saved of a prefix cache, or restored: beginnings of prompts, their tokens, bytes of the file."""
+
+    prefixes: int
+    tokens: int
+    bytes: int
 
 
 class Engine(Guarded):
@@ -175,7 +201,7 @@ class Engine(Guarded):
         self,
         prompt: str | None = None,
         *,
-        messages: Sequence[Mapping[str, str] | tuple[str, str]] | None = None,
+        messages: Messages | None = None,
         tokens: Sequence[int] | None = None,
         max_tokens: int | None = 256,
         stop: Sequence[str] = (),
@@ -190,6 +216,18 @@ class Engine(Guarded):
         penalty_last_n: int = 0,
         logprobs: bool = False,
         grammar: Grammar | None = None,
+        tools: Sequence[Tool] = (),
+        tool_choice: str = "auto",
+        tool_name: str = "",
+        documents: Sequence[Document | tuple[str, str]] = (),
+        thinking: bool | None = None,
+        variables: Mapping[str, Any] | None = None,
+        continue_last: bool = False,
+        separate_reasoning: bool = False,
+        adapters: Adapters = (),
+        bias: Mapping[int, float] | None = None,
+        ban: Iterable[int] = (),
+        top_logprobs: int = 0,
         cancel: Cancel | None = None,
         timeout: float | None = None,
         id: int = 0,
@@ -197,12 +235,16 @@ class Engine(Guarded):
     ) -> Run:
         """Starts to generate text from a prompt, a conversation, or tokens; greedy if not said otherwise. Iterate over
         the run for its events, or ask for its answer(). A max_tokens of None is no limit but the context. With a grammar, an
-        answer that ends by itself is of its form, the whole of it."""
+        answer that ends by itself is of its form, the whole of it.
+
+        Of a conversation, the model may call `tools`: a `tool_choice` of "required", or "named" with a `tool_name`, holds its
+        calls to their schemas; "none" does not tell it of them. `documents`, `thinking` and `variables` are for its chat
+        template, which must have a place for them. `continue_last` goes on with the last message, `separate_reasoning` parts
+        what it thinks from its answer. `adapters` are names, or names with scales; `bias` is added to the logits of tokens,
+        and those of `ban` never come."""
         keep = Keep()
         made = prompt_struct(prompt, messages, keep)
-        if tokens is not None:
-            ids = np.ascontiguousarray(tokens, np.uint32)
-            made.tokens, made.token_count = ffi.cast("uint32_t *", keep.memory(ids)), len(ids)
+        add_tokens(made, tokens, keep)
         made.stop, made.stop_count = (keep.texts(stop), len(stop)) if stop else (NULL, 0)
         made.max_tokens = lib.SELVEDGE_MAX_TOKENS_NONE if max_tokens is None else max_tokens
         if seed is not None:
@@ -214,6 +256,12 @@ class Engine(Guarded):
         if grammar is not None:
             keep.text(made.grammar, grammar.text)
             made.grammar_kind = grammar.kind
+        add_chat(made, tools, tool_choice, tool_name, documents, thinking, variables, keep)
+        made.flags |= continue_last * lib.SELVEDGE_GENERATE_CONTINUE_LAST
+        made.flags |= separate_reasoning * lib.SELVEDGE_GENERATE_SEPARATE_REASONING
+        add_adapters(made, adapters, keep)
+        add_logits(made, bias or {}, ban, keep)
+        made.top_logprobs = top_logprobs
         return self._start(lib.selvedge_engine_generate, made, call_struct(keep, cancel, timeout, id, priority))
 
     def embed(
@@ -233,6 +281,62 @@ class Engine(Guarded):
         made.flags = raw * lib.SELVEDGE_EMBED_RAW
         terms = call_struct(keep, cancel, timeout, id, priority)
         return ask(lib.selvedge_engine_embed, self._handle, made, terms)["embedding"]
+
+    def score(
+        self,
+        prompt: str | None = None,
+        continuations: Sequence[str] = (),
+        *,
+        messages: Messages | None = None,
+        tokens: Sequence[int] | None = None,
+        adapters: Adapters = (),
+        cancel: Cancel | None = None,
+        timeout: float | None = None,
+        id: int = 0,
+        priority: str = "normal",
+    ) -> Scores:
+        """How likely each continuation of a prompt, a conversation or tokens is. A longer one is less likely by its length
+        alone: dividing by the tokens makes them comparable."""
+        keep = Keep()
+        made = prompt_struct(prompt, messages, keep, "selvedge_score")
+        add_tokens(made, tokens, keep)
+        made.continuations, made.continuation_count = keep.texts(continuations), len(continuations)
+        add_adapters(made, adapters, keep)
+        terms = call_struct(keep, cancel, timeout, id, priority)
+        answer = ask(lib.selvedge_engine_score, self._handle, made, terms)
+        return Scores(answer["logprob"], answer["tokens"], answer["greedy"])
+
+    def rerank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        cancel: Cancel | None = None,
+        timeout: float | None = None,
+        id: int = 0,
+        priority: str = "normal",
+    ) -> Ranking:
+        """How well each document answers a query, by a model that reads both together."""
+        keep = Keep()
+        made = struct("selvedge_rerank")
+        keep.text(made.query, query)
+        made.documents, made.document_count = keep.texts(documents), len(documents)
+        terms = call_struct(keep, cancel, timeout, id, priority)
+        answer = ask(lib.selvedge_engine_rerank, self._handle, made, terms)
+        return Ranking(answer["score"], answer["order"])
+
+    def save_prefixes(self, path: Path) -> Prefixes:
+        """Writes what the engine has computed of prompts to a file, for restore_prefixes() after the next start."""
+        return self._kept(lib.selvedge_engine_save_prefixes, path)
+
+    def restore_prefixes(self, path: Path) -> Prefixes:
+        """Takes the prefixes of a file; what finds no place is left out. Answers are the same as without."""
+        return self._kept(lib.selvedge_engine_restore_prefixes, path)
+
+    def _kept(self, function: Any, path: Path) -> Prefixes:
+        told, at = struct("selvedge_prefixes"), path_bytes(path)
+        call(function, self._handle, ffi.from_buffer(at), len(at), told)
+        return Prefixes(told.prefixes, told.tokens, told.bytes)
 
     def tokenize(self, prompt: str | None = None, *, messages: Any = None) -> list[int]:
         """The tokens of a prompt; of a conversation, those of its rendered text."""
@@ -288,20 +392,6 @@ def call_struct(keep: Keep, cancel: Cancel | None, timeout: float | None, id: in
         made.timeout_ms = max(1, math.ceil(timeout * 1000))
     made.id = id
     made.priority = number("priority", priority, PRIORITIES)
-    return made
-
-
-def prompt_struct(prompt: str | None, messages: Any, keep: Keep) -> Any:
-    made = keep.add(struct("selvedge_generate"))
-    if prompt is not None:
-        keep.text(made.prompt, prompt)
-    if messages is not None:
-        made.messages = keep.add(structs("selvedge_message", len(messages)))
-        made.message_count = len(messages)
-        for place, message in zip(made.messages[0 : len(messages)], messages):
-            role, content = (message["role"], message["content"]) if isinstance(message, Mapping) else message
-            keep.text(place.role, role)
-            keep.text(place.content, content)
     return made
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Union
 
 from ._handle import Guarded
 from ._library import error_out, failure, ffi, lib, name_of, struct
 from .answer import Answer, Token, ask
 from .errors import Busy, Cancelled, SelvedgeError
+from .tools import MalformedCall, ToolCall
 
 FINISH = ["none", "complete", "end_of_text", "stop", "length", "context_full"]
 
@@ -27,6 +29,24 @@ class Text(NamedTuple):
     tokens: list[Token]
 
 
+class Reasoning(NamedTuple):
+    """A piece of what the model thinks, where that was asked for by itself."""
+
+    text: str
+    tokens: list[Token]
+
+
+@dataclass(frozen=True)
+class CallPiece:
+    """A piece of a call that is being written, and may turn out to be none. The arguments of all pieces of an index are
+    those of the call that follows them."""
+
+    index: int
+    name: str
+    arguments: str
+    tokens: list[Token]
+
+
 class Done(NamedTuple):
     """The answer is complete."""
 
@@ -37,7 +57,7 @@ class Done(NamedTuple):
     output_tokens: int
 
 
-Event = Union[Working, Text, Done]
+Event = Union[Working, Text, Reasoning, CallPiece, ToolCall, MalformedCall, Done]
 
 _TEXT, _WORKING, _DONE = lib.SELVEDGE_EVENT_TEXT, lib.SELVEDGE_EVENT_WORKING, lib.SELVEDGE_EVENT_DONE
 _next = lib.selvedge_run_next
@@ -57,6 +77,10 @@ def _text(event: Any) -> Text:
         tokens = [_tuple(Token, (event.tokens[i].id, event.tokens[i].logprob)) for i in range(count)]
     made: Text = _tuple(Text, (text, tokens))
     return made
+
+
+def _given(text: Any, length: int) -> str:
+    return _unpack(text, length).decode() if length else ""
 
 
 class Run(Guarded):
@@ -106,7 +130,16 @@ class Run(Guarded):
             stop = _unpack(event.text, event.text_len).decode() if event.text_len else None
             finish = name_of(event.finish, FINISH)
             return Done(finish, stop, event.input_tokens, event.cached_tokens, event.output_tokens)
-        return Working(event.done, event.total)
+        if event.kind == _WORKING:
+            return Working(event.done, event.total)
+        text, tokens = _text(event)
+        if event.kind == lib.SELVEDGE_EVENT_REASONING:
+            return Reasoning(text, tokens)
+        if event.kind == lib.SELVEDGE_EVENT_CALL_PIECE:
+            return CallPiece(event.index, _given(event.name, event.name_len), text, tokens)
+        if event.kind == lib.SELVEDGE_EVENT_TOOL_CALL:
+            return ToolCall(_given(event.id, event.id_len), _given(event.name, event.name_len), text)
+        return MalformedCall(event.index, text, _given(event.reason, event.reason_len))
 
     def __aiter__(self) -> Run:
         return self

@@ -7,9 +7,9 @@ from typing import Any, Iterable, Mapping
 
 from ._handle import Guarded, Handle
 from ._library import (
-    NULL, Keep, buffer, buffer_json, call, ffi, lib, name_of, number, out, owned, path_bytes, string, struct,
+    NULL, Keep, buffer, buffer_json, call, ffi, lib, name_of, number, out, owned, pairs, path_bytes,
+    string, struct,
 )  # fmt: skip
-from .engine import pairs
 from .source import Path
 from .telemetry import Telemetry
 from .tensors import memory_of

@@ -23,7 +23,7 @@ NAMES = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
 def lacks(case):
     """What a case needs and is not there."""
     variables = {"corpus": "SELVEDGE_CORPUS", "onnxruntime": "SELVEDGE_ONNXRUNTIME"}
-    there = selvedge.features()
+    there = [*selvedge.features(), "terms"]
     return [n for n in case["needs"] if not (os.environ.get(variables[n]) if n in variables else n in there)]
 
 
@@ -197,18 +197,27 @@ class Runner:
         return [self.output(name, array, True) for name, array in engine.run_into(inputs, places, **terms).items()]
 
     def generate(self, step):
-        names = ("prompt", "messages", "tokens", "max_tokens", "stop", "seed", "temperature")
+        names = (
+            "prompt", "messages", "tokens", "max_tokens", "stop", "seed", "temperature", "tool_choice", "tool_name",
+            "thinking", "variables", "continue_last", "separate_reasoning", "logprobs", "top_logprobs", "ban", "adapters",
+        )  # fmt: skip
         request = {name: step[name] for name in names if name in step}
+        request["tools"] = [selvedge.Tool(**tool) for tool in step.get("tools", ())]
+        request["documents"] = [selvedge.Document(**document) for document in step.get("documents", ())]
+        request["bias"] = dict(step.get("bias", ()))
         for kind, form in step.get("grammar", {}).items():
             request["grammar"] = getattr(selvedge.Grammar, kind)(form)
         engine, terms = self.things[step["engine"]], self.terms(step)
         if "cancel_after_texts" in step:
             terms["cancel"] = Cancel()
-        run, pieces, tokens, done = engine.generate(**request, **terms), [], [], None
+        run, pieces, tokens, calls, done = engine.generate(**request, **terms), [], [], [], None
         for event in run:
-            if isinstance(event, selvedge.Text):
-                pieces.append(event.text)
+            if isinstance(event, (selvedge.Text, selvedge.Reasoning, selvedge.CallPiece)):
                 tokens += [token.id for token in event.tokens]
+            if isinstance(event, selvedge.ToolCall):
+                calls.append(event)
+            elif isinstance(event, selvedge.Text):
+                pieces.append(event.text)
                 if len(pieces) == step.get("cancel_after_texts"):
                     terms["cancel"].set()
                 if len(pieces) == step.get("take"):
@@ -218,9 +227,26 @@ class Runner:
         streamed, whole = run.answer(), engine.generate(**request, **terms).answer()
         assert streamed.text == whole.text == "".join(pieces), self.where
         assert streamed.tokens == whole.tokens == tokens, self.where
+        assert streamed.tool_calls == whole.tool_calls == calls, self.where
         if "answer" in step:
             self.match(step["answer"], streamed.json, 0, ".answer")
-        return {"text": "".join(pieces), "finish": done.finish, "stop": done.stop, "output_tokens": done.output_tokens}
+        told = {"text": "".join(pieces), "tool_calls": [call._asdict() for call in calls]}
+        return {**told, "finish": done.finish, "stop": done.stop, "output_tokens": done.output_tokens}
+
+    def score(self, step):
+        terms = {name: step[name] for name in ("messages", "tokens", "adapters") if name in step}
+        scores = self.things[step["engine"]].score(step.get("prompt"), step["continuations"], **terms)
+        return {name: array.tolist() for name, array in scores._asdict().items()}
+
+    def rerank(self, step):
+        ranking = self.things[step["engine"]].rerank(step["query"], step["documents"])
+        return {name: array.tolist() for name, array in ranking._asdict().items()}
+
+    def save_prefixes(self, step):
+        return self.things[step["engine"]].save_prefixes(self.path(step))._asdict()
+
+    def restore_prefixes(self, step):
+        return self.things[step["engine"]].restore_prefixes(self.path(step))._asdict()
 
     def tokenize(self, step):
         return self.things[step["engine"]].tokenize(step.get("prompt"), messages=step.get("messages"))

@@ -69,4 +69,5 @@ def test_text_is_streamed(folder):
     if not CORPUS:
         pytest.skip("SELVEDGE_CORPUS is not set")
     (folder / "model.gguf").symlink_to(f"{CORPUS}/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
-    assert run(folder, "import selvedge", block("Text")).startswith(" Paris")
+    said = run(folder, "import selvedge", block("Text"), block("Tools"))
+    assert said.startswith(" Paris") and "clock {'zone': " in said and said.endswith("\n1\n")

@@ -48,11 +48,32 @@ SELVEDGE_ENUM_BEGIN(selvedge_grammar_kind)
   SELVEDGE_GRAMMAR_GBNF = 4            /* the notation of llama.cpp */
 SELVEDGE_ENUM_END(selvedge_grammar_kind)
 
+/* Whether a model calls tools, and which. */
+SELVEDGE_ENUM_BEGIN(selvedge_tool_choice)
+  SELVEDGE_TOOL_CHOICE_AUTO = 0,       /* as the model decides; nothing holds its calls to the schemas */
+  SELVEDGE_TOOL_CHOICE_NONE = 1,       /* no calls: the model is not told of the tools */
+  SELVEDGE_TOOL_CHOICE_REQUIRED = 2,   /* at least one call, of the form that its tool's schema allows */
+  SELVEDGE_TOOL_CHOICE_NAMED = 3       /* the same of one tool, `tool_name` */
+SELVEDGE_ENUM_END(selvedge_tool_choice)
+
+/* Whether a model that can do either thinks before it answers. */
+SELVEDGE_ENUM_BEGIN(selvedge_thinking)
+  SELVEDGE_THINKING_AUTO = 0,          /* as its template has it */
+  SELVEDGE_THINKING_ON = 1,
+  SELVEDGE_THINKING_OFF = 2
+SELVEDGE_ENUM_END(selvedge_thinking)
+
 SELVEDGE_ENUM_BEGIN(selvedge_event_kind)
   SELVEDGE_EVENT_NONE = 0,             /* the call failed */
   SELVEDGE_EVENT_WORKING = 1,          /* nothing to be seen yet: `done` of `total` */
   SELVEDGE_EVENT_TEXT = 2,             /* a piece of the answer: `text`, `tokens` */
-  SELVEDGE_EVENT_DONE = 3              /* the answer is complete: `finish` and the counts */
+  SELVEDGE_EVENT_DONE = 3,             /* the answer is complete: `finish` and the counts */
+  SELVEDGE_EVENT_REASONING = 4,        /* a piece of what the model thinks, where that was asked for by itself: `text`,
+                                        * `tokens` */
+  SELVEDGE_EVENT_CALL_PIECE = 5,       /* a piece of a call that is being written, and may turn out to be none: `index`,
+                                        * `name`, `text` of its arguments, `tokens` */
+  SELVEDGE_EVENT_TOOL_CALL = 6,        /* a call that is whole: `id`, `name`, `text`: its arguments, a JSON object */
+  SELVEDGE_EVENT_MALFORMED_CALL = 7    /* what began like a call and is none: `index`, `text` as it was written, `reason` */
 SELVEDGE_ENUM_END(selvedge_event_kind)
 
 SELVEDGE_ENUM_BEGIN(selvedge_finish)
@@ -82,6 +103,8 @@ SELVEDGE_ENUM_END(selvedge_arm)
 #define SELVEDGE_MAX_TOKENS_NONE UINT32_MAX /* selvedge_generate.max_tokens: no limit but the context */
 #define SELVEDGE_GENERATE_SEEDED 1u         /* selvedge_generate.flags: `seed` counts, also if it is 0 */
 #define SELVEDGE_GENERATE_LOGPROBS 2u       /* selvedge_generate.flags: report each token's log-probability */
+#define SELVEDGE_GENERATE_CONTINUE_LAST 4u  /* selvedge_generate.flags: go on with the last message, the assistant's */
+#define SELVEDGE_GENERATE_SEPARATE_REASONING 8u /* selvedge_generate.flags: part what the model thinks from its answer */
 #define SELVEDGE_EMBED_RAW 1u               /* selvedge_embed.flags: do not scale vectors to length 1 */
 
 /* ---- Types ---- */
@@ -134,9 +157,13 @@ typedef struct selvedge_options {
                                         * death; NULL: one rung, of all of them; not NULL and a count of 0: none, so that
                                         * the first death is the last */
   size_t crash_rung_count;
+  const selvedge_pair *SELVEDGE_NULLABLE adapters; /* LoRA adapters in GGUF files, for requests to use: names, and paths */
+  size_t adapter_count;
+  uint32_t prompt_threads;             /* of one computation of a prompt, with llama; 0: as `threads` */
+  uint32_t reserved;                   /* 0 */
 } selvedge_options;
 #define SELVEDGE_OPTIONS_INIT { sizeof(selvedge_options), SELVEDGE_BACKEND_AUTO, SELVEDGE_LOADING_MAPPED, 0, 0, 0, 0, 0, \
-  NULL, { NULL, 0 }, NULL, NULL, 0, NULL, NULL, NULL, { NULL, 0 }, { NULL, 0 }, NULL, 0 }
+  NULL, { NULL, 0 }, NULL, NULL, 0, NULL, NULL, NULL, { NULL, 0 }, { NULL, 0 }, NULL, 0, NULL, 0, 0, 0 }
 
 /* The terms of one call. */
 typedef struct selvedge_call {
@@ -190,13 +217,59 @@ typedef struct selvedge_output {
 } selvedge_output;
 #define SELVEDGE_OUTPUT_INIT { sizeof(selvedge_output), { NULL, 0 }, NULL, 0, NULL, 0, SELVEDGE_DTYPE_UNSET, 0, 0, 0 }
 
+/* A function of the app's that the model may call. The app runs what is called, and gives the result back in a message of
+ * the role "tool". */
+typedef struct selvedge_tool {
+  size_t struct_size;
+  selvedge_text name;                  /* 1 to 128 ASCII letters, digits, '_', '-' and '.'; each name once */
+  selvedge_text description;           /* what it does and when to call it; the model reads this */
+  selvedge_text parameters;            /* a JSON Schema of the arguments, an object */
+} selvedge_tool;
+#define SELVEDGE_TOOL_INIT { sizeof(selvedge_tool), { NULL, 0 }, { NULL, 0 }, { NULL, 0 } }
+
+/* A call that the assistant made, as an earlier answer has it. */
+typedef struct selvedge_tool_call {
+  size_t struct_size;
+  selvedge_text id;                    /* what the result refers to */
+  selvedge_text name;                  /* the tool */
+  selvedge_text arguments;             /* a JSON object */
+} selvedge_tool_call;
+#define SELVEDGE_TOOL_CALL_INIT { sizeof(selvedge_tool_call), { NULL, 0 }, { NULL, 0 }, { NULL, 0 } }
+
 /* One message of a conversation. */
 typedef struct selvedge_message {
   size_t struct_size;
-  selvedge_text role;                  /* "system", "user", "assistant", or what else the model's template knows */
+  selvedge_text role;                  /* "system", "user", "assistant", "tool", or what else the model's template knows */
   selvedge_text content;
+  selvedge_text reasoning;             /* what the model thought before it, for templates that show it; empty: nothing */
+  const selvedge_tool_call *SELVEDGE_NULLABLE tool_calls; /* of "assistant": the calls that it made */
+  size_t tool_call_count;
+  selvedge_text tool_call_id;          /* of "tool": the call of which it is the result; empty: the role is but a name */
 } selvedge_message;
-#define SELVEDGE_MESSAGE_INIT { sizeof(selvedge_message), { NULL, 0 }, { NULL, 0 } }
+#define SELVEDGE_MESSAGE_INIT { sizeof(selvedge_message), { NULL, 0 }, { NULL, 0 }, { NULL, 0 }, NULL, 0, { NULL, 0 } }
+
+/* A document that the model may draw on. */
+typedef struct selvedge_document {
+  size_t struct_size;
+  selvedge_text title;
+  selvedge_text text;
+} selvedge_document;
+#define SELVEDGE_DOCUMENT_INIT { sizeof(selvedge_document), { NULL, 0 }, { NULL, 0 } }
+
+/* An adapter that a request uses. */
+typedef struct selvedge_adapter {
+  size_t struct_size;
+  selvedge_text name;                  /* one of selvedge_options.adapters */
+  float scale;                         /* what its changes are multiplied with, and not 0; 1: as it was trained */
+  uint32_t flags;                      /* 0 */
+} selvedge_adapter;
+#define SELVEDGE_ADAPTER_INIT { sizeof(selvedge_adapter), { NULL, 0 }, 1.0f, 0 }
+
+/* What is added to the logit of a token. This struct does not grow. */
+typedef struct selvedge_bias {
+  uint32_t token;                      /* in the model's vocabulary; each once */
+  float bias;                          /* a finite number, or minus infinity: the token never comes */
+} selvedge_bias;
 
 /* A prompt in, text out. The defaults are greedy. */
 typedef struct selvedge_generate {
@@ -225,9 +298,28 @@ typedef struct selvedge_generate {
                                         * such a text. What cannot be held to is refused: INVALID_ARGUMENT */
   selvedge_grammar_kind grammar_kind;  /* how it is written */
   uint32_t grammar_flags;              /* 0 */
+  const selvedge_tool *SELVEDGE_NULLABLE tools; /* what the model may call; this, and all up to variables, with messages */
+  size_t tool_count;                   /* at most 1,000 */
+  selvedge_text tool_name;             /* with SELVEDGE_TOOL_CHOICE_NAMED: the tool */
+  selvedge_tool_choice tool_choice;
+  selvedge_thinking thinking;          /* UNSUPPORTED where the template has no such switch */
+  const selvedge_document *SELVEDGE_NULLABLE documents; /* UNSUPPORTED where the template has no place for them */
+  size_t document_count;
+  const selvedge_pair *SELVEDGE_NULLABLE variables; /* of the template, each a name and a JSON value; UNSUPPORTED: one that
+                                        * it does not use */
+  size_t variable_count;
+  const selvedge_adapter *SELVEDGE_NULLABLE adapters; /* each once */
+  size_t adapter_count;
+  const selvedge_bias *SELVEDGE_NULLABLE biases; /* added before anything else is done with the logits; log-probabilities
+                                        * are without it */
+  size_t bias_count;
+  uint32_t top_logprobs;               /* report so many of the likeliest tokens at each place, in the answer's JSON; at most
+                                        * 64 */
+  uint32_t text_flags;                 /* 0 */
 } selvedge_generate;
 #define SELVEDGE_GENERATE_INIT { sizeof(selvedge_generate), { NULL, 0 }, NULL, 0, NULL, 0, NULL, 0, \
-  0, 0, 0, 0.0f, 0, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0, 0, { NULL, 0 }, SELVEDGE_GRAMMAR_NONE, 0 }
+  0, 0, 0, 0.0f, 0, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0, 0, { NULL, 0 }, SELVEDGE_GRAMMAR_NONE, 0, \
+  NULL, 0, { NULL, 0 }, SELVEDGE_TOOL_CHOICE_AUTO, SELVEDGE_THINKING_AUTO, NULL, 0, NULL, 0, NULL, 0, NULL, 0, 0, 0 }
 
 /* Texts in, one vector each out. */
 typedef struct selvedge_embed {
@@ -238,6 +330,39 @@ typedef struct selvedge_embed {
   uint32_t reserved;                   /* 0 */
 } selvedge_embed;
 #define SELVEDGE_EMBED_INIT { sizeof(selvedge_embed), NULL, 0, 0, 0 }
+
+/* A prompt and continuations in, how likely each is out. */
+typedef struct selvedge_score {
+  size_t struct_size;
+  selvedge_text prompt;                /* as of selvedge_generate: plain text; or, with data NULL, one of the next two */
+  const selvedge_message *SELVEDGE_NULLABLE messages;
+  size_t message_count;
+  const uint32_t *SELVEDGE_NULLABLE tokens;
+  size_t token_count;
+  const selvedge_text *SELVEDGE_NULLABLE continuations; /* at least one, and none of them empty */
+  size_t continuation_count;
+  const selvedge_adapter *SELVEDGE_NULLABLE adapters; /* as of selvedge_generate */
+  size_t adapter_count;
+} selvedge_score;
+#define SELVEDGE_SCORE_INIT { sizeof(selvedge_score), { NULL, 0 }, NULL, 0, NULL, 0, NULL, 0, NULL, 0 }
+
+/* A query and documents in, how relevant each is out. */
+typedef struct selvedge_rerank {
+  size_t struct_size;
+  selvedge_text query;                 /* not empty */
+  const selvedge_text *SELVEDGE_NULLABLE documents; /* at least one */
+  size_t document_count;
+} selvedge_rerank;
+#define SELVEDGE_RERANK_INIT { sizeof(selvedge_rerank), { NULL, 0 }, NULL, 0 }
+
+/* What was saved of a prefix cache, or restored. */
+typedef struct selvedge_prefixes {
+  size_t struct_size;
+  uint64_t prefixes;                   /* beginnings of prompts, */
+  uint64_t tokens;                     /* their tokens all together, */
+  uint64_t bytes;                      /* and the bytes of the file */
+} selvedge_prefixes;
+#define SELVEDGE_PREFIXES_INIT { sizeof(selvedge_prefixes), 0, 0, 0 }
 
 /* A sampled token. This struct does not grow. */
 typedef struct selvedge_token {
@@ -252,16 +377,25 @@ typedef struct selvedge_event {
   selvedge_finish finish;              /* DONE */
   uint64_t done;                       /* WORKING: prompt tokens computed, */
   uint64_t total;                      /* of so many; 0 if not known */
-  const char *SELVEDGE_NULLABLE text;  /* TEXT: whole UTF-8; DONE: the stop text, if one came up */
+  const char *SELVEDGE_NULLABLE text;  /* TEXT: whole UTF-8; DONE: the stop text, if one came up; else as the kind says */
   size_t text_len;
-  const selvedge_token *SELVEDGE_NULLABLE tokens; /* TEXT: the tokens that made it; may be none, or several */
+  const selvedge_token *SELVEDGE_NULLABLE tokens; /* TEXT: the tokens that made it; may be none, or several. So of
+                                        * REASONING and CALL_PIECE: those of all events are the answer's */
   size_t token_count;
   uint64_t input_tokens;               /* DONE: prompt tokens, */
   uint64_t cached_tokens;              /* of which a cache saved so many, */
   uint64_t output_tokens;              /* and generated ones */
+  const char *SELVEDGE_NULLABLE name;  /* CALL_PIECE, TOOL_CALL: the tool */
+  size_t name_len;
+  const char *SELVEDGE_NULLABLE id;    /* TOOL_CALL: what the result refers to */
+  size_t id_len;
+  const char *SELVEDGE_NULLABLE reason; /* MALFORMED_CALL: what is wrong with it */
+  size_t reason_len;
+  uint64_t index;                      /* CALL_PIECE, MALFORMED_CALL: the place among the calls of the answer, those
+                                        * included that are none. Pieces of a call that is none are void */
 } selvedge_event;
 #define SELVEDGE_EVENT_INIT { sizeof(selvedge_event), SELVEDGE_EVENT_NONE, SELVEDGE_FINISH_NONE, 0, 0, NULL, 0, \
-  NULL, 0, 0, 0, 0 }
+  NULL, 0, 0, 0, 0, NULL, 0, NULL, 0, NULL, 0, 0 }
 
 /* ---- Inspect ---- */
 
@@ -302,8 +436,9 @@ SELVEDGE_API selvedge_status selvedge_engine_close(selvedge_engine *SELVEDGE_NUL
 
 /* What the engine takes, gives, can do and costs, as a JSON object: provenance {model, version, digest, backend, runtime,
  * route}, inputs and outputs [{name, dtype, shape, optional} or {name, other, optional}] (a dimension is a number, a
- * symbol's name, or null; a shape of unknown rank is null), abilities {tensors, generate, chat, embed, interrupt},
- * context_tokens, embedding_size, memory {weights, context, scratch, total}, metadata, choice (null, or why this runtime,
+ * symbol's name, or null; a shape of unknown rank is null), abilities {tensors, generate, chat, embed, score, rerank,
+ * interrupt}, context_tokens, embedding_size, adapters [{name, digest, applied, total}] (of how many weights that it has
+ * changes for it changes how many), memory {weights, context, scratch, total}, metadata, choice (null, or why this runtime,
  * and why in another way than the app asked). The digest is the SHA-256 of the file; of a split GGUF model, of all its
  * parts, one after the other; with a tokenizer beside it, of both; of an ONNX model without its external data. The text
  * lives as long as the engine's handle. */
@@ -337,8 +472,9 @@ SELVEDGE_API selvedge_status selvedge_engine_start(const selvedge_engine *engine
                                                    SELVEDGE_OUT(selvedge_run) out, SELVEDGE_ERR err);
 
 /* Starts to generate text, without heavy work yet; pull it with selvedge_run_next and free it with selvedge_run_free.
- * `call` may be NULL. The request is copied. Errors: INVALID_ARGUMENT (a parameter out of its range), UNSUPPORTED (an
- * engine without text, or chat; a parameter it does not serve), CONTEXT_FULL, CANCELLED, DEADLINE_EXCEEDED, BACKEND. */
+ * `call` may be NULL. The request is copied. Errors: INVALID_ARGUMENT (a parameter out of its range, a tool whose schema no
+ * call can be held to, an adapter that the engine has not), UNSUPPORTED (an engine without text, or chat; a parameter that
+ * it or the model's template does not serve), CONTEXT_FULL, CANCELLED, DEADLINE_EXCEEDED, BACKEND. */
 SELVEDGE_API selvedge_status selvedge_engine_generate(const selvedge_engine *engine, const selvedge_generate *request,
                                                       const selvedge_call *SELVEDGE_NULLABLE call,
                                                       SELVEDGE_OUT(selvedge_run) out, SELVEDGE_ERR err);
@@ -348,6 +484,38 @@ SELVEDGE_API selvedge_status selvedge_engine_generate(const selvedge_engine *eng
 SELVEDGE_API selvedge_status selvedge_engine_embed(const selvedge_engine *engine, const selvedge_embed *request,
                                                    const selvedge_call *SELVEDGE_NULLABLE call,
                                                    SELVEDGE_OUT(selvedge_answer) out, SELVEDGE_ERR err);
+
+/* How likely each continuation of the prompt is, by the model; blocks until the answer is there, with one element for each
+ * continuation in three outputs: "logprob", f32: the natural logarithm of its probability, the sum over its tokens;
+ * "tokens", i64: how many those are; "greedy", bool: whether each of them is the likeliest. Free it with
+ * selvedge_answer_free. `call` may be NULL. Errors: as of selvedge_engine_generate. */
+SELVEDGE_API selvedge_status selvedge_engine_score(const selvedge_engine *engine, const selvedge_score *request,
+                                                   const selvedge_call *SELVEDGE_NULLABLE call,
+                                                   SELVEDGE_OUT(selvedge_answer) out, SELVEDGE_ERR err);
+
+/* How well each document answers the query, by a model that reads both together; blocks until the answer is there, with one
+ * element for each document in two outputs: "score", f32, in the order of the documents: a number of any size, the larger
+ * the more relevant; "order", i64: their places from 0, the most relevant first. Free it with selvedge_answer_free. `call`
+ * may be NULL. Errors: as of selvedge_engine_embed. */
+SELVEDGE_API selvedge_status selvedge_engine_rerank(const selvedge_engine *engine, const selvedge_rerank *request,
+                                                    const selvedge_call *SELVEDGE_NULLABLE call,
+                                                    SELVEDGE_OUT(selvedge_answer) out, SELVEDGE_ERR err);
+
+/* Writes what finished runs have left in the engine's prefix cache to a file, in the place of an earlier one, durably: what
+ * it has computed of prompts, which prompts that begin alike reuse. The file can be read back as text by whoever has the
+ * model, and is readable for its owner alone. Errors: IO (the file is as it was), UNSUPPORTED (an engine without such a
+ * cache, a model whose state cannot be cut), OUT_OF_MEMORY, BACKEND. */
+SELVEDGE_API selvedge_status selvedge_engine_save_prefixes(const selvedge_engine *engine, const char *path, size_t path_len,
+                                                           selvedge_prefixes *saved, SELVEDGE_ERR err);
+
+/* Takes the prefixes of a file into the engine's prefix cache, in the place of what was used longest ago. Answers are the
+ * same, to the last bit, as without. Those that find no place are left out: `restored` says how many were taken. Errors:
+ * NOT_FOUND, IO, CORRUPT (a damaged file, or none of these), INVALID_ARGUMENT (of another model, build, kind of processor,
+ * or number of context_tokens), UNSUPPORTED (an engine without such a cache, a later version of the file). The engine is
+ * then as it was. */
+SELVEDGE_API selvedge_status selvedge_engine_restore_prefixes(const selvedge_engine *engine, const char *path,
+                                                              size_t path_len, selvedge_prefixes *restored,
+                                                              SELVEDGE_ERR err);
 
 /* Gives memory back, as much as the level says, and says how many bytes; the next call is slower. For the system's
  * warnings of low memory. Errors: BACKEND. */
@@ -397,9 +565,12 @@ SELVEDGE_API selvedge_status selvedge_answer_output_count(const selvedge_answer 
 SELVEDGE_API selvedge_status selvedge_answer_output(const selvedge_answer *answer, size_t index,
                                                     selvedge_tensor *tensor, SELVEDGE_ERR err);
 
-/* The answer as a JSON object: text, tokens [id], finish, stop, usage {input_tokens, cached_tokens, output_tokens,
- * queued_ns, prepare_ns, compute_ns, generate_ns, peak_bytes, cache_hits, saved_ns}, provenance, id,
- * outputs [{name, dtype, shape}]. The text lives as long as the answer. */
+/* The answer as a JSON object: text, reasoning, tool_calls [{id, name, arguments}] (arguments are a text of JSON),
+ * malformed_calls [{index, text, reason}], tokens [id], logprobs (null, or one number for each token), top_logprobs
+ * [[{id, logprob}]] (for each token, the likeliest at its place first; empty if not asked for), finish, stop,
+ * adapters [{name, scale, applied, total}] (those applied), usage {input_tokens, cached_tokens, output_tokens, queued_ns,
+ * prepare_ns, compute_ns, generate_ns, peak_bytes, cache_hits, saved_ns}, provenance, id, outputs [{name, dtype, shape}].
+ * The text lives as long as the answer. */
 SELVEDGE_API selvedge_status selvedge_answer_json(const selvedge_answer *answer, SELVEDGE_OUT(const char) json,
                                                   size_t *len, SELVEDGE_ERR err);
 

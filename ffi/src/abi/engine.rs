@@ -30,10 +30,21 @@ numbers! {
     SELVEDGE_GRAMMAR_REGEX = 2;
     SELVEDGE_GRAMMAR_LARK = 3;
     SELVEDGE_GRAMMAR_GBNF = 4;
+    SELVEDGE_TOOL_CHOICE_AUTO = 0;
+    SELVEDGE_TOOL_CHOICE_NONE = 1;
+    SELVEDGE_TOOL_CHOICE_REQUIRED = 2;
+    SELVEDGE_TOOL_CHOICE_NAMED = 3;
+    SELVEDGE_THINKING_AUTO = 0;
+    SELVEDGE_THINKING_ON = 1;
+    SELVEDGE_THINKING_OFF = 2;
     SELVEDGE_EVENT_NONE = 0;
     SELVEDGE_EVENT_WORKING = 1;
     SELVEDGE_EVENT_TEXT = 2;
     SELVEDGE_EVENT_DONE = 3;
+    SELVEDGE_EVENT_REASONING = 4;
+    SELVEDGE_EVENT_CALL_PIECE = 5;
+    SELVEDGE_EVENT_TOOL_CALL = 6;
+    SELVEDGE_EVENT_MALFORMED_CALL = 7;
     SELVEDGE_FINISH_NONE = 0;
     SELVEDGE_FINISH_COMPLETE = 1;
     SELVEDGE_FINISH_END_OF_TEXT = 2;
@@ -55,6 +66,8 @@ pub const SELVEDGE_RUNG_OTHER_RUNTIME: u32 = 4;
 pub const SELVEDGE_MAX_TOKENS_NONE: u32 = u32::MAX;
 pub const SELVEDGE_GENERATE_SEEDED: u32 = 1;
 pub const SELVEDGE_GENERATE_LOGPROBS: u32 = 2;
+pub const SELVEDGE_GENERATE_CONTINUE_LAST: u32 = 4;
+pub const SELVEDGE_GENERATE_SEPARATE_REASONING: u32 = 8;
 pub const SELVEDGE_EMBED_RAW: u32 = 1;
 
 structs! {
@@ -92,6 +105,10 @@ structs! {
         crash_app_version: selvedge_text,
         crash_rungs: *const u32,
         crash_rung_count: usize,
+        adapters: *const selvedge_pair,
+        adapter_count: usize,
+        prompt_threads: u32,
+        reserved: u32,
     }
     selvedge_call {
         struct_size: usize,
@@ -131,10 +148,41 @@ structs! {
         rank: usize,
         byte_len: usize,
     }
+    selvedge_tool {
+        struct_size: usize,
+        name: selvedge_text,
+        description: selvedge_text,
+        parameters: selvedge_text,
+    }
+    selvedge_tool_call {
+        struct_size: usize,
+        id: selvedge_text,
+        name: selvedge_text,
+        arguments: selvedge_text,
+    }
     selvedge_message {
         struct_size: usize,
         role: selvedge_text,
         content: selvedge_text,
+        reasoning: selvedge_text,
+        tool_calls: *const selvedge_tool_call,
+        tool_call_count: usize,
+        tool_call_id: selvedge_text,
+    }
+    selvedge_document {
+        struct_size: usize,
+        title: selvedge_text,
+        text: selvedge_text,
+    }
+    selvedge_adapter {
+        struct_size: usize,
+        name: selvedge_text,
+        scale: f32,
+        flags: u32,
+    }
+    selvedge_bias {
+        token: u32,
+        bias: f32,
     }
     selvedge_generate {
         struct_size: usize,
@@ -160,6 +208,21 @@ structs! {
         grammar: selvedge_text,
         grammar_kind: i32,
         grammar_flags: u32,
+        tools: *const selvedge_tool,
+        tool_count: usize,
+        tool_name: selvedge_text,
+        tool_choice: i32,
+        thinking: i32,
+        documents: *const selvedge_document,
+        document_count: usize,
+        variables: *const selvedge_pair,
+        variable_count: usize,
+        adapters: *const selvedge_adapter,
+        adapter_count: usize,
+        biases: *const selvedge_bias,
+        bias_count: usize,
+        top_logprobs: u32,
+        text_flags: u32,
     }
     selvedge_embed {
         struct_size: usize,
@@ -167,6 +230,30 @@ structs! {
         text_count: usize,
         flags: u32,
         reserved: u32,
+    }
+    selvedge_score {
+        struct_size: usize,
+        prompt: selvedge_text,
+        messages: *const selvedge_message,
+        message_count: usize,
+        tokens: *const u32,
+        token_count: usize,
+        continuations: *const selvedge_text,
+        continuation_count: usize,
+        adapters: *const selvedge_adapter,
+        adapter_count: usize,
+    }
+    selvedge_rerank {
+        struct_size: usize,
+        query: selvedge_text,
+        documents: *const selvedge_text,
+        document_count: usize,
+    }
+    selvedge_prefixes {
+        struct_size: usize,
+        prefixes: u64,
+        tokens: u64,
+        bytes: u64,
     }
     selvedge_token {
         id: u32,
@@ -185,5 +272,12 @@ structs! {
         input_tokens: u64,
         cached_tokens: u64,
         output_tokens: u64,
+        name: *const c_char,
+        name_len: usize,
+        id: *const c_char,
+        id_len: usize,
+        reason: *const c_char,
+        reason_len: usize,
+        index: u64,
     }
 }

@@ -169,7 +169,13 @@ fn an_event_of_another_size_is_filled_as_far_as_both_know_it() {
         assert_eq!(newer.unknown[..8], [0; 8], "what the library does not know is zeroed");
         assert_eq!(newer.unknown[8..], [0xa5; 8], "nothing beyond struct_size is touched");
 
-        let mut small = init!(selvedge_event { struct_size: size_of::<selvedge_event>() - 8, done: 7 });
+        // That of the first version, which knew no calls, is filled; what lies behind it is not touched.
+        let first = std::mem::offset_of!(selvedge_event, name);
+        let mut older = init!(selvedge_event { struct_size: first, index: 7 });
+        call(|err| selvedge_run_next(run, &raw mut older, err)).unwrap();
+        assert_eq!((older.kind, older.index), (SELVEDGE_EVENT_TEXT, 7));
+
+        let mut small = init!(selvedge_event { struct_size: first - 8, done: 7 });
         refused(Code::InvalidArgument, |err| selvedge_run_next(run, &raw mut small, err));
         assert_eq!(small.done, 7, "a struct of unknown size is not written to");
 
@@ -191,6 +197,7 @@ fn numbers_and_flags_without_a_meaning_are_refused() {
     no(init!(selvedge_options { backend: -1 }), "selvedge_backend: -1 has no meaning");
     no(init!(selvedge_options { loading: 2 }), "selvedge_loading: 2 has no meaning");
     no(init!(selvedge_options { flags: 7 }), "selvedge_options.flags: the bits 0x4 have no meaning");
+    no(init!(selvedge_options { reserved: 1 }), "selvedge_options.reserved: the bits 0x1 have no meaning");
     no(
         init!(selvedge_options { onnxruntime: text("\u{1f9f5}").cut(2) }),
         "selvedge_options.onnxruntime: expected UTF-8",
@@ -209,8 +216,9 @@ fn numbers_and_flags_without_a_meaning_are_refused() {
     let terms = init!(selvedge_call {});
     no(good, init!(selvedge_call { priority: 2 }), "selvedge_priority: 2 has no meaning");
     no(good, init!(selvedge_call { flags: 1 }), "selvedge_call.flags: the bits 0x1");
-    no(selvedge_generate { flags: 4, ..good }, terms, "selvedge_generate.flags: the bits 0x4");
+    no(selvedge_generate { flags: 16, ..good }, terms, "selvedge_generate.flags: the bits 0x10");
     no(selvedge_generate { reserved: 1, ..good }, terms, "selvedge_generate.reserved: the bits 0x1");
+    no(selvedge_generate { text_flags: 1, ..good }, terms, "selvedge_generate.text_flags: the bits 0x1");
     no(
         selvedge_generate { temperature: f32::NAN, ..good },
         terms,

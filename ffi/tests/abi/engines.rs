@@ -1,12 +1,13 @@
 //! Engines with manners that no real one has.
 
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use selvedge::{
-    Answer, Call, Code, Digest, Engine, Error, Event, Finish, Message, Piece, Prompt, Provenance, Request, Result, Run,
-    Spec, Step, Tensor, Tokenizer, Usage,
+    Answer, Call, Code, Digest, Engine, Error, Event, Finish, Message, Piece, PrefixCache, Prefixes, Prompt,
+    Provenance, Request, Result, Run, Spec, Step, Tensor, Tokenizer, Usage,
 };
 
 /// Keeps its inputs for a while after its run has ended, as a worker that is slow to clean up.
@@ -160,6 +161,64 @@ impl Engine for Strings {
             ("number".into(), Tensor::scalar(7i64)),
         ];
         Ok(Box::new(Done(Some(answer))))
+    }
+}
+
+/// Takes whatever is asked, and remembers it; says what it was given to say. Its prefix cache is a file's name.
+pub(crate) struct Takes {
+    spec: Spec,
+    events: Vec<Event>,
+    answer: Answer,
+    /// The last request.
+    pub(crate) last: Mutex<Option<Request>>,
+}
+
+impl Takes {
+    pub(crate) fn new() -> Self {
+        Self::saying(Vec::new(), |_| {})
+    }
+
+    /// Brings these events, and then an answer that `fill` completes.
+    pub(crate) fn saying(events: Vec<Event>, fill: impl FnOnce(&mut Answer)) -> Self {
+        let spec = spec();
+        let mut answer = Answer::new(Finish::EndOfText, Usage::default(), spec.provenance.clone());
+        fill(&mut answer);
+        Self { spec, events, answer, last: Mutex::default() }
+    }
+}
+
+impl Engine for Takes {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn start(&self, request: Request, _: Call) -> Result<Box<dyn Run>> {
+        *self.last.lock().unwrap() = Some(request);
+        let mut steps: Vec<Step> = self.events.iter().cloned().map(Step::Event).collect();
+        steps.push(Step::Done(self.answer.clone()));
+        Ok(Box::new(Steps(steps.into_iter())))
+    }
+
+    fn prefix_cache(&self) -> Option<&dyn PrefixCache> {
+        Some(self)
+    }
+}
+
+impl PrefixCache for Takes {
+    fn save(&self, path: &Path) -> Result<Prefixes> {
+        Ok(Prefixes::new(1, 2, path.as_os_str().len() as u64))
+    }
+
+    fn restore(&self, path: &Path) -> Result<Prefixes> {
+        Ok(Prefixes::new(3, 4, path.as_os_str().len() as u64))
+    }
+}
+
+struct Steps(std::vec::IntoIter<Step>);
+
+impl Run for Steps {
+    fn step(&mut self) -> Result<Step> {
+        Ok(self.0.next().expect("stepped to its end"))
     }
 }
 

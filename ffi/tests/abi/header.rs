@@ -115,19 +115,30 @@ fn every_struct_has_the_same_layout_and_ends_without_padding() {
         selvedge_source { struct_size kind flags path file offset length data data_len release user_data }
         selvedge_options { struct_size backend loading threads context_tokens parallel flags memory_limit sha256
             onnxruntime cancel session_entries session_entry_count progress on_progress user_data crash_folder
-            crash_app_version crash_rungs crash_rung_count }
+            crash_app_version crash_rungs crash_rung_count adapters adapter_count prompt_threads reserved }
         selvedge_call { struct_size cancel timeout_ms id priority flags }
         selvedge_tensor { struct_size name name_len dims rank data byte_len dtype flags }
         selvedge_tensors { struct_size inputs input_count outputs output_count }
         selvedge_output { struct_size name data capacity dims dim_capacity dtype flags rank byte_len }
-        selvedge_message { struct_size role content }
+        selvedge_tool { struct_size name description parameters }
+        selvedge_tool_call { struct_size id name arguments }
+        selvedge_message { struct_size role content reasoning tool_calls tool_call_count tool_call_id }
+        selvedge_document { struct_size title text }
+        selvedge_adapter { struct_size name scale flags }
+        selvedge_bias { token bias }
         selvedge_generate { struct_size prompt messages message_count tokens token_count stop stop_count flags
             max_tokens seed temperature top_k top_p min_p repeat_penalty frequency_penalty presence_penalty
-            penalty_last_n reserved grammar grammar_kind grammar_flags }
+            penalty_last_n reserved grammar grammar_kind grammar_flags tools tool_count tool_name tool_choice thinking
+            documents document_count variables variable_count adapters adapter_count biases bias_count top_logprobs
+            text_flags }
         selvedge_embed { struct_size texts text_count flags reserved }
+        selvedge_score { struct_size prompt messages message_count tokens token_count continuations continuation_count
+            adapters adapter_count }
+        selvedge_rerank { struct_size query documents document_count }
+        selvedge_prefixes { struct_size prefixes tokens bytes }
         selvedge_token { id logprob }
         selvedge_event { struct_size kind finish done total text text_len tokens token_count input_tokens
-            cached_tokens output_tokens }
+            cached_tokens output_tokens name name_len id id_len reason reason_len index }
         selvedge_limits { struct_size bytes history_bytes segment_bytes lanes slots durability flags }
         selvedge_column { struct_size name data stride dtype source flags reserved }
         selvedge_rows { struct_size columns column_count row_count embeddings embedding_width right }
@@ -173,7 +184,11 @@ fn every_number_is_the_same() {
         SELVEDGE_BACKEND_TRACT SELVEDGE_BACKEND_TABLE SELVEDGE_BACKEND_RTEN SELVEDGE_SOURCE_PATH SELVEDGE_SOURCE_FILE
         SELVEDGE_SOURCE_MEMORY SELVEDGE_LOADING_MAPPED SELVEDGE_LOADING_READ SELVEDGE_PRIORITY_BACKGROUND
         SELVEDGE_PRIORITY_NORMAL SELVEDGE_PRIORITY_INTERACTIVE SELVEDGE_TRIM_CACHES SELVEDGE_TRIM_ALL
-        SELVEDGE_EVENT_NONE SELVEDGE_EVENT_WORKING SELVEDGE_EVENT_TEXT SELVEDGE_EVENT_DONE SELVEDGE_FINISH_NONE
+        SELVEDGE_EVENT_NONE SELVEDGE_EVENT_WORKING SELVEDGE_EVENT_TEXT SELVEDGE_EVENT_DONE SELVEDGE_EVENT_REASONING
+        SELVEDGE_EVENT_CALL_PIECE SELVEDGE_EVENT_TOOL_CALL SELVEDGE_EVENT_MALFORMED_CALL SELVEDGE_FINISH_NONE
+        SELVEDGE_TOOL_CHOICE_AUTO SELVEDGE_TOOL_CHOICE_NONE SELVEDGE_TOOL_CHOICE_REQUIRED SELVEDGE_TOOL_CHOICE_NAMED
+        SELVEDGE_THINKING_AUTO SELVEDGE_THINKING_ON SELVEDGE_THINKING_OFF SELVEDGE_GENERATE_CONTINUE_LAST
+        SELVEDGE_GENERATE_SEPARATE_REASONING
         SELVEDGE_FINISH_COMPLETE SELVEDGE_FINISH_END_OF_TEXT SELVEDGE_FINISH_STOP SELVEDGE_FINISH_LENGTH
         SELVEDGE_FINISH_CONTEXT_FULL SELVEDGE_FINISH_OTHER SELVEDGE_OPTIONS_NO_SYMLINKS
         SELVEDGE_OPTIONS_SEARCH_PYTHON SELVEDGE_MAX_TOKENS_NONE SELVEDGE_GENERATE_SEEDED

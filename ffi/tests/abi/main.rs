@@ -8,6 +8,10 @@ mod arguments;
 mod buffers;
 #[path = "../../../tests/support/corpus.rs"]
 mod corpus;
+#[cfg(all(feature = "llama", unix))]
+#[path = "../../../src/weights/tests/craft.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the library's own tests need the rest of it")]
+mod craft;
 #[cfg(all(unix, feature = "tract"))]
 mod crashes;
 mod delays;
@@ -21,6 +25,8 @@ mod handles;
 mod header;
 mod inspect;
 mod into;
+#[cfg(all(feature = "llama", unix))]
+mod language;
 mod layering;
 mod lending;
 mod log;
@@ -42,9 +48,14 @@ mod stores;
 mod strangers;
 mod strings;
 mod tables;
+mod talking;
 mod telemetry;
 mod tensors;
 mod threads;
+#[cfg(all(feature = "llama", unix))]
+#[path = "../../../tests/gguf/tiny.rs"]
+#[allow(dead_code, reason = "the tests of the library need the rest of it")]
+mod tiny;
 mod tokens;
 mod watching;
 

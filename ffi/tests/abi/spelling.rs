@@ -35,6 +35,7 @@ named! {
     selvedge_log_line selvedge_release_fn selvedge_progress_fn selvedge_log_fn selvedge_engine selvedge_run
     selvedge_answer selvedge_source selvedge_options selvedge_call selvedge_tensor selvedge_tensors
     selvedge_output selvedge_message selvedge_generate selvedge_embed selvedge_token selvedge_event
+    selvedge_score selvedge_rerank selvedge_prefixes
     selvedge_telemetry selvedge_limits selvedge_profile selvedge_column selvedge_rows selvedge_fit
     selvedge_monitor selvedge_alert selvedge_monitor_options selvedge_alert_fn selvedge_outbox selvedge_batch
     selvedge_outbox_options selvedge_http_request selvedge_http_response selvedge_retry selvedge_judgement

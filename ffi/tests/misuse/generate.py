@@ -17,11 +17,15 @@ import header as headers  # noqa: E402
 from spoils import ANY, Spoils  # noqa: E402
 
 # Statuses of calls in which nothing is spoilt, where it is not OK: the error at hand is of a file that is missing, the
-# engine at hand has neither text nor words, the store at hand trusts no repository, and its one version serves; the manifest
+# engine at hand has neither text nor words, and keeps no prefixes, the store at hand trusts no repository, and its one version serves; the manifest
 # at hand lists nothing, and of the file that is being received bytes are missing.
 BASES = {
     "selvedge_error_code": "SELVEDGE_ERR_NOT_FOUND",
     "selvedge_engine_generate": "SELVEDGE_ERR_UNSUPPORTED",
+    "selvedge_engine_score": "SELVEDGE_ERR_UNSUPPORTED",
+    "selvedge_engine_rerank": "SELVEDGE_ERR_UNSUPPORTED",
+    "selvedge_engine_save_prefixes": "SELVEDGE_ERR_UNSUPPORTED",
+    "selvedge_engine_restore_prefixes": "SELVEDGE_ERR_UNSUPPORTED",
     "selvedge_engine_tokenize": "SELVEDGE_ERR_UNSUPPORTED",
     "selvedge_engine_detokenize": "SELVEDGE_ERR_UNSUPPORTED",
     "selvedge_engine_render": "SELVEDGE_ERR_UNSUPPORTED",
@@ -243,6 +247,10 @@ VALID = {
     ("selvedge_table_gather", "out_len"): "2 * TABLE_WIDTH",
     ("selvedge_log_set", "level"): "SELVEDGE_LOG_WARN",
     ("selvedge_log_set", "log"): "quiet_log",
+    ("selvedge_engine_save_prefixes", "path"): "g->kept",
+    ("selvedge_engine_save_prefixes", "path_len"): "strlen(g->kept)",
+    ("selvedge_engine_restore_prefixes", "path"): "g->kept",
+    ("selvedge_engine_restore_prefixes", "path_len"): "strlen(g->kept)",
     ("selvedge_outbox_open", "folder"): "g->other_folder",
     ("selvedge_outbox_open", "folder_len"): "strlen(g->other_folder)",
     ("selvedge_schedule_new", "config"): '"{}"',

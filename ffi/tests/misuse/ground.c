@@ -54,17 +54,66 @@ static void fill_tensors(struct ground *g) {
   output->dim_capacity = 4;
 }
 
+/* An answer with a call, so that a message has all that one may have. */
+static void fill_message(struct ground *g) {
+  selvedge_message *message = &g->structs.message.s;
+  selvedge_tool_call *call = &g->structs.tool_call.s;
+  call->id = text_of("k3h5");
+  call->name = text_of("rain");
+  call->arguments = text_of("{\"city\": \"Bergen\"}");
+  message->role = text_of("assistant");
+  message->content = text_of("Let me look.");
+  message->reasoning = text_of("Will it rain?");
+  message->tool_calls = call;
+  message->tool_call_count = 1;
+}
+
+static void fill_terms(struct ground *g) {
+  selvedge_generate *generate = &g->structs.generate.s;
+  selvedge_tool *tool = &g->structs.tool.s;
+  tool->name = text_of("rain");
+  tool->description = text_of("Whether it rains in a city.");
+  tool->parameters = text_of("{\"type\": \"object\"}");
+  g->structs.document.s.title = text_of("Bergen");
+  g->structs.document.s.text = text_of("It rains on most days.");
+  g->structs.adapter.s.name = text_of("formal");
+  g->structs.adapter.s.scale = 0.5f;
+  g->variable.name = text_of("mood");
+  g->variable.value = text_of("\"dry\"");
+  g->bias.token = 7;
+  g->bias.bias = -1.0f;
+  generate->tools = tool;
+  generate->documents = &g->structs.document.s;
+  generate->variables = &g->variable;
+  generate->adapters = &g->structs.adapter.s;
+  generate->biases = &g->bias;
+  generate->tool_count = generate->document_count = generate->variable_count = 1;
+  generate->adapter_count = generate->bias_count = 1;
+}
+
+static void fill_scores(struct ground *g) {
+  selvedge_score *score = &g->structs.score.s;
+  score->messages = &g->structs.message.s;
+  score->continuations = &g->text;
+  score->adapters = &g->structs.adapter.s;
+  score->message_count = score->continuation_count = score->adapter_count = 1;
+  g->structs.rerank.s.query = text_of("days without rain");
+  g->structs.rerank.s.documents = &g->text;
+  g->structs.rerank.s.document_count = 1;
+}
+
 static void fill_texts(struct ground *g) {
   selvedge_generate *generate = &g->structs.generate.s;
   g->text = text_of("sunny days");
-  g->structs.message.s.role = text_of("user");
-  g->structs.message.s.content = text_of("Will it rain?");
+  fill_message(g);
   generate->messages = &g->structs.message.s;
   generate->message_count = 1;
   generate->stop = &g->text;
   generate->stop_count = 1;
   g->structs.embed.s.texts = &g->text;
   g->structs.embed.s.text_count = 1;
+  fill_terms(g);
+  fill_scores(g);
 }
 
 static void fill_rows(struct ground *g, const struct hands *hands) {
@@ -111,7 +160,7 @@ static void fill_store(struct ground *g) {
 }
 
 void fill_ground(struct ground *g, const struct hands *hands) {
-  static char other_folder[512], packed[512], store[512], other_store[512], evidence[512];
+  static char other_folder[512], packed[512], kept[512], store[512], other_store[512], evidence[512];
   size_t i;
   init_structs(&g->structs);
   g->model = rain_path;
@@ -119,12 +168,14 @@ void fill_ground(struct ground *g, const struct hands *hands) {
   if (*packed == 0) {
     snprintf(other_folder, sizeof other_folder, "%s/outbox", scratch);
     snprintf(packed, sizeof packed, "%s/packed.onnx", scratch);
+    snprintf(kept, sizeof kept, "%s/prefixes", scratch);
     snprintf(evidence, sizeof evidence, "%s/evidence", scratch);
     snprintf(store, sizeof store, "%s/store", scratch);
     snprintf(other_store, sizeof other_store, "%s/other-store", scratch);
   }
   g->other_folder = other_folder;
   g->packed = packed;
+  g->kept = kept;
   g->store = store;
   g->other_store = other_store;
   g->profile = profile_bytes;

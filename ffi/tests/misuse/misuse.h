@@ -31,6 +31,7 @@ struct ground {
   const char *folder;
   const char *other_folder;
   const char *packed;
+  const char *kept;       /* a file of prefixes */
   const char *store;
   const char *other_store;
   const char *deployment; /* its configuration, */
@@ -48,6 +49,8 @@ struct ground {
   int64_t written_dims[4];
   selvedge_hit hits[4];
   selvedge_text text;
+  selvedge_pair variable;
+  selvedge_bias bias;
 };
 
 /* What a call came to; `flaw` is a promise of the headers that it broke, whatever its status. */

@@ -320,6 +320,122 @@ static void packing(void) {
   TRUTH("packing into no folder", pack() != SELVEDGE_OK);
 }
 
+static int generate(void) {
+  selvedge_run *run;
+  int status = selvedge_engine_generate(engine, &g.structs.generate.s, NULL, &run, NULL);
+  selvedge_run_free(run);
+  return status;
+}
+
+/* Tools, messages and terms that contradict themselves or each other, told before the engine says that it has no words. */
+static void terms(void) {
+  selvedge_generate *request = &g.structs.generate.s;
+  selvedge_message *message = &g.structs.message.s;
+  selvedge_tool twice[2];
+  selvedge_bias biases[2];
+  selvedge_adapter adapters[2];
+  right();
+  CASE("all that a request may say", generate(), SELVEDGE_ERR_UNSUPPORTED);
+  request->tool_name.data = "rain";
+  request->tool_name.len = 4;
+  CASE("the name of a tool, and no choice of one", generate(), SELVEDGE_ERR_INVALID_ARGUMENT);
+  request->tool_choice = SELVEDGE_TOOL_CHOICE_NAMED;
+  CASE("a tool by name", generate(), SELVEDGE_ERR_UNSUPPORTED);
+  request->tool_name.data = "snow";
+  CASE("a tool that is none", generate(), SELVEDGE_ERR_INVALID_ARGUMENT);
+  right();
+  request->tool_choice = SELVEDGE_TOOL_CHOICE_REQUIRED;
+  request->tool_count = 0;
+  CASE("a call of no tool", generate(), SELVEDGE_ERR_INVALID_ARGUMENT);
+  right();
+  twice[0] = twice[1] = g.structs.tool.s;
+  request->tools = twice;
+  request->tool_count = 2;
+  CASE("a tool twice", generate(), SELVEDGE_ERR_INVALID_ARGUMENT);
+  right();
+  g.structs.tool.s.parameters.len = 3;
+  CASE("half a schema", generate(), SELVEDGE_ERR_INVALID_ARGUMENT);
+  right();
+  g.structs.tool.s.name.len = 0;
+  CASE("a tool without a name", generate(), SELVEDGE_ERR_INVALID_ARGUMENT);
+  right();
+  message->role.data = "user";
+  message->role.len = 4;
+  CASE("a call that a person made", generate(), SELVEDGE_ERR_INVALID_ARGUMENT);
+  right();
+  g.structs.tool_call.s.arguments.len = 0;
+  CASE("arguments that are no JSON", generate(), SELVEDGE_ERR_INVALID_ARGUMENT);
+  right();
+  message->role.data = "tool";
+  message->role.len = 4;
+  message->tool_call_count = 0;
+  message->tool_call_id = g.structs.tool_call.s.id;
+  CASE("the result of no call", generate(), SELVEDGE_ERR_INVALID_ARGUMENT);
+  right();
+  g.variable.value.len = 2;
+  CASE("a variable that is no JSON", generate(), SELVEDGE_ERR_INVALID_ARGUMENT);
+  right();
+  adapters[0] = adapters[1] = g.structs.adapter.s;
+  request->adapters = adapters;
+  request->adapter_count = 2;
+  CASE("an adapter twice", generate(), SELVEDGE_ERR_INVALID_ARGUMENT);
+  request->adapter_count = 1;
+  adapters[0].scale = 0.0f;
+  CASE("an adapter that changes nothing", generate(), SELVEDGE_ERR_INVALID_ARGUMENT);
+  right();
+  biases[0] = biases[1] = g.bias;
+  request->biases = biases;
+  request->bias_count = 2;
+  CASE("a token that is biased twice", generate(), SELVEDGE_ERR_INVALID_ARGUMENT);
+  request->bias_count = 1;
+  biases[0].bias = -(float)INFINITY;
+  CASE("a token that never comes", generate(), SELVEDGE_ERR_UNSUPPORTED);
+  biases[0].bias = (float)INFINITY;
+  CASE("a token that always comes", generate(), SELVEDGE_ERR_INVALID_ARGUMENT);
+  right();
+  request->top_logprobs = 65;
+  CASE("more likeliest tokens than there may be", generate(), SELVEDGE_ERR_INVALID_ARGUMENT);
+}
+
+static int score(void) {
+  selvedge_answer *answer;
+  int status = selvedge_engine_score(engine, &g.structs.score.s, NULL, &answer, NULL);
+  selvedge_answer_free(answer);
+  return status;
+}
+
+static int rerank(void) {
+  selvedge_answer *answer;
+  int status = selvedge_engine_rerank(engine, &g.structs.rerank.s, NULL, &answer, NULL);
+  selvedge_answer_free(answer);
+  return status;
+}
+
+static void scores(void) {
+  static const selvedge_text empty = { "", 0 };
+  selvedge_prefixes saved = SELVEDGE_PREFIXES_INIT;
+  right();
+  CASE("a score", score(), SELVEDGE_ERR_UNSUPPORTED);
+  g.structs.score.s.continuation_count = 0;
+  CASE("a score of nothing", score(), SELVEDGE_ERR_INVALID_ARGUMENT);
+  right();
+  g.structs.score.s.continuations = &empty;
+  CASE("a score of an empty text", score(), SELVEDGE_ERR_INVALID_ARGUMENT);
+  right();
+  g.structs.score.s.message_count = 0;
+  CASE("a score after no prompt", score(), SELVEDGE_ERR_INVALID_ARGUMENT);
+  right();
+  CASE("a rank", rerank(), SELVEDGE_ERR_UNSUPPORTED);
+  g.structs.rerank.s.query = empty;
+  CASE("a rank by no query", rerank(), SELVEDGE_ERR_INVALID_ARGUMENT);
+  right();
+  g.structs.rerank.s.document_count = 0;
+  CASE("a rank of no documents", rerank(), SELVEDGE_ERR_INVALID_ARGUMENT);
+  CASE("prefixes into no file", selvedge_engine_save_prefixes(engine, "", 0, &saved, NULL), SELVEDGE_ERR_INVALID_ARGUMENT);
+  CASE("prefixes into half a name", selvedge_engine_save_prefixes(engine, "a\0b", 3, &saved, NULL),
+       SELVEDGE_ERR_INVALID_ARGUMENT);
+}
+
 void misuse_shapes(void) {
   engine = open_rain();
   shapes();
@@ -330,5 +446,7 @@ void misuse_shapes(void) {
   tables();
   configurations();
   packing();
+  terms();
+  scores();
   must(selvedge_engine_close(engine), "closing the engine", NULL);
 }

@@ -13,7 +13,9 @@ NOT_LOOKED_AT = {
 }
 NOT_LOOKED_AT_BY = {
     "selvedge_engine_tokenize": ["tokens", "token_count", "stop", "stop_count", "flags", "reserved", "grammar", "grammar_kind",
-                                 "grammar_flags", "temperature", "top_p", "min_p", "repeat_penalty", "frequency_penalty", "presence_penalty"],
+                                 "grammar_flags", "temperature", "top_p", "min_p", "repeat_penalty", "frequency_penalty", "presence_penalty",
+                                 "tools", "tool_count", "tool_name", "tool_choice", "thinking", "documents", "document_count",
+                                 "variables", "variable_count", "adapters", "adapter_count", "biases", "bias_count"],
     "selvedge_inspect": ["cancel", "progress", "session_entries", "session_entry_count"],
     "selvedge_validate": ["session_entries", "session_entry_count"],
     # With 4 bits.
@@ -24,7 +26,7 @@ NOT_LOOKED_AT_BY["selvedge_engine_render"] = NOT_LOOKED_AT_BY["selvedge_engine_t
 NAMES = ["path", "folder", "to", "tensor", "name", "role", "why", "tag", "version", "crash_folder", "crash_app_version",
          "store", "crashes"]
 # Structs that have grown: the field that begins where the first version ended, which the oldest callers have.
-GROWN = {"selvedge_generate": "grammar", "selvedge_options": "crash_folder", "selvedge_trust": "authorities"}
+GROWN = {"selvedge_message": "reasoning", "selvedge_generate": "grammar", "selvedge_event": "name", "selvedge_options": "crash_folder", "selvedge_trust": "authorities"}
 # Numbers that have no upper bound in memory: how much at most, not how much is there.
 NO_LENGTH = ["max_bytes"]
 

@@ -2,104 +2,15 @@
 #ifndef SELVEDGE_ENGINE_HPP
 #define SELVEDGE_ENGINE_HPP
 
-#include "run.hpp"
+#include "generate.hpp"
 #include "source.hpp"
 
 namespace selvedge {
 inline namespace SELVEDGE_ERRORS {
 
-struct message {
-  std::string role;
-  std::string content;
-};
-
-/// The form that a generated text must have. An answer that ends by itself is of the form, the whole of it.
-struct grammar {
-  /// JSON that a JSON Schema allows.
-  static grammar json_schema(std::string schema) { return {SELVEDGE_GRAMMAR_JSON_SCHEMA, std::move(schema)}; }
-  /// The whole text matches, in the syntax of Rust's crate regex.
-  static grammar regex(std::string expression) { return {SELVEDGE_GRAMMAR_REGEX, std::move(expression)}; }
-  /// Lark, as llguidance reads it.
-  static grammar lark(std::string rules) { return {SELVEDGE_GRAMMAR_LARK, std::move(rules)}; }
-  /// The notation of llama.cpp.
-  static grammar gbnf(std::string rules) { return {SELVEDGE_GRAMMAR_GBNF, std::move(rules)}; }
-
-  selvedge_grammar_kind kind = SELVEDGE_GRAMMAR_NONE;
-  std::string text;
-};
-
-/// A prompt in, text out: a plain prompt, or a conversation, or tokens. The defaults are greedy.
-struct generate {
-  generate() = default;
-  generate(std::string text) : prompt(std::move(text)) {}
-  generate(const char *text) : prompt(text) {}
-  generate(std::string text, std::uint32_t most) : prompt(std::move(text)), max_tokens(most) {}
-  generate(std::vector<message> said) : messages(std::move(said)) {}
-
-  std::optional<std::string> prompt;
-  std::vector<message> messages;
-  std::vector<std::uint32_t> tokens;
-  std::vector<std::string> stop;
-  std::uint32_t max_tokens = 0; // 0: the library's default; SELVEDGE_MAX_TOKENS_NONE: no limit but the context
-  std::optional<std::uint32_t> seed;
-  bool logprobs = false;
-  float temperature = 0;
-  std::uint32_t top_k = 0;
-  float top_p = 0;
-  float min_p = 0;
-  float repeat_penalty = 0;
-  float frequency_penalty = 0;
-  float presence_penalty = 0;
-  std::uint32_t penalty_last_n = 0;
-  std::optional<selvedge::grammar> grammar;
-};
-
 enum class trim_level : std::int32_t { caches = SELVEDGE_TRIM_CACHES, all = SELVEDGE_TRIM_ALL };
 
 namespace detail {
-
-/// The request as the C ABI takes it, and what it points to.
-class raw_generate {
-public:
-  explicit raw_generate(const selvedge::generate &from) : raw_(sized<selvedge_generate>()), stop_(texts(from.stop)) {
-    for (const auto &said : from.messages) {
-      auto made = sized<selvedge_message>();
-      made.role = text(said.role);
-      made.content = text(said.content);
-      messages_.push_back(made);
-    }
-    if (from.prompt) raw_.prompt = text(*from.prompt);
-    raw_.messages = messages_.data();
-    raw_.message_count = messages_.size();
-    raw_.tokens = from.tokens.data();
-    raw_.token_count = from.tokens.size();
-    raw_.stop = stop_.data();
-    raw_.stop_count = stop_.size();
-    raw_.flags = (from.seed ? SELVEDGE_GENERATE_SEEDED : 0u) | (from.logprobs ? SELVEDGE_GENERATE_LOGPROBS : 0u);
-    raw_.max_tokens = from.max_tokens;
-    raw_.seed = from.seed.value_or(0);
-    raw_.temperature = from.temperature;
-    raw_.top_k = from.top_k;
-    raw_.top_p = from.top_p;
-    raw_.min_p = from.min_p;
-    raw_.repeat_penalty = from.repeat_penalty;
-    raw_.frequency_penalty = from.frequency_penalty;
-    raw_.presence_penalty = from.presence_penalty;
-    raw_.penalty_last_n = from.penalty_last_n;
-    if (from.grammar) {
-      raw_.grammar = text(from.grammar->text);
-      raw_.grammar_kind = from.grammar->kind;
-    }
-  }
-  raw_generate(const raw_generate &) = delete;
-  raw_generate &operator=(const raw_generate &) = delete;
-  const selvedge_generate *get() const noexcept { return &raw_; }
-
-private:
-  selvedge_generate raw_;
-  std::vector<selvedge_message> messages_;
-  std::vector<selvedge_text> stop_;
-};
 
 class raw_tensors {
 public:
@@ -223,6 +134,61 @@ public:
     return embed(span<const std::string_view>(texts.begin(), texts.size()), call, raw);
   }
 
+  /// How likely each continuation of a prompt is: three outputs with an element for each, "logprob", f32, "tokens", i64: how
+  /// many it has, and "greedy", bool: whether each of them is the likeliest. Prompt and adapters of `request` count.
+  result<answer> score(const selvedge::generate &request, span<const std::string_view> continuations,
+                       const call &call = {}) const {
+    const detail::raw_generate raw(request);
+    const std::vector<selvedge_text> all = detail::texts(continuations);
+    auto asked = detail::sized<selvedge_score>();
+    asked.prompt = raw.get()->prompt;
+    asked.messages = raw.get()->messages;
+    asked.message_count = raw.get()->message_count;
+    asked.tokens = raw.get()->tokens;
+    asked.token_count = raw.get()->token_count;
+    asked.continuations = all.data();
+    asked.continuation_count = all.size();
+    asked.adapters = raw.get()->adapters;
+    asked.adapter_count = raw.get()->adapter_count;
+    const selvedge_call terms = call.raw();
+    selvedge_answer *made = nullptr;
+    selvedge_error *err = nullptr;
+    const selvedge_status status = selvedge_engine_score(get(), &asked, &terms, &made, &err);
+    return detail::finish<answer>(status, err, [&] { return answer(made); });
+  }
+  result<answer> score(const selvedge::generate &request, std::initializer_list<std::string_view> continuations,
+                       const call &call = {}) const {
+    return score(request, span<const std::string_view>(continuations.begin(), continuations.size()), call);
+  }
+
+  /// How well each document answers the query: two outputs with an element for each, "score", f32, and "order", i64: their
+  /// places, the most relevant first.
+  result<answer> rerank(std::string_view query, span<const std::string_view> documents, const call &call = {}) const {
+    const std::vector<selvedge_text> all = detail::texts(documents);
+    auto asked = detail::sized<selvedge_rerank>();
+    asked.query = detail::text(query);
+    asked.documents = all.data();
+    asked.document_count = all.size();
+    const selvedge_call terms = call.raw();
+    selvedge_answer *made = nullptr;
+    selvedge_error *err = nullptr;
+    const selvedge_status status = selvedge_engine_rerank(get(), &asked, &terms, &made, &err);
+    return detail::finish<answer>(status, err, [&] { return answer(made); });
+  }
+  result<answer> rerank(std::string_view query, std::initializer_list<std::string_view> documents,
+                        const call &call = {}) const {
+    return rerank(query, span<const std::string_view>(documents.begin(), documents.size()), call);
+  }
+
+  /// Writes what the engine has computed of prompts to a file, for restore_prefixes after the next start of the app.
+  result<prefixes> save_prefixes(std::string_view path) const {
+    return kept(selvedge_engine_save_prefixes, path);
+  }
+  /// Takes the prefixes of a file; what finds no place is left out.
+  result<prefixes> restore_prefixes(std::string_view path) const {
+    return kept(selvedge_engine_restore_prefixes, path);
+  }
+
   /// Gives memory back, and says how many bytes; the next call is slower.
   result<std::uint64_t> trim(trim_level level) const {
     std::uint64_t freed = 0;
@@ -256,6 +222,14 @@ public:
     selvedge_error *err = nullptr;
     const selvedge_status status = selvedge_engine_render(get(), raw.get(), &made, &err);
     return detail::text_of(status, err, made);
+  }
+
+private:
+  template <class F> result<prefixes> kept(F function, std::string_view path) const {
+    auto told = detail::sized<selvedge_prefixes>();
+    selvedge_error *err = nullptr;
+    const selvedge_status status = function(get(), detail::c_str(path), path.size(), &told, &err);
+    return detail::finish<prefixes>(status, err, [&] { return prefixes{told.prefixes, told.tokens, told.bytes}; });
   }
 };
 

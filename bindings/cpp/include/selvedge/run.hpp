@@ -60,7 +60,7 @@ public:
     });
   }
 
-  /// Text, tokens, finish, usage, provenance, id and outputs as JSON.
+  /// Text, reasoning, calls, tokens, their log-probabilities, finish, adapters, usage, provenance, id and outputs as JSON.
   result<std::string> json() const {
     const char *json = nullptr;
     std::size_t len = 0;
@@ -74,7 +74,11 @@ enum class event_kind : std::int32_t {
   none = SELVEDGE_EVENT_NONE,
   working = SELVEDGE_EVENT_WORKING,
   text = SELVEDGE_EVENT_TEXT,
-  done = SELVEDGE_EVENT_DONE
+  done = SELVEDGE_EVENT_DONE,
+  reasoning = SELVEDGE_EVENT_REASONING,
+  call_piece = SELVEDGE_EVENT_CALL_PIECE,
+  tool_call = SELVEDGE_EVENT_TOOL_CALL,
+  malformed_call = SELVEDGE_EVENT_MALFORMED_CALL
 };
 
 enum class finish : std::int32_t {
@@ -93,7 +97,8 @@ using token = selvedge_token;
 struct event {
   event_kind kind = event_kind::none;
   std::string_view text;                           // text: a piece of the answer
-  span<const token> tokens;                        // text: what made it
+  std::string_view reasoning;                      // reasoning: a piece of what the model thinks
+  span<const token> tokens;                        // text, reasoning, call_piece: what made it
   std::uint64_t done = 0;                          // working: prompt tokens computed,
   std::uint64_t total = 0;                         // of so many
   selvedge::finish finish = selvedge::finish::none; // done: why,
@@ -101,6 +106,35 @@ struct event {
   std::uint64_t input_tokens = 0;                  // and what it took
   std::uint64_t cached_tokens = 0;
   std::uint64_t output_tokens = 0;
+  std::string_view name;      // call_piece, tool_call: the tool,
+  std::string_view arguments; // a piece of its arguments, or all of them
+  std::string_view id;        // tool_call: what the result refers to
+  std::string_view malformed; // malformed_call: what began like a call,
+  std::string_view reason;    // and why it is none
+  std::uint64_t index = 0;    // call_piece, malformed_call: the place among the calls, those that are none included
+};
+
+/// A call of a tool; its arguments are a JSON object.
+struct tool_call {
+  std::string id;
+  std::string name;
+  std::string arguments;
+};
+
+/// What began like a call and is none.
+struct malformed_call {
+  std::uint64_t index;
+  std::string text;
+  std::string reason;
+};
+
+/// All that a run said.
+struct reply {
+  std::string text;
+  std::string reasoning;
+  std::vector<tool_call> tool_calls;
+  std::vector<malformed_call> malformed_calls;
+  selvedge::finish finish = selvedge::finish::none;
 };
 
 /// A request in flight. To end it early: destroy it, close it, or set the call's cancel.
@@ -130,6 +164,27 @@ public:
       ended_ = status != SELVEDGE_OK || raw.kind == SELVEDGE_EVENT_DONE;
       if (status != SELVEDGE_OK) return detail::fail<std::string>(status, err);
       whole += seen(raw).text;
+    }
+    return whole;
+  }
+
+  /// All that is still to come: text, reasoning and calls.
+  result<selvedge::reply> reply() {
+    selvedge::reply whole;
+    while (!ended_) {
+      auto raw = detail::sized<selvedge_event>();
+      selvedge_error *err = nullptr;
+      const selvedge_status status = selvedge_run_next(get(), &raw, &err);
+      ended_ = status != SELVEDGE_OK || raw.kind == SELVEDGE_EVENT_DONE;
+      if (status != SELVEDGE_OK) return detail::fail<selvedge::reply>(status, err);
+      const event brought = seen(raw);
+      whole.text += brought.text;
+      whole.reasoning += brought.reasoning;
+      if (brought.kind == event_kind::tool_call)
+        whole.tool_calls.push_back({std::string(brought.id), std::string(brought.name), std::string(brought.arguments)});
+      if (brought.kind == event_kind::malformed_call)
+        whole.malformed_calls.push_back({brought.index, std::string(brought.malformed), std::string(brought.reason)});
+      whole.finish = brought.finish;
     }
     return whole;
   }
@@ -187,12 +242,27 @@ public:
 #endif
 
 private:
+  static std::string_view view(const char *text, std::size_t len) noexcept {
+    return text ? std::string_view(text, len) : std::string_view("");
+  }
+
   static event seen(const selvedge_event &raw) {
     event made;
-    const std::string_view text(detail::c_str({raw.text, raw.text_len}), raw.text_len);
+    const std::string_view text = view(raw.text, raw.text_len);
     made.kind = static_cast<event_kind>(raw.kind);
-    if (made.kind == event_kind::text) made.text = text;
-    if (made.kind == event_kind::done) made.stop = text;
+    switch (made.kind) {
+    case event_kind::text: made.text = text; break;
+    case event_kind::done: made.stop = text; break;
+    case event_kind::reasoning: made.reasoning = text; break;
+    case event_kind::call_piece:
+    case event_kind::tool_call: made.arguments = text; break;
+    case event_kind::malformed_call: made.malformed = text; break;
+    default: break;
+    }
+    made.name = view(raw.name, raw.name_len);
+    made.id = view(raw.id, raw.id_len);
+    made.reason = view(raw.reason, raw.reason_len);
+    made.index = raw.index;
     made.tokens = {raw.tokens, raw.token_count};
     made.done = raw.done;
     made.total = raw.total;

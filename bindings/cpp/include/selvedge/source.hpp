@@ -110,6 +110,8 @@ struct options {
   const selvedge::progress *progress = nullptr;
   std::function<void(std::uint64_t done, std::uint64_t total)> on_progress = {};
   std::optional<crash_record> crash = {}; // kept while the engine is opened and used
+  std::vector<std::pair<std::string, std::string>> adapters = {}; // LoRA adapters: names, and paths of GGUF files
+  std::uint32_t prompt_threads = 0;                               // of prompts, where not `threads`
 };
 
 /// The terms of one call.
@@ -151,6 +153,10 @@ public:
     raw_.progress = from.progress ? from.progress->get() : nullptr;
     raw_.on_progress = from.on_progress ? selvedge_cpp_progress : nullptr;
     raw_.user_data = const_cast<progress_function *>(&from.on_progress);
+    for (const auto &adapter : from.adapters) adapters_.push_back({text(adapter.first), text(adapter.second)});
+    raw_.adapters = adapters_.data();
+    raw_.adapter_count = adapters_.size();
+    raw_.prompt_threads = from.prompt_threads;
     if (!from.crash) return;
     raw_.crash_folder = text(from.crash->folder);
     raw_.crash_app_version = text(from.crash->app_version);
@@ -165,6 +171,7 @@ public:
 
 private:
   std::vector<selvedge_pair> entries_;
+  std::vector<selvedge_pair> adapters_;
   selvedge_options raw_;
 };
 

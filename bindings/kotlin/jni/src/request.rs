@@ -162,6 +162,7 @@ impl Generate {
             struct_size: size_of::<selvedge_message>(),
             role: text(&pair[0]),
             content: text(&pair[1]),
+            ..Default::default()
         };
         let messages: Vec<_> = conversation.chunks_exact(2).map(message).collect();
         let stop = env.texts("stop", stop)?;

@@ -95,6 +95,26 @@ public struct Event: Sendable {
         case text
         /// The answer is complete: `finish`, `stop` and the counts.
         case done
+        /// A piece of what the model thinks: `reasoning`, `tokens`.
+        case reasoning
+        /// A piece of a call that is being written: `index`, `name`, `arguments`, `tokens`.
+        case callPiece
+        /// A call that is whole: `toolCall`.
+        case toolCall
+        /// What began like a call and is none: `index`, `malformed`, `reason`.
+        case malformedCall
+
+        init(_ number: Int32) {
+            switch number {
+            case 2: self = .text
+            case 3: self = .done
+            case 4: self = .reasoning
+            case 5: self = .callPiece
+            case 6: self = .toolCall
+            case 7: self = .malformedCall
+            default: self = .working
+            }
+        }
     }
 
     public let kind: Kind
@@ -108,13 +128,29 @@ public struct Event: Sendable {
     public let inputTokens: UInt64
     public let cachedTokens: UInt64
     public let outputTokens: UInt64
+    public let reasoning: String
+    public let index: UInt64
+    public let name: String
+    /// Of a piece of a call, or of a whole one.
+    public let arguments: String
+    public let toolCall: ToolCall?
+    public let malformed: String
+    public let reason: String
 
     init(_ raw: selvedge_event) {
         let told = string(raw.text, raw.text_len)
-        let code = number(of: raw.kind)
-        kind = code == 2 ? .text : code == 3 ? .done : .working
-        text = code == 2 ? told : ""
-        stop = code == 3 && raw.text_len > 0 ? told : nil
+        let brought = Kind(number(of: raw.kind))
+        kind = brought
+        text = brought == .text ? told : ""
+        stop = brought == .done && raw.text_len > 0 ? told : nil
+        reasoning = brought == .reasoning ? told : ""
+        arguments = brought == .callPiece || brought == .toolCall ? told : ""
+        malformed = brought == .malformedCall ? told : ""
+        index = raw.index
+        let tool = string(raw.name, raw.name_len)
+        name = tool
+        reason = string(raw.reason, raw.reason_len)
+        toolCall = brought == .toolCall ? ToolCall(id: string(raw.id, raw.id_len), name: tool, arguments: told) : nil
         var sampled: [Token] = []
         if let first = raw.tokens {
             for i in 0..<raw.token_count { sampled.append(Token(id: first[i].id, logprob: first[i].logprob)) }
@@ -178,101 +214,5 @@ public final class Run: Sendable {
         } catch {
             continuation.finish(throwing: error)
         }
-    }
-}
-
-public struct Message: Sendable, Hashable, Codable {
-    public var role: String
-    public var content: String
-
-    public init(role: String, content: String) {
-        self.role = role
-        self.content = content
-    }
-}
-
-/// The form that a generated text must have. An answer that ends by itself is of the form, the whole of it.
-public enum Grammar: Sendable, Hashable, Codable {
-    /// JSON that a JSON Schema allows, given as its text.
-    case jsonSchema(String)
-    /// The whole text matches, in the syntax of Rust's crate regex.
-    case regex(String)
-    /// Lark, as llguidance reads it.
-    case lark(String)
-    /// The notation of llama.cpp.
-    case gbnf(String)
-
-    var raw: (kind: selvedge_grammar_kind, text: String) {
-        switch self {
-        case .jsonSchema(let text): (1, text)
-        case .regex(let text): (2, text)
-        case .lark(let text): (3, text)
-        case .gbnf(let text): (4, text)
-        }
-    }
-}
-
-/// A prompt in, text out: a plain prompt, a conversation, or tokens. The defaults are greedy.
-public struct Generate: Sendable, Hashable, Codable {
-    public var prompt: String?
-    public var messages: [Message] = []
-    public var tokens: [UInt32] = []
-    public var stop: [String] = []
-    /// 0: the library's default; UInt32.max: no limit but the context.
-    public var maxTokens: UInt32 = 0
-    public var seed: UInt32?
-    public var logprobs = false
-    public var temperature: Float = 0
-    public var topK: UInt32 = 0
-    public var topP: Float = 0
-    public var minP: Float = 0
-    public var repeatPenalty: Float = 0
-    public var frequencyPenalty: Float = 0
-    public var presencePenalty: Float = 0
-    public var penaltyLastN: UInt32 = 0
-    public var grammar: Grammar?
-
-    public init(_ prompt: String? = nil, maxTokens: UInt32 = 0) {
-        self.prompt = prompt
-        self.maxTokens = maxTokens
-    }
-
-    public init(messages: [Message], maxTokens: UInt32 = 0) {
-        self.messages = messages
-        self.maxTokens = maxTokens
-    }
-
-    func raw(_ arena: Arena) -> selvedge_generate {
-        var raw: selvedge_generate = sized()
-        raw.prompt = arena.text(ifAny: prompt)
-        var said: [selvedge_message] = []
-        for message in messages {
-            var one: selvedge_message = sized()
-            one.role = arena.text(message.role)
-            one.content = arena.text(message.content)
-            said.append(one)
-        }
-        raw.messages = arena.array(said)
-        raw.message_count = said.count
-        raw.tokens = arena.array(tokens)
-        raw.token_count = tokens.count
-        raw.stop = arena.texts(stop)
-        raw.stop_count = stop.count
-        raw.flags = (seed == nil ? 0 : 1) | (logprobs ? 2 : 0)
-        raw.max_tokens = maxTokens
-        raw.seed = seed ?? 0
-        raw.temperature = temperature
-        raw.top_k = topK
-        raw.top_p = topP
-        raw.min_p = minP
-        raw.repeat_penalty = repeatPenalty
-        raw.frequency_penalty = frequencyPenalty
-        raw.presence_penalty = presencePenalty
-        raw.penalty_last_n = penaltyLastN
-        if let (kind, text) = grammar?.raw {
-            raw.grammar = arena.text(text)
-            raw.grammar_kind = kind
-        }
-        return raw
     }
 }

@@ -97,6 +97,10 @@ public struct Options: Sendable, Codable, Hashable {
     public var sessionEntries: [String: String] = [:]
     public var noSymlinks = false
     public var searchPython = false
+    /// LoRA adapters: paths of GGUF files by the names that requests use.
+    public var adapters: [String: String] = [:]
+    /// Of one computation of a prompt, where not `threads`.
+    public var promptThreads: UInt32 = 0
 
     public init() {}
 
@@ -114,6 +118,9 @@ public struct Options: Sendable, Codable, Hashable {
         raw.session_entries = arena.pairs(sessionEntries)
         raw.session_entry_count = sessionEntries.count
         raw.cancel = cancel?.handle.raw
+        raw.adapters = arena.pairs(adapters)
+        raw.adapter_count = adapters.count
+        raw.prompt_threads = promptThreads
         return raw
     }
 }

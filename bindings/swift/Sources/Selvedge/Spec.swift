@@ -15,6 +15,8 @@ public struct Spec: Sendable, Codable {
         public let generate: Bool
         public let chat: Bool
         public let embed: Bool
+        public let score: Bool
+        public let rerank: Bool
         public let interrupt: Bool
     }
 

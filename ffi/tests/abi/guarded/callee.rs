@@ -16,6 +16,8 @@ pub(super) struct Callee {
     pub(super) text: *mut selvedge_engine,
     /// Has a tokenizer.
     pub(super) spells: *mut selvedge_engine,
+    /// Takes any request for text.
+    pub(super) takes: *mut selvedge_engine,
     pub(super) embedding: *mut selvedge_engine,
     pub(super) answer: *mut selvedge_answer,
     /// A store that is empty, and the same for reading.
@@ -44,6 +46,7 @@ impl Callee {
             strings: handle(Fake::echo(DType::String).build()),
             text: handle(Fake::text("so it goes").build()),
             spells: handle(Arc::new(super::super::engines::Spells::new())),
+            takes: handle(Arc::new(super::super::engines::Takes::new())),
             embedding: handle(Fake::embedding(4).build()),
             answer: ptr::null_mut(),
             store,

@@ -66,14 +66,20 @@ fn block_cases(block: Block, all: &mut Vec<Case>) {
     }
 }
 
-/// The size of a struct's first version, which its oldest callers have; of those in arrays, none has grown.
+/// The size of a struct's first version, which its oldest callers have; of those in arrays, [`first_element`] says it.
 fn first_size(size: usize) -> usize {
     match size {
         _ if size == size_of::<selvedge_options>() => std::mem::offset_of!(selvedge_options, crash_folder),
+        _ if size == size_of::<selvedge_event>() => std::mem::offset_of!(selvedge_event, name),
         _ if size == size_of::<selvedge_generate>() => std::mem::offset_of!(selvedge_generate, grammar),
         _ if size == size_of::<selvedge_trust>() => std::mem::offset_of!(selvedge_trust, authorities),
         _ => size,
     }
+}
+
+/// The same of the elements of an array.
+fn first_element(array: &Array, size: usize) -> usize {
+    if array.name.ends_with(".messages") { std::mem::offset_of!(selvedge_message, reasoning) } else { size }
 }
 
 /// An array: of structs that grow, or of values.
@@ -96,7 +102,8 @@ fn array_cases(array: Array, all: &mut Vec<Case>) {
         if !array.grows {
             continue;
         }
-        for stride in [size, size + SIZE, 4096] {
+        let first = first_element(&array, size);
+        for stride in [size, size + SIZE, 4096].into_iter().chain((first < size).then_some(first)) {
             let newer: Vec<_> = good[..count].iter().map(|element| resized(element, stride)).collect();
             let mut unknown = newer.concat();
             let last = unknown.len() - 1;
@@ -108,7 +115,7 @@ fn array_cases(array: Array, all: &mut Vec<Case>) {
             // Element k, of which there is no more than its size. The first one's is believed if it can be.
             for k in 0..count {
                 let others = [size, size + SIZE, size + 2 * SIZE, 4096].into_iter().filter(|s| k > 0 && *s != stride);
-                for wrong in NO_SIZES.into_iter().chain([size - SIZE, size - 1]).chain(others) {
+                for wrong in NO_SIZES.into_iter().chain([first - SIZE, first - 1]).chain(others) {
                     let bytes = [newer[..k].concat(), wrong.to_ne_bytes().to_vec()].concat();
                     add(format!("{count} of {stride} bytes, but [{k}] of {wrong}"), INVALID, bytes, 0, count);
                 }

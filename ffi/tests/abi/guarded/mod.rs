@@ -12,6 +12,7 @@ mod open;
 mod places;
 mod stored;
 mod sync;
+mod talking;
 mod watching;
 
 use std::collections::BTreeSet;

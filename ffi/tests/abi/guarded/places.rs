@@ -130,7 +130,8 @@ pub(super) fn places() -> Vec<Place> {
     let bytes = bytes().into_iter().chain(watching::bytes()).map(Place::Bytes);
     let own = blocks.map(Place::Block).chain(arrays).chain(bytes);
     let own = own.chain(base::places()).chain(open::places()).chain(ask::places()).chain(super::sync::places());
-    own.chain(stored::places()).chain(super::layers::places()).chain(super::delays::places()).collect()
+    let own = own.chain(stored::places()).chain(super::layers::places()).chain(super::delays::places());
+    own.chain(super::talking::places()).collect()
 }
 
 /// The structs that a function takes or fills.

@@ -12,6 +12,10 @@ functions! {
     selvedge_engine_run(_ _ _ _ _);
     selvedge_engine_generate(_ _ _ _ _);
     selvedge_engine_embed(_ _ _ _ _);
+    selvedge_engine_score(_ _ _ _ _);
+    selvedge_engine_rerank(_ _ _ _ _);
+    selvedge_engine_save_prefixes(_ _ _ _ _);
+    selvedge_engine_restore_prefixes(_ _ _ _ _);
     selvedge_engine_run_into(_ _ _ _ _ _);
     selvedge_engine_start(_ _ _ _ _);
     selvedge_engine_trim(_ _ _ _);

@@ -56,6 +56,14 @@ fn engines(h: *mut u8) -> Vec<Call> {
             let request = init!(selvedge_embed { texts: texts.as_ptr(), text_count: 1 });
             selvedge_engine_embed(h.cast(), &request, ptr::null(), out.cast(), err)
         };
+        "engine" selvedge_engine_score |out, err|
+            selvedge_engine_score(h.cast(), &init!(selvedge_score {}), ptr::null(), out.cast(), err);
+        "engine" selvedge_engine_rerank |out, err|
+            selvedge_engine_rerank(h.cast(), &init!(selvedge_rerank {}), ptr::null(), out.cast(), err);
+        "engine" selvedge_engine_save_prefixes |_out, err|
+            selvedge_engine_save_prefixes(h.cast(), c"x".as_ptr(), 1, &mut init!(selvedge_prefixes {}), err);
+        "engine" selvedge_engine_restore_prefixes |_out, err|
+            selvedge_engine_restore_prefixes(h.cast(), c"x".as_ptr(), 1, &mut init!(selvedge_prefixes {}), err);
         "engine" selvedge_engine_trim |out, err|
             selvedge_engine_trim(h.cast(), SELVEDGE_TRIM_CACHES, out.cast(), err);
         "engine" selvedge_engine_tokenize |out, err|
