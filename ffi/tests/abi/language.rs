@@ -25,11 +25,11 @@ fn small() -> selvedge_options {
     init!(selvedge_options { context_tokens: 1024, parallel: 1, threads: 1, prompt_threads: 2 })
 }
 
+/// Kind, place, texts and tokens of an event.
+type Told = (i32, u64, [String; 4], Vec<u32>);
+
 /// The JSON of a whole generation, and its events.
-fn generate(
-    engine: *mut selvedge_engine,
-    request: &selvedge_generate,
-) -> (Vec<(i32, u64, [String; 4], Vec<u32>)>, serde_json::Value) {
+fn generate(engine: *mut selvedge_engine, request: &selvedge_generate) -> (Vec<Told>, serde_json::Value) {
     let mut run = ptr::null_mut();
     // SAFETY: the request lives during the call.
     call(|err| unsafe { selvedge_engine_generate(engine, request, ptr::null(), &raw mut run, err) }).unwrap();

@@ -2,17 +2,18 @@
 //!
 //! Enters: a model's bytes, or a part of a split one with its path. Leaves: an engine that generates, chats, embeds and ranks.
 //!
-//! `weights` reads the file before native code does, `check` refuses what llama.cpp would not survive, `plan` says how the
-//! model is served and what that costs. `adapters` are those that it was opened with, `prefixes` is its prefix cache, which `saved` has in a file. `native` is the only way to llama.cpp, `serve` the thread that computes and what
+//! `weights` reads the file before native code does, `check` refuses what llama.cpp would not survive, `plan` says how
+//! the model is served and what that costs. `adapters` are those that it was opened with, `prefixes` is its prefix
+//! cache, which `saved` has in a file. `native` is the only way to llama.cpp, `serve` the thread that computes and what
 //! callers hold of it.
 //!
 //! # Products of prompts
 //!
-//! With [`Options::own_products`], on a processor with AVX2 or AVX-512, a device of ours is beside llama.cpp's CPU, and multiplies the matrices of a model's layers with
-//! the tokens of prompts and of texts to embed: `native/device` has how, and why answers don't depend on who else is
-//! served. Each matrix in Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, IQ4_NL or MXFP4 is packed once for it, when
-//! the first context is made; next tokens and all else are llama.cpp's. Not for models of experts, and not for those with a
-//! recurrent state, nor with `SELVEDGE_KERNEL=scalar`.
+//! With [`Options::own_products`], on a processor with AVX2 or AVX-512, a device of ours is beside llama.cpp's CPU, and
+//! multiplies the matrices of a model's layers with the tokens of prompts and of texts to embed: `native/device` has
+//! how, and why answers don't depend on who else is served. Each matrix in Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K,
+//! Q6_K, IQ4_NL or MXFP4 is packed once for it, when the first context is made; next tokens and all else are
+//! llama.cpp's. Not for models of experts, and not for those with a recurrent state, nor with `SELVEDGE_KERNEL=scalar`.
 //!
 //! # The same answer whoever else is served
 //!
