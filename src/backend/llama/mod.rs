@@ -17,9 +17,10 @@
 //!
 //! # The same answer whoever else is served
 //!
-//! Next tokens of several runs are computed together. With weights in Q4_1, Q5_1, K-quants or MXFP4, a token has the same numbers to
-//! the last bit, alone or beside others. In F32, F16, BF16, Q8_0, Q4_0, Q5_0 and IQ4_NL, llama.cpp multiplies two tokens and more by
-//! other kernels than one: where two tokens are about as likely, a run may then go on otherwise beside others than alone.
+//! Next tokens of several runs are computed together. With weights that llama.cpp multiplies token by token, such as
+//! Q4_1, a token has the same numbers to the last bit, alone or beside others. In F32, F16, BF16, Q8_0, Q4_0, Q5_0 and
+//! IQ4_NL it multiplies two tokens and more by other kernels than one: where two tokens are about as likely, a run may
+//! then go on otherwise beside others than alone.
 //!
 //! # What it costs
 //!

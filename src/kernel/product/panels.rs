@@ -56,8 +56,7 @@ impl Panels {
         Layout::of(format).is_some()
     }
 
-    /// Whether products of many rows with weights in this format were measured to take less time than ggml's, with the kernels in
-    /// use: not those of the reference.
+    /// Whether weights in this format are worth packing for products of many rows: quantized ones, with kernels in registers.
     #[cfg_attr(not(feature = "llama"), allow(dead_code, reason = "llama.cpp's graphs are what is measured"))]
     pub(crate) fn are_fast(format: BlockFormat) -> bool {
         let is_number = matches!(format, BlockFormat::F16 | BlockFormat::Bf16);
