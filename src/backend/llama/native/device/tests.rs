@@ -101,7 +101,8 @@ fn prompts_are_near_those_of_ggml_and_on_any_threads_alike() {
         // Of the first layer all, of the last one its attention: the rest is of the last token alone.
         assert_eq!(one.products(), Some(7 + 4), "{format}");
         let distance = distance(&expected, &got);
-        assert!(distance > 0.0 && distance < 0.02, "{format}: {distance}");
+        // None in Q4_0: ggml packs those weights as well, and adds up in the same order.
+        assert!(distance < 0.02, "{format}: {distance}");
         assert!(logits(&mut context(&ours, 2), 40) == got, "{format}: other bits on two threads");
     }
 }
