@@ -13,6 +13,15 @@ fn block() -> u64 {
     0
 }
 
+/// Whether the CPU adds four products of bytes at once without cutting off a sum (VNNI), which the runtime's convolutions of
+/// bytes by pointers want. Without it, those across channels are products of matrices.
+fn adds_four_products() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::is_x86_feature_detected!("avx512vnni") || std::is_x86_feature_detected!("avxvnni");
+    #[cfg(not(target_arch = "x86_64"))]
+    true
+}
+
 /// Bytes of a pointer.
 const POINTER: u64 = size_of::<usize>() as u64;
 /// Channels of a convolution's input are whole numbers of these.
@@ -235,8 +244,8 @@ impl Known<'_> {
         let [outputs, channels, kernel @ ..] = w else { return None };
         let positions = count(self.values.dims(output)?.get(2..)?);
         let groups = node.int("group", 1).unsigned_abs();
-        let is_direct =
-            outputs.is_multiple_of(16) && if groups > 1 { *channels == 1 } else { channels.is_multiple_of(4) };
+        let is_direct = outputs.is_multiple_of(16)
+            && if groups > 1 { *channels == 1 } else { channels.is_multiple_of(4) && adds_four_products() };
         let each = if is_direct { POINTER } else { *channels };
         let read = positions.saturating_mul(count(kernel)).saturating_mul(each);
         let sums = positions.saturating_mul(*outputs).saturating_mul(4);

@@ -32,6 +32,8 @@ use crate::Error;
 
 /// The longest form taken, in bytes. The largest schemas that people write have some 100 KiB.
 const MAX_SOURCE: usize = 256 << 10;
+/// The longest message of a refusal, in characters.
+const MAX_MESSAGE: usize = 600;
 
 /// What llguidance says, without the state and the traces that it adds for its developers.
 fn said(error: impl std::fmt::Display) -> String {
@@ -46,5 +48,11 @@ fn said(error: impl std::fmt::Display) -> String {
 
 /// The refusal of a form, or of a part of it.
 fn refused(what: &str, why: impl std::fmt::Display) -> Error {
-    Error::invalid(format!("{what}: {why}"))
+    let mut message = format!("{what}: {why}");
+    // Names and references of the form are told, but not a megabyte of them.
+    if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE) {
+        message.truncate(end);
+        message.push('…');
+    }
+    Error::invalid(message)
 }
