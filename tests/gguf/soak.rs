@@ -15,8 +15,9 @@ const CALLERS: usize = 4;
 const CANCELLED: usize = 0;
 const DROPPED: usize = 1;
 const LATE: usize = 2;
-/// Bytes that the allocator may keep more of what was freed; a leak of 1 KiB a run would be ten times this.
-const MAX_GROWTH: u64 = 1 << 20;
+/// Bytes that the allocator may keep more of what was freed: in 10,000 runs it kept 1.5 MiB, in 1,500 up to 2.4. A leak of
+/// 1 KiB a run would be twice this in 10,000.
+const MAX_GROWTH: u64 = 4 << 20;
 
 /// In a process of its own: what other tests allocate meanwhile would count, too.
 #[test]

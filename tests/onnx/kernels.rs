@@ -240,7 +240,10 @@ impl Node {
             number(&mut opset, 2, version);
             bytes(&mut model, 8, &opset);
         }
-        let engine = open(model, Options::new().backend(Backend::Ort)).unwrap();
+        // As written: where processors lack VNNI, ONNX Runtime makes `i8` into `u8` first, and a list of one zero point with it
+        // into what it then refuses.
+        let options = Options::new().backend(Backend::Ort).session_entry("session.disable_quant_qdq", "1");
+        let engine = open(model, options).unwrap();
         let answer = engine.run(Tensors::from([("one", Tensor::scalar(1.0f32))])).unwrap();
         answer.output("y").unwrap().as_slice::<f32>().unwrap().to_vec()
     }
