@@ -88,7 +88,10 @@ fn the_cases_about_scores_and_ranks_hold_in_rust() {
             continue;
         }
         let path = path.replace("${SELVEDGE_CORPUS}", corpus.as_deref().unwrap_or_default());
-        let engine = open(path, Options::new().context_tokens(1024).parallel(1)).unwrap();
+        let context = step(&case, "open")["options"]["context_tokens"].as_u64();
+        let options =
+            context.map_or_else(Options::new, |tokens| Options::new().context_tokens(tokens as u32).parallel(1));
+        let engine = open(path, options).unwrap();
         for step in steps(&case).iter().filter(|step| step.get("error").is_none()) {
             let texts = |name: &str| -> Vec<String> { serde_json::from_value(step[name].clone()).unwrap() };
             let (answer, outputs) = match step["op"].as_str().unwrap() {
