@@ -21,7 +21,9 @@ static void add_terms(const json &s, selvedge::generate &made) {
   made.tool_name = s.value("tool_name", "");
   for (const json &one : s.value("documents", json::array())) made.documents.push_back({one["title"], one["text"]});
   if (s.contains("thinking")) made.thinking = s["thinking"].get<bool>();
-  for (const auto &[name, value] : s.value("variables", json::object()).items())
+  // By a name: a range over the entries of a temporary outlives it.
+  const json variables = s.value("variables", json::object());
+  for (const auto &[name, value] : variables.items())
     made.variables.push_back({name, value.dump()});
   made.continue_last = s.value("continue_last", false);
   made.separate_reasoning = s.value("separate_reasoning", false);

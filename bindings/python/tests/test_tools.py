@@ -26,7 +26,9 @@ def test_a_call_comes_in_pieces_and_whole(llm):
     assert {piece.name for piece in pieces} == {"weather"} and isinstance(call.parsed["city"], str)
     answer = run.answer()
     assert answer.tool_calls == [call] and answer.malformed_calls == [] and answer.text == answer.reasoning == ""
-    assert [token.id for piece in pieces for token in piece.tokens] == answer.tokens
+    # What closes the call is no piece of it.
+    written = [token.id for piece in pieces for token in piece.tokens]
+    assert written and written == answer.tokens[: len(written)]
 
 
 def test_messages_are_given_in_three_ways(llm):

@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use llama_cpp_sys_2 as sys;
@@ -43,6 +44,7 @@ pub(in crate::backend::llama::native) fn register() {
             function,
             context: device.cast(),
         }));
+        KEPT.store(registration, Ordering::Relaxed);
         // SAFETY: the device was made above, and nobody else has it yet; the registration is whole and stays.
         unsafe {
             (*device).registration = registration.cast();
@@ -58,6 +60,9 @@ pub(in crate::backend::llama::native) fn is_registered() -> bool {
 }
 
 static REGISTERED: OnceLock<bool> = OnceLock::new();
+
+/// The registration, and with it the device: ggml forgets both before the process ends, and a checker of leaks would miss them.
+static KEPT: AtomicPtr<Registration> = AtomicPtr::new(ptr::null_mut());
 
 /// The device and the backend of one context. It has a device of its own, so that it is known which context an operation is of.
 struct Instance {
