@@ -4,8 +4,7 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::ptr::{self, NonNull};
 use std::sync::{Arc, OnceLock};
 
 use llama_cpp_sys_2 as sys;
@@ -28,7 +27,7 @@ pub(in crate::backend::llama::native) fn register() {
         // SAFETY: whatever its version, a registration begins with that.
         if cpu.is_null() || unsafe { *cpu.cast::<c_int>() } != VERSION {
             tracing::warn!("llama.cpp computes prompts with its own products: its backends have another interface");
-            return false;
+            return None;
         }
         // Both stay as long as the process, as ggml wants it.
         let device = Box::into_raw(Box::new(Device {
@@ -44,25 +43,29 @@ pub(in crate::backend::llama::native) fn register() {
             function,
             context: device.cast(),
         }));
-        KEPT.store(registration, Ordering::Relaxed);
         // SAFETY: the device was made above, and nobody else has it yet; the registration is whole and stays.
         unsafe {
             (*device).registration = registration.cast();
             sys::ggml_backend_register(registration.cast());
         }
-        true
+        NonNull::new(registration).map(Kept)
     });
 }
 
 /// Whether contexts have the device.
 pub(in crate::backend::llama::native) fn is_registered() -> bool {
-    REGISTERED.get().is_some_and(|registered| *registered)
+    REGISTERED.get().is_some_and(Option::is_some)
 }
 
-static REGISTERED: OnceLock<bool> = OnceLock::new();
+static REGISTERED: OnceLock<Option<Kept>> = OnceLock::new();
 
 /// The registration, and with it the device: ggml forgets both before the process ends, and a checker of leaks would miss them.
-static KEPT: AtomicPtr<Registration> = AtomicPtr::new(ptr::null_mut());
+struct Kept(#[expect(dead_code, reason = "what holds it is enough")] NonNull<Registration>);
+
+// SAFETY: nobody reads or writes through it once ggml has it.
+unsafe impl Send for Kept {}
+// SAFETY: as above.
+unsafe impl Sync for Kept {}
 
 /// The device and the backend of one context. It has a device of its own, so that it is known which context an operation is of.
 struct Instance {
