@@ -24,7 +24,9 @@ pub(crate) use external::{BLOCKS_ENTRY, External};
 pub(crate) use footprint::Footprint;
 pub(crate) use graph::{Graph, Node};
 use prost::encoding::WireType;
-pub(crate) use tensor::{FLOAT, FLOAT16, TensorHead, UINT8, element_name};
+#[cfg(feature = "rten")]
+pub(crate) use tensor::UINT8;
+pub(crate) use tensor::{FLOAT, FLOAT16, TensorHead, element_name};
 use wire::{Value, fields};
 pub(crate) use write::{NewNode, external as external_tensor, inline as inline_tensor, unique};
 #[cfg(test)]
