@@ -1,4 +1,5 @@
 import CSelvedge
+import Dispatch
 import Foundation
 
 /// A loaded model. Any number of threads may ask it at once; its calls block the one that makes them, but for `events`.

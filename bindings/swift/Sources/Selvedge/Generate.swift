@@ -11,12 +11,13 @@ public enum Grammar: Sendable, Hashable, Codable {
     /// The notation of llama.cpp.
     case gbnf(String)
 
-    var raw: (kind: selvedge_grammar_kind, text: String) {
+    /// The number of its kind, and its text.
+    var raw: (kind: Int32, text: String) {
         switch self {
-        case .jsonSchema(let text): (1, text)
-        case .regex(let text): (2, text)
-        case .lark(let text): (3, text)
-        case .gbnf(let text): (4, text)
+        case .jsonSchema(let text): return (1, text)
+        case .regex(let text): return (2, text)
+        case .lark(let text): return (3, text)
+        case .gbnf(let text): return (4, text)
         }
     }
 }
@@ -69,6 +70,15 @@ public struct Generate: Sendable, Hashable, Codable {
         self.maxTokens = maxTokens
     }
 
+    private var flags: UInt32 {
+        var set: UInt32 = 0
+        if seed != nil { set |= 1 }
+        if logprobs { set |= 2 }
+        if continueLast { set |= 4 }
+        if separateReasoning { set |= 8 }
+        return set
+    }
+
     func raw(_ arena: Arena) -> selvedge_generate {
         var raw: selvedge_generate = sized()
         raw.prompt = arena.text(ifAny: prompt)
@@ -79,7 +89,7 @@ public struct Generate: Sendable, Hashable, Codable {
         raw.token_count = tokens.count
         raw.stop = arena.texts(stop)
         raw.stop_count = stop.count
-        raw.flags = (seed == nil ? 0 : 1) | (logprobs ? 2 : 0) | (continueLast ? 4 : 0) | (separateReasoning ? 8 : 0)
+        raw.flags = flags
         raw.max_tokens = maxTokens
         raw.seed = seed ?? 0
         raw.temperature = temperature
@@ -90,9 +100,9 @@ public struct Generate: Sendable, Hashable, Codable {
         raw.frequency_penalty = frequencyPenalty
         raw.presence_penalty = presencePenalty
         raw.penalty_last_n = penaltyLastN
-        if let (kind, text) = grammar?.raw {
-            raw.grammar = arena.text(text)
-            raw.grammar_kind = kind
+        if let form = grammar?.raw {
+            raw.grammar = arena.text(form.text)
+            raw.grammar_kind = cEnum(form.kind)
         }
         addChat(self, to: &raw, arena)
         let applied = rawAdapters(adapters, arena)
