@@ -120,7 +120,10 @@ func difference(_ expected: JSON, _ got: JSON, tolerance: Double?, at place: Str
     switch expected {
     case .object(let members):
         if expected.has("$any") { return got == .null ? failed : nil }
-        if let least = expected["$min"].double { return (got.double ?? -.infinity) >= least ? nil : failed }
+        if let least = expected["$min"].double {
+            let value: Double = got.double ?? -Double.infinity
+            return value >= least ? nil : failed
+        }
         if let start = expected["$start"].text { return (got.text ?? "").hasPrefix(start) ? nil : failed }
         if expected.has("$has") {
             let whole = got.text ?? ""

@@ -1,5 +1,4 @@
 import Foundation
-
 import Selvedge
 
 /// Why a step did not do as it should.
@@ -88,6 +87,7 @@ final class Runner {
     private func ask(_ s: JSON) throws -> JSON {
         let op = s["op"].text ?? ""
         if let got = try askEngine(op, s) { return got }
+        if let got = try askText(op, s) { return got }
         if let got = try askMonitor(op, s) { return got }
         if let got = try askOutbox(op, s) { return got }
         throw Failure("the runner does not know the op '\(op)'")

@@ -1,5 +1,5 @@
+import Dispatch
 import Foundation
-
 import Selvedge
 
 extension Runner {
@@ -18,11 +18,6 @@ extension Runner {
             return try JSON.parse(json.text)
         case "run": return try run(s)
         case "start": return try start(s)
-        case "generate": return try generate(s)
-        case "tokenize": return .array(try find(engines, s, "engine").tokenize(request(s)).map { .number(Double($0)) })
-        case "render": return .string(try find(engines, s, "engine").render(request(s)))
-        case "detokenize":
-            return .string(try find(engines, s, "engine").detokenize(s["tokens"].doubles.map { UInt32($0) }))
         case "embed":
             let made = try find(engines, s, "engine").embed(s["texts"].texts, raw: s["raw"].flag, call: call(s))
             return try json(made.output("embedding"))
@@ -46,7 +41,7 @@ extension Runner {
         case "search":
             let query = s["query"].doubles.map { Float($0) }
             let hits = try find(weights, s, "table").search(query, k: s["k"].int ?? 0)
-            return .array(hits.map { .array([.number(Double($0.row)), .number(Double($0.score))]) })
+            return JSON.array(hits.map { JSON.array([JSON.number(Double($0.row)), JSON.number(Double($0.score))]) })
         case "pack":
             let schemes: [String: Scheme] = ["f16": .f16, "int8": .int8, "int4": .int4]
             var how = PackOptions(schemes[s["scheme"].text ?? ""] ?? .int8)
@@ -64,6 +59,7 @@ extension Runner {
         made.threads = UInt32(given["threads"].int ?? 0)
         made.contextTokens = UInt32(given["context_tokens"].int ?? 0)
         made.parallel = UInt32(given["parallel"].int ?? 0)
+        made.promptThreads = UInt32(given["prompt_threads"].int ?? 0)
         made.memoryLimit = UInt64(given["memory_limit"].int ?? 0)
         made.sha256 = given["sha256"].text
         made.onnxruntime = given["onnxruntime"].text
@@ -96,7 +92,7 @@ extension Runner {
         return .bool(true)
     }
 
-    private func call(_ s: JSON) throws -> Call {
+    func call(_ s: JSON) throws -> Call {
         var made = Call(id: UInt64(s["id"].int ?? 0))
         if let time = s["timeout_ms"].double { made.timeout = time / 1000 }
         if s.has("cancel") { made.cancel = try find(cancels, s, "cancel") }
@@ -148,61 +144,6 @@ extension Runner {
         let made = try run.answer()
         answer = try JSON.parse(made.json().text)
         return .array(try made.outputs().map { try json($0) })
-    }
-
-    private func request(_ s: JSON) -> Generate {
-        var made = Generate(s["prompt"].text, maxTokens: UInt32(s["max_tokens"].int ?? 0))
-        made.messages = s["messages"].items.map { Message(role: $0["role"].text ?? "", content: $0["content"].text ?? "") }
-        made.tokens = s["tokens"].doubles.map { UInt32($0) }
-        made.stop = s["stop"].texts
-        if let seed = s["seed"].int { made.seed = UInt32(seed) }
-        made.temperature = Float(s["temperature"].double ?? 0)
-        made.topK = UInt32(s["top_k"].int ?? 0)
-        made.topP = Float(s["top_p"].double ?? 0)
-        made.minP = Float(s["min_p"].double ?? 0)
-        let form = s["grammar"]
-        if let text = form["json_schema"].text { made.grammar = .jsonSchema(text) }
-        if let text = form["regex"].text { made.grammar = .regex(text) }
-        if let text = form["lark"].text { made.grammar = .lark(text) }
-        if let text = form["gbnf"].text { made.grammar = .gbnf(text) }
-        return made
-    }
-
-    private func generate(_ s: JSON) throws -> JSON {
-        let engine = try find(engines, s, "engine")
-        let cancel = try Cancel()
-        var terms = try call(s)
-        if terms.cancel == nil { terms.cancel = cancel }
-        let run = try engine.generate(request(s), call: terms)
-        var text = ""
-        var tokens: [JSON] = []
-        var texts = 0
-        var last: Event?
-        while last == nil {
-            let event = try run.next()
-            text += event.text
-            for token in event.tokens { tokens.append(JSON.number(Double(token.id))) }
-            if event.kind == .text { texts += 1 }
-            if texts == s["take"].int { return .null }
-            if texts == s["cancel_after_texts"].int { cancel.set() }
-            if event.kind == .done { last = event }
-        }
-        guard let done = last else { throw Failure("a run without an end") }
-        answer = try JSON.parse(run.answer().json().text)
-        if answer["text"] != .string(text) { throw Failure("events: \(text), answer: \(answer["text"].brief)") }
-        if answer["tokens"] != .array(tokens) { throw Failure("the tokens of the events are not those of the answer") }
-        let whole = try engine.generate(request(s), call: terms).text()
-        if whole != text { throw Failure("pieces: \(text), whole: \(whole)") }
-        let finishes: [Finish: String] = [
-            .complete: "complete", .endOfText: "end_of_text", .stop: "stop", .length: "length",
-            .contextFull: "context_full",
-        ]
-        var stop = JSON.null
-        if let text = done.stop { stop = JSON.string(text) }
-        return JSON.object([
-            "text": JSON.string(text), "finish": JSON.string(finishes[done.finish] ?? "other"), "stop": stop,
-            "output_tokens": JSON.number(Double(done.outputTokens)),
-        ])
     }
 
     private func pool(_ s: JSON) throws -> JSON {

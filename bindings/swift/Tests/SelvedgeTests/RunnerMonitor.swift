@@ -102,7 +102,7 @@ extension Runner {
                 }
             }
         }
-        return .array(verdicts.map { .array([.string($0.0), .number(Double($0.1))]) })
+        return JSON.array(verdicts.map { JSON.array([JSON.string($0.0), JSON.number(Double($0.1))]) })
     }
 
     private func alerts(_ s: JSON) throws -> JSON {
@@ -116,12 +116,13 @@ extension Runner {
         let actions: [Monitor.Alert.Action: String] = [
             .checkPipeline: "check_pipeline", .retrain: "retrain", .rollBack: "roll_back",
         ]
-        return .object([
-            "event": .string(alert.change == .raised ? "raised" : "cleared"), "kind": .string(alert.kind),
-            "feature": .string(alert.feature),
-            "severity": .string(alert.severity == .critical ? "critical" : "warning"),
-            "action": .string(actions[alert.action] ?? "other"), "since": .number(Double(alert.since)),
-            "at": .number(Double(alert.at)),
+        let event = alert.change == .raised ? "raised" : "cleared"
+        let severity = alert.severity == .critical ? "critical" : "warning"
+        let action: String = actions[alert.action] ?? "other"
+        return JSON.object([
+            "event": JSON.string(event), "kind": JSON.string(alert.kind), "feature": JSON.string(alert.feature),
+            "severity": JSON.string(severity), "action": JSON.string(action),
+            "since": JSON.number(Double(alert.since)), "at": JSON.number(Double(alert.at)),
         ])
     }
 }
