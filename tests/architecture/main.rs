@@ -253,6 +253,7 @@ const UNSAFE: &[&str] = &[
     "src/backend/llama/native/device/packed.rs",
     "src/backend/llama/native/logs.rs",
     "src/backend/llama/native/model.rs",
+    "src/backend/llama/native/processor.rs",
     "src/backend/llama/native/file.rs",
     "src/backend/llama/native/file/unix.rs",
     "src/backend/llama/native/file/windows.rs",

@@ -22,6 +22,12 @@
 //! IQ4_NL it multiplies two tokens and more by other kernels than one: where two tokens are about as likely, a run may
 //! then go on otherwise beside others than alone.
 //!
+//! # Processors
+//!
+//! llama.cpp's kernels are compiled for one set of instructions: AVX2, F16C, FMA and BMI2 on x86-64, what every 64-bit Arm has on
+//! aarch64. A processor that lacks one of them is [`Unsupported`](crate::Code::Unsupported) when a model is opened, by the name
+//! of what it lacks. Built with `-C target-cpu=native`, they are those of the machine that compiles.
+//!
 //! # What it costs
 //!
 //! `cargo bench -p selvedge-benches --no-default-features --features llama-peer --bench generation` prints the figures of a machine
@@ -108,6 +114,7 @@ pub(super) fn open(source: OpenedFile, options: &Options) -> Result<Arc<dyn Engi
     let file = WeightFile::of_opened(source, options.access(), &mut |part| parts.push(part))?;
     check::admit(&file, options.digest.is_some())?;
     let header = check::read(&file)?;
+    native::processor::check()?;
     let metadata = metadata_of(&file);
     let [first, further @ ..] = &*parts else { return Err(Error::internal("a model without a file")) };
     let start = first.file.as_ref().map_or(0, |(_, start)| *start);

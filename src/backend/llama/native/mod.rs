@@ -8,6 +8,9 @@
 //! model is loaded or a context is made, and in `llama_get_logits_ith` and `llama_get_embeddings_seq`, are caught
 //! inside; asserts, signals and loops without end are not.
 //!
+//! Any kernel, on a processor that lacks an instruction set that it was compiled for: `processor.rs` `check`. Tests: `processor`,
+//! `tests/long/processors`.
+//!
 //! Load, by the file:
 //! - `gguf.cpp`, `ggml.c` (sizes, types, names, alignment): `weights` reads by stricter rules first. Tests: `hostile`
 //!   (mutants, foreign, found), the fuzzer.
@@ -120,5 +123,6 @@ pub(super) mod file;
 mod fragments;
 mod logs;
 pub(super) mod model;
+pub(super) mod processor;
 pub(super) mod splitter;
 mod terminate;
