@@ -47,6 +47,10 @@ export interface OpenOptions {
   adapters?: Record<string, string>;
   /** Of one computation of a prompt, where not `threads`. */
   promptThreads?: number;
+  /** llama computes prompts and texts to embed with this library's products, for about the memory of its weights again. */
+  ownProducts?: boolean;
+  /** Folder of what was measured: an ONNX model goes to the runtime that is fastest at it here. */
+  measurements?: string;
   noSymlinks?: boolean;
 }
 

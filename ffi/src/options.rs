@@ -19,7 +19,8 @@ use crate::{cancel, crash, source};
 pub(crate) unsafe fn read(place: *const selvedge_options) -> Result<Options> {
     // SAFETY: the caller vouches for it.
     let Some(o) = (unsafe { memory::read_optional(place) })? else { return Ok(Options::new()) };
-    check_flags("selvedge_options.flags", o.flags, SELVEDGE_OPTIONS_NO_SYMLINKS | SELVEDGE_OPTIONS_SEARCH_PYTHON)?;
+    let known = SELVEDGE_OPTIONS_NO_SYMLINKS | SELVEDGE_OPTIONS_SEARCH_PYTHON | SELVEDGE_OPTIONS_OWN_PRODUCTS;
+    check_flags("selvedge_options.flags", o.flags, known)?;
     check_flags("selvedge_options.reserved", o.reserved, 0)?;
     let mut options = Options::new().loading(match o.loading {
         SELVEDGE_LOADING_MAPPED => Loading::Mapped,
@@ -53,6 +54,10 @@ pub(crate) unsafe fn read(place: *const selvedge_options) -> Result<Options> {
     options.cancel = cancel::optional(o.cancel)?;
     options.no_symlinks = o.flags & SELVEDGE_OPTIONS_NO_SYMLINKS != 0;
     options.search_python = o.flags & SELVEDGE_OPTIONS_SEARCH_PYTHON != 0;
+    options.own_products = o.flags & SELVEDGE_OPTIONS_OWN_PRODUCTS != 0;
+    // SAFETY: the caller vouches for it.
+    let folder = unsafe { memory::name("selvedge_options.measurements", o.measurements.data, o.measurements.len) }?;
+    options.measurements = (!folder.is_empty()).then(|| folder.into());
     // SAFETY: as above.
     options.session_entries =
         unsafe { pairs("selvedge_options.session_entries", o.session_entries, o.session_entry_count) }?;

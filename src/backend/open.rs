@@ -3,6 +3,7 @@
 mod choice;
 mod gentle;
 mod marked;
+mod measured;
 #[cfg(all(test, feature = "ort", any(feature = "rten", feature = "tract")))]
 mod tests;
 
@@ -19,7 +20,8 @@ use crate::{Error, Result};
 ///
 /// The backend is picked by the file's content, never by its name: GGUF goes to llama.cpp; ONNX to the first of tract, rten and
 /// ONNX Runtime that the build has and that does not say `Unsupported`, and where the model multiplies 8-bit integers, which
-/// tract is slow at, to the first of ONNX Runtime, rten and tract. [`Spec::choice`](crate::Spec::choice) says why. A safetensors or GGUF file
+/// tract is slow at, to the first of ONNX Runtime, rten and tract; with [`Options::measure`], to the one that is fastest at it
+/// on this machine. [`Spec::choice`](crate::Spec::choice) says why. A safetensors or GGUF file
 /// that holds nothing but the vectors of a vocabulary is a static-embedding model, of [`Backend::Table`]; the index of
 /// several safetensors files, given by its path, stands for all of them, and the model's folder will do for a path.
 /// [`Options::backend`] always wins. What is installed on the machine decides in one case only: a model of 8-bit integers goes to
@@ -118,6 +120,11 @@ fn open_onnx(model: &OnnxModel, options: &Options) -> Result<Arc<dyn Engine>> {
         [] => return open_tract(model, options),
         [only] => return open_with(only, model, options),
         _ => {}
+    }
+    if let Some(folder) = &options.measurements
+        && let Some(engine) = measured::fastest(&built(GENERAL), model, options, folder)?
+    {
+        return Ok(engine);
     }
     if model.uses_any(PRODUCTS_OF_BYTES)? {
         choice::first_of(&built(OF_BYTES), model, options, |backend| match backend {

@@ -61,6 +61,8 @@ pub struct Options {
     pub session_entries: Vec<(String, String)>,
     /// Whether `llama` computes prompts and texts to embed with kernels of this library: see [`Options::own_products`].
     pub own_products: bool,
+    /// The folder in which the speed of runtimes at ONNX models is kept; `None` measures nothing: see [`Options::measure`].
+    pub measurements: Option<PathBuf>,
     /// LoRA adapters in GGUF files, by the names that requests use. Other backends than `llama` refuse them as `Unsupported`.
     pub adapters: Vec<(String, PathBuf)>,
     /// Ends an open that is under way with `Cancelled`.
@@ -177,6 +179,28 @@ impl Options {
     #[must_use]
     pub fn own_products(mut self) -> Self {
         self.own_products = true;
+        self
+    }
+
+    /// Takes the runtime that is fastest at an ONNX model on this machine, of those of the build that take it. The first open of a
+    /// model opens it with each in turn and calls it a few times: up to a second each for most models, and as much memory as
+    /// the largest of them needs. What came out is kept in `folder`, which is made where there is none, in a file for each model and
+    /// number of threads; later opens go by that, on the same processor and with the same runtimes. An ONNX Runtime that is
+    /// installed later counts once the folder is emptied. [`Spec::choice`](crate::Spec::choice) tells the figures.
+    ///
+    /// The calls get zeros. A dimension of an input that the file leaves open counts as 1 if it is the first, else as 224 in an input
+    /// of four dimensions or more, and as 128 elsewhere. A runtime that fails at that, or takes more than ten seconds, is not taken;
+    /// if all do, as for a model of texts, the choice is that of [`open`](crate::open) without this. No error of the folder keeps
+    /// a model from being opened. With [`Options::backend`] or session entries, and for other formats, nothing is measured.
+    ///
+    /// ```
+    /// # use selvedge::Options;
+    /// let options = Options::new().measure("app/measurements");
+    /// assert!(options.measurements.is_some());
+    /// ```
+    #[must_use]
+    pub fn measure(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.measurements = Some(folder.into());
         self
     }
 
@@ -327,6 +351,7 @@ impl fmt::Debug for Options {
             .field("search_python", &self.search_python)
             .field("session_entries", &self.session_entries)
             .field("own_products", &self.own_products)
+            .field("measurements", &self.measurements)
             .field("adapters", &self.adapters)
             .field("crash_record", &self.crash_record)
             .finish_non_exhaustive()

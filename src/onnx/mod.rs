@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use edit::Edit;
 pub(crate) use external::{BLOCKS_ENTRY, External};
-pub(crate) use footprint::Footprint;
+pub(crate) use footprint::{Footprint, assumed};
 pub(crate) use graph::{Graph, Node};
 use prost::encoding::WireType;
 #[cfg(feature = "rten")]

@@ -87,6 +87,7 @@ void sources() {
   options.on_progress = [](std::uint64_t, std::uint64_t) {};
   options.adapters = {{"formal", "formal.gguf"}};
   options.prompt_threads = 2;
+  options.measurements = "measurements";
   const std::vector<std::byte> bytes(4);
   (void)got(selvedge::engine::open("model.onnx", options));
   (void)got(selvedge::engine::open(std::string("model.onnx")));

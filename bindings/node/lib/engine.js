@@ -274,12 +274,14 @@ function optionsOf(options, cancel, progress, keep) {
     sha256: options.sha256 && Buffer.from(options.sha256, 'hex'),
     onnxruntime: options.onnxruntime,
     flags: (options.noSymlinks ? numbers.SELVEDGE_OPTIONS_NO_SYMLINKS : 0)
-      | (options.searchPython ? numbers.SELVEDGE_OPTIONS_SEARCH_PYTHON : 0),
+      | (options.searchPython ? numbers.SELVEDGE_OPTIONS_SEARCH_PYTHON : 0)
+      | (options.ownProducts ? numbers.SELVEDGE_OPTIONS_OWN_PRODUCTS : 0),
     cancel,
     progress,
     session_entries: entries.length ? structs('selvedge_pair', entries, keep) : 0n,
     session_entry_count: entries.length,
     prompt_threads: options.promptThreads,
+    measurements: options.measurements,
     ...listed('adapters', 'adapter_count', 'selvedge_pair', adapters, keep),
   };
   return struct('selvedge_options', fields, keep);

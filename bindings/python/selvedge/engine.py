@@ -56,6 +56,10 @@ class Options:
     """LoRA adapters in GGUF files, by the names that requests use."""
     prompt_threads: int = 0
     """Of one computation of a prompt, with llama; 0: as `threads`."""
+    own_products: bool = False
+    """Whether llama computes prompts and texts to embed with this library's products, for about the memory of its weights again."""
+    measurements: Path = ""
+    """Folder of what was measured: an ONNX model goes to the runtime that is fastest at it here. Nothing is measured without."""
     cancel: Cancel | None = None
     on_progress: Callable[[int, int], None] | None = None
     """Is told so many of so many bytes."""
@@ -74,9 +78,12 @@ def options_struct(options: Options, keep: Keep) -> Any:
     made.context_tokens, made.memory_limit = options.context_tokens, options.memory_limit
     made.flags = options.no_symlinks * lib.SELVEDGE_OPTIONS_NO_SYMLINKS
     made.flags |= options.search_python * lib.SELVEDGE_OPTIONS_SEARCH_PYTHON
+    made.flags |= options.own_products * lib.SELVEDGE_OPTIONS_OWN_PRODUCTS
     made.sha256 = digest(options.sha256, keep)
     if options.onnxruntime:
         keep.text(made.onnxruntime, path_bytes(options.onnxruntime))
+    if options.measurements:
+        keep.text(made.measurements, path_bytes(options.measurements))
     if options.session_entries:
         made.session_entries = pairs(options.session_entries, keep)
         made.session_entry_count = len(options.session_entries)

@@ -311,6 +311,13 @@ def test_lines_of_the_log_come_to_logging(caplog, tmp_path):
         assert not caplog.records
 
 
+def test_what_was_measured_is_kept(tmp_path):
+    for _ in range(2):
+        with selvedge.open(RAIN, measurements=tmp_path, own_products=True) as engine:
+            assert "ms a call was measured" in engine.spec["choice"]
+        assert len(list(tmp_path.glob("*.json"))) == 1
+
+
 def test_inspecting_does_not_open():
     told = selvedge.inspect(RAIN)
     assert told["inputs"][0]["name"] == "weather" and told["flaw"] is None

@@ -96,6 +96,8 @@ SELVEDGE_ENUM_END(selvedge_arm)
 
 #define SELVEDGE_OPTIONS_NO_SYMLINKS 1u     /* selvedge_options.flags: a path that is a symbolic link is refused */
 #define SELVEDGE_OPTIONS_SEARCH_PYTHON 2u   /* selvedge_options.flags: look for ONNX Runtime in Python packages too */
+#define SELVEDGE_OPTIONS_OWN_PRODUCTS 4u    /* selvedge_options.flags: llama computes prompts and texts to embed with this
+                                             * library's products of matrices, for about the memory of its weights again */
 #define SELVEDGE_RUNG_ONE_THREAD 1u         /* selvedge_options.crash_rungs: computes on one thread */
 #define SELVEDGE_RUNG_READ_WHOLE 2u         /* selvedge_options.crash_rungs: reads the file whole, and maps nothing */
 #define SELVEDGE_RUNG_OTHER_RUNTIME 4u      /* selvedge_options.crash_rungs: another runtime, where the build has one for
@@ -161,9 +163,11 @@ typedef struct selvedge_options {
   size_t adapter_count;
   uint32_t prompt_threads;             /* of one computation of a prompt, with llama; 0: as `threads` */
   uint32_t reserved;                   /* 0 */
+  selvedge_text measurements;          /* folder of what was measured: an ONNX model goes to the runtime that is fastest at it
+                                        * here, which its first open finds out; empty: nothing is measured */
 } selvedge_options;
 #define SELVEDGE_OPTIONS_INIT { sizeof(selvedge_options), SELVEDGE_BACKEND_AUTO, SELVEDGE_LOADING_MAPPED, 0, 0, 0, 0, 0, \
-  NULL, { NULL, 0 }, NULL, NULL, 0, NULL, NULL, NULL, { NULL, 0 }, { NULL, 0 }, NULL, 0, NULL, 0, 0, 0 }
+  NULL, { NULL, 0 }, NULL, NULL, 0, NULL, NULL, NULL, { NULL, 0 }, { NULL, 0 }, NULL, 0, NULL, 0, 0, 0, { NULL, 0 } }
 
 /* The terms of one call. */
 typedef struct selvedge_call {

@@ -60,6 +60,7 @@ numbers! {
 
 pub const SELVEDGE_OPTIONS_NO_SYMLINKS: u32 = 1;
 pub const SELVEDGE_OPTIONS_SEARCH_PYTHON: u32 = 2;
+pub const SELVEDGE_OPTIONS_OWN_PRODUCTS: u32 = 4;
 pub const SELVEDGE_RUNG_ONE_THREAD: u32 = 1;
 pub const SELVEDGE_RUNG_READ_WHOLE: u32 = 2;
 pub const SELVEDGE_RUNG_OTHER_RUNTIME: u32 = 4;
@@ -109,6 +110,7 @@ structs! {
         adapter_count: usize,
         prompt_threads: u32,
         reserved: u32,
+        measurements: selvedge_text,
     }
     selvedge_call {
         struct_size: usize,

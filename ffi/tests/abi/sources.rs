@@ -229,3 +229,34 @@ fn session_entries_and_the_search_go_to_onnx_runtime_and_nowhere_else() {
     let (_, message) = open_source(&by_path(&path), Some(&wrong)).unwrap_err();
     assert_eq!(message, "selvedge_options.session_entries: expected a pointer, got NULL");
 }
+
+#[test]
+#[cfg(all(feature = "tract", feature = "rten"))]
+fn what_was_measured_is_kept_in_the_folder_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = init!(selvedge_options { measurements: text(folder.path().to_str().unwrap()) });
+    for _ in 0..2 {
+        let engine = open_source(&by_path(&file(RAIN)), Some(&options)).unwrap();
+        let spec = spec_of(engine);
+        let choice = spec["choice"].as_str().unwrap();
+        assert!(choice.contains("ms a call was measured"), "{choice}");
+        rain_after(engine);
+        assert_eq!(selvedge_engine_close(engine), SELVEDGE_OK);
+        let kept = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        assert_eq!(kept.filter(|path| path.extension().is_some_and(|e| e == "json")).count(), 1);
+    }
+}
+
+#[test]
+fn flags_that_nobody_knows_are_refused() {
+    let unknown = init!(selvedge_options { flags: 8 });
+    let (code, message) = open_source(&by_path(&file(RAIN)), Some(&unknown)).unwrap_err();
+    assert_eq!(code, Code::InvalidArgument as i32);
+    assert!(message.starts_with("selvedge_options.flags"), "{message}");
+    let known = SELVEDGE_OPTIONS_NO_SYMLINKS | SELVEDGE_OPTIONS_SEARCH_PYTHON | SELVEDGE_OPTIONS_OWN_PRODUCTS;
+    let source = by_path(&file(RAIN));
+    let known = init!(selvedge_options { flags: known });
+    // SAFETY: source and options live during the call.
+    let validated = unsafe { call(|err| selvedge_validate(&source, &known, err)) };
+    assert_eq!(validated.is_ok(), cfg!(any(feature = "tract", feature = "ort")), "{validated:?}");
+}

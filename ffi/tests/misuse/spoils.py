@@ -23,7 +23,7 @@ NOT_LOOKED_AT_BY = {
 }
 NOT_LOOKED_AT_BY["selvedge_engine_render"] = NOT_LOOKED_AT_BY["selvedge_engine_tokenize"]
 # A text that is a name or a path is short.
-NAMES = ["path", "folder", "to", "tensor", "name", "role", "why", "tag", "version", "crash_folder", "crash_app_version",
+NAMES = ["path", "folder", "to", "tensor", "name", "role", "why", "tag", "version", "crash_folder", "crash_app_version", "measurements",
          "store", "crashes"]
 # Structs that have grown: the field that begins where the first version ended, which the oldest callers have.
 GROWN = {"selvedge_message": "reasoning", "selvedge_generate": "grammar", "selvedge_event": "name", "selvedge_options": "crash_folder", "selvedge_trust": "authorities"}

@@ -1,5 +1,7 @@
 //! Which runtime opens a model that multiplies 8-bit integers, where the build has several.
 
+mod measured;
+
 use crate::onnx::{NewNode, inline_tensor, put, put_int};
 use crate::{Answer, Ask, Backend, Code, Engine, Options, Tensor, Tensors, open};
 

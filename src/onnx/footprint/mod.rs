@@ -21,6 +21,7 @@ use super::Declared;
 use super::graph::Graph;
 use known::Known;
 use plan::Plan;
+pub(crate) use values::assumed;
 
 /// A graph with more nodes is not followed; its weights are what the file has.
 const MAX_NODES: usize = 100_000;

@@ -120,7 +120,8 @@ fn fixed(dims: &[Dim]) -> Option<Vec<u64>> {
     dims.iter().map(|dim| if let Dim::Fixed(n) = dim { Some(*n as u64) } else { None }).collect()
 }
 
-fn assumed(dims: &[Dim]) -> Vec<u64> {
+/// The sizes of an input, with what is assumed where the file leaves one open.
+pub(crate) fn assumed(dims: &[Dim]) -> Vec<u64> {
     let open = |i: usize| match (i, dims.len()) {
         (0, _) => BATCH,
         (_, 4..) => SIDE,

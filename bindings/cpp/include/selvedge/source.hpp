@@ -112,6 +112,7 @@ struct options {
   std::optional<crash_record> crash = {}; // kept while the engine is opened and used
   std::vector<std::pair<std::string, std::string>> adapters = {}; // LoRA adapters: names, and paths of GGUF files
   std::uint32_t prompt_threads = 0;                               // of prompts, where not `threads`
+  std::string measurements = {}; // folder of what was measured, by which an ONNX model goes to the fastest runtime
 };
 
 /// The terms of one call.
@@ -157,6 +158,7 @@ public:
     raw_.adapters = adapters_.data();
     raw_.adapter_count = adapters_.size();
     raw_.prompt_threads = from.prompt_threads;
+    raw_.measurements = text(from.measurements);
     if (!from.crash) return;
     raw_.crash_folder = text(from.crash->folder);
     raw_.crash_app_version = text(from.crash->app_version);

@@ -101,6 +101,10 @@ public struct Options: Sendable, Codable, Hashable {
     public var adapters: [String: String] = [:]
     /// Of one computation of a prompt, where not `threads`.
     public var promptThreads: UInt32 = 0
+    /// llama computes prompts and texts to embed with this library's products, for about the memory of its weights again.
+    public var ownProducts = false
+    /// The folder of what was measured: an ONNX model goes to the runtime that is fastest at it here.
+    public var measurements: String?
 
     public init() {}
 
@@ -111,7 +115,9 @@ public struct Options: Sendable, Codable, Hashable {
         raw.threads = threads
         raw.context_tokens = contextTokens
         raw.parallel = parallel
-        raw.flags = (noSymlinks ? 1 : 0) | (searchPython ? 2 : 0)
+        raw.flags = noSymlinks ? 1 : 0
+        if searchPython { raw.flags |= 2 }
+        if ownProducts { raw.flags |= 4 }
         raw.memory_limit = memoryLimit
         raw.sha256 = arena.array(try digest(sha256))
         raw.onnxruntime = arena.text(ifAny: onnxruntime)
@@ -121,6 +127,7 @@ public struct Options: Sendable, Codable, Hashable {
         raw.adapters = arena.pairs(adapters)
         raw.adapter_count = adapters.count
         raw.prompt_threads = promptThreads
+        raw.measurements = arena.text(ifAny: measurements)
         return raw
     }
 }
