@@ -66,7 +66,9 @@ fn one(format: &str, path: &Path, threads: u32, bar: f64) {
 fn written(path: &Path, format: BlockFormat, folder: &Path) -> PathBuf {
     let model = WeightFile::open(path, Loading::Mapped).expect("a model");
     let mut writer = GgufWriter::new();
-    model.metadata().iter().for_each(|(key, value)| writer.set(key, value).expect("a key"));
+    for (key, value) in model.metadata().iter() {
+        writer.set(key, value).expect("a key");
+    }
     let is_matrix = |name: &str, rank: usize| name.starts_with("blk.") && rank == 2;
     let written_type = TensorType::from(format);
     for tensor in model.tensors() {

@@ -30,7 +30,8 @@
 //! rows share. `scalar` has every kernel as its formula says. `lanes` are the vector operations in which `decode` says
 //! the same once more, `generic` the loops around it; `avx2`, `avx512` and `neon` spell the operations. Each of these
 //! instruction sets is a `table`, and `dispatch` chooses one. Callers come by `dequantize`, `tiles`, `row` (sums and
-//! products of rows), `product` (of matrices), `quantize`, and for other layouts than ggml's by `ints` and `gptq`.
+//! products of rows), `product` (of matrices), `quantize`, `int8` (of matrices of integers), and for other layouts than
+//! ggml's by `ints` and `gptq`.
 #![cfg_attr(
     not(feature = "experimental"),
     allow(
@@ -57,6 +58,8 @@ mod generic;
 pub mod gptq;
 #[cfg(not(feature = "experimental"))]
 pub(crate) mod gptq;
+#[cfg_attr(not(feature = "tract"), allow(dead_code, reason = "ONNX Runtime and rten have kernels of their own"))]
+pub(crate) mod int8;
 #[cfg(feature = "experimental")]
 pub mod ints;
 #[cfg(not(feature = "experimental"))]

@@ -272,6 +272,8 @@ const UNSAFE: &[&str] = &[
     "src/kernel/avx512.rs",
     "src/kernel/decode.rs",
     "src/kernel/generic.rs",
+    "src/kernel/int8/avx2.rs",
+    "src/kernel/int8/avx512.rs",
     "src/kernel/lanes.rs",
     "src/kernel/neon.rs",
     "src/kernel/prefetch.rs",

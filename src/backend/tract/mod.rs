@@ -1,9 +1,9 @@
 //! ONNX models through tract, in pure Rust: the default backend.
 //!
-//! Enters: an opened file. Leaves: an [`Engine`] for tensor requests. May import: engine, tensor.
+//! Enters: an opened file. Leaves: an [`Engine`] for tensor requests. May import: engine, tensor, kernel.
 //!
 //! The file is read in full by `onnx` first, then changed in memory into what tract reads best (`file`,
-//! `weights`), with operators of ours where tract's do harm (`ops`), and
+//! `weights`), with operators of ours where tract's do harm or are slow (`ops`; products of 8-bit integers), and
 //! planned: at open if its shapes are fixed, else when the first inputs of a shape come (`plan_cache`, `plan`,
 //! `constants`). Everything that tract does runs inside `contain`, so a panic of tract's on a hostile model
 //! becomes an error. Values cross in `convert`: in with one copy, out with none.

@@ -14,13 +14,14 @@ use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::plan::eval;
 use tract_onnx::tract_hir::internal::{DimFact, ShapeFactoid, TDim};
 
-use super::constants::{bytes, share};
+use super::constants::{bytes, share, share_packed};
 use super::contain::{Fault, contained};
 use super::convert::{datum_type, lend};
 use super::file::OnnxFile;
 use super::guards::Guards;
 use super::ops::bounded;
 use crate::engine::{Call, Dim, Kind, Port};
+use crate::kernel::int8::Weights;
 use crate::threads::unpoisoned;
 use crate::{Code, Error, Result, Shape, Tensor};
 
@@ -74,6 +75,8 @@ impl Planner {
         let known: Vec<_> = others.iter().flat_map(|plan| plan.constants.iter().cloned()).collect();
         let (constants, shared) = contained(|| share(&mut model, &known)).map_err(unsupported)?;
         let names: Vec<&str> = feeds.iter().map(|(i, _)| &*self.inputs[*i].name).collect();
+        let known: Vec<_> = others.iter().flat_map(|plan| plan.packed.iter().cloned()).collect();
+        let (packed, also_shared) = share_packed(&mut model, &known);
         let guards = Guards::of(&model, &names);
         let options = RunOptions { executor: Some(self.executor.clone()), ..RunOptions::default() };
         let runnable = contained(|| TypedSimplePlan::new_with_options(model, &options)).map_err(unsupported)?;
@@ -85,8 +88,9 @@ impl Planner {
             runnable,
             idle: (!keeps).then(|| Mutex::new(vec![state])),
             constants,
+            packed,
             guards,
-            bytes: weights.saturating_sub(shared),
+            bytes: weights.saturating_sub(shared + also_shared),
             used: AtomicU64::new(0),
             proven: AtomicBool::new(false),
         })
@@ -214,6 +218,8 @@ pub(super) struct Plan {
     guards: Guards,
     /// Its large constants, for other plans to take over.
     constants: Vec<Arc<TractTensor>>,
+    /// Its packed weights, likewise.
+    packed: Vec<Arc<Weights>>,
     /// Bytes of its constants, without those that it took over.
     pub bytes: u64,
     /// When it was last used, in runs of the engine.

@@ -1,6 +1,7 @@
 mod branches;
 mod craft;
 mod hostile;
+mod integers;
 mod out_of_range;
 mod shapes;
 mod values;

@@ -5,6 +5,7 @@ mod contract;
 #[cfg(feature = "llama")]
 mod ggml;
 mod gptq;
+mod int8;
 mod ints;
 mod product;
 mod quantizing;

@@ -7,6 +7,7 @@ pub(super) mod bounded;
 mod equal;
 mod gather;
 mod if_else;
+pub(super) mod integer_matmul;
 mod wrap;
 
 use tract_onnx::model::Onnx;
@@ -35,7 +36,7 @@ const MICROSOFT: &[&str] = &[
 /// among them: it follows the file's feature and class numbers unchecked, out of bounds if they say so.
 const ML: &[&str] = &["ArrayFeatureExtractor", "CategoryMapper", "LinearClassifier", "LinearRegressor", "Normalizer"];
 
-/// The reader with our own `If`, `Equal` and bounds, blind to the shapes a file claims for its inner values:
+/// The reader with our own `If`, `Equal`, products of integers and bounds, blind to the shapes a file claims for its inner values:
 /// they are derived from the inputs, and symbols in them do not unify with numbers.
 pub(super) fn reader() -> Onnx {
     let mut onnx = stock().clone().with_ignore_value_info(true).with_ignore_output_shapes(true);
@@ -43,6 +44,7 @@ pub(super) fn reader() -> Onnx {
     bounded::register(&mut onnx.op_register);
     equal::register(&mut onnx.op_register);
     gather::register(&mut onnx.op_register);
+    integer_matmul::register(&mut onnx.op_register);
     onnx
 }
 

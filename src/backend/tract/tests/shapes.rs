@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::{Model, load};
 use super::craft::{self, graph, int, ints, model, node};
-use super::{ask, data, f32s, i64s, open, options, refused};
+use super::{ask, data, f32s, i64s, integers, open, options, refused};
 use crate::backend::model::OnnxModel;
 use crate::source::OpenedFile;
 use crate::{Call, Code, Engine, Loading, Request, Source, Step, Tensor, Tensors, Trim};
@@ -96,6 +96,21 @@ fn plans_share_what_they_hold() {
     assert_eq!(model.plans.kinds(), (3, 0));
     let freed = model.plans.trim(Trim::All);
     assert!((65536..100_000).contains(&freed), "{freed} bytes");
+}
+
+#[test]
+fn plans_share_packed_weights() {
+    let weights = integers::bytes("w", &[512, 512], true, &[7; 512 * 512]);
+    let product = node("MatMulInteger", "x w", "y");
+    let bytes = model(graph(vec![product], &["x u8 n,512"], &["y i32 n,512"], vec![weights]), &[]);
+    let model = Arc::new(loaded(bytes, Loading::Mapped));
+    for n in 1..4 {
+        let y = run(&model, vec![("x", Tensor::new(&[n, 512], vec![2u8; n * 512]).unwrap())]);
+        assert!(y.as_slice::<i32>().unwrap().iter().all(|sum| *sum == 7 * 2 * 512));
+    }
+    assert!(model.plans.kinds().0 > 1, "{:?}", model.plans.kinds());
+    let freed = model.plans.trim(Trim::All);
+    assert!((262_144..300_000).contains(&freed), "{freed} bytes");
 }
 
 #[test]

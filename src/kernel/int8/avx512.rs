@@ -1,0 +1,53 @@
+//! x86-64 with AVX-512 and VNNI: the sixteen columns of a panel are the lanes of one vector, and an instruction multiplies and
+//! adds two pairs in each.
+#![expect(unsafe_code, reason = "vector instructions")]
+
+use std::arch::x86_64::*;
+
+use super::{Codes, Kernel, MAX_ROWS, Tile, Two};
+use crate::kernel::table::{Isa, Table};
+
+/// The kernel, if the table is that of the CPU's AVX-512.
+pub(super) fn kernel(table: &Table) -> Option<Kernel> {
+    let tile = |panel: &[Codes], rows: &[&[Two]], tile: &mut Tile| {
+        // SAFETY: this is given only to who has the table, which exists only where the CPU has the features.
+        unsafe { by_rows(panel, rows, tile) }
+    };
+    (table.isa == Isa::Avx512).then_some(Kernel { rows: MAX_ROWS, tile })
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn by_rows(panel: &[Codes], rows: &[&[Two]], tile: &mut Tile) {
+    match rows.len() {
+        8 => products::<8>(panel, rows, tile),
+        7 => products::<7>(panel, rows, tile),
+        6 => products::<6>(panel, rows, tile),
+        5 => products::<5>(panel, rows, tile),
+        4 => products::<4>(panel, rows, tile),
+        3 => products::<3>(panel, rows, tile),
+        2 => products::<2>(panel, rows, tile),
+        1 => products::<1>(panel, rows, tile),
+        rows => unreachable!("{rows} rows at once"),
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn products<const ROWS: usize>(panel: &[Codes], rows: &[&[Two]], tile: &mut Tile) {
+    // As long as the panel, so that no index below is looked at.
+    let rows: [&[Two]; ROWS] = std::array::from_fn(|row| &rows[row][..panel.len()]);
+    let mut sums = [_mm512_setzero_si512(); ROWS];
+    for (at, codes) in panel.iter().enumerate() {
+        // SAFETY: a panel has 32 bytes for each pair.
+        let codes = _mm512_cvtepi8_epi16(unsafe { _mm256_loadu_si256(codes.as_ptr().cast()) });
+        for row in 0..ROWS {
+            let [low, high] = rows[row][at];
+            let two = _mm512_set1_epi32(i32::from(high) << 16 | i32::from(low.cast_unsigned()));
+            sums[row] = _mm512_dpwssd_epi32(sums[row], codes, two);
+        }
+    }
+    for row in 0..ROWS {
+        // SAFETY: a row of the tile has sixteen sums.
+        unsafe { _mm512_storeu_si512(tile[row].as_mut_ptr().cast(), sums[row]) }
+    }
+}

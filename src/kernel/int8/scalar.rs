@@ -1,0 +1,17 @@
+//! The reference, in plain Rust.
+
+use super::{Codes, Kernel, PAIR, PANEL, Tile, Two};
+
+pub(super) const KERNEL: Kernel = Kernel { rows: 1, tile };
+
+fn tile(panel: &[Codes], rows: &[&[Two]], tile: &mut Tile) {
+    for (row, sums) in rows.iter().zip(tile) {
+        *sums = [0; PANEL];
+        for (codes, two) in panel.iter().zip(*row) {
+            for (sum, codes) in sums.iter_mut().zip(codes.as_chunks::<PAIR>().0) {
+                let products = codes.iter().zip(two).map(|(code, a)| i32::from(*code) * i32::from(*a));
+                *sum = products.fold(*sum, i32::wrapping_add);
+            }
+        }
+    }
+}
