@@ -21,6 +21,7 @@ mod descriptor;
 mod engine;
 mod env;
 mod failure;
+mod generate;
 mod monitor;
 mod native;
 mod opening;
@@ -30,6 +31,7 @@ mod request;
 mod run;
 mod sync;
 mod telemetry;
+mod tools;
 mod weights;
 
 pub use native::JNI_OnLoad;

@@ -49,6 +49,8 @@ pub(crate) struct Options {
     onnxruntime: String,
     entries: Vec<String>,
     entry_pairs: Vec<selvedge_pair>,
+    adapters: Vec<String>,
+    adapter_pairs: Vec<selvedge_pair>,
     listener: Option<Box<Held>>,
     raw: selvedge_options,
 }
@@ -58,34 +60,41 @@ pub(crate) struct Numbers {
     pub(crate) backend: i32,
     pub(crate) loading: i32,
     pub(crate) threads: i32,
+    pub(crate) prompt_threads: i32,
     pub(crate) context_tokens: i32,
     pub(crate) parallel: i32,
     pub(crate) flags: i32,
     pub(crate) memory_limit: i64,
 }
 
+/// The objects of Java's that are options, each null where it is left out.
+pub(crate) struct Named {
+    pub(crate) sha256: Bytes,
+    pub(crate) onnxruntime: Str,
+    /// Name and value of each, one after the other.
+    pub(crate) entries: Strs,
+    /// Name and path of each, one after the other.
+    pub(crate) adapters: Strs,
+}
+
 impl Options {
-    pub(crate) fn read(
-        env: Env,
-        numbers: Numbers,
-        sha256: Bytes,
-        onnxruntime: Str,
-        entries: Strs,
-        cancel: i64,
-        listener: Listener,
-    ) -> Result<Self> {
-        let entries = env.texts("session_entries", entries)?;
+    pub(crate) fn read(env: Env, numbers: Numbers, named: Named, cancel: i64, listener: Listener) -> Result<Self> {
+        let entries = env.texts("session_entries", named.entries)?;
+        let adapters = env.texts("adapters", named.adapters)?;
         let mut options = Self {
-            sha256: env.bytes(sha256)?,
-            onnxruntime: env.text_or_none("onnxruntime", onnxruntime)?.unwrap_or_default(),
+            sha256: env.bytes(named.sha256)?,
+            onnxruntime: env.text_or_none("onnxruntime", named.onnxruntime)?.unwrap_or_default(),
             entry_pairs: pairs(&entries),
             entries,
+            adapter_pairs: pairs(&adapters),
+            adapters,
             listener: Held::listener(env, listener)?,
             raw: selvedge_options {
                 struct_size: size_of::<selvedge_options>(),
                 backend: numbers.backend,
                 loading: numbers.loading,
                 threads: numbers.threads as u32,
+                prompt_threads: numbers.prompt_threads as u32,
                 context_tokens: numbers.context_tokens as u32,
                 parallel: numbers.parallel as u32,
                 flags: numbers.flags as u32,
@@ -105,6 +114,7 @@ impl Options {
         }
         self.raw.onnxruntime = text(&self.onnxruntime);
         (self.raw.session_entries, self.raw.session_entry_count) = (self.entry_pairs.as_ptr(), self.entries.len() / 2);
+        (self.raw.adapters, self.raw.adapter_count) = (self.adapter_pairs.as_ptr(), self.adapters.len() / 2);
         if self.listener.is_some() {
             self.raw.on_progress = Some(callback::progress);
             self.raw.user_data = callback::lent(&self.listener);

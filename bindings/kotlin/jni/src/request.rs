@@ -1,10 +1,10 @@
-//! Requests and calls: what the C ABI's structs point to, in one place while a call lasts.
+//! Requests of tensors, and calls: what the C ABI's structs point to, in one place while a call lasts.
 
 use std::ptr;
 
 use selvedge_ffi::abi::*;
 
-use crate::descriptor::{Buffer, Ints, Longs, Objects, Str, Strs};
+use crate::descriptor::{Buffer, Ints, Longs, Objects, Strs};
 use crate::env::Env;
 use crate::failure::{Result, invalid, pointer};
 
@@ -23,7 +23,7 @@ pub(crate) fn pairs(all: &[String]) -> Vec<selvedge_pair> {
 }
 
 /// NULL where there is nothing, which says that it was left out.
-fn array<T>(values: &[T]) -> *const T {
+pub(crate) fn array<T>(values: &[T]) -> *const T {
     if values.is_empty() { ptr::null() } else { values.as_ptr() }
 }
 
@@ -130,71 +130,5 @@ impl Tensors {
             outputs: array(&self.wanted),
             output_count: self.wanted.len(),
         }
-    }
-}
-
-/// A prompt: a text, a conversation or tokens, and the rest of a request to generate.
-pub(crate) struct Generate {
-    _prompt: Option<String>,
-    _conversation: Vec<String>,
-    messages: Vec<selvedge_message>,
-    tokens: Vec<i32>,
-    _stop: Vec<String>,
-    _grammar: Option<String>,
-    stop: Vec<selvedge_text>,
-    raw: selvedge_generate,
-}
-
-impl Generate {
-    /// `conversation` is role and content of each message, one after the other.
-    pub(crate) fn read(
-        env: Env,
-        prompt: Str,
-        conversation: Strs,
-        tokens: Ints,
-        stop: Strs,
-        grammar: Str,
-    ) -> Result<Self> {
-        let grammar = env.text_or_none("grammar", grammar)?;
-        let prompt = env.text_or_none("prompt", prompt)?;
-        let conversation = env.texts("message", conversation)?;
-        let message = |pair: &[String]| selvedge_message {
-            struct_size: size_of::<selvedge_message>(),
-            role: text(&pair[0]),
-            content: text(&pair[1]),
-            ..Default::default()
-        };
-        let messages: Vec<_> = conversation.chunks_exact(2).map(message).collect();
-        let stop = env.texts("stop", stop)?;
-        let raw = selvedge_generate {
-            struct_size: size_of::<selvedge_generate>(),
-            prompt: prompt.as_deref().map(text).unwrap_or_default(),
-            grammar: grammar.as_deref().map(text).unwrap_or_default(),
-            ..Default::default()
-        };
-        let tokens = env.ints(tokens)?;
-        Ok(Self {
-            messages,
-            tokens,
-            stop: texts(&stop),
-            raw,
-            _prompt: prompt,
-            _conversation: conversation,
-            _stop: stop,
-            _grammar: grammar,
-        })
-    }
-
-    pub(crate) fn numbers(&mut self) -> &mut selvedge_generate {
-        &mut self.raw
-    }
-
-    /// Lives as long as this does.
-    pub(crate) fn raw(&self) -> selvedge_generate {
-        let mut raw = self.raw;
-        (raw.messages, raw.message_count) = (array(&self.messages), self.messages.len());
-        (raw.tokens, raw.token_count) = (array(&self.tokens).cast(), self.tokens.len());
-        (raw.stop, raw.stop_count) = (array(&self.stop), self.stop.len());
-        raw
     }
 }

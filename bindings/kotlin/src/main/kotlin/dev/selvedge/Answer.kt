@@ -53,6 +53,35 @@ public class Answer internal constructor(value: Long) : AutoCloseable {
     /** Ids of the generated tokens. */
     public val tokens: List<Int> get() = parsed.list("tokens").map { (it as Number).toInt() }
 
+    /** What the model thought, where [Generate.separateReasoning] asks for it. */
+    public val reasoning: String get() = parsed.text("reasoning")
+
+    /** What the model calls, in its order. */
+    public val toolCalls: List<ToolCall>
+        get() = parsed.objects("tool_calls").map { ToolCall(it.text("id"), it.text("name"), it.text("arguments")) }
+
+    /** What began like a call and is none. */
+    public val malformedCalls: List<MalformedCall>
+        get() = parsed.objects("malformed_calls")
+            .map { MalformedCall(it.long("index").toInt(), it.text("text"), it.text("reason")) }
+
+    /** Log-probabilities, one for each token, at most 0; null unless [Generate.logprobs]. */
+    public val logprobs: List<Float>?
+        get() = (parsed["logprobs"] as? List<*>)?.map { (it as? Number)?.toFloat() ?: Float.NaN }
+
+    /** For each token those that were likeliest at its place, the likeliest first; empty unless [Generate.topLogprobs]. */
+    public val topLogprobs: List<List<Token>>
+        get() = parsed.list("top_logprobs").map { place ->
+            (place as List<*>).map {
+                @Suppress("UNCHECKED_CAST")
+                val token = it as Map<String, Any?>
+                Token(token.long("id").toInt(), token.float("logprob"))
+            }
+        }
+
+    /** The adapters that were applied. */
+    public val adapters: List<AppliedAdapter> get() = parsed.objects("adapters").map(::AppliedAdapter)
+
     public val finish: Finish get() = Finish.of(parsed.text("finish"))
 
     /** The stop text, if one came up. */

@@ -1,7 +1,9 @@
 package dev.selvedge
 
 import java.nio.ByteBuffer
+import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.withContext
 
 /** How much memory to give back. */
 public enum class Trim(internal val number: Int) {
@@ -117,7 +119,10 @@ public class Engine internal constructor(value: Long) : AutoCloseable {
                 Native.engineGenerate(
                     it, r.prompt, r.conversation(), r.tokens, r.stop.toTypedArray(), r.flags(), r.maxTokens,
                     r.seed ?: 0, r.temperature, r.topK, r.topP, r.minP, r.repeatPenalty, r.frequencyPenalty,
-                    r.presencePenalty, r.penaltyLastN, r.grammar?.text, r.grammar?.kind ?: 0, cancel, timeout, id, priority,
+                    r.presencePenalty, r.penaltyLastN, r.grammar?.text, r.grammar?.kind ?: 0, r.toolTexts(),
+                    r.toolChoice.number, r.toolChoice.name, r.documentTexts(), r.thinks(), r.variables.flat(),
+                    r.adapters.keys.toTypedArray(), r.adapters.values.toFloatArray(), r.biasTokens(), r.biases(),
+                    r.topLogprobs, cancel, timeout, id, priority,
                 )
             }
         }
@@ -157,6 +162,69 @@ public class Engine internal constructor(value: Long) : AutoCloseable {
             }
         },
     )
+
+    /** How likely each continuation of a text is, by the model. */
+    public suspend fun score(prompt: String, continuations: List<String>): Scores = score(Generate(prompt), continuations)
+
+    /**
+     * How likely each continuation of the prompt is, by the model. At least one, and none of them empty. Of [request], the
+     * prompt and [Generate.adapters] count. [Code.UNSUPPORTED]: an engine that cannot.
+     */
+    public suspend fun score(request: Generate, continuations: List<String>, call: Call = Call()): Scores =
+        interruptible(call.cancel) { scoreBlocking(request, continuations, call.with(it)) }
+
+    /** As [score], on the calling thread. */
+    @JvmOverloads
+    public fun scoreBlocking(request: Generate, continuations: List<String>, call: Call = Call()): Scores = Answer(
+        call.use { cancel, timeout, id, priority ->
+            handle.use {
+                val r = request
+                Native.engineScore(
+                    it, r.prompt, r.conversation(), r.tokens, continuations.toTypedArray(),
+                    r.adapters.keys.toTypedArray(), r.adapters.values.toFloatArray(), cancel, timeout, id, priority,
+                )
+            }
+        },
+    ).use(::Scores)
+
+    /**
+     * How well each document answers the query, by a model that reads both together. At least one document; the query is not
+     * empty. [Code.UNSUPPORTED]: an engine that cannot.
+     */
+    public suspend fun rerank(query: String, documents: List<String>, call: Call = Call()): Ranking =
+        interruptible(call.cancel) { rerankBlocking(query, documents, call.with(it)) }
+
+    /** As [rerank], on the calling thread. */
+    @JvmOverloads
+    public fun rerankBlocking(query: String, documents: List<String>, call: Call = Call()): Ranking = Answer(
+        call.use { cancel, timeout, id, priority ->
+            handle.use { Native.engineRerank(it, query, documents.toTypedArray(), cancel, timeout, id, priority) }
+        },
+    ).use(::Ranking)
+
+    /**
+     * Writes what finished runs have left in the engine's prefix cache to a file, in the place of an earlier one, durably:
+     * what it has computed of prompts, which prompts that begin alike reuse. Whoever has the model can read it back as text;
+     * it is readable for its owner alone. [Code.UNSUPPORTED]: an engine without such a cache. [Code.IO]: the file is as it
+     * was.
+     */
+    public suspend fun savePrefixes(path: String): Prefixes = withContext(Dispatchers.IO) { savePrefixesBlocking(path) }
+
+    /** As [savePrefixes], on the calling thread. */
+    public fun savePrefixesBlocking(path: String): Prefixes =
+        Prefixes(handle.use { Native.engineSavePrefixes(it, path) })
+
+    /**
+     * Takes the prefixes of a file into the engine's prefix cache, and says how many found a place. Answers are the same, to
+     * the last bit, as without. [Code.NOT_FOUND]; [Code.CORRUPT]: a damaged file, or none of these; [Code.INVALID_ARGUMENT]:
+     * of another model, build, kind of processor, or [Options.contextTokens]. The engine is then as it was.
+     */
+    public suspend fun restorePrefixes(path: String): Prefixes =
+        withContext(Dispatchers.IO) { restorePrefixesBlocking(path) }
+
+    /** As [restorePrefixes], on the calling thread. */
+    public fun restorePrefixesBlocking(path: String): Prefixes =
+        Prefixes(handle.use { Native.engineRestorePrefixes(it, path) })
 
     /** Gives memory back, and says how many bytes; the next call is slower. */
     public fun trim(level: Trim): Long = handle.use { Native.engineTrim(it, level.number) }

@@ -27,7 +27,7 @@ public enum class Finish(internal val number: Int, internal val label: String) {
     }
 }
 
-/** A sampled token. */
+/** A token: a sampled one, or one that was likely. */
 public class Token internal constructor(
     /** In the model's vocabulary. */
     public val id: Int,
@@ -35,7 +35,7 @@ public class Token internal constructor(
     public val logprob: Float,
 )
 
-/** What a step of a run brought. */
+/** What a step of a run brought: one of those here, a [ToolCall], or a [MalformedCall]. */
 public sealed class Event {
     /** Nothing to be seen yet: [done] of [total] units, prompt tokens for text; [total] is 0 where it is not known. */
     public class Working internal constructor(public val done: Long, public val total: Long) : Event()
@@ -44,6 +44,24 @@ public sealed class Event {
     public class Text internal constructor(public val text: String, public val tokens: List<Token>) : Event() {
         override fun toString(): String = text
     }
+
+    /** A piece of what the model thinks, where [Generate.separateReasoning] asks for it, and the tokens that made it. */
+    public class Reasoning internal constructor(public val text: String, public val tokens: List<Token>) : Event() {
+        override fun toString(): String = text
+    }
+
+    /**
+     * A piece of a call that is being written, and may turn out to be none: the arguments of all pieces of an index are
+     * those of the [ToolCall] that follows them, and void if a [MalformedCall] of the index does.
+     */
+    public class CallPiece internal constructor(
+        /** The place among the calls of the answer, those included that are none. */
+        public val index: Int,
+        /** The tool. */
+        public val name: String,
+        public val arguments: String,
+        public val tokens: List<Token>,
+    ) : Event()
 
     /** The answer is complete. */
     public class Done internal constructor(

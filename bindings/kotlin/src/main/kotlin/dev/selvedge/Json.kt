@@ -128,4 +128,11 @@ internal fun Map<String, Any?>.list(name: String): List<Any?> = this[name] as? L
 
 internal fun Map<String, Any?>.text(name: String): String = this[name] as? String ?: ""
 
+internal fun Map<String, Any?>.objects(name: String): List<Map<String, Any?>> = list(name).map {
+    @Suppress("UNCHECKED_CAST")
+    it as? Map<String, Any?> ?: emptyMap()
+}
+
+internal fun Map<String, Any?>.float(name: String): Float = (this[name] as? Number)?.toFloat() ?: Float.NaN
+
 internal fun Map<String, Any?>.long(name: String): Long = (this[name] as? Number)?.toLong() ?: 0

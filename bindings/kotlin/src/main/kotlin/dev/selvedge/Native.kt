@@ -27,8 +27,9 @@ internal object Native {
 
     @JvmStatic external fun open(
         what: Int, path: String?, file: Long, offset: Long, length: Long, memory: ByteBuffer?, backend: Int,
-        loading: Int, threads: Int, contextTokens: Int, parallel: Int, flags: Int, memoryLimit: Long,
-        sha256: ByteArray?, onnxruntime: String?, entries: Array<String>?, cancel: Long, listener: Callback?,
+        loading: Int, threads: Int, promptThreads: Int, contextTokens: Int, parallel: Int, flags: Int,
+        memoryLimit: Long, sha256: ByteArray?, onnxruntime: String?, entries: Array<String>?,
+        adapters: Array<String>?, cancel: Long, listener: Callback?,
     ): Long
 
     @JvmStatic external fun engineSpec(engine: Long): String
@@ -50,20 +51,35 @@ internal object Native {
     ): LongArray
 
     @JvmStatic external fun engineGenerate(
-        engine: Long, prompt: String?, conversation: Array<String>?, tokens: IntArray?, stop: Array<String>?,
+        engine: Long, prompt: String?, conversation: Array<Any?>?, tokens: IntArray?, stop: Array<String>?,
         flags: Int, maxTokens: Int, seed: Int, temperature: Float, topK: Int, topP: Float, minP: Float,
         repeatPenalty: Float, frequencyPenalty: Float, presencePenalty: Float, penaltyLastN: Int, grammar: String?,
-        grammarKind: Int, cancel: Long, timeoutMillis: Long, id: Long, priority: Int,
+        grammarKind: Int, tools: Array<String>?, toolChoice: Int, toolName: String?, documents: Array<String>?,
+        thinking: Int, variables: Array<String>?, adapters: Array<String>?, scales: FloatArray?, biasTokens: IntArray?,
+        biases: FloatArray?, topLogprobs: Int, cancel: Long, timeoutMillis: Long, id: Long, priority: Int,
     ): Long
+
+    @JvmStatic external fun engineScore(
+        engine: Long, prompt: String?, conversation: Array<Any?>?, tokens: IntArray?, continuations: Array<String>,
+        adapters: Array<String>?, scales: FloatArray?, cancel: Long, timeoutMillis: Long, id: Long, priority: Int,
+    ): Long
+
+    @JvmStatic external fun engineRerank(
+        engine: Long, query: String, documents: Array<String>, cancel: Long, timeoutMillis: Long, id: Long,
+        priority: Int,
+    ): Long
+
+    @JvmStatic external fun engineSavePrefixes(engine: Long, path: String): LongArray
+    @JvmStatic external fun engineRestorePrefixes(engine: Long, path: String): LongArray
 
     @JvmStatic external fun engineEmbed(
         engine: Long, texts: Array<String>, flags: Int, cancel: Long, timeoutMillis: Long, id: Long, priority: Int,
     ): Long
 
     @JvmStatic external fun engineTrim(engine: Long, level: Int): Long
-    @JvmStatic external fun engineTokenize(engine: Long, prompt: String?, conversation: Array<String>?): IntArray
+    @JvmStatic external fun engineTokenize(engine: Long, prompt: String?, conversation: Array<Any?>?): IntArray
     @JvmStatic external fun engineDetokenize(engine: Long, tokens: IntArray): String
-    @JvmStatic external fun engineRender(engine: Long, conversation: Array<String>): String
+    @JvmStatic external fun engineRender(engine: Long, conversation: Array<Any?>): String
 
     @JvmStatic external fun runNext(run: Long, numbers: LongArray, more: Array<Any?>): String?
     @JvmStatic external fun runAnswer(run: Long): Long

@@ -61,6 +61,10 @@ public class Options @JvmOverloads constructor(
     public var cancel: Cancel? = null,
     /** Is told how much is hashed and loaded. */
     public var progress: ProgressListener? = null,
+    /** LoRA adapters: paths of GGUF files, by the names that requests use. */
+    public var adapters: Map<String, String> = emptyMap(),
+    /** Of one computation of a prompt, with llama.cpp; 0: as [threads]. */
+    public var promptThreads: Int = 0,
 ) {
     internal fun flags(): Int = (if (symlinks) 0 else NO_SYMLINKS) or (if (searchPython) SEARCH_PYTHON else 0)
 
@@ -71,8 +75,8 @@ public class Options @JvmOverloads constructor(
         val result = try {
             Native.open(
                 what, source.path, source.file, source.offset, source.length, source.memory, backend.ordinal,
-                loading.ordinal, threads, contextTokens, parallel, flags(), memoryLimit, sha256, onnxruntime,
-                sessionEntries.flat(), switch, listener,
+                loading.ordinal, threads, promptThreads, contextTokens, parallel, flags(), memoryLimit, sha256,
+                onnxruntime, sessionEntries.flat(), adapters.flat(), switch, listener,
             )
         } catch (e: SelvedgeException) {
             throw listener?.thrown ?: e

@@ -17,7 +17,9 @@ public class Run private constructor(value: Long, private val cancel: Cancel) : 
 
     /** Where a step puts the numbers of its event. */
     private val numbers = LongArray(HEAD + 2 * MAX_TOKENS)
-    private val more = arrayOfNulls<Any?>(1)
+
+    /** Where it puts numbers that do not fit there, and texts that few events have. */
+    private val more = arrayOfNulls<Any?>(4)
 
     @Volatile
     private var isDone = false
@@ -36,9 +38,7 @@ public class Run private constructor(value: Long, private val cancel: Cancel) : 
         }
         try {
             val text = handle.use { Native.runNext(it, numbers, more) }
-            val many = more[0] as LongArray? ?: return event(numbers, text)
-            more[0] = null
-            return event(many, text)
+            return event(take(MANY) as LongArray? ?: numbers, text)
         } finally {
             isStepped.set(false)
         }
@@ -47,12 +47,21 @@ public class Run private constructor(value: Long, private val cancel: Cancel) : 
     private fun event(numbers: LongArray, text: String?): Event = when (numbers[KIND].toInt()) {
         WORKING -> Event.Working(numbers[DONE], numbers[TOTAL])
         TEXT -> Event.Text(text ?: "", tokens(numbers))
+        REASONING -> Event.Reasoning(text ?: "", tokens(numbers))
+        CALL_PIECE -> Event.CallPiece(numbers[INDEX].toInt(), said(NAME), text ?: "", tokens(numbers))
+        TOOL_CALL -> ToolCall(said(ID), said(NAME), text ?: "")
+        MALFORMED_CALL -> MalformedCall(numbers[INDEX].toInt(), text ?: "", said(REASON))
         FINISHED -> {
             isDone = true
             Event.Done(Finish.of(numbers[FINISH].toInt()), text, numbers[INPUT], numbers[CACHED], numbers[OUTPUT])
         }
         else -> throw SelvedgeException(Code.UNSUPPORTED, "event ${numbers[KIND]} is younger than this class")
     }
+
+    /** What the step put there, once. */
+    private fun take(at: Int): Any? = more[at].also { more[at] = null }
+
+    private fun said(at: Int): String = take(at) as String? ?: ""
 
     private fun tokens(numbers: LongArray): List<Token> = when (val count = numbers[COUNT].toInt()) {
         0 -> emptyList()
@@ -78,6 +87,10 @@ public class Run private constructor(value: Long, private val cancel: Cancel) : 
         private const val WORKING = 1
         private const val TEXT = 2
         private const val FINISHED = 3
+        private const val REASONING = 4
+        private const val CALL_PIECE = 5
+        private const val TOOL_CALL = 6
+        private const val MALFORMED_CALL = 7
 
         private const val KIND = 0
         private const val FINISH = 1
@@ -86,10 +99,16 @@ public class Run private constructor(value: Long, private val cancel: Cancel) : 
         private const val INPUT = 4
         private const val CACHED = 5
         private const val OUTPUT = 6
-        private const val COUNT = 7
+        private const val INDEX = 7
+        private const val COUNT = 8
+
+        private const val MANY = 0
+        private const val NAME = 1
+        private const val ID = 2
+        private const val REASON = 3
 
         /** Numbers before those of the tokens, and tokens that fit behind them: `run.rs` has the same. */
-        private const val HEAD = 8
+        private const val HEAD = 9
         private const val MAX_TOKENS = 16
 
         /** A run with a switch of its own, by which it is closed in the middle of a step. */

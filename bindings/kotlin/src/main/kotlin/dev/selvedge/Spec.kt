@@ -25,7 +25,7 @@ public class Spec internal constructor(
     public val inputs: List<Port> = ports("inputs")
     public val outputs: List<Port> = ports("outputs")
 
-    /** Of "tensors", "generate", "chat", "embed", "interrupt". */
+    /** Of "tensors", "generate", "chat", "embed", "score", "rerank", "interrupt". */
     public val abilities: Set<String> = parsed.obj("abilities").filterValues { it == true }.keys
 
     /** For text; 0 where there is none. */
@@ -35,6 +35,8 @@ public class Spec internal constructor(
     /** By estimate, in bytes. */
     public val memoryTotal: Long = parsed.obj("memory").long("total")
 
-    @Suppress("UNCHECKED_CAST")
-    private fun ports(name: String) = parsed.list(name).map { Port(it as Map<String, Any?>) }
+    /** Those of [Options.adapters]. */
+    public val adapters: List<Adapter> = parsed.objects("adapters").map(::Adapter)
+
+    private fun ports(name: String) = parsed.objects(name).map(::Port)
 }
