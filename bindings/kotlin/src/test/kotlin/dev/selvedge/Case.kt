@@ -68,7 +68,7 @@ internal class Case(private val tables: Map<String, Any?>) : AutoCloseable {
         "generate" -> generate(step)
         "tokenize" -> engine(step).tokenize(step.text("prompt")).map { it.toLong() }
         "detokenize" -> engine(step).detokenize(ids(step, "tokens"))
-        "render" -> engine(step).render(messages(step))
+        "render" -> engine(step).render(messagesOf(step))
         "embed" -> engine(step).embedBlocking(step.list("texts").map { it as String }, step["raw"] == true).use {
             describe("", it["embedding"])
         }
@@ -86,7 +86,7 @@ internal class Case(private val tables: Map<String, Any?>) : AutoCloseable {
             Pack(Scheme.valueOf(step.text("scheme").uppercase()), minElements = step.long("min_elements"))
                 .runBlocking(Source.path(path(step)), path(step, "to")),
         )
-        else -> watched(op, step)
+        else -> asked(op, step)
     }
 
     private fun watched(op: String, step: Map<String, Any?>): Any? = when (op) {
@@ -145,6 +145,7 @@ internal class Case(private val tables: Map<String, Any?>) : AutoCloseable {
         contextTokens = json.long("context_tokens").toInt(),
         parallel = json.long("parallel").toInt(),
         memoryLimit = json.long("memory_limit"),
+        promptThreads = json.long("prompt_threads").toInt(),
         sha256 = (json["sha256"] as String?)?.chunked(2)?.map { it.toInt(16).toByte() }?.toByteArray(),
         onnxruntime = (json["onnxruntime"] as String?)?.let(::expand),
         symlinks = json["no_symlinks"] != true,
@@ -209,56 +210,48 @@ internal class Case(private val tables: Map<String, Any?>) : AutoCloseable {
         return outputs.map { describe(it.name, Tensor.of(it.dtype!!, it.data, *shapes.getValue(it.name))) }
     }
 
-    private fun messages(step: Map<String, Any?>) =
-        step.list("messages").map(::members).map { Message(it.text("role"), it.text("content")) }
-
     private fun generate(step: Map<String, Any?>): Any? {
-        val request = when {
-            "messages" in step -> Generate.chat(*messages(step).toTypedArray())
-            "tokens" in step -> Generate.tokens(ids(step, "tokens"))
-            else -> Generate(step.text("prompt"))
-        }
-        request.maxTokens = step.long("max_tokens").toInt()
-        request.stop = step.list("stop").map { it as String }
-        request.temperature = (step["temperature"] as Number?)?.toFloat() ?: 0f
-        request.seed = (step["seed"] as Number?)?.toInt()
-        request.grammar = step["grammar"]?.let(::members)?.entries?.single()?.let { (kind, form) ->
-            when (kind) {
-                "json_schema" -> Grammar.jsonSchema(form as String)
-                "regex" -> Grammar.regex(form as String)
-                "lark" -> Grammar.lark(form as String)
-                else -> Grammar.gbnf(form as String)
-            }
-        }
+        val request = requestOf(step)
         val (call, cancelAfter) = call(step) to (step["cancel_after_texts"] as Number?)?.toInt()
         if (cancelAfter != null) call.cancel = Cancel().also { rest += it }
-        val (text, tokens) = StringBuilder() to ArrayList<Int>()
-        var texts = 0
+        val told = Told()
         engine(step).start(request, call).use { run ->
             for (event in run) {
+                told.add(event)
                 if (event is Event.Text) {
-                    text.append(event.text)
-                    tokens += event.tokens.map { it.id }
-                    if (++texts == cancelAfter) call.cancel!!.set()
-                    if (texts == (step["take"] as Number?)?.toInt()) return null
+                    if (told.texts.size == cancelAfter) call.cancel!!.set()
+                    if (told.texts.size == (step["take"] as Number?)?.toInt()) return null
                 }
                 if (event is Event.Done) {
                     val given = mapOf(
-                        "text" to text.toString(), "finish" to event.finish.name.lowercase(), "stop" to event.stop,
-                        "output_tokens" to event.outputTokens,
+                        "text" to told.text, "tool_calls" to told.calls.map(::describe),
+                        "finish" to event.finish.name.lowercase(), "stop" to event.stop, "output_tokens" to event.outputTokens,
                     )
-                    return given.also { run.answer().use { whole(it, step, request, text.toString(), tokens) } }
+                    return given.also { run.answer().use { whole(it, step, request, told) } }
                 }
             }
         }
         throw Failure("the run ended without an end")
     }
 
-    private fun whole(answer: Answer, step: Map<String, Any?>, request: Generate, text: String, tokens: List<Int>) {
-        same(text, answer.text, "the answer's text")
-        same(tokens, answer.tokens, "the answer's tokens")
+    private fun whole(answer: Answer, step: Map<String, Any?>, request: Generate, told: Told) {
+        same(told.text, answer.text, "the answer's text")
+        same(told.tokens, answer.tokens, "the answer's tokens")
+        same(told.calls, answer.toolCalls, "the answer's calls")
         if ("answer" in step) hold(step["answer"], Json.parse(answer.json))
-        if (request.temperature == 0f) engine(step).generateBlocking(request).use { same(text, it.text, "asked whole") }
+        if (request.temperature != 0f) return
+        engine(step).generateBlocking(request).use {
+            same(told.text, it.text, "asked whole")
+            same(told.calls, it.toolCalls, "asked whole")
+        }
+    }
+
+    private fun asked(op: String, step: Map<String, Any?>): Any? = when (op) {
+        "score" -> describe(engine(step).scoreBlocking(promptOf(step), step.list("continuations").map { it as String }))
+        "rerank" -> describe(engine(step).rerankBlocking(step.text("query"), step.list("documents").map { it as String }))
+        "save_prefixes" -> describe(engine(step).savePrefixesBlocking(path(step)))
+        "restore_prefixes" -> describe(engine(step).restorePrefixesBlocking(path(step)))
+        else -> watched(op, step)
     }
 
     // ---- Monitors ----
@@ -376,6 +369,30 @@ internal class Case(private val tables: Map<String, Any?>) : AutoCloseable {
         things.values.reversed().forEach { it.close() }
         rest.forEach { it.close() }
         folder.deleteRecursively()
+    }
+}
+
+/** What the events of a run have told. */
+private class Told {
+    val texts = ArrayList<String>()
+    val tokens = ArrayList<Int>()
+    val calls = ArrayList<ToolCall>()
+    val text: String get() = texts.joinToString("")
+
+    fun add(event: Event) {
+        when (event) {
+            is Event.Text -> texts += event.text
+            is ToolCall -> calls += event
+            else -> {}
+        }
+        tokens += tokensOf(event).map { it.id }
+    }
+
+    private fun tokensOf(event: Event) = when (event) {
+        is Event.Text -> event.tokens
+        is Event.Reasoning -> event.tokens
+        is Event.CallPiece -> event.tokens
+        is Event.Working, is Event.Done, is ToolCall, is MalformedCall -> emptyList()
     }
 }
 

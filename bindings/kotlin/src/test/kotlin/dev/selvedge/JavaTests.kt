@@ -10,5 +10,9 @@ internal val javaTests: Map<String, () -> Unit> = mapOf(
         val text = Caller.chat(chat.path)
         check(text.startsWith(" Paris")) { "got $text" }
     },
+    "java: a tool by its name, and its result" to {
+        val chat = Place.chat ?: throw Skip("no SmolLM2 in SELVEDGE_CORPUS, or no feature llama")
+        same("clock 1 0 true", Caller.tools(chat.path))
+    },
     "java: an alert by a listener" to { check(Caller.drift(Place.rain, Place.folder().path) > 0) { "expected alerts" } },
 )

@@ -8,14 +8,20 @@ import dev.selvedge.Column;
 import dev.selvedge.Engine;
 import dev.selvedge.Event;
 import dev.selvedge.Generate;
+import dev.selvedge.MalformedCall;
+import dev.selvedge.Message;
 import dev.selvedge.Monitor;
 import dev.selvedge.Options;
 import dev.selvedge.Profile;
 import dev.selvedge.SelvedgeException;
 import dev.selvedge.Telemetry;
 import dev.selvedge.Tensor;
+import dev.selvedge.Tool;
+import dev.selvedge.ToolCall;
+import dev.selvedge.ToolChoice;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** A caller in Java, as an app would write it. */
@@ -47,6 +53,44 @@ public final class Caller {
                     }
                 })) {
             return answer.getText().contentEquals(text) ? text.toString() : "another text than was told";
+        }
+    }
+
+    /** The name of the tool that is called, how often it was told, what is called after its result, and a score. */
+    public static String tools(String model) {
+        String schema = "{\"type\": \"object\", \"properties\": {\"zone\": {\"enum\": [\"UTC\", \"CET\"]}},"
+                + " \"required\": [\"zone\"]}";
+        List<Tool> tools = List.of(new Tool("clock", "The time in a zone.", schema), new Tool("alarm"));
+        Message question = Message.user("What time is it in Oslo?");
+        Generate request = Generate.chat(question);
+        request.setTools(tools);
+        request.setToolChoice(ToolChoice.named("clock"));
+        request.setMaxTokens(80);
+        request.setBias(Map.of(1, 0.5f));
+        request.setBan(Set.of(2));
+        Options options = new Options();
+        options.setContextTokens(1024);
+        options.setAdapters(Map.of());
+        AtomicInteger told = new AtomicInteger();
+        try (Engine engine = Engine.openBlocking(model, options);
+                Answer answer = engine.generateBlocking(request, new Call(), event -> {
+                    if (event instanceof ToolCall call && call.getArguments().contains("zone")) {
+                        told.incrementAndGet();
+                    } else if (event instanceof MalformedCall malformed) {
+                        throw new IllegalStateException(malformed.getReason());
+                    }
+                })) {
+            ToolCall call = answer.getToolCalls().get(0);
+            Message said = Message.assistant(answer.getText(), answer.getToolCalls());
+            Generate then = Generate.chat(List.of(question, said, Message.resultOf(call, "It is noon.")));
+            then.setTools(tools);
+            then.setToolChoice(ToolChoice.NONE);
+            then.setMaxTokens(4);
+            try (Answer last = engine.generateBlocking(then)) {
+                boolean likelier = engine.scoreBlocking(new Generate("The capital of France is"), List.of(" Paris"))
+                        .getGreedy()[0];
+                return call.getName() + " " + told.get() + " " + last.getToolCalls().size() + " " + likelier;
+            }
         }
     }
 
