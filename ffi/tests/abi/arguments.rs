@@ -196,7 +196,7 @@ fn numbers_and_flags_without_a_meaning_are_refused() {
     no(init!(selvedge_options { backend: 6 }), "selvedge_backend: 6 has no meaning");
     no(init!(selvedge_options { backend: -1 }), "selvedge_backend: -1 has no meaning");
     no(init!(selvedge_options { loading: 2 }), "selvedge_loading: 2 has no meaning");
-    no(init!(selvedge_options { flags: 7 }), "selvedge_options.flags: the bits 0x4 have no meaning");
+    no(init!(selvedge_options { flags: 15 }), "selvedge_options.flags: the bits 0x8 have no meaning");
     no(init!(selvedge_options { reserved: 1 }), "selvedge_options.reserved: the bits 0x1 have no meaning");
     no(
         init!(selvedge_options { onnxruntime: text("\u{1f9f5}").cut(2) }),

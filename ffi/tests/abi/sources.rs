@@ -235,8 +235,9 @@ fn session_entries_and_the_search_go_to_onnx_runtime_and_nowhere_else() {
 fn what_was_measured_is_kept_in_the_folder_and_told() {
     let folder = tempfile::tempdir().unwrap();
     let options = init!(selvedge_options { measurements: text(folder.path().to_str().unwrap()) });
+    let path = file(RAIN);
     for _ in 0..2 {
-        let engine = open_source(&by_path(&file(RAIN)), Some(&options)).unwrap();
+        let engine = open_source(&by_path(&path), Some(&options)).unwrap();
         let spec = spec_of(engine);
         let choice = spec["choice"].as_str().unwrap();
         assert!(choice.contains("ms a call was measured"), "{choice}");
@@ -249,12 +250,13 @@ fn what_was_measured_is_kept_in_the_folder_and_told() {
 
 #[test]
 fn flags_that_nobody_knows_are_refused() {
+    let path = file(RAIN);
+    let source = by_path(&path);
     let unknown = init!(selvedge_options { flags: 8 });
-    let (code, message) = open_source(&by_path(&file(RAIN)), Some(&unknown)).unwrap_err();
+    let (code, message) = open_source(&source, Some(&unknown)).unwrap_err();
     assert_eq!(code, Code::InvalidArgument as i32);
     assert!(message.starts_with("selvedge_options.flags"), "{message}");
     let known = SELVEDGE_OPTIONS_NO_SYMLINKS | SELVEDGE_OPTIONS_SEARCH_PYTHON | SELVEDGE_OPTIONS_OWN_PRODUCTS;
-    let source = by_path(&file(RAIN));
     let known = init!(selvedge_options { flags: known });
     // SAFETY: source and options live during the call.
     let validated = unsafe { call(|err| selvedge_validate(&source, &known, err)) };

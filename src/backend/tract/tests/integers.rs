@@ -127,8 +127,8 @@ fn requantized_sums_are_rounded_to_even_and_saturate() {
             bytes("az", &[], signed, &[zero]),
             bytes("w", &[DEPTH as i64, COLUMNS as i64], signed, &w),
             craft::f32s("ws", dims, &weight_scales),
-            bytes("wz", &[], signed, &[of_weights]),
-            craft::f32s("ys", &[], &[512.0]),
+            bytes("wz", dims, signed, &vec![of_weights; weight_scales.len()]),
+            craft::f32s("ys", &[], &[64.0]),
             bytes("yz", &[], signed, &[of_outputs]),
         ];
         let element = if signed { "i8" } else { "u8" };
@@ -143,7 +143,7 @@ fn requantized_sums_are_rounded_to_even_and_saturate() {
         let y = ask(&*engine, [("x", input(&[4, DEPTH], signed, &x))]).unwrap();
         let sums = product(&x, &w, [signed; 2], zero, &|_| of_weights);
         let expected = sums.iter().enumerate().map(|(i, sum)| {
-            let scale = f64::from(weight_scales[i % COLUMNS % weight_scales.len()]) * 0.5 / 512.0;
+            let scale = f64::from(weight_scales[i % COLUMNS % weight_scales.len()]) * 0.5 / 64.0;
             let (low, high) = if signed { (-128.0, 127.0) } else { (0.0, 255.0) };
             let rounded = (f64::from(*sum) * scale).round_ties_even() + f64::from(number(of_outputs, signed));
             rounded.clamp(low, high) as i32
