@@ -51,6 +51,7 @@ pub(crate) struct Options {
     entry_pairs: Vec<selvedge_pair>,
     adapters: Vec<String>,
     adapter_pairs: Vec<selvedge_pair>,
+    measurements: String,
     listener: Option<Box<Held>>,
     raw: selvedge_options,
 }
@@ -75,6 +76,7 @@ pub(crate) struct Named {
     pub(crate) entries: Strs,
     /// Name and path of each, one after the other.
     pub(crate) adapters: Strs,
+    pub(crate) measurements: Str,
 }
 
 impl Options {
@@ -88,6 +90,7 @@ impl Options {
             entries,
             adapter_pairs: pairs(&adapters),
             adapters,
+            measurements: env.text_or_none("measurements", named.measurements)?.unwrap_or_default(),
             listener: Held::listener(env, listener)?,
             raw: selvedge_options {
                 struct_size: size_of::<selvedge_options>(),
@@ -112,7 +115,7 @@ impl Options {
             digest(&self.sha256)?;
             self.raw.sha256 = self.sha256.as_ptr();
         }
-        self.raw.onnxruntime = text(&self.onnxruntime);
+        (self.raw.onnxruntime, self.raw.measurements) = (text(&self.onnxruntime), text(&self.measurements));
         (self.raw.session_entries, self.raw.session_entry_count) = (self.entry_pairs.as_ptr(), self.entries.len() / 2);
         (self.raw.adapters, self.raw.adapter_count) = (self.adapter_pairs.as_ptr(), self.adapters.len() / 2);
         if self.listener.is_some() {

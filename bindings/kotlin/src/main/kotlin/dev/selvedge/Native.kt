@@ -29,7 +29,7 @@ internal object Native {
         what: Int, path: String?, file: Long, offset: Long, length: Long, memory: ByteBuffer?, backend: Int,
         loading: Int, threads: Int, promptThreads: Int, contextTokens: Int, parallel: Int, flags: Int,
         memoryLimit: Long, sha256: ByteArray?, onnxruntime: String?, entries: Array<String>?,
-        adapters: Array<String>?, cancel: Long, listener: Callback?,
+        adapters: Array<String>?, measurements: String?, cancel: Long, listener: Callback?,
     ): Long
 
     @JvmStatic external fun engineSpec(engine: Long): String

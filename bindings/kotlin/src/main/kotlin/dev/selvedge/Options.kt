@@ -65,8 +65,19 @@ public class Options @JvmOverloads constructor(
     public var adapters: Map<String, String> = emptyMap(),
     /** Of one computation of a prompt, with llama.cpp; 0: as [threads]. */
     public var promptThreads: Int = 0,
+    /**
+     * The folder of what was measured: an ONNX model goes to the runtime that is fastest at it here, which its first open
+     * finds out; null: nothing is measured.
+     */
+    public var measurements: String? = null,
+    /**
+     * Whether llama.cpp computes prompts and texts to embed with this library's products of matrices, for about the memory of
+     * its weights again.
+     */
+    public var ownProducts: Boolean = false,
 ) {
-    internal fun flags(): Int = (if (symlinks) 0 else NO_SYMLINKS) or (if (searchPython) SEARCH_PYTHON else 0)
+    internal fun flags(): Int = (if (symlinks) 0 else NO_SYMLINKS) or (if (searchPython) SEARCH_PYTHON else 0) or
+        (if (ownProducts) OWN_PRODUCTS else 0)
 
     /** [what] is of [Native.open]. */
     internal fun open(source: Source, what: Int, cancel: Cancel? = this.cancel): Long {
@@ -76,7 +87,7 @@ public class Options @JvmOverloads constructor(
             Native.open(
                 what, source.path, source.file, source.offset, source.length, source.memory, backend.ordinal,
                 loading.ordinal, threads, promptThreads, contextTokens, parallel, flags(), memoryLimit, sha256,
-                onnxruntime, sessionEntries.flat(), adapters.flat(), switch, listener,
+                onnxruntime, sessionEntries.flat(), adapters.flat(), measurements, switch, listener,
             )
         } catch (e: SelvedgeException) {
             throw listener?.thrown ?: e
@@ -95,6 +106,7 @@ public class Options @JvmOverloads constructor(
         const val VALIDATE = 2
         private const val NO_SYMLINKS = 1
         private const val SEARCH_PYTHON = 2
+        private const val OWN_PRODUCTS = 4
     }
 }
 

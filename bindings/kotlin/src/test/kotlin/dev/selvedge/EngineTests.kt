@@ -140,6 +140,21 @@ internal val engineTests: Map<String, () -> Unit> = mapOf(
     },
 )
 
+/** Comes after the cases, the first of which says what a runtime is that is not there: this loads one, if it finds it. */
+internal val measuredTests: Map<String, () -> Unit> = mapOf(
+    "engine: what was measured is kept" to {
+        if (!Selvedge.features.containsAll(listOf("tract", "rten"))) throw Skip("no two runtimes to choose from")
+        val folder = Place.folder()
+        repeat(2) {
+            Engine.openBlocking(Place.rain, Options(measurements = folder.path, ownProducts = true)).use { engine ->
+                check("ms a call was measured" in engine.spec.json) { "got ${engine.spec.json}" }
+            }
+            same(1, folder.listFiles { file -> file.extension == "json" }!!.size, "files")
+        }
+        folder.deleteRecursively()
+    },
+)
+
 /** Of a direct buffer. */
 internal fun address(buffer: ByteBuffer): Long {
     val field = java.nio.Buffer::class.java.getDeclaredField("address")

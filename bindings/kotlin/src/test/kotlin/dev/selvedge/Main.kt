@@ -42,7 +42,7 @@ internal fun refused(code: Code, vararg parts: String, call: () -> Any?): Selved
 
 /** What looks at the memory of the process comes before those that load large models. */
 private val tests: Map<String, () -> Unit> = soakTests + engineTests + lifeTests + monitorTests + syncTests + flowTests +
-    toolsTests + javaTests + mapOf("conformance" to ::conformance)
+    toolsTests + javaTests + mapOf("conformance" to ::conformance) + measuredTests
 
 /** Runs all tests, or those whose name contains one of [args]. */
 internal fun main(args: Array<String>) {
