@@ -188,7 +188,6 @@ private:
 std::string lacking(const json &a_case) {
   const std::string features = "," + std::string(selvedge::features()) + ",";
   for (const std::string need : a_case["needs"]) {
-    if (need == "terms") continue;
     if (need == "corpus" && std::getenv("SELVEDGE_CORPUS")) continue;
     if (need == "onnxruntime" && std::getenv("SELVEDGE_ONNXRUNTIME")) continue;
     if (features.find("," + need + ",") == std::string::npos) return need;

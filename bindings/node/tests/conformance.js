@@ -28,7 +28,6 @@ failed.forEach((problem) => console.error(`FAILED ${problem}`));
 process.exit(failed.length > 0 || ran === 0 ? 1 : 0);
 
 function isThere(need) {
-  if (need === 'terms') return true;
   if (need === 'corpus') return Boolean(process.env.SELVEDGE_CORPUS);
   if (need === 'onnxruntime') return Boolean(process.env.SELVEDGE_ONNXRUNTIME);
   return features.includes(need);

@@ -43,7 +43,6 @@ final class ConformanceTests: XCTestCase {
     private func lacking(_ one: JSON) -> String? {
         let environment = ProcessInfo.processInfo.environment
         for need in one["needs"].texts {
-            if need == "terms" { continue }  // all of them are in the package
             if need == "corpus" && environment["SELVEDGE_CORPUS"] != nil { continue }
             if need == "onnxruntime" && environment["SELVEDGE_ONNXRUNTIME"] != nil { continue }
             if !Library.features.contains(need) { return need }

@@ -40,7 +40,6 @@ internal fun members(value: Any?): Map<String, Any?> = value as Map<String, Any?
 private fun isThere(need: String) = when (need) {
     "onnxruntime" -> System.getenv("SELVEDGE_ONNXRUNTIME") != null
     "corpus" -> Place.corpus != null
-    "terms" -> true
     else -> need in Selvedge.features
 }
 
