@@ -1,7 +1,7 @@
 //! The runtimes of ONNX beside each other on real models: time to open, and of a call, on one thread.
 //!
-//! `cargo bench -p selvedge-benches --features rten,tract,ort --bench runtimes`, with the corpus of `tests/run --setup`; any two of the
-//! features will do. First every runtime answers, and all answers are held against the first one's; then they run in turns. Of
+//! `cargo bench -p selvedge-benches --features rten,tract,ort --bench runtimes [-- PART_OF_A_FILE]`, with the corpus of
+//! `tests/run --setup`; any two of the features will do. First every runtime answers, and all answers are held against the first one's; then they run in turns. Of
 //! each the fastest round counts. One row of a table for each model and runtime: what another run takes beside the fastest.
 
 #[path = "../../tests/support/corpus.rs"]
@@ -43,7 +43,8 @@ fn main() {
         return;
     }
     println!("| model | runtime | open, ms | a call, ms | of the fastest |\n|---|---|---|---|---|");
-    for model in &MODELS {
+    let wanted = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
+    for model in MODELS.iter().filter(|model| model.file.contains(&wanted)) {
         let Some(path) = corpus::path(model.file) else { continue };
         compare(model, &path);
     }
@@ -67,7 +68,8 @@ fn compare(model: &Model, path: &Path) {
         let worst = got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         let name = backend.name();
         assert_eq!(got.len(), expected.len(), "{}: {name}", model.file);
-        assert!(worst <= model.room * largest, "{}: {name} is off by {worst} of {largest}", model.file);
+        // A detector that sees nothing gives numbers near zero, of which no digit is certain.
+        assert!(worst <= model.room * largest.max(0.01), "{}: {name} is off by {worst} of {largest}", model.file);
     }
     for _ in 0..ROUNDS {
         for (_, engine, _, fastest) in &mut runtimes {
