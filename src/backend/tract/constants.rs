@@ -9,27 +9,25 @@ use tract_onnx::prelude::{Tensor, TractResult, TypedModel, TypedNode};
 use tract_onnx::tract_core::dyn_clone::clone_box;
 use tract_onnx::tract_core::ops::konst::Const;
 
-use super::ops::integer_matmul::Product;
+use super::ops::packed_weights;
 use crate::kernel::int8::Weights;
 
 /// Smaller ones are not worth the search.
 const LARGE: u64 = 4096;
 
 /// Bytes of all constants, and of packed weights. After optimisation most are inside of operators, where nobody counts them.
-pub(super) fn bytes(model: &TypedModel) -> u64 {
-    let packed = model.nodes.iter().filter_map(|node| node.op_as::<Product>()).map(Product::bytes).sum::<u64>();
+pub(super) fn bytes(model: &mut TypedModel) -> u64 {
+    let packed = packed_weights(model).map(|weights| weights.bytes()).sum::<u64>();
     packed + model.nodes.iter().filter(|node| node.op_is::<Const>()).map(size).sum::<u64>()
 }
 
 /// Replaces packed weights of `model` by equal ones among `known`. Returns all its own, and the bytes of those that were replaced.
 pub(super) fn share_packed(model: &mut TypedModel, known: &[Arc<Weights>]) -> (Vec<Arc<Weights>>, u64) {
     let (mut all, mut shared) = (Vec::new(), 0);
-    for product in model.nodes.iter_mut().filter_map(|node| node.op_as_mut::<Product>()) {
-        let bytes = product.bytes();
-        let weights = product.weights();
+    for weights in packed_weights(model) {
         if let Some(same) = known.iter().find(|known| *known == weights) {
             *weights = same.clone();
-            shared += bytes;
+            shared += weights.bytes();
         }
         all.push(weights.clone());
     }

@@ -15,7 +15,7 @@ use tract_onnx::pb::tensor_shape_proto::dimension::Value as Dimension;
 use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 
 use super::contain::contained;
-use super::{ops, weights};
+use super::{byte_weights, ops, weights};
 use crate::pack::Packed;
 use crate::source::{release_pages, trim_heap};
 use crate::tensor::Bytes;
@@ -83,7 +83,9 @@ impl Rewrite<'_> {
         }
         graph.value_info.clear();
         self.outputs(graph, outermost)?;
-        graph.node.iter_mut().try_for_each(|node| self.node(node))
+        graph.node.iter_mut().try_for_each(|node| self.node(node))?;
+        byte_weights::rewrite(graph);
+        Ok(())
     }
 
     fn port(&self, port: &mut ValueInfoProto) {

@@ -3,7 +3,7 @@
 //! Enters: an opened file. Leaves: an [`Engine`] for tensor requests. May import: engine, tensor, kernel.
 //!
 //! The file is read in full by `onnx` first, then changed in memory into what tract reads best (`file`,
-//! `weights`), with operators of ours where tract's do harm or are slow (`ops`; products of 8-bit integers), and
+//! `weights`, `byte_weights`), with operators of ours where tract's do harm or are slow (`ops`; products of 8-bit integers), and
 //! planned: at open if its shapes are fixed, else when the first inputs of a shape come (`plan_cache`, `plan`,
 //! `constants`). Everything that tract does runs inside `contain`, so a panic of tract's on a hostile model
 //! becomes an error. Values cross in `convert`: in with one copy, out with none.
@@ -12,6 +12,7 @@
 //! the CPU has no f16 arithmetic; bf16 models always are. State is by value: a model's state outputs are
 //! fed back by the caller. Cancel and deadline end a run between two operators.
 
+mod byte_weights;
 mod constants;
 mod contain;
 mod convert;

@@ -189,15 +189,16 @@ fn fresh(scope: &SymbolScope) -> TractResult<TDim> {
 
 /// The graph as it shall run, and the bytes of its constants.
 fn optimised(typed: TypedModel) -> (TypedModel, u64) {
-    let decluttered = match contained(|| typed.clone().into_decluttered()) {
+    let mut decluttered = match contained(|| typed.clone().into_decluttered()) {
         Ok(model) => model,
         Err(fault) => {
             tracing::warn!("tract could not simplify the graph, it runs as it is: {fault:?}");
-            let bytes = bytes(&typed);
+            let mut typed = typed;
+            let bytes = bytes(&mut typed);
             return (typed, bytes);
         }
     };
-    let bytes = bytes(&decluttered);
+    let bytes = bytes(&mut decluttered);
     let optimised = contained(|| decluttered.clone().into_optimized()).unwrap_or_else(|fault| {
         tracing::warn!("tract could not optimise the graph, it runs unoptimised: {fault:?}");
         decluttered

@@ -1,4 +1,5 @@
 mod branches;
+mod byte_weights;
 mod craft;
 mod hostile;
 mod integers;

@@ -3,7 +3,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Codes, Kernel, PANEL, Tile, Two};
+use super::{Codes, Kernel, Numbers, PANEL, Tile, Two};
 use crate::kernel::table::{Isa, Table};
 
 /// As many as leave registers for the weights and an activation.
@@ -15,20 +15,36 @@ pub(super) fn kernel(table: &Table) -> Option<Kernel> {
         // SAFETY: this is given only to who has the table, which exists only where the CPU has the feature.
         unsafe { by_rows(panel, rows, tile) }
     };
-    (table.isa == Isa::Avx2).then_some(Kernel { rows: ROWS, tile })
+    let numbers = |panel: &[Numbers], rows: &[&[f32]], tile: &mut [Numbers]| {
+        // SAFETY: as above.
+        unsafe { numbers_by_rows(panel, rows, tile) }
+    };
+    (table.isa == Isa::Avx2).then_some(Kernel { rows: ROWS, tile, numbers })
+}
+
+/// Calls a kernel for as many rows as there are.
+macro_rules! for_rows {
+    ($kernel:ident, $panel:expr, $rows:expr, $tile:expr) => {
+        match $rows.len() {
+            6 => $kernel::<6>($panel, $rows, $tile),
+            5 => $kernel::<5>($panel, $rows, $tile),
+            4 => $kernel::<4>($panel, $rows, $tile),
+            3 => $kernel::<3>($panel, $rows, $tile),
+            2 => $kernel::<2>($panel, $rows, $tile),
+            1 => $kernel::<1>($panel, $rows, $tile),
+            rows => unreachable!("{rows} rows at once"),
+        }
+    };
 }
 
 #[target_feature(enable = "avx2")]
 fn by_rows(panel: &[Codes], rows: &[&[Two]], tile: &mut Tile) {
-    match rows.len() {
-        6 => products::<6>(panel, rows, tile),
-        5 => products::<5>(panel, rows, tile),
-        4 => products::<4>(panel, rows, tile),
-        3 => products::<3>(panel, rows, tile),
-        2 => products::<2>(panel, rows, tile),
-        1 => products::<1>(panel, rows, tile),
-        rows => unreachable!("{rows} rows at once"),
-    }
+    for_rows!(products, panel, rows, tile)
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn numbers_by_rows(panel: &[Numbers], rows: &[&[f32]], tile: &mut [Numbers]) {
+    for_rows!(products_of_numbers, panel, rows, tile)
 }
 
 #[inline]
@@ -55,6 +71,33 @@ fn products<const ROWS: usize>(panel: &[Codes], rows: &[&[Two]], tile: &mut Tile
         unsafe {
             _mm256_storeu_si256(left.as_mut_ptr().cast(), sums[row][0]);
             _mm256_storeu_si256(right.as_mut_ptr().cast(), sums[row][1]);
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn products_of_numbers<const ROWS: usize>(panel: &[Numbers], rows: &[&[f32]], tile: &mut [Numbers]) {
+    // As long as the panel, so that no index below is looked at.
+    let rows: [&[f32]; ROWS] = std::array::from_fn(|row| &rows[row][..panel.len()]);
+    let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
+    for (at, weights) in panel.iter().enumerate() {
+        // SAFETY: a panel has sixteen numbers in each row.
+        let (left, right) =
+            unsafe { (_mm256_loadu_ps(weights.as_ptr()), _mm256_loadu_ps(weights.as_ptr().add(PANEL / 2))) };
+        for row in 0..ROWS {
+            let a = _mm256_set1_ps(rows[row][at]);
+            let [first, second] = &mut sums[row];
+            *first = _mm256_fmadd_ps(a, left, *first);
+            *second = _mm256_fmadd_ps(a, right, *second);
+        }
+    }
+    for row in 0..ROWS {
+        let (left, right) = tile[row].split_at_mut(PANEL / 2);
+        // SAFETY: each half of a row of the tile has eight sums.
+        unsafe {
+            _mm256_storeu_ps(left.as_mut_ptr(), sums[row][0]);
+            _mm256_storeu_ps(right.as_mut_ptr(), sums[row][1]);
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Codes, Kernel, MAX_ROWS, Tile, Two};
+use super::{Codes, Kernel, MAX_ROWS, Numbers, Tile, Two};
 use crate::kernel::table::{Isa, Table};
 
 /// The kernel, if the table is that of the CPU's AVX-512.
@@ -13,22 +13,38 @@ pub(super) fn kernel(table: &Table) -> Option<Kernel> {
         // SAFETY: this is given only to who has the table, which exists only where the CPU has the features.
         unsafe { by_rows(panel, rows, tile) }
     };
-    (table.isa == Isa::Avx512).then_some(Kernel { rows: MAX_ROWS, tile })
+    let numbers = |panel: &[Numbers], rows: &[&[f32]], tile: &mut [Numbers]| {
+        // SAFETY: as above.
+        unsafe { numbers_by_rows(panel, rows, tile) }
+    };
+    (table.isa == Isa::Avx512).then_some(Kernel { rows: MAX_ROWS, tile, numbers })
+}
+
+/// Calls a kernel for as many rows as there are.
+macro_rules! for_rows {
+    ($kernel:ident, $panel:expr, $rows:expr, $tile:expr) => {
+        match $rows.len() {
+            8 => $kernel::<8>($panel, $rows, $tile),
+            7 => $kernel::<7>($panel, $rows, $tile),
+            6 => $kernel::<6>($panel, $rows, $tile),
+            5 => $kernel::<5>($panel, $rows, $tile),
+            4 => $kernel::<4>($panel, $rows, $tile),
+            3 => $kernel::<3>($panel, $rows, $tile),
+            2 => $kernel::<2>($panel, $rows, $tile),
+            1 => $kernel::<1>($panel, $rows, $tile),
+            rows => unreachable!("{rows} rows at once"),
+        }
+    };
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn by_rows(panel: &[Codes], rows: &[&[Two]], tile: &mut Tile) {
-    match rows.len() {
-        8 => products::<8>(panel, rows, tile),
-        7 => products::<7>(panel, rows, tile),
-        6 => products::<6>(panel, rows, tile),
-        5 => products::<5>(panel, rows, tile),
-        4 => products::<4>(panel, rows, tile),
-        3 => products::<3>(panel, rows, tile),
-        2 => products::<2>(panel, rows, tile),
-        1 => products::<1>(panel, rows, tile),
-        rows => unreachable!("{rows} rows at once"),
-    }
+    for_rows!(products, panel, rows, tile)
+}
+
+#[target_feature(enable = "avx512f")]
+fn numbers_by_rows(panel: &[Numbers], rows: &[&[f32]], tile: &mut [Numbers]) {
+    for_rows!(products_of_numbers, panel, rows, tile)
 }
 
 #[inline]
@@ -49,5 +65,24 @@ fn products<const ROWS: usize>(panel: &[Codes], rows: &[&[Two]], tile: &mut Tile
     for row in 0..ROWS {
         // SAFETY: a row of the tile has sixteen sums.
         unsafe { _mm512_storeu_si512(tile[row].as_mut_ptr().cast(), sums[row]) }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn products_of_numbers<const ROWS: usize>(panel: &[Numbers], rows: &[&[f32]], tile: &mut [Numbers]) {
+    // As long as the panel, so that no index below is looked at.
+    let rows: [&[f32]; ROWS] = std::array::from_fn(|row| &rows[row][..panel.len()]);
+    let mut sums = [_mm512_setzero_ps(); ROWS];
+    for (at, weights) in panel.iter().enumerate() {
+        // SAFETY: a panel has sixteen numbers in each row.
+        let weights = unsafe { _mm512_loadu_ps(weights.as_ptr()) };
+        for row in 0..ROWS {
+            sums[row] = _mm512_fmadd_ps(_mm512_set1_ps(rows[row][at]), weights, sums[row]);
+        }
+    }
+    for row in 0..ROWS {
+        // SAFETY: a row of the tile has sixteen sums.
+        unsafe { _mm512_storeu_ps(tile[row].as_mut_ptr(), sums[row]) }
     }
 }

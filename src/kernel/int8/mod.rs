@@ -1,7 +1,10 @@
-//! Products of matrices of 8-bit integers, exact in 32 bits: `out[m][n] = Σ (a[m][k] - zero) · (b[k][n] - zero[n])`.
+//! Products of matrices with weights of 8-bit integers: `out[m][n] = Σ (a[m][k] - zero) · (b[k][n] - zero[n])`.
 //!
-//! Enters: weights `b`, once, packed as [`Weights`]; rows of activations `a`. Leaves: rows of `i32` in memory of the caller. A sum
-//! beyond 32 bits wraps around, as ONNX's `MatMulInteger` leaves it open.
+//! Enters: weights `b`, once, packed as [`Weights`]; rows of activations `a`. Leaves: rows in memory of the caller.
+//!
+//! By activations of 8 bits, sums are exact in 32 bits; one beyond them wraps around, as ONNX's `MatMulInteger` leaves it open.
+//! By activations in `f32`, a chain of fused multiplications and additions goes along `k`, and its end is multiplied with the
+//! scale of the column: every instruction set gives the same bits. Weights become `f32` a panel at a time, in the cache.
 //!
 //! The instruction that multiplies bytes saturates at 16 bits (`pmaddubsw`), so products are made of 16-bit numbers: activations
 //! are widened, with their zero point taken off, once for all weights, and weights where they are multiplied. Two products
@@ -41,6 +44,9 @@ type Two = [i16; PAIR];
 /// Sums of a panel with some rows of activations, without the zero points of the weights.
 type Tile = [[i32; PANEL]];
 
+/// A row of weights in a panel, as numbers.
+type Numbers = [f32; PANEL];
+
 /// The kernel of one instruction set. Having it proves that the CPU can run it.
 #[derive(Clone, Copy)]
 struct Kernel {
@@ -48,6 +54,8 @@ struct Kernel {
     rows: usize,
     /// A panel, and rows as long as it, as many as the tile has: 1 to `rows`.
     tile: fn(&[Codes], &[&[Two]], &mut Tile),
+    /// The same of numbers.
+    numbers: fn(&[Numbers], &[&[f32]], &mut [Numbers]),
 }
 
 fn kernel(table: &Table) -> Kernel {
@@ -194,6 +202,63 @@ impl Weights {
         Ok(())
     }
 
+    /// Multiplies rows of numbers, each as long as the weights are deep, into rows of `out`. `scales` are of the weights: one, or
+    /// one for each column.
+    ///
+    /// # Errors
+    ///
+    /// As [`Weights::multiply`].
+    pub(crate) fn multiply_numbers(&self, activations: &[f32], scales: &[f32], out: &mut [f32]) -> Result<()> {
+        self.multiply_numbers_with(active_table(), activations, scales, out)
+    }
+
+    pub(in crate::kernel) fn multiply_numbers_with(
+        &self,
+        table: &Table,
+        activations: &[f32],
+        scales: &[f32],
+        out: &mut [f32],
+    ) -> Result<()> {
+        if self.columns == 0 && out.is_empty() {
+            return Ok(());
+        }
+        let rows = out.len() / self.columns.max(1);
+        let scales_fit = scales.len() == 1 || scales.len() == self.columns;
+        if rows * self.columns != out.len() || rows * self.depth != activations.len() || !scales_fit {
+            let (len, sums, depth, columns) = (activations.len(), out.len(), self.depth, self.columns);
+            return Err(Error::invalid(format!(
+                "activations: expected as many rows of {depth} as of {columns} sums, and 1 or {columns} scales, got {len}, {sums} \
+                 and {}",
+                scales.len()
+            )));
+        }
+        if self.depth == 0 || out.is_empty() {
+            out.fill(0.0);
+            return Ok(());
+        }
+        let kernel = kernel(table);
+        let rows: Vec<&[f32]> = activations.chunks_exact(self.depth).collect();
+        let mut numbers = reserved::<Numbers>(self.depth)?;
+        for (panel, codes) in self.panels.chunks_exact(self.depth.div_ceil(PAIR)).enumerate() {
+            let first = panel * PANEL;
+            let zeros = &self.zeros[first..][..PANEL.min(self.columns - first)];
+            numbers.clear();
+            numbers.extend((0..self.depth).map(|k| numbers_of(&codes[k / PAIR], k % PAIR, zeros)));
+            for (row, rows) in (0..).step_by(kernel.rows).zip(rows.chunks(kernel.rows)) {
+                let mut tile = [[0.0; PANEL]; MAX_ROWS];
+                let tile = &mut tile[..rows.len()];
+                (kernel.numbers)(&numbers, rows, tile);
+                for (row, tile) in (row..).zip(tile) {
+                    let out = &mut out[row * self.columns + first..][..zeros.len()];
+                    for (column, (out, sum)) in out.iter_mut().zip(&*tile).enumerate() {
+                        *out = sum * if let [scale] = scales { *scale } else { scales[first + column] };
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Activations of all rows in 16 bits, less the zero point, and the sum of each row.
     fn widened(&self, activations: Bytes<'_>, zero: u8) -> Result<(Vec<Two>, Vec<i32>)> {
         let zero = activations.number(zero);
@@ -209,6 +274,15 @@ impl Weights {
         }
         Ok((widened, sums))
     }
+}
+
+/// A row of weights, of a pair of rows, less their zero points.
+fn numbers_of(codes: &Codes, half: usize, zeros: &[i16]) -> Numbers {
+    let mut numbers = [0.0; PANEL];
+    for ((number, pair), zero) in numbers.iter_mut().zip(codes.as_chunks::<PAIR>().0).zip(zeros) {
+        *number = f32::from(i16::from(pair[half]) - zero);
+    }
+    numbers
 }
 
 /// An empty list with room for so many.

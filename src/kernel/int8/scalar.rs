@@ -1,8 +1,8 @@
 //! The reference, in plain Rust.
 
-use super::{Codes, Kernel, PAIR, PANEL, Tile, Two};
+use super::{Codes, Kernel, Numbers, PAIR, PANEL, Tile, Two};
 
-pub(super) const KERNEL: Kernel = Kernel { rows: 1, tile };
+pub(super) const KERNEL: Kernel = Kernel { rows: 1, tile, numbers };
 
 fn tile(panel: &[Codes], rows: &[&[Two]], tile: &mut Tile) {
     for (row, sums) in rows.iter().zip(tile) {
@@ -11,6 +11,17 @@ fn tile(panel: &[Codes], rows: &[&[Two]], tile: &mut Tile) {
             for (sum, codes) in sums.iter_mut().zip(codes.as_chunks::<PAIR>().0) {
                 let products = codes.iter().zip(two).map(|(code, a)| i32::from(*code) * i32::from(*a));
                 *sum = products.fold(*sum, i32::wrapping_add);
+            }
+        }
+    }
+}
+
+fn numbers(panel: &[Numbers], rows: &[&[f32]], tile: &mut [Numbers]) {
+    for (row, sums) in rows.iter().zip(tile) {
+        *sums = [0.0; PANEL];
+        for (weights, a) in panel.iter().zip(*row) {
+            for (sum, weight) in sums.iter_mut().zip(weights) {
+                *sum = a.mul_add(*weight, *sum);
             }
         }
     }

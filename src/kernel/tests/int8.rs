@@ -91,6 +91,45 @@ fn sums_beyond_32_bits_wrap_around() {
     Case { m, k, n, a: vec![255; m * k], b: vec![255; k * n], signed: [false; 2], zero: 0, zeros: vec![] }.check();
 }
 
+/// By activations in `f32`: within the rounding of a chain of sums, and the same bits everywhere.
+#[test]
+fn numbers_are_multiplied_to_the_same_bits_everywhere() {
+    let mut dice = Random(11);
+    for (m, k, n) in [(1, 1, 1), (2, 3, 17), (5, 64, 15), (6, 31, 32), (7, 65, 48), (9, 130, 33), (19, 384, 40)] {
+        for (signed, per_column) in [(true, false), (false, true)] {
+            let a: Vec<f32> = (0..m * k).map(|_| dice.unit()).collect();
+            let b: Vec<u8> = (0..k * n).map(|_| dice.next() as u8).collect();
+            let zeros: Vec<u8> = (0..if per_column { n } else { 1 }).map(|_| dice.next() as u8).collect();
+            let scales: Vec<f32> = zeros.iter().map(|_| dice.unit() / 100.0).collect();
+            let weights = Weights::pack(Bytes { bytes: &b, signed }, k, n, &zeros).unwrap();
+            let number = |byte: u8| if signed { f64::from(byte as i8) } else { f64::from(byte) };
+            let mut first: Option<Vec<u32>> = None;
+            for table in available() {
+                let mut out = vec![f32::NAN; m * n];
+                weights.multiply_numbers_with(&table, &a, &scales, &mut out).unwrap();
+                for (i, got) in out.iter().enumerate() {
+                    let (m, n) = (i / n, i % n);
+                    let products = (0..k).map(|k_| {
+                        let weight = number(b[k_ * weights.columns() + n]);
+                        f64::from(a[m * k + k_]) * (weight - number(zeros[n % zeros.len()]))
+                    });
+                    let (sum, size) = products.fold((0.0, 0.0), |(sum, size), p| (sum + p, size + p.abs()));
+                    let scale = f64::from(scales[n % scales.len()]);
+                    let room = size * scale.abs() * k as f64 * f64::from(f32::EPSILON) + 1e-30;
+                    assert!(
+                        (f64::from(*got) - sum * scale).abs() <= room,
+                        "{}: {got}, expected {}",
+                        table.isa,
+                        sum * scale
+                    );
+                }
+                let bits: Vec<u32> = out.iter().map(|x| x.to_bits()).collect();
+                assert_eq!(*first.get_or_insert_with(|| bits.clone()), bits, "{}", table.isa);
+            }
+        }
+    }
+}
+
 #[test]
 fn nothing_is_multiplied_to_zeros() {
     for (m, k, n) in [(0, 4, 4), (4, 0, 4), (4, 4, 0), (0, 0, 0)] {
@@ -107,6 +146,8 @@ fn lengths_that_do_not_fit_are_refused() {
         assert_eq!(error.code(), Code::InvalidArgument, "{error}");
     }
     let weights = Weights::pack(bytes(12), 4, 3, &[]).unwrap();
+    let error = weights.multiply_numbers(&[0.0; 4], &[1.0; 2], &mut [0.0; 3]).unwrap_err();
+    assert_eq!(error.code(), Code::InvalidArgument, "{error}");
     for (len, sums) in [(4, 4), (5, 3), (8, 3)] {
         let error = weights.multiply(bytes(len), 0, &mut vec![0; sums]).unwrap_err();
         assert_eq!(error.code(), Code::InvalidArgument, "{error}");

@@ -85,8 +85,8 @@ impl InferenceOp for IntegerMatMul {
 
 /// A product of activations, the first input, and weights; the second input is the activations' zero point, if that is not known.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(in crate::backend::tract) struct Product {
-    weights: Arc<Weights>,
+pub(super) struct Product {
+    pub(super) weights: Arc<Weights>,
     zero: Option<u8>,
     requantized: Option<Requantized>,
 }
@@ -130,16 +130,6 @@ impl Product {
         };
         let weights = Weights::pack(weights, depth, columns, zeros.map_or(&[], |zeros| zeros.bytes))?;
         Ok(Some(Self { weights: Arc::new(weights), zero, requantized }))
-    }
-
-    /// The packed weights, for plans that have equal ones to share.
-    pub(in crate::backend::tract) fn weights(&mut self) -> &mut Arc<Weights> {
-        &mut self.weights
-    }
-
-    /// Bytes of the packed weights.
-    pub(in crate::backend::tract) fn bytes(&self) -> u64 {
-        self.weights.bytes()
     }
 }
 
@@ -186,7 +176,7 @@ fn signed(datum_type: DatumType) -> Option<bool> {
     }
 }
 
-fn integers(tensor: &Tensor) -> Option<Bytes<'_>> {
+pub(super) fn integers(tensor: &Tensor) -> Option<Bytes<'_>> {
     let signed = signed(tensor.datum_type())?;
     Some(Bytes { bytes: tensor.try_as_plain_ram().ok()?.as_bytes(), signed })
 }

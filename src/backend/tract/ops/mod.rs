@@ -4,16 +4,23 @@
 //! `com.microsoft:Attention` as the unrelated `ai.onnx:Attention`. What counts here is domain and name.
 
 pub(super) mod bounded;
+pub(super) mod byte_matmul;
 mod equal;
 mod gather;
 mod if_else;
-pub(super) mod integer_matmul;
+mod integer_matmul;
 mod wrap;
 
-use tract_onnx::model::Onnx;
+use std::sync::Arc;
 
+use tract_onnx::model::Onnx;
+use tract_onnx::prelude::{TypedModel, TypedNode};
+
+use crate::kernel::int8::Weights;
 use crate::onnx::Declared;
 use crate::{Error, Result};
+use byte_matmul::ScaledProduct;
+use integer_matmul::Product;
 use wrap::stock;
 
 /// The contrib operators of ONNX Runtime that tract reads with their own meaning.
@@ -42,10 +49,22 @@ pub(super) fn reader() -> Onnx {
     let mut onnx = stock().clone().with_ignore_value_info(true).with_ignore_output_shapes(true);
     onnx.op_register.insert("If", if_else::parse);
     bounded::register(&mut onnx.op_register);
+    byte_matmul::register(&mut onnx.op_register);
     equal::register(&mut onnx.op_register);
     gather::register(&mut onnx.op_register);
     integer_matmul::register(&mut onnx.op_register);
     onnx
+}
+
+/// The packed weights of a graph's operators, for plans to count and to share.
+pub(super) fn packed_weights(model: &mut TypedModel) -> impl Iterator<Item = &mut Arc<Weights>> {
+    fn of_node(node: &mut TypedNode) -> Option<&mut Arc<Weights>> {
+        if node.op_is::<Product>() {
+            return node.op_as_mut::<Product>().map(|product| &mut product.weights);
+        }
+        node.op_as_mut::<ScaledProduct>().map(|product| &mut product.weights)
+    }
+    model.nodes.iter_mut().filter_map(of_node)
 }
 
 /// Refuses a model with operators that tract cannot compute, and names them.
