@@ -1,8 +1,11 @@
-//! Weights of 8 bits that a graph makes numbers of, only to multiply with them.
+//! Weights of 8 bits that a graph makes numbers of, only to multiply with them or to pick rows.
 //!
 //! `MatMul(x, Mul(Cast(weights), scale))` and `MatMul(x, DequantizeLinear(weights, scale, zero))` become one operator of ours, if
 //! weights, scales and zero points are in the file, with one scale or one for each column. What was made of the weights
 //! goes, where nobody else wants it.
+//!
+//! `Gather(Mul(Cast(table), scale), rows)` becomes `Mul(Cast(Gather(table, rows)), scale)`, with the scales of the rows where each has
+//! one: the same numbers, of some rows instead of all.
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,6 +25,10 @@ pub(super) fn rewrite(graph: &mut GraphProto) {
         node.op_type = byte_matmul::NAME.into();
         node.input = inputs;
         node.attribute.clear();
+    }
+    // From the end, so that places stay what they are.
+    for (place, nodes) in Graph::of(graph).gathers().into_iter().rev() {
+        graph.node.splice(place..=place, nodes);
     }
     // The product of weights and scales first, then what made numbers of the weights.
     for op in ["Mul", "DequantizeLinear", "Cast"] {
@@ -70,6 +77,48 @@ impl<'a> Graph<'a> {
             Some((place, std::iter::once(x.clone()).chain(of_weights).collect()))
         });
         inputs.collect()
+    }
+
+    /// The places of what picks rows of a table, and the nodes to do so before they become numbers.
+    fn gathers(&self) -> Vec<(usize, Vec<NodeProto>)> {
+        let is_standard = |node: &NodeProto| matches!(&*node.domain, "" | "ai.onnx") && node.op_type == "Gather";
+        let gathers = self.nodes.iter().enumerate().filter(|(_, node)| is_standard(node));
+        gathers.filter_map(|(place, node)| Some((place, self.gathered(node)?))).collect()
+    }
+
+    fn gathered(&self, gather: &NodeProto) -> Option<Vec<NodeProto>> {
+        let ([numbers, rows], [out]) = (&*gather.input, &*gather.output) else { return None };
+        let is_by_row = gather.attribute.iter().all(|attribute| attribute.name == "axis" && attribute.i == 0);
+        let product = self.giver(numbers).filter(|node| is_by_row && node.op_type == "Mul")?;
+        let [a, b] = &*product.input else { return None };
+        let (cast, scale) = [(a, b), (b, a)].into_iter().find_map(|(cast, scale)| {
+            let cast = self.giver(cast).filter(|node| node.op_type == "Cast")?;
+            Some((cast, self.initializers.get(&**scale)?))
+        })?;
+        let [table] = &*cast.input else { return None };
+        let columns = self.columns(table)?;
+        let each_row = *scale.dims == [self.initializers.get(&**table)?.dims[0], 1];
+        let to_number = cast.attribute.iter().any(|a| a.name == "to" && a.i == DataType::Float as i64);
+        if !to_number || !(each_row || self.is_for(&scale.name, columns, &[1, 0])) {
+            return None;
+        }
+        let new = |step: &str| format!("{out}#{step}");
+        let picked = |from: &str, to: String| NodeProto {
+            name: to.clone(),
+            input: vec![from.to_owned(), rows.clone()],
+            output: vec![to],
+            ..gather.clone()
+        };
+        let wide = NodeProto { name: new("wide"), input: vec![new("rows")], output: vec![new("wide")], ..cast.clone() };
+        let scales = if each_row { new("scales") } else { scale.name.clone() };
+        let scaled = NodeProto {
+            name: gather.name.clone(),
+            input: vec![new("wide"), scales],
+            output: vec![out.clone()],
+            ..product.clone()
+        };
+        let of_scales = each_row.then(|| picked(&scale.name, new("scales")));
+        Some([picked(table, new("rows")), wide].into_iter().chain(of_scales).chain([scaled]).collect())
     }
 
     fn giver(&self, name: &str) -> Option<&'a NodeProto> {

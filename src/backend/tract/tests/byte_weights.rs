@@ -2,7 +2,7 @@
 
 use super::craft::{self, graph, int, model, node};
 use super::integers::bytes;
-use super::{ask, f32s, open};
+use super::{ask, f32s, i64s, open};
 use crate::Tensor;
 
 const DEPTH: usize = 70;
@@ -79,6 +79,41 @@ fn dequantized_integers_are_multiplied_by_the_formula() {
         check(&one, signed, &|_| zero(200), &|_, _| f64::from(0.02_f32));
         let initializers = vec![w(), craft::f32s("s", &[columns], &of_column), bytes("z", &[columns], signed, &zeros)];
         check(&product("w s z", initializers), signed, &|n| zero(zeros[n]), &|_, n| f64::from(of_column[n]));
+    }
+}
+
+/// Rows of a table are what they were, to the last bit, from the front and from the end.
+#[test]
+fn rows_are_picked_before_they_become_numbers() {
+    let of_row: Vec<f32> = (0..DEPTH).map(|k| 0.01 + k as f32 / 1000.0).collect();
+    let of_column: Vec<f32> = (0..COLUMNS).map(|n| 0.01 + n as f32 / 1000.0).collect();
+    let (columns, rows) = (COLUMNS as i64, DEPTH as i64);
+    type Scale<'a> = (&'a [i64], &'a [f32], &'a dyn Fn(usize, usize) -> f32);
+    let scales: [Scale<'_>; 4] = [
+        (&[rows, 1], &of_row, &|k, _| of_row[k]),
+        (&[columns], &of_column, &|_, n| of_column[n]),
+        (&[1, columns], &of_column, &|_, n| of_column[n]),
+        (&[], &[0.02], &|_, _| 0.02),
+    ];
+    for (dims, values, scale) in scales {
+        let nodes = vec![
+            int(node("Cast", "w", "wide"), "to", 1),
+            node("Mul", "wide s", "table"),
+            int(node("Gather", "table i", "y"), "axis", 0),
+        ];
+        let initializers = vec![bytes("w", &[rows, columns], true, &weights()), craft::f32s("s", dims, values)];
+        let outputs = [&*format!("y f32 a,b,{COLUMNS}")];
+        let engine = open(model(graph(nodes, &["i i64 a,b"], &outputs, initializers), &[]));
+        let picked = [3, -1, 0, 69, 3, -70];
+        let y = ask(&*engine, [("i", i64s(&[2, 3], &picked))]).unwrap();
+        assert_eq!(&**y.shape(), [2, 3, COLUMNS]);
+        let w = weights();
+        let expected = picked.iter().flat_map(|row| {
+            let row = row.rem_euclid(rows) as usize;
+            let w = &w;
+            (0..COLUMNS).map(move |n| f32::from(w[row * COLUMNS + n].cast_signed()) * scale(row, n))
+        });
+        assert_eq!(y.as_slice::<f32>().unwrap(), expected.collect::<Vec<f32>>(), "{dims:?}");
     }
 }
 
