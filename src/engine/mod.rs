@@ -35,8 +35,8 @@ pub use check::Admitted;
 pub use generate::{Generate, Message, Prompt, Role, Sampling};
 pub use grammar::Grammar;
 #[cfg_attr(
-    not(any(feature = "ort", feature = "rten", feature = "tract")),
-    allow(unused_imports, reason = "the runtimes of ONNX run in one step")
+    not(any(feature = "ort-interop", feature = "rten", feature = "tract")),
+    allow(unused_imports, reason = "the runtimes of ONNX run in one step, and not all name what that gives")
 )]
 pub(crate) use once::{Computed, once};
 pub use prefix_cache::{PrefixCache, Prefixes};
