@@ -16,7 +16,7 @@
 //! llama.cpp's. Not for models of experts, and not for those with a recurrent state, nor with `SELVEDGE_KERNEL=scalar`.
 //!
 //! SmolLM2-135M, a prompt of 456 tokens, over the same engine without; two cores of an AMD EPYC with AVX2 alone, at rest; four rounds,
-//! which spread by a hundredth on one thread and by a fifth on two. `… --bench generation -- products` prints them:
+//! which spread by 4 in a hundred on one thread (next tokens by 9) and by up to a half on two. `… --bench generation -- products` prints them:
 //!
 //! | | prompt, 1 thread | 2 | next tokens, 1 thread | 2 |
 //! |---|---|---|---|---|
