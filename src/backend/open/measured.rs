@@ -63,6 +63,9 @@ struct Figure {
     nanoseconds: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     why_not: Option<String>,
+    /// Whether that is so of these options or for a while, and no reason to pass the runtime over next time.
+    #[serde(skip)]
+    passes: bool,
 }
 
 /// Opens the model with the runtime of `order` that is fastest at it, measured now or before; `None` if no figure could be had.
@@ -88,6 +91,7 @@ pub(super) fn fastest(
     let engine = measured.open(order, model, options)?;
     // A model that runs is worth more than the figures, which the next open measures again.
     if engine.is_some()
+        && !measured.figures.iter().any(|figure| figure.passes)
         && let Err(e) = write(folder, &name, &measured)
     {
         tracing::warn!("measurements: '{}' is measured again next time: {e:#}", model.file.name);
@@ -143,7 +147,8 @@ impl Measured {
 
 /// What a runtime takes for the model, or why that cannot be said.
 fn figure(backend: Backend, model: &OnnxModel, options: &Options) -> Result<Figure> {
-    let mut figure = Figure { backend: backend.name().into(), runtime: None, nanoseconds: None, why_not: None };
+    let mut figure =
+        Figure { backend: backend.name().into(), runtime: None, nanoseconds: None, why_not: None, passes: false };
     let measured = open_with(backend, model, options).and_then(|engine| {
         figure.runtime = Some(engine.spec().provenance.runtime.clone());
         // A death by one of these calls is one by this runtime, as every other is.
@@ -156,7 +161,10 @@ fn figure(backend: Backend, model: &OnnxModel, options: &Options) -> Result<Figu
     match measured {
         Ok(time) => figure.nanoseconds = Some(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)),
         Err(e) if e.code() == Code::Cancelled => return Err(e),
-        Err(e) => figure.why_not = Some(e.message().chars().take(600).collect()),
+        Err(e) => {
+            figure.passes = matches!(e.code(), Code::OutOfMemory | Code::Quarantined);
+            figure.why_not = Some(e.message().chars().take(600).collect());
+        }
     }
     Ok(figure)
 }

@@ -147,3 +147,20 @@ fn a_named_backend_is_not_measured() {
     open(model, Options::new().backend(Backend::Ort).measure(folder.path())).unwrap();
     assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
 }
+
+/// What does not fit one app's limit is not passed over for another's.
+#[test]
+fn what_was_refused_for_its_memory_is_not_kept() {
+    let Some(model) = product(8, 17, &[]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let memory = |backend| open(model.clone(), Options::new().backend(backend)).unwrap().spec().memory.total();
+    let pure = if Backend::Tract.is_built() { Backend::Tract } else { Backend::Rten };
+    let (pure, ort) = (memory(pure), memory(Backend::Ort));
+    assert_ne!(pure, ort);
+    let limited = Options::new().memory_limit(pure.min(ort)).measure(folder.path());
+    let engine = open(model.clone(), limited).unwrap();
+    assert!(choice(&*engine).contains("was measured"), "{}", choice(&*engine));
+    assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
+    open(model, Options::new().measure(folder.path())).unwrap();
+    kept(folder.path());
+}
