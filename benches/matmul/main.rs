@@ -11,6 +11,7 @@ mod peak;
 mod rounds;
 
 use std::cell::RefCell;
+use std::time::Instant;
 
 use rounds::{Side, interleave};
 use selvedge::kernel::product::{Activations, Panels};
@@ -50,6 +51,14 @@ fn alone(format: BlockFormat) {
     let rows = blocks(format, N * K);
     let panels = Panels::pack(format, &rows, N, K).unwrap();
     let peak = peak::of(active(), format);
+    if let Some(peak) = &peak {
+        println!(
+            "matmul/{}/{format}: two threads do {:.2} times what one does of {}",
+            active(),
+            two_threads(peak),
+            peak.name
+        );
+    }
     for m in BATCHES {
         if peak.is_none() && m > 32 {
             continue;
@@ -92,6 +101,24 @@ fn alone(format: BlockFormat) {
             println!("RATIO {name}/vs-row-by-row {:.3} >=1", seconds[sides.len() - 1] / seconds[0]);
         }
     }
+}
+
+/// How much more two threads do of what the machine does at most: two processors may be one core. By the clock on the wall.
+fn two_threads(peak: &peak::Peak) -> f64 {
+    const ROUNDS: u64 = 4_000_000;
+    let timed = |work: &mut dyn FnMut()| {
+        let begin = Instant::now();
+        work();
+        begin.elapsed().as_secs_f64()
+    };
+    let one = || timed(&mut || (peak.run)(ROUNDS));
+    let two = || {
+        timed(&mut || {
+            _ = std::thread::scope(|scope| [(); 2].map(|()| scope.spawn(|| (peak.run)(ROUNDS))).map(|t| t.join()))
+        })
+    };
+    let seconds = interleave(9, &mut [Side::new("one", one), Side::new("two", two)]);
+    2.0 * seconds[0] / seconds[1]
 }
 
 /// The product by the kernel of one row of weights and one of activations.

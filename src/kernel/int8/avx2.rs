@@ -3,7 +3,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Codes, Kernel, Numbers, PANEL, Tile, Two};
+use super::{Codes, Kernel, Numbers, PAIR, PANEL, Tile, Two};
 use crate::kernel::table::{Isa, Table};
 
 /// As many as leave registers for the weights and an activation.
@@ -19,7 +19,11 @@ pub(super) fn kernel(table: &Table) -> Option<Kernel> {
         // SAFETY: as above.
         unsafe { numbers_by_rows(panel, rows, tile) }
     };
-    (table.isa == Isa::Avx2).then_some(Kernel { rows: ROWS, tile, numbers })
+    let widen = |panel: &[Codes], zeros: &[i16; PANEL], to: &mut [[Numbers; PAIR]]| {
+        // SAFETY: as above.
+        unsafe { widen(panel, zeros, to) }
+    };
+    (table.isa == Isa::Avx2).then_some(Kernel { rows: ROWS, tile, numbers, widen })
 }
 
 /// Calls a kernel for as many rows as there are.
@@ -98,6 +102,27 @@ fn products_of_numbers<const ROWS: usize>(panel: &[Numbers], rows: &[&[f32]], ti
         unsafe {
             _mm256_storeu_ps(left.as_mut_ptr(), sums[row][0]);
             _mm256_storeu_ps(right.as_mut_ptr(), sums[row][1]);
+        }
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn widen(panel: &[Codes], zeros: &[i16; PANEL], to: &mut [[Numbers; PAIR]]) {
+    for half in 0..2 {
+        let columns = half * PANEL / 2;
+        // SAFETY: eight of the sixteen zero points are there.
+        let zeros = _mm256_cvtepi16_epi32(unsafe { _mm_loadu_si128(zeros.as_ptr().add(columns).cast()) });
+        for (codes, [first, second]) in panel.iter().zip(&mut *to) {
+            // SAFETY: a panel has two bytes for each column, and room for eight numbers in each of two rows.
+            unsafe {
+                // A lane has both weights of a column.
+                let codes = _mm256_cvtepi8_epi16(_mm_loadu_si128(codes.as_ptr().add(PAIR * columns).cast()));
+                let low = _mm256_srai_epi32::<16>(_mm256_slli_epi32::<16>(codes));
+                let high = _mm256_srai_epi32::<16>(codes);
+                let number = |code| _mm256_cvtepi32_ps(_mm256_sub_epi32(code, zeros));
+                _mm256_storeu_ps(first.as_mut_ptr().add(columns), number(low));
+                _mm256_storeu_ps(second.as_mut_ptr().add(columns), number(high));
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Codes, Kernel, MAX_ROWS, Numbers, Tile, Two};
+use super::{Codes, Kernel, MAX_ROWS, Numbers, PAIR, PANEL, Tile, Two};
 use crate::kernel::table::{Isa, Table};
 
 /// The kernel, if the table is that of the CPU's AVX-512.
@@ -17,7 +17,11 @@ pub(super) fn kernel(table: &Table) -> Option<Kernel> {
         // SAFETY: as above.
         unsafe { numbers_by_rows(panel, rows, tile) }
     };
-    (table.isa == Isa::Avx512).then_some(Kernel { rows: MAX_ROWS, tile, numbers })
+    let widen = |panel: &[Codes], zeros: &[i16; PANEL], to: &mut [[Numbers; PAIR]]| {
+        // SAFETY: as above.
+        unsafe { widen(panel, zeros, to) }
+    };
+    (table.isa == Isa::Avx512).then_some(Kernel { rows: MAX_ROWS, tile, numbers, widen })
 }
 
 /// Calls a kernel for as many rows as there are.
@@ -84,5 +88,22 @@ fn products_of_numbers<const ROWS: usize>(panel: &[Numbers], rows: &[&[f32]], ti
     for row in 0..ROWS {
         // SAFETY: a row of the tile has sixteen sums.
         unsafe { _mm512_storeu_ps(tile[row].as_mut_ptr(), sums[row]) }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn widen(panel: &[Codes], zeros: &[i16; PANEL], to: &mut [[Numbers; PAIR]]) {
+    // SAFETY: sixteen zero points are there.
+    let zeros = _mm512_cvtepi16_epi32(unsafe { _mm256_loadu_si256(zeros.as_ptr().cast()) });
+    for (codes, [first, second]) in panel.iter().zip(to) {
+        // SAFETY: a panel has two bytes for each of sixteen columns, and room for sixteen numbers in each of two rows.
+        unsafe {
+            // A lane has both weights of a column.
+            let codes = _mm512_cvtepi8_epi16(_mm256_loadu_si256(codes.as_ptr().cast()));
+            let low = _mm512_srai_epi32::<16>(_mm512_slli_epi32::<16>(codes));
+            let high = _mm512_srai_epi32::<16>(codes);
+            _mm512_storeu_ps(first.as_mut_ptr(), _mm512_cvtepi32_ps(_mm512_sub_epi32(low, zeros)));
+            _mm512_storeu_ps(second.as_mut_ptr(), _mm512_cvtepi32_ps(_mm512_sub_epi32(high, zeros)));
+        }
     }
 }

@@ -56,6 +56,8 @@ struct Kernel {
     tile: fn(&[Codes], &[&[Two]], &mut Tile),
     /// The same of numbers.
     numbers: fn(&[Numbers], &[&[f32]], &mut [Numbers]),
+    /// A panel as numbers, less the zero points of its columns: two rows of each pair.
+    widen: fn(&[Codes], &[i16; PANEL], &mut [[Numbers; PAIR]]),
 }
 
 fn kernel(table: &Table) -> Kernel {
@@ -238,16 +240,20 @@ impl Weights {
         }
         let kernel = kernel(table);
         let rows: Vec<&[f32]> = activations.chunks_exact(self.depth).collect();
-        let mut numbers = reserved::<Numbers>(self.depth)?;
-        for (panel, codes) in self.panels.chunks_exact(self.depth.div_ceil(PAIR)).enumerate() {
+        let pairs = self.depth.div_ceil(PAIR);
+        let mut numbers = reserved::<[Numbers; PAIR]>(pairs)?;
+        numbers.resize(pairs, [[0.0; PANEL]; PAIR]);
+        for (panel, codes) in self.panels.chunks_exact(pairs).enumerate() {
             let first = panel * PANEL;
             let zeros = &self.zeros[first..][..PANEL.min(self.columns - first)];
-            numbers.clear();
-            numbers.extend((0..self.depth).map(|k| numbers_of(&codes[k / PAIR], k % PAIR, zeros)));
+            let mut all = [0; PANEL];
+            all[..zeros.len()].copy_from_slice(zeros);
+            (kernel.widen)(codes, &all, &mut numbers);
+            let numbers = &numbers.as_flattened()[..self.depth];
             for (row, rows) in (0..).step_by(kernel.rows).zip(rows.chunks(kernel.rows)) {
                 let mut tile = [[0.0; PANEL]; MAX_ROWS];
                 let tile = &mut tile[..rows.len()];
-                (kernel.numbers)(&numbers, rows, tile);
+                (kernel.numbers)(numbers, rows, tile);
                 for (row, tile) in (row..).zip(tile) {
                     let out = &mut out[row * self.columns + first..][..zeros.len()];
                     for (column, (out, sum)) in out.iter_mut().zip(&*tile).enumerate() {
@@ -274,15 +280,6 @@ impl Weights {
         }
         Ok((widened, sums))
     }
-}
-
-/// A row of weights, of a pair of rows, less their zero points.
-fn numbers_of(codes: &Codes, half: usize, zeros: &[i16]) -> Numbers {
-    let mut numbers = [0.0; PANEL];
-    for ((number, pair), zero) in numbers.iter_mut().zip(codes.as_chunks::<PAIR>().0).zip(zeros) {
-        *number = f32::from(i16::from(pair[half]) - zero);
-    }
-    numbers
 }
 
 /// An empty list with room for so many.

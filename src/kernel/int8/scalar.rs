@@ -2,7 +2,7 @@
 
 use super::{Codes, Kernel, Numbers, PAIR, PANEL, Tile, Two};
 
-pub(super) const KERNEL: Kernel = Kernel { rows: 1, tile, numbers };
+pub(super) const KERNEL: Kernel = Kernel { rows: 1, tile, numbers, widen };
 
 fn tile(panel: &[Codes], rows: &[&[Two]], tile: &mut Tile) {
     for (row, sums) in rows.iter().zip(tile) {
@@ -22,6 +22,16 @@ fn numbers(panel: &[Numbers], rows: &[&[f32]], tile: &mut [Numbers]) {
         for (weights, a) in panel.iter().zip(*row) {
             for (sum, weight) in sums.iter_mut().zip(weights) {
                 *sum = a.mul_add(*weight, *sum);
+            }
+        }
+    }
+}
+
+fn widen(panel: &[Codes], zeros: &[i16; PANEL], to: &mut [[Numbers; PAIR]]) {
+    for (codes, to) in panel.iter().zip(to) {
+        for (column, (codes, zero)) in codes.as_chunks::<PAIR>().0.iter().zip(zeros).enumerate() {
+            for (code, to) in codes.iter().zip(&mut *to) {
+                to[column] = f32::from(i16::from(*code) - zero);
             }
         }
     }

@@ -28,8 +28,11 @@ pub struct Activations {
     pub(super) format: BlockFormat,
     rows: usize,
     cols: usize,
-    /// Of each of four rows four signed bytes in a word: `[rows / 4][cols / 4][4]`. Never -128.
+    /// Of each of four rows four signed bytes in a word: `[rows / 4][cols / 4][4]`. Never -128. Where products are wide,
+    /// two words of sixteen bits, the even ones and the odd ones: `[rows / 4][cols / 4][2][4]`.
     pub(super) codes: Vec<[u32; GROUP]>,
+    /// Words of a row for each four columns.
+    pub(super) words: usize,
     /// `[rows / 4][blocks][4]`, as are the next two.
     pub(super) scales: Vec<[f32; GROUP]>,
     /// Of small blocks without minima: the sum of codes times minus the offset of the weights' codes.
@@ -43,14 +46,14 @@ pub struct Activations {
 }
 
 impl Activations {
-    /// Rows of zeros, with room for what the layout needs.
-    pub(super) fn zeros(format: BlockFormat, layout: &Layout, rows: usize, cols: usize) -> Self {
+    /// Rows of zeros, with room for what the layout needs, in so many words for each four columns.
+    pub(super) fn zeros(format: BlockFormat, layout: &Layout, words: usize, rows: usize, cols: usize) -> Self {
         let (groups, blocks) = (rows.div_ceil(GROUP), cols / layout.elements());
-        let mut a = Self::empty(format, rows, cols);
+        let mut a = Self::empty(format, words, rows, cols);
         if layout.kind == Kind::Float {
             a.floats = vec![[0.0; GROUP]; groups * cols];
         } else {
-            a.codes = vec![[0; GROUP]; groups * cols / GROUP];
+            a.codes = vec![[0; GROUP]; groups * cols / GROUP * words];
             a.scales = vec![[0.0; GROUP]; groups * blocks];
         }
         match layout.kind {
@@ -62,10 +65,10 @@ impl Activations {
         a
     }
 
-    fn empty(format: BlockFormat, rows: usize, cols: usize) -> Self {
+    fn empty(format: BlockFormat, words: usize, rows: usize, cols: usize) -> Self {
         let (codes, scales, starts) = (Vec::new(), Vec::new(), Vec::new());
         let (sums, pairs, floats) = (Vec::new(), Vec::new(), Vec::new());
-        Self { format, rows, cols, codes, scales, starts, sums, pairs, floats }
+        Self { format, rows, cols, codes, words, scales, starts, sums, pairs, floats }
     }
 
     /// Rows.
@@ -101,8 +104,9 @@ impl Activations {
         if layout.kind == Kind::Float {
             interleave(values, &mut self.floats[group * self.cols..][..self.cols]);
         } else {
-            let words = &words[..values.len() / GROUP];
-            interleave(words, &mut self.codes[group * (self.cols / GROUP)..][..self.cols / GROUP]);
+            let len = self.cols / GROUP * self.words;
+            let (words, to) = (&words[..values.len() / GROUP], &mut self.codes[group * len..][..len]);
+            if self.words == 1 { interleave(words, to) } else { interleave_wide(words, to) }
         }
     }
 
@@ -173,6 +177,19 @@ fn interleave<T: Copy>(rows: &[T], to: &mut [[T; GROUP]]) {
     }
     for (row, values) in rows.chunks_exact(to.len()).enumerate() {
         values.iter().zip(&mut *to).for_each(|(x, to)| to[row] = *x);
+    }
+}
+
+/// Lays them side by side in sixteen bits. `to` has two words for each of `rows`; its first half is room for the bytes.
+#[inline(always)]
+fn interleave_wide(rows: &[u32], to: &mut [[u32; GROUP]]) {
+    let half = to.len() / 2;
+    // Backwards, so that no bytes are written over before they are read.
+    interleave(rows, &mut to[..half]);
+    for i in (0..half).rev() {
+        let words: [u16; 2 * GROUP] = bytemuck::cast(to[i]);
+        to[2 * i] = bytemuck::cast(words.map(|word| ((word << 8) as i16) >> 8));
+        to[2 * i + 1] = bytemuck::cast(words.map(|word| (word as i16) >> 8));
     }
 }
 

@@ -2,19 +2,23 @@
 //!
 //! The instruction that multiplies bytes adds two products in sixteen bits, and saturates. Of codes of four, five and six
 //! bits a sum of eight, four and two groups has room there: `2 · 8 · 15 · 127`, `2 · 4 · 31 · 127` and `2 · 2 · 63 · 127` are
-//! below 2^15, and activations are never -128. Codes of eight bits are multiplied as two of four.
+//! below 2^15, and activations are never -128. Those of eight bits have no room,
+//! and are multiplied as numbers of sixteen: as many products need two multiplications, as many as halves of four bits would,
+//! but nothing has to be added to their sums.
 #![expect(unsafe_code, reason = "vector instructions")]
 #![expect(clippy::needless_range_loop, reason = "rows and lanes are places in several arrays at once")]
 
-use std::arch::asm;
 use std::arch::x86_64::*;
 
+use self::groups::{add_products_of_four, add_wide_products_of_four};
 use super::activations::Activations;
-use super::driver::{At, Kernels, Machine, add_panel};
+use super::driver::{At, Kernels, Machine, add_panel, words};
 use super::layout::{GROUP, GROUP_BYTES, GROUPS, Layout, PANEL, PIECE};
-use super::unpack::{Spread, Stretch};
+use super::unpack::{Spread, Stretch, Wide};
 use crate::kernel::block::{LARGE, SMALL};
 use crate::kernel::table::{Isa, Table};
+
+mod groups;
 
 /// Lanes of a vector.
 const LANES: usize = 8;
@@ -31,7 +35,7 @@ pub(super) fn kernels(table: &Table) -> Option<Kernels> {
         // SAFETY: as above.
         unsafe { put_group_256(Avx2(()), to, layout, group, values, words) }
     };
-    (table.isa == Isa::Avx2).then_some(Kernels { add_panel, put_group })
+    (table.isa == Isa::Avx2).then_some(Kernels { add_panel, put_group, words: words::<Avx2> })
 }
 
 #[target_feature(enable = "avx2,f16c,fma")]
@@ -73,7 +77,7 @@ macro_rules! by_rows {
 }
 
 impl Spread for Avx2 {
-    const SPLIT: bool = true;
+    const WIDE: bool = true;
 
     #[inline(always)]
     fn halves(self, from: &[u8; 2 * PANEL], to: &mut [f32; PANEL]) {
@@ -128,6 +132,21 @@ impl Spread for Avx2 {
     }
 
     #[inline(always)]
+    fn widen(self, codes: &[u8; GROUP_BYTES], offset: i16, even: &mut Wide, odd: &mut Wide) {
+        let to = even.as_chunks_mut::<16>().0.iter_mut().zip(odd.as_chunks_mut::<16>().0);
+        for (codes, (even, odd)) in codes.as_chunks::<32>().0.iter().zip(to) {
+            // SAFETY: the value proves the features; 32 codes are there, and room for sixteen numbers twice.
+            unsafe {
+                let (codes, offset) = (_mm256_loadu_si256(codes.as_ptr().cast()), _mm256_set1_epi16(offset));
+                let low = _mm256_and_si256(codes, _mm256_set1_epi16(255));
+                let high = _mm256_srli_epi16::<8>(codes);
+                _mm256_storeu_si256(even.as_mut_ptr().cast(), _mm256_sub_epi16(low, offset));
+                _mm256_storeu_si256(odd.as_mut_ptr().cast(), _mm256_sub_epi16(high, offset));
+            }
+        }
+    }
+
+    #[inline(always)]
     fn levels(self, levels: &[u8; 16], codes: &mut [u8; PIECE]) {
         for codes in codes.as_chunks_mut::<32>().0 {
             // SAFETY: the value proves the features; sixteen levels and 32 codes are there.
@@ -146,9 +165,9 @@ impl Machine for Avx2 {
     #[inline(always)]
     fn small<const MIN: bool>(self, layout: &Layout, weights: &Stretch, at: At<'_>, tile: &mut [[f32; PANEL]]) {
         match layout.width() {
-            4 => by_rows!(tile, small::<_, 8, false, MIN>(weights, at, tile)),
-            5 => by_rows!(tile, small::<_, 4, false, MIN>(weights, at, tile)),
-            _ => by_rows!(tile, small::<_, 8, true, MIN>(weights, at, tile)),
+            4 => by_rows!(tile, small::<_, 8, MIN>(weights, at, tile)),
+            5 => by_rows!(tile, small::<_, 4, MIN>(weights, at, tile)),
+            _ => by_rows!(tile, wide::<_>(weights, at, tile)),
         }
     }
 
@@ -171,37 +190,74 @@ type Whole<const R: usize> = [[__m256i; VECTORS]; R];
 
 /// A function of its own, since the compiler keeps its sums in registers only in a small one, as are the next two.
 ///
-/// Sums of products in `DEPTH` groups have room in sixteen bits; with `SPLIT` the codes have upper halves.
+/// Sums of products in `DEPTH` groups have room in sixteen bits.
 ///
 /// # Safety
 ///
 /// The CPU has the features, and `tile` has `R` rows.
 #[inline(never)]
 #[target_feature(enable = "avx2,f16c,fma")]
-unsafe fn small<const R: usize, const DEPTH: usize, const SPLIT: bool, const MIN: bool>(
+unsafe fn small<const R: usize, const DEPTH: usize, const MIN: bool>(
     weights: &Stretch,
     at: At<'_>,
     tile: &mut [[f32; PANEL]],
 ) {
-    let a = at.activations;
+    let (a, first, all) = (at.activations, at.block(0, 0, SMALL), at.codes(0, 0, SMALL).as_ptr());
+    let next_group = at.next_group();
     // SAFETY: the caller's; blocks of a stretch are read, and of the activations those that `At` names.
     unsafe {
         for block in 0..at.count {
-            let of = at.block(0, block, SMALL);
-            let codes = at.codes(0, block, SMALL).as_ptr();
-            let one = [_mm256_set1_epi16(1); VECTORS];
-            let mut products = multiply::<R, GROUPS, DEPTH>(weights.codes.as_ptr().add(block * PIECE), codes, one);
-            if SPLIT {
-                let sixteen = [_mm256_set1_epi16(16); VECTORS];
-                let upper = multiply::<R, GROUPS, DEPTH>(weights.upper.as_ptr().add(block * PIECE), codes, sixteen);
-                add(&mut products, upper);
-            }
+            let of = first + block;
+            let codes = all.add(block * GROUPS);
+            prefetch::<2>(codes.wrapping_add(next_group));
+            let mut products = [[_mm256_setzero_si256(); VECTORS]; R];
             if !MIN {
                 let starts = a.starts.get_unchecked(of);
-                add(&mut products, std::array::from_fn(|r| [_mm256_set1_epi32(starts[r]); VECTORS]));
+                products = std::array::from_fn(|r| [_mm256_set1_epi32(starts[r]); VECTORS]);
             }
+            let w = weights.codes.as_ptr().add(block * PIECE);
+            add_products::<R, GROUPS, DEPTH>(&mut products, w, codes, [_mm256_set1_epi16(1); VECTORS]);
             let minima = if MIN { Some((&weights.minima[block], a.sums.get_unchecked(of))) } else { None };
             scale(&weights.scales[block], a.scales.get_unchecked(of), products, minima, tile);
+        }
+    }
+}
+
+/// Codes of eight bits.
+///
+/// # Safety
+///
+/// As of [`small`].
+#[inline(never)]
+#[target_feature(enable = "avx2,f16c,fma")]
+unsafe fn wide<const R: usize>(weights: &Stretch, at: At<'_>, tile: &mut [[f32; PANEL]]) {
+    let (a, first, all) = (at.activations, at.block(0, 0, SMALL), at.codes(0, 0, SMALL).as_ptr());
+    let next_group = at.next_group();
+    // SAFETY: the caller's; blocks of a stretch are read, and of the activations those that `At` names.
+    unsafe {
+        for block in 0..at.count {
+            let of = first + block;
+            let codes = all.add(block * 2 * GROUPS);
+            prefetch::<4>(codes.wrapping_add(next_group));
+            let w = weights.wide.as_ptr().add(block * 2 * GROUPS).cast::<u8>();
+            let mut products = [[_mm256_setzero_si256(); VECTORS]; R];
+            if let Some(four) = products.as_chunks_mut().0.first_mut() {
+                for k in (0..2 * GROUPS).step_by(2) {
+                    add_wide_products_of_four(four, w.add(k * GROUP_BYTES), codes.add(k).cast());
+                }
+            } else {
+                for k in 0..2 * GROUPS {
+                    let w = vectors(w.add(k * GROUP_BYTES));
+                    let codes = codes.add(k).cast::<i32>();
+                    for (r, products) in products.iter_mut().enumerate() {
+                        let a = _mm256_set1_epi32(codes.add(r).read());
+                        for v in 0..VECTORS {
+                            products[v] = _mm256_add_epi32(products[v], _mm256_madd_epi16(w[v], a));
+                        }
+                    }
+                }
+            }
+            scale(&weights.scales[block], a.scales.get_unchecked(of), products, None, tile);
         }
     }
 }
@@ -241,11 +297,16 @@ unsafe fn large<const R: usize, const N: usize, const DEPTH: usize, const SUBS: 
         } else {
             products = minima;
         }
-        let codes = at.codes(0, 0, LARGE).as_ptr();
+        let (codes, next_group) = (at.codes(0, 0, LARGE).as_ptr(), at.next_group());
         for sub in 0..SUBS {
             let w = weights.codes.as_ptr().add(sub * N * GROUP_BYTES);
+            if N == 8 {
+                prefetch::<2>(codes.wrapping_add(sub * N + next_group));
+            } else {
+                prefetch::<1>(codes.wrapping_add(sub * N + next_group));
+            }
             let subs = vectors(weights.subs[sub].as_ptr().cast());
-            add(&mut products, multiply::<R, N, DEPTH>(w, codes.add(sub * N), subs));
+            add_products::<R, N, DEPTH>(&mut products, w, codes.add(sub * N), subs);
         }
         scale(&weights.scales[0], a.scales.get_unchecked(of), products, None, tile);
     }
@@ -282,20 +343,33 @@ unsafe fn float<const R: usize>(weights: &Stretch, at: At<'_>, tile: &mut [[f32;
     }
 }
 
-/// The products of `N` groups of codes, `DEPTH` of them at a time times a factor.
+/// Asks for lines of codes of the next four rows: they lie a whole row further, where no prefetcher of a CPU looks.
+///
+/// # Safety
+///
+/// The CPU has the features; any address will do.
+#[inline(always)]
+unsafe fn prefetch<const LINES: usize>(codes: *const [u32; GROUP]) {
+    for line in 0..LINES {
+        // SAFETY: a hint.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(codes.cast::<i8>().wrapping_add(64 * line)) };
+    }
+}
+
+/// Adds the products of `N` groups of codes, `DEPTH` of them at a time times a factor.
 ///
 /// # Safety
 ///
 /// The CPU has the features; `N` groups of weights and of activations can be read.
 #[inline(always)]
-unsafe fn multiply<const R: usize, const N: usize, const DEPTH: usize>(
+unsafe fn add_products<const R: usize, const N: usize, const DEPTH: usize>(
+    to: &mut Whole<R>,
     weights: *const u8,
     codes: *const [u32; GROUP],
     factor: [__m256i; VECTORS],
-) -> Whole<R> {
+) {
     // SAFETY: the caller's.
     unsafe {
-        let mut all = [[_mm256_setzero_si256(); VECTORS]; R];
         for first in (0..N).step_by(DEPTH) {
             let mut narrow = [[_mm256_setzero_si256(); VECTORS]; R];
             if let Some(four) = narrow.as_chunks_mut().0.first_mut() {
@@ -314,85 +388,12 @@ unsafe fn multiply<const R: usize, const N: usize, const DEPTH: usize>(
                     }
                 }
             }
-            add(&mut all, narrow.map(|n| std::array::from_fn(|v| _mm256_madd_epi16(n[v], factor[v]))));
+            for (to, narrow) in to.iter_mut().zip(narrow) {
+                for v in 0..VECTORS {
+                    to[v] = _mm256_add_epi32(to[v], _mm256_madd_epi16(narrow[v], factor[v]));
+                }
+            }
         }
-        all
-    }
-}
-
-/// Adds products of two groups in four rows, in sixteen bits. Spelled out, since the compiler would add them in another
-/// order, for which it has too few registers.
-///
-/// # Safety
-///
-/// The CPU has the features; 128 aligned bytes of weights and 32 of activations can be read.
-#[inline]
-#[target_feature(enable = "avx2")]
-unsafe fn add_products_of_four(to: &mut [[__m256i; VECTORS]; 4], weights: *const u8, codes: *const u32) {
-    let [[a0, a1], [b0, b1], [c0, c1], [d0, d1]] = to;
-    // SAFETY: the caller's.
-    unsafe {
-        asm!(
-            "vmovdqa {w0}, ymmword ptr [{weights} + 0]",
-            "vmovdqa {w1}, ymmword ptr [{weights} + 32]",
-            "vpbroadcastd {y}, dword ptr [{codes} + 0]",
-            "vpmaddubsw {x}, {w0}, {y}",
-            "vpmaddubsw {y}, {w1}, {y}",
-            "vpaddw {a0}, {a0}, {x}",
-            "vpaddw {a1}, {a1}, {y}",
-            "vpbroadcastd {y}, dword ptr [{codes} + 4]",
-            "vpmaddubsw {x}, {w0}, {y}",
-            "vpmaddubsw {y}, {w1}, {y}",
-            "vpaddw {b0}, {b0}, {x}",
-            "vpaddw {b1}, {b1}, {y}",
-            "vpbroadcastd {y}, dword ptr [{codes} + 8]",
-            "vpmaddubsw {x}, {w0}, {y}",
-            "vpmaddubsw {y}, {w1}, {y}",
-            "vpaddw {c0}, {c0}, {x}",
-            "vpaddw {c1}, {c1}, {y}",
-            "vpbroadcastd {y}, dword ptr [{codes} + 12]",
-            "vpmaddubsw {x}, {w0}, {y}",
-            "vpmaddubsw {y}, {w1}, {y}",
-            "vpaddw {d0}, {d0}, {x}",
-            "vpaddw {d1}, {d1}, {y}",
-            "vmovdqa {w0}, ymmword ptr [{weights} + 64]",
-            "vmovdqa {w1}, ymmword ptr [{weights} + 96]",
-            "vpbroadcastd {y}, dword ptr [{codes} + 16]",
-            "vpmaddubsw {x}, {w0}, {y}",
-            "vpmaddubsw {y}, {w1}, {y}",
-            "vpaddw {a0}, {a0}, {x}",
-            "vpaddw {a1}, {a1}, {y}",
-            "vpbroadcastd {y}, dword ptr [{codes} + 20]",
-            "vpmaddubsw {x}, {w0}, {y}",
-            "vpmaddubsw {y}, {w1}, {y}",
-            "vpaddw {b0}, {b0}, {x}",
-            "vpaddw {b1}, {b1}, {y}",
-            "vpbroadcastd {y}, dword ptr [{codes} + 24]",
-            "vpmaddubsw {x}, {w0}, {y}",
-            "vpmaddubsw {y}, {w1}, {y}",
-            "vpaddw {c0}, {c0}, {x}",
-            "vpaddw {c1}, {c1}, {y}",
-            "vpbroadcastd {y}, dword ptr [{codes} + 28]",
-            "vpmaddubsw {x}, {w0}, {y}",
-            "vpmaddubsw {y}, {w1}, {y}",
-            "vpaddw {d0}, {d0}, {x}",
-            "vpaddw {d1}, {d1}, {y}",
-            weights = in(reg) weights,
-            codes = in(reg) codes,
-            w0 = out(ymm_reg) _,
-            w1 = out(ymm_reg) _,
-            x = out(ymm_reg) _,
-            y = out(ymm_reg) _,
-            a0 = inout(ymm_reg) *a0,
-            a1 = inout(ymm_reg) *a1,
-            b0 = inout(ymm_reg) *b0,
-            b1 = inout(ymm_reg) *b1,
-            c0 = inout(ymm_reg) *c0,
-            c1 = inout(ymm_reg) *c1,
-            d0 = inout(ymm_reg) *d0,
-            d1 = inout(ymm_reg) *d1,
-            options(pure, readonly, nostack, preserves_flags)
-        );
     }
 }
 
@@ -403,19 +404,6 @@ unsafe fn add_products_of_four(to: &mut [[__m256i; VECTORS]; 4], weights: *const
 unsafe fn vectors(from: *const u8) -> [__m256i; VECTORS] {
     // SAFETY: the caller's.
     unsafe { std::array::from_fn(|v| _mm256_load_si256(from.cast::<__m256i>().add(v))) }
-}
-
-/// # Safety
-///
-/// The CPU has the features.
-#[inline(always)]
-unsafe fn add<const R: usize>(to: &mut Whole<R>, more: Whole<R>) {
-    for (to, more) in to.iter_mut().zip(more) {
-        for v in 0..VECTORS {
-            // SAFETY: the caller's.
-            to[v] = unsafe { _mm256_add_epi32(to[v], more[v]) };
-        }
-    }
 }
 
 /// Adds whole numbers times the scales of weights and of rows, then minima times what they are multiplied by.

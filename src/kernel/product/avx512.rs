@@ -7,7 +7,7 @@ use std::arch::x86_64::*;
 
 use super::activations::Activations;
 use super::avx2::Avx2;
-use super::driver::{At, Kernels, Machine, add_panel};
+use super::driver::{At, Kernels, Machine, add_panel, words};
 use super::layout::{GROUP, GROUP_BYTES, GROUPS, Layout, PANEL, PIECE};
 use super::unpack::{Spread, Stretch};
 use crate::kernel::block::{LARGE, SMALL};
@@ -23,7 +23,7 @@ pub(super) fn kernels(table: &Table) -> Option<Kernels> {
         // SAFETY: as above.
         unsafe { put_group_512(Avx512(()), to, layout, group, values, words) }
     };
-    (table.isa == Isa::Avx512).then_some(Kernels { add_panel, put_group })
+    (table.isa == Isa::Avx512).then_some(Kernels { add_panel, put_group, words: words::<Avx512> })
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,f16c,fma")]

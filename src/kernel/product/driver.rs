@@ -14,6 +14,13 @@ pub(super) type PutGroup = fn(&mut Activations, &Layout, usize, &[f32], &mut [u3
 pub(super) struct Kernels {
     pub(super) add_panel: AddPanel,
     pub(super) put_group: PutGroup,
+    /// [`words`] of an instruction set.
+    pub(super) words: fn(&Layout) -> usize,
+}
+
+/// Words of activations for each four columns.
+pub(super) fn words<S: Spread>(layout: &Layout) -> usize {
+    if S::is_wide(layout) { 2 } else { 1 }
 }
 
 /// Where a kernel reads activations.
@@ -29,12 +36,18 @@ pub(super) struct At<'a> {
 }
 
 impl At<'_> {
-    /// Codes of four rows from a block on.
+    /// Codes of four rows from a block on, to the end of the stretch.
     #[inline(always)]
     pub(super) fn codes(&self, group: usize, block: usize, elements: usize) -> &[[u32; GROUP]] {
-        let a = self.activations;
-        &a.codes[(self.group + group) * (a.cols() / GROUP) + (self.first + block) * elements / GROUP..]
-            [..elements / GROUP]
+        let words = elements / GROUP * self.activations.words;
+        let first = (self.group + group) * self.next_group() + (self.first + block) * words;
+        &self.activations.codes[first..][..(self.count - block) * words]
+    }
+
+    /// Words from codes of four rows to those of the next four.
+    #[inline(always)]
+    pub(super) fn next_group(&self) -> usize {
+        self.activations.cols() / GROUP * self.activations.words
     }
 
     /// The index of a block's scales.

@@ -17,9 +17,9 @@ use crate::kernel::format::BlockFormat;
 use crate::kernel::table::{Isa, Table};
 use crate::{Code, Error, Result, threads};
 
-/// Rows of activations in a tile: few enough that the tile stays in the first cache, and so many that unpacking the
-/// weights anew for each tile costs nothing.
-const TILE: usize = 256;
+/// Rows of activations in a tile: few enough that the tile stays in the first cache and its activations in the second, and so
+/// many that unpacking the weights anew for each tile costs little.
+const TILE: usize = 128;
 
 /// A matrix of weights, packed for products with many rows of activations at once.
 ///
@@ -200,15 +200,20 @@ impl Panels {
         rows: Range<usize>,
     ) -> Result<()> {
         self.check(activations, stride, &rows)?;
+        if activations.words != (kernels.words)(&self.layout) {
+            return Err(Error::internal("activations: quantized by kernels of another instruction set"));
+        }
         let panel_bytes = self.cols / self.layout.elements() * self.layout.record_bytes();
         let mut stretch = Stretch::new();
         let mut tile = [[0.0; PANEL]; TILE];
-        for panel in rows.start / PANEL..rows.end.div_ceil(PANEL) {
-            let records = &self.records[panel * panel_bytes..][..panel_bytes];
-            let columns = rows.start.max(panel * PANEL)..rows.end.min((panel + 1) * PANEL);
-            let lanes = columns.start - panel * PANEL..columns.end - panel * PANEL;
-            for first in (0..activations.rows()).step_by(TILE) {
-                let tile = &mut tile[..TILE.min(activations.rows() - first)];
+        // Tiles first: the activations of one stay in the second cache while all panels pass by, which are unpacked for each
+        // tile anyway.
+        for first in (0..activations.rows()).step_by(TILE) {
+            let tile = &mut tile[..TILE.min(activations.rows() - first)];
+            for panel in rows.start / PANEL..rows.end.div_ceil(PANEL) {
+                let records = &self.records[panel * panel_bytes..][..panel_bytes];
+                let columns = rows.start.max(panel * PANEL)..rows.end.min((panel + 1) * PANEL);
+                let lanes = columns.start - panel * PANEL..columns.end - panel * PANEL;
                 tile.fill([0.0; PANEL]);
                 (kernels.add_panel)(&mut stretch, &self.layout, records, activations, first, tile);
                 for (i, sums) in tile.iter().enumerate() {

@@ -2,6 +2,7 @@
 
 use super::activations::Activations;
 use super::dispatch::kernels;
+use super::driver::Kernels;
 use super::layout::{GROUP, Kind, Layout};
 use crate::kernel::block::SMALL;
 use crate::kernel::dispatch::active_table;
@@ -30,16 +31,16 @@ impl Activations {
     ) -> Result<Self> {
         let layout = layout_of(format)?;
         check(format, values.len(), rows, cols)?;
-        let mut activations = Self::zeros(format, &layout, rows, cols);
-        let put_group = kernels(table).put_group;
-        let mut words = vec![0; cols];
+        let Kernels { put_group, words, .. } = kernels(table);
+        let mut activations = Self::zeros(format, &layout, words(&layout), rows, cols);
+        let mut bytes = vec![0; cols];
         let mut rounded = vec![0.0; if layout.kind == Kind::Float { GROUP * cols } else { 0 }];
         for (group, mut values) in values.chunks((GROUP * cols).max(1)).enumerate() {
             if layout.kind == Kind::Float {
                 round(table, format, values, &mut rounded[..values.len()]);
                 values = &rounded[..values.len()];
             }
-            put_group(&mut activations, &layout, group, values, &mut words);
+            put_group(&mut activations, &layout, group, values, &mut bytes);
         }
         Ok(activations)
     }

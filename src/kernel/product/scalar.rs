@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use super::driver::{At, Kernels, Machine, add_panel};
+use super::driver::{At, Kernels, Machine, add_panel, words};
 use super::layout::{GROUP, Layout, PANEL, PIECE};
 use super::unpack::{Spread, Stretch};
 use crate::kernel::block::{LARGE, SMALL};
@@ -13,6 +13,7 @@ pub(super) const KERNELS: Kernels = Kernels {
         add_panel(Scalar, stretch, layout, records, activations, row, tile);
     },
     put_group: |activations, layout, group, values, words| activations.put_group(Scalar, layout, group, values, words),
+    words: words::<Scalar>,
 };
 
 #[derive(Clone, Copy)]
@@ -52,7 +53,7 @@ impl Machine for Scalar {
     fn small<const MIN: bool>(self, _: &Layout, weights: &Stretch, at: At<'_>, tile: &mut [[f32; PANEL]]) {
         for (row, sums) in tile.iter_mut().enumerate() {
             for block in 0..at.count {
-                let (codes, of) = (at.codes(0, block, SMALL), at.block(0, block, SMALL));
+                let (codes, of) = (&at.codes(0, block, SMALL)[..SMALL / GROUP], at.block(0, block, SMALL));
                 let a = at.activations;
                 for (lane, sum) in sums.iter_mut().enumerate() {
                     let start = if MIN { 0 } else { a.starts[of][row] };

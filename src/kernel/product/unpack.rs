@@ -2,7 +2,7 @@
 //!
 //! Plain Rust, which the compiler turns into the instruction set of its caller.
 
-use super::layout::{GROUP_BYTES, GROUPS, Kind, Layout, PANEL, PIECE};
+use super::layout::{GROUP, GROUP_BYTES, GROUPS, Kind, Layout, PANEL, PIECE};
 use crate::kernel::block::{LARGE, SMALL};
 
 /// Pieces in a stretch.
@@ -13,8 +13,9 @@ pub(super) const PIECES: usize = LARGE / SMALL;
 pub(super) struct Stretch {
     /// `[group][lane][4]`
     pub(super) codes: [u8; LARGE * PANEL],
-    /// Of codes of eight bits, where `Spread::SPLIT`, the upper four; `codes` has the lower.
-    pub(super) upper: [u8; LARGE * PANEL],
+    /// Of codes of eight bits, where `Spread::WIDE`, what they mean: two of a lane's four weights, the even ones, then the
+    /// odd ones: `[group][2][lane][2]`.
+    pub(super) wide: [Wide; 2 * LARGE / GROUP],
     /// By piece; of a large block, the first alone.
     pub(super) scales: [[f32; PANEL]; PIECES],
     /// By piece; of a large block, the first alone.
@@ -32,7 +33,7 @@ impl Stretch {
     pub(super) fn new() -> Box<Self> {
         Box::new(Self {
             codes: [0; LARGE * PANEL],
-            upper: [0; LARGE * PANEL],
+            wide: [[0; GROUP_BYTES / 2]; 2 * LARGE / GROUP],
             scales: [[0.0; PANEL]; PIECES],
             minima: [[0.0; PANEL]; PIECES],
             subs: [[[0; 2]; PANEL]; 2 * PIECES],
@@ -42,10 +43,19 @@ impl Stretch {
     }
 }
 
+/// Half of a group in sixteen bits, as many bytes.
+pub(super) type Wide = [i16; GROUP_BYTES / 2];
+
 /// What the compiler makes of plain Rust is too slow here. A value is the proof that the CPU has the instructions.
 pub(super) trait Spread: Copy {
-    /// Whether codes of eight bits are split: where an instruction has no room for their products.
-    const SPLIT: bool = false;
+    /// Whether what is multiplied by codes of eight bits has sixteen, as they then have: where an instruction has no room for
+    /// the products of bytes.
+    const WIDE: bool = false;
+
+    /// Whether the products of a layout are of numbers of sixteen bits.
+    fn is_wide(layout: &Layout) -> bool {
+        Self::WIDE && layout.kind == Kind::Small && layout.width() == 8
+    }
 
     /// Sixteen binary16 numbers as `f32`.
     fn halves(self, from: &[u8; 2 * PANEL], to: &mut [f32; PANEL]);
@@ -59,6 +69,14 @@ pub(super) trait Spread: Copy {
 
     /// The nearest binary16 number, ties to even.
     fn round_to_half(self, x: f32) -> f32;
+
+    /// What codes of a group mean, in sixteen bits: the even ones and the odd ones.
+    fn widen(self, codes: &[u8; GROUP_BYTES], offset: i16, even: &mut Wide, odd: &mut Wide) {
+        for (([a, b], even), odd) in codes.as_chunks::<2>().0.iter().zip(even).zip(odd) {
+            *even = i16::from(*a) - offset;
+            *odd = i16::from(*b) - offset;
+        }
+    }
 
     /// Replaces nibbles by their levels.
     fn levels(self, levels: &[u8; 16], codes: &mut [u8; PIECE]);
@@ -119,13 +137,13 @@ impl Stretch {
 
     #[inline(always)]
     fn piece<S: Spread>(&mut self, spread: S, layout: &Layout, i: usize, piece: &[u8]) {
-        let (codes, upper) = (self.codes.as_chunks_mut::<PIECE>().0, self.upper.as_chunks_mut::<PIECE>().0);
-        let (codes, upper) = (&mut codes[i], &mut upper[i]);
+        let codes = &mut self.codes.as_chunks_mut::<PIECE>().0[i];
         unpack(spread, layout, piece, codes);
-        if S::SPLIT && layout.width() == 8 {
-            for (code, upper) in codes.iter_mut().zip(upper) {
-                *upper = *code >> 4;
-                *code &= 15;
+        if S::is_wide(layout) {
+            let groups = codes.as_chunks::<GROUP_BYTES>().0.iter();
+            let wide = &mut self.wide.as_chunks_mut::<2>().0[i * GROUPS..];
+            for (codes, [even, odd]) in groups.zip(wide) {
+                spread.widen(codes, layout.offset as i16, even, odd);
             }
         }
     }
