@@ -133,8 +133,13 @@ impl Code {
 /// assert_eq!(e.to_string(), "no.onnx: not found (while opening no.onnx)");
 /// assert!(format!("{e:#}").starts_with("no.onnx: not found (while opening no.onnx): "));
 /// ```
-#[derive(Clone, Debug)]
-pub struct Error {
+///
+/// It is as large as a pointer, so that a call which gives a `Result` costs no more for the failure it does not have.
+#[derive(Clone)]
+pub struct Error(Box<Failure>);
+
+#[derive(Clone)]
+struct Failure {
     code: Code,
     message: Cow<'static, str>,
     context: Vec<Cow<'static, str>>,
@@ -142,62 +147,64 @@ pub struct Error {
     retry_after: Option<Duration>,
 }
 
+const _: () = assert!(size_of::<Error>() == size_of::<usize>());
+
 impl Error {
     /// An error of the given kind. A runtime may have nothing to say of a failure: for a message of no words the name of the
     /// code stands.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
         let message = message.into();
         let message = if message.trim().is_empty() { code.name().into() } else { message };
-        Self { code, message, context: Vec::new(), source: None, retry_after: None }
+        Self(Box::new(Failure { code, message, context: Vec::new(), source: None, retry_after: None }))
     }
 
     /// Keeps the error underneath; it shows up in [`std::error::Error::source`].
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(Arc::from(source.into()));
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 
     /// Adds what was being done when the error came up.
     #[must_use]
     pub fn during(mut self, context: impl Into<Cow<'static, str>>) -> Self {
-        self.context.push(context.into());
+        self.0.context.push(context.into());
         self
     }
 
     /// Says when the same call is worth another try.
     #[must_use]
     pub(crate) fn with_retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
+        self.0.retry_after = Some(wait);
         self
     }
 
     /// The same failure, seen as one of another kind.
     #[must_use]
     pub(crate) fn with_code(mut self, code: Code) -> Self {
-        self.code = code;
+        self.0.code = code;
         self
     }
 
     /// The kind of failure.
     pub fn code(&self) -> Code {
-        self.code
+        self.0.code
     }
 
     /// The message: what failed, without context or source.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// The time from now after which the same call is worth another try: an estimate, which a full queue gives with `Busy`.
     /// `None` where nothing is known of it.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.0.retry_after
     }
 
     /// The context: what was being done, innermost first.
     pub fn context(&self) -> impl Iterator<Item = &str> {
-        self.context.iter().map(|c| &**c)
+        self.0.context.iter().map(|c| &**c)
     }
 
     pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
@@ -236,12 +243,12 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        self.context.iter().try_for_each(|context| write!(f, " (while {context})"))?;
+        f.write_str(&self.0.message)?;
+        self.0.context.iter().try_for_each(|context| write!(f, " (while {context})"))?;
         if !f.alternate() {
             return Ok(());
         }
-        let (mut above, mut cause) = (self.message.to_string(), self.source());
+        let (mut above, mut cause) = (self.0.message.to_string(), self.source());
         while let Some(error) = cause {
             let text = error.to_string();
             // Errors of other crates may have said their source already.
@@ -254,9 +261,22 @@ impl fmt::Display for Error {
     }
 }
 
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Failure { code, message, context, source, retry_after } = &*self.0;
+        f.debug_struct("Error")
+            .field("code", code)
+            .field("message", message)
+            .field("context", context)
+            .field("source", source)
+            .field("retry_after", retry_after)
+            .finish()
+    }
+}
+
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        self.0.source.as_deref().map(|source| source as _)
     }
 }
 

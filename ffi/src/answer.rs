@@ -6,7 +6,7 @@ use std::ffi::c_char;
 use std::sync::{Arc, OnceLock};
 
 use selvedge::layer::deployment::Arm;
-use selvedge::{Answer, Code, Error, Finish, Result};
+use selvedge::{Answer, Code, DType, Error, Finish, Result};
 
 use crate::abi::*;
 use crate::handle::{self, Tag, object};
@@ -141,7 +141,11 @@ impl From<Answer> for AnswerObject {
             name: name.as_str().into(),
             // A shape's product is at most isize::MAX, and so is each dimension.
             dims: tensor.shape().iter().map(|d| *d as i64).collect(),
-            strings: tensor.as_strings().ok().map(Texts::new),
+            // Asked only where there are any: a refusal is an error with its words, and costs more than the rest of this.
+            strings: match tensor.dtype() {
+                DType::String => tensor.as_strings().ok().map(Texts::new),
+                _ => None,
+            },
         });
         let version = Arm::of(&answer.provenance).map(|(version, arm)| (version.into(), number(arm)));
         Self { ports: ports.collect(), version, answer, json: OnceLock::new() }

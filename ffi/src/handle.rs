@@ -131,18 +131,26 @@ const fn encode(tag: usize, slot: usize, generation: usize) -> usize {
     tag << (SLOT_BITS + GENERATION_BITS) | slot << GENERATION_BITS | generation
 }
 
+#[inline]
 fn decode<O: Object>(handle: usize) -> Result<(usize, usize)> {
-    if handle == 0 {
-        return Err(Error::new(Code::InvalidArgument, format!("{}: expected a handle, got NULL", O::TAG.name())));
-    }
-    let tag = handle >> (SLOT_BITS + GENERATION_BITS);
-    if tag != O::TAG as usize {
-        let got = Tag::of(tag).map_or("something that was never a handle".into(), |tag| format!("a {}", tag.name()));
-        return Err(Error::new(Code::BadHandle, format!("expected a {}, got {got}", O::TAG.name())));
+    if handle >> (SLOT_BITS + GENERATION_BITS) != O::TAG as usize {
+        return Err(foreign(O::TAG, handle));
     }
     Ok((handle >> GENERATION_BITS & ((1 << SLOT_BITS) - 1), handle & LAST_GENERATION))
 }
 
+/// The failure of something that is no handle of the type expected; the tag 0 is nobody's.
+#[cold]
+fn foreign(expected: Tag, handle: usize) -> Error {
+    if handle == 0 {
+        return Error::new(Code::InvalidArgument, format!("{}: expected a handle, got NULL", expected.name()));
+    }
+    let got = Tag::of(handle >> (SLOT_BITS + GENERATION_BITS));
+    let got = got.map_or("something that was never a handle".into(), |tag| format!("a {}", tag.name()));
+    Error::new(Code::BadHandle, format!("expected a {}, got {got}", expected.name()))
+}
+
+#[cold]
 fn stale<O: Object>() -> Error {
     Error::new(Code::BadHandle, format!("{}: expected a live handle, got one that was freed", O::TAG.name()))
 }

@@ -10,6 +10,7 @@
 
 #![expect(unsafe_code, reason = "lends the caller's memory")]
 
+use std::cell::OnceCell;
 use std::ptr::NonNull;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -18,8 +19,8 @@ use selvedge::{Answer, Bytes, DType, Result, Shape, Tensor};
 /// The most bytes of a tensor that is copied rather than lent.
 const MAX_COPIED: usize = 4096;
 
-/// What is lent in one call.
-pub(crate) struct Loan(Arc<Ledger>);
+/// What is lent in one call; most lend nothing, and keep no ledger.
+pub(crate) struct Loan(OnceCell<Arc<Ledger>>);
 
 #[derive(Default)]
 struct Ledger {
@@ -31,7 +32,7 @@ struct Receipt(Arc<Ledger>);
 
 impl Loan {
     pub(crate) fn new() -> Self {
-        Self(Arc::default())
+        Self(OnceCell::new())
     }
 
     /// A tensor over lent memory, or over a copy of it if it is small or not aligned for its dtype.
@@ -44,8 +45,9 @@ impl Loan {
         if data.len() <= MAX_COPIED || !aligned {
             return Tensor::copy_from(dtype, shape, data);
         }
-        *self.0.lock() += 1;
-        let receipt = Receipt(self.0.clone());
+        let ledger = self.0.get_or_init(Arc::default);
+        *ledger.lock() += 1;
+        let receipt = Receipt(ledger.clone());
         // SAFETY: the loan is dropped after the receipt, and the caller keeps the memory until then.
         let bytes = unsafe { Bytes::foreign(NonNull::from(data).cast(), data.len(), receipt) };
         Tensor::from_bytes(dtype, shape, bytes)
@@ -54,7 +56,7 @@ impl Loan {
     /// Detaches an answer from what is lent: copies its outputs if something lent is still out: one of them may be an input
     /// that the model passed on.
     pub(crate) fn detach(&self, answer: &mut Answer) -> Result<()> {
-        if *self.0.lock() == 0 {
+        if self.0.get().is_none_or(|ledger| *ledger.lock() == 0) {
             return Ok(());
         }
         for (_, output) in &mut answer.outputs {
@@ -68,9 +70,10 @@ impl Loan {
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        let mut out = self.0.lock();
+        let Some(ledger) = self.0.get() else { return };
+        let mut out = ledger.lock();
         while *out > 0 {
-            out = self.0.returned.wait(out).unwrap_or_else(PoisonError::into_inner);
+            out = ledger.returned.wait(out).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }

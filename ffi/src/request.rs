@@ -92,16 +92,19 @@ unsafe fn tensor(t: &selvedge_tensor, loan: Option<&Loan>) -> Result<(String, Te
         return Err(invalid(message));
     }
     // SAFETY: as above.
-    let dims = unsafe { memory::read_values("selvedge_tensor.dims", t.dims, t.rank) }?;
-    let dims = dims.iter().map(|d| usize::try_from(*d)).collect::<Result<Vec<_>, _>>();
-    let dims =
-        dims.map_err(|_| invalid(format!("input '{name}': expected dimensions of at least 0, got a negative one")))?;
+    let given = unsafe { memory::borrow_values("selvedge_tensor.dims", t.dims, t.rank) }?;
+    let mut dims = [0; Shape::MAX_RANK];
+    for (dim, given) in dims.iter_mut().zip(given.iter()) {
+        *dim = usize::try_from(*given)
+            .map_err(|_| invalid(format!("input '{name}': expected dimensions of at least 0, got {given}")))?;
+    }
+    let dims = &dims[..t.rank];
     // SAFETY: as above.
     let tensor = dtype(t.dtype).and_then(|dtype| match dtype {
         // SAFETY: as above.
-        DType::String => unsafe { strings(t, &dims) },
+        DType::String => unsafe { strings(t, dims) },
         // SAFETY: as above.
-        _ => unsafe { elements(t, dtype, &dims, loan) },
+        _ => unsafe { elements(t, dtype, dims, loan) },
     });
     Ok((name.into(), tensor.map_err(|e| e.during(format!("reading input '{name}'")))?))
 }

@@ -97,10 +97,10 @@ impl RunObject {
         let run = engine.start(request.into(), call)?;
         let state = State {
             run: Some(run),
-            text: Text::from(""),
-            name: Text::from(""),
-            id: Text::from(""),
-            reason: Text::from(""),
+            text: Text::default(),
+            name: Text::default(),
+            id: Text::default(),
+            reason: Text::default(),
             tokens: Vec::new(),
             answer: None,
             _engine: engine,

@@ -2,12 +2,17 @@
 
 use std::ffi::c_char;
 
+/// The default one is empty, and takes no memory.
+#[derive(Default)]
 pub(crate) struct Text(Vec<u8>);
 
 impl Text {
     /// Pointer and length, as C takes them; valid until the text is dropped or set.
     pub(crate) fn raw(&self) -> (*const c_char, usize) {
-        (self.0.as_ptr().cast(), self.0.len() - 1)
+        match self.0.split_last() {
+            Some((_, text)) => (text.as_ptr().cast(), text.len()),
+            None => (c"".as_ptr(), 0),
+        }
     }
 
     /// Becomes another text, in the same memory if it fits.

@@ -42,17 +42,20 @@ pub extern "C" fn selvedge_kernel_name() -> *const c_char {
 
 /// The features that a build may have, sorted, and whether this one has them.
 const FEATURES: &[(&str, bool)] = &[
+    ("cuda", cfg!(feature = "cuda")),
     ("keyless", cfg!(feature = "keyless")),
     ("llama", cfg!(feature = "llama")),
+    ("metal", cfg!(feature = "metal")),
     ("ort", cfg!(feature = "ort")),
     ("rten", cfg!(feature = "rten")),
     ("table", cfg!(feature = "table")),
     ("tract", cfg!(feature = "tract")),
     ("tract-transformers", cfg!(feature = "tract-transformers")),
+    ("vulkan", cfg!(feature = "vulkan")),
 ];
 
 /// Room for the names of all features; a build in which they do not fit fails to compile.
-const ROOM: usize = 64;
+const ROOM: usize = 96;
 
 /// Those names that are on, with commas between and zeros behind. Made by the compiler: nothing can fail at run time.
 const fn joined(features: &[(&str, bool)]) -> [u8; ROOM] {

@@ -102,7 +102,13 @@ impl Disk for Folder {
     fn sync(&mut self, name: &str) -> io::Result<()> {
         let file = match self.file(name, false) {
             // One that nobody may write any more.
-            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => self.read_file(name)?,
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                // Windows flushes only what may be written; it was, before it became so.
+                if cfg!(windows) {
+                    return Ok(());
+                }
+                self.read_file(name)?
+            }
             file => file?,
         };
         // On Apple systems this is F_FULLFSYNC, which the drive's own cache honours.
@@ -117,6 +123,8 @@ impl Disk for Folder {
     fn remove(&mut self, name: &str) -> io::Result<()> {
         self.close(name);
         let path = self.at(name);
+        #[cfg(windows)]
+        make_removable(&path);
         match fs::remove_file(&path) {
             Err(_) if path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) => fs::remove_dir_all(&path),
             done => done,
@@ -126,6 +134,8 @@ impl Disk for Folder {
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         self.close(from);
         self.close(to);
+        #[cfg(windows)]
+        make_removable(&self.at(to));
         fs::rename(self.at(from), self.at(to))
     }
 
@@ -181,4 +191,24 @@ fn read_only(permissions: &mut fs::Permissions) {
 #[cfg(not(unix))]
 fn read_only(permissions: &mut fs::Permissions) {
     permissions.set_readonly(true);
+}
+
+/// Lets a file, or all files of a folder, be removed or replaced: Windows does neither with one that may only be read.
+#[cfg(windows)]
+fn make_removable(path: &Path) {
+    // What cannot be asked or changed here is told by the removal.
+    let Ok(meta) = path.symlink_metadata() else { return };
+    if meta.is_dir() {
+        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+            make_removable(&entry.path());
+        }
+    } else if meta.is_file() && meta.permissions().readonly() {
+        let mut permissions = meta.permissions();
+        #[expect(
+            clippy::permissions_set_readonly_false,
+            reason = "of Windows, where that is an attribute of the file"
+        )]
+        permissions.set_readonly(false);
+        _ = fs::set_permissions(path, permissions);
+    }
 }

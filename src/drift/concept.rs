@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use foldhash::fast::RandomState;
+
 use super::adwin::Adwin;
 use super::ddm::Ddm;
 use super::profile::Reliability;
@@ -76,7 +78,7 @@ pub enum LabelVerdict {
 pub struct Concept {
     capacity: usize,
     /// Predictions that wait for their label.
-    waiting: HashMap<u64, Waiting>,
+    waiting: HashMap<u64, Waiting, RandomState>,
     /// Their ids in the order they came; some may have their label already.
     order: VecDeque<u64>,
     forgotten: u64,
@@ -103,7 +105,7 @@ impl Concept {
     pub fn new(capacity: usize) -> Self {
         Self {
             capacity: capacity.max(1),
-            waiting: HashMap::new(),
+            waiting: HashMap::default(),
             order: VecDeque::new(),
             forgotten: 0,
             labelled: 0,

@@ -280,7 +280,11 @@ impl Live {
 
     /// Nanoseconds since the open.
     pub(super) fn nanos(&self) -> u64 {
-        self.started.elapsed().as_nanos() as u64
+        self.nanos_at(Instant::now())
+    }
+
+    fn nanos_at(&self, moment: Instant) -> u64 {
+        moment.saturating_duration_since(self.started).as_nanos() as u64
     }
 
     pub(super) fn ring(&self, lane: usize) -> Ring<'_> {
@@ -299,11 +303,11 @@ impl Live {
     }
 
     /// Records into a lane that the caller has claimed.
-    pub(super) fn record(&self, lane: usize, inference: &Inference) {
+    pub(super) fn record(&self, lane: usize, inference: &Inference, ended: Instant) {
         if inference.bins.len() > Inference::MAX_BINS {
             return self.count(Reason::TooLarge, 1);
         }
-        self.ring(lane).write(&self.states[lane], inference, self.epoch & slot::EPOCH_MASK, self.nanos());
+        self.ring(lane).write(&self.states[lane], inference, self.epoch & slot::EPOCH_MASK, self.nanos_at(ended));
     }
 
     // --- Counters -----------------------------------------------------------------------------------------------------

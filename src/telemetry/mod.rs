@@ -105,7 +105,7 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 pub use alert::AlertCode;
 pub use exponential::Exponential;
@@ -166,7 +166,12 @@ impl Telemetry {
     /// Records through a lane that the calling thread keeps until it ends; the first time in a thread, that lane is found
     /// and a few bytes are allocated. Not for signal handlers.
     pub fn record(&self, inference: &Inference) {
-        thread_lane::record(&self.shared, inference);
+        self.record_at(inference, Instant::now());
+    }
+
+    /// Records an inference that ended at a moment that the caller knows already.
+    pub(crate) fn record_at(&self, inference: &Inference, ended: Instant) {
+        thread_lane::record(&self.shared, inference, ended);
     }
 
     /// The present moment. Its `seq` is that of the last sealed record. Waits for nobody.
@@ -335,7 +340,7 @@ impl Lane {
     /// Records one inference: no allocation, no lock, no system call, no failure.
     #[inline]
     pub fn record(&self, inference: &Inference) {
-        self.lane.record(&self.telemetry.shared.live, inference);
+        self.lane.record(&self.telemetry.shared.live, inference, Instant::now());
     }
 }
 

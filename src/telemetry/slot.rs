@@ -120,9 +120,10 @@ fn sign(slot: &mut Slot) {
 }
 
 fn checksum(slot: &Slot) -> u32 {
-    let rest = slot.map(u64::to_le);
-    let crc = crc32c::crc32c(bytemuck::cast_slice(&rest[1..]));
-    crc32c::crc32c_append(crc, &(slot[0] as u32).to_le_bytes())
+    // Of all words but the first and then of its lower half, in one piece: a call for four bytes costs as much as one for all.
+    let mut words = slot.map(u64::to_le);
+    words.rotate_left(1);
+    crc32c::crc32c(&bytemuck::cast_slice(&words)[..SLOT_BYTES - size_of::<u32>()])
 }
 
 /// Whether the slot is what was written.

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use super::inference::Inference;
 use super::live::{Live, SHARED_LANES};
@@ -24,25 +25,25 @@ impl ThreadLane {
     }
 
     #[inline]
-    pub(super) fn record(&self, live: &Live, inference: &Inference) {
+    pub(super) fn record(&self, live: &Live, inference: &Inference, ended: Instant) {
         match self.lane.get() {
-            Some(lane) => live.record(lane, inference),
-            None => self.record_shared(live, inference),
+            Some(lane) => live.record(lane, inference, ended),
+            None => self.record_shared(live, inference, ended),
         }
     }
 
     /// All lanes have an owner: takes one of the shared ones for this record, and never waits for it.
-    fn record_shared(&self, live: &Live, inference: &Inference) {
+    fn record_shared(&self, live: &Live, inference: &Inference, ended: Instant) {
         self.records.set(self.records.get().wrapping_add(1));
         if self.records.get().is_multiple_of(PATIENCE)
             && let Some(lane) = claim(live)
         {
             self.lane.set(Some(lane));
-            return live.record(lane, inference);
+            return live.record(lane, inference, ended);
         }
         match (0..SHARED_LANES).find(|lane| live.state(*lane).claim()) {
             Some(lane) => {
-                live.record(lane, inference);
+                live.record(lane, inference, ended);
                 live.state(lane).release();
             }
             None => live.count(Reason::NoLane, 1),
@@ -80,16 +81,16 @@ thread_local! {
 }
 
 /// Records through the lane of the calling thread; the first time, it takes one.
-pub(super) fn record(shared: &Arc<Shared>, inference: &Inference) {
+pub(super) fn record(shared: &Arc<Shared>, inference: &Inference, ended: Instant) {
     let is_recorded = LANES.try_with(|kept| {
         let Ok(mut kept) = kept.try_borrow_mut() else { return false };
         // The weak pointer keeps the address from being used for another one.
         if let Some(own) = kept.iter().find(|k| std::ptr::eq(k.at.as_ptr(), Arc::as_ptr(shared))) {
-            own.lane.record(&shared.live, inference);
+            own.lane.record(&shared.live, inference, ended);
         } else {
             kept.retain(|k| k.at.strong_count() > 0);
             let lane = ThreadLane::take(&shared.live);
-            lane.record(&shared.live, inference);
+            lane.record(&shared.live, inference, ended);
             kept.push(Kept { at: Arc::downgrade(shared), lane });
         }
         true
@@ -97,6 +98,6 @@ pub(super) fn record(shared: &Arc<Shared>, inference: &Inference) {
     // The thread is ending and has left already.
     if is_recorded != Ok(true) {
         let lane = ThreadLane { lane: Cell::new(None), records: Cell::new(0) };
-        lane.record(&shared.live, inference);
+        lane.record(&shared.live, inference, ended);
     }
 }

@@ -29,7 +29,7 @@ use crate::engine::{
     Call, Document, Embed, Generate, Grammar, Message, Prompt, Request, Rerank, Role, Sampling, Score, Tensors, Tool,
     ToolCall, ToolChoice,
 };
-use crate::{Digest, Tensor};
+use crate::{DType, Digest, Tensor};
 
 /// Bytes hashed between two looks at the call: a few milliseconds of work.
 const SLICE: usize = 8 << 20;
@@ -147,9 +147,9 @@ fn tensor(tensor: &Tensor, to: &mut impl Sink) -> Result<()> {
     // A rank is at most 64, and a dtype's number is its byte.
     to.put(&[tensor.dtype() as u8, tensor.shape().rank() as u8])?;
     tensor.shape().iter().try_for_each(|dim| count(*dim, to))?;
-    match tensor.as_strings() {
-        Ok(strings) => strings.iter().try_for_each(|string| text(string, to)),
-        Err(_) => to.put(tensor.bytes()?),
+    match tensor.dtype() {
+        DType::String => tensor.as_strings()?.iter().try_for_each(|string| text(string, to)),
+        _ => to.put(tensor.bytes()?),
     }
 }
 

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError, Weak};
 use std::time::Instant;
 
+use foldhash::fast::RandomState;
+
 use super::callback::CallbackQueue;
 use super::model_watch::MonitoredModel;
 use crate::telemetry::{Inference, ModelSlot, Telemetry};
@@ -31,7 +33,7 @@ pub(super) struct FolderDrain {
 #[derive(Default)]
 pub(super) struct MonitoredModels {
     list: Vec<MonitoredModel>,
-    slots: HashMap<ModelSlot, usize>,
+    slots: HashMap<ModelSlot, usize, RandomState>,
     /// Records of models that nobody monitors yet: left by an earlier process, whose monitors are made one by one.
     strays: Vec<OwnedInference>,
     pub(super) unclaimed: u64,
@@ -67,10 +69,11 @@ impl FolderDrain {
         drain
     }
 
-    /// Drains and closes what is due after a record was made, if nobody else is at it.
-    pub(super) fn after_record(&self) {
+    /// Drains and closes what is due after a record was made, if nobody else is at it. `now` is when its call ended: the
+    /// caller has read the clock then, and reading it costs as much as the rest of this.
+    pub(super) fn after_record(&self, now: Instant) {
         let pending = self.pending.fetch_add(1, Ordering::Relaxed) + 1;
-        let due = pending >= self.quota.load(Ordering::Relaxed) || self.nanos() >= self.due.load(Ordering::Relaxed);
+        let due = pending >= self.quota.load(Ordering::Relaxed) || self.nanos(now) >= self.due.load(Ordering::Relaxed);
         if !due {
             return;
         }
@@ -140,7 +143,7 @@ impl FolderDrain {
         let left = models.list.iter().map(MonitoredModel::remaining).min().unwrap_or(MAX_PENDING);
         self.quota.store(left.clamp(1, MAX_PENDING), Ordering::Relaxed);
         let due = models.list.iter().filter_map(MonitoredModel::due).min();
-        let due = due.map_or(u64::MAX, |due| due.saturating_duration_since(self.began).as_nanos() as u64);
+        let due = due.map_or(u64::MAX, |due| self.nanos(due));
         self.due.store(due, Ordering::Relaxed);
         let waiting = models.list.iter().map(|model| &model.callbacks).filter(|queue| queue.is_waiting());
         let waiting: Vec<Arc<CallbackQueue>> = waiting.cloned().collect();
@@ -148,8 +151,8 @@ impl FolderDrain {
         waiting.iter().for_each(|queue| queue.deliver());
     }
 
-    fn nanos(&self) -> u64 {
-        self.began.elapsed().as_nanos() as u64
+    fn nanos(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.began).as_nanos() as u64
     }
 }
 

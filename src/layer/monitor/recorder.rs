@@ -22,7 +22,9 @@ pub(super) struct Recorder {
     pub(super) drain: Arc<FolderDrain>,
     pub(super) probe: Box<dyn Probe>,
     pub(super) shared: Arc<Shared>,
-    pub(super) sheets: Mutex<Vec<Sheet>>,
+    /// Boxed, since a call's moves with its run.
+    #[expect(clippy::vec_box, reason = "a sheet is lent and comes back without being copied")]
+    pub(super) sheets: Mutex<Vec<Box<Sheet>>>,
 }
 
 /// The name of this layer on a route.
@@ -32,12 +34,12 @@ const SHEETS: usize = 16;
 const SHEET_BYTES: usize = 1 << 20;
 
 impl Recorder {
-    pub(super) fn sheet(&self) -> Sheet {
+    pub(super) fn sheet(&self) -> Box<Sheet> {
         let kept = self.sheets.try_lock().ok().and_then(|mut sheets| sheets.pop());
-        kept.unwrap_or_else(|| Sheet::new(self.shared.features.len()))
+        kept.unwrap_or_else(|| Box::new(Sheet::new(self.shared.features.len())))
     }
 
-    pub(super) fn put_back(&self, mut sheet: Sheet) {
+    pub(super) fn put_back(&self, mut sheet: Box<Sheet>) {
         sheet.clear();
         if let Ok(mut sheets) = self.sheets.try_lock()
             && sheets.len() < SHEETS
@@ -66,13 +68,13 @@ impl Recorder {
             latency_us: micros(call.waited),
             ..Inference::default()
         };
-        self.telemetry.record(&failure);
-        self.drain.after_record();
+        self.telemetry.record_at(&failure, call.ended);
+        self.drain.after_record(call.ended);
     }
 
     /// One record per row of the answer, and at least one.
     pub(super) fn record_answer(&self, call: &CallRecord, answer: &Answer) {
-        let CallRecord { id, arm, sheet, waited, first_token } = call;
+        let CallRecord { id, arm, sheet, waited, first_token, .. } = call;
         let (id, waited, first_token, shared) = (*id, *waited, *first_token, &*self.shared);
         shared.missed_rows.fetch_add(sheet.missed, Ordering::Relaxed);
         let finish = answer.finish.number();
@@ -110,8 +112,8 @@ impl Recorder {
                 Some(_) => {}
                 None => shared.learn(row, sheet),
             }
-            self.telemetry.record(&inference);
-            self.drain.after_record();
+            self.telemetry.record_at(&inference, call.ended);
+            self.drain.after_record(call.ended);
         }
     }
 

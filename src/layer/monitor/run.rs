@@ -22,7 +22,8 @@ impl MonitorRun {
         recorder.observe(&mut sheet, |probe, rows| probe.request(&request, rows));
         let (id, arm, began) = (call.id, call.exposure.map(arm_of), Instant::now());
         let started = recorder.engine.start(request, call);
-        let record = CallRecord { id, arm, sheet, waited: began.elapsed(), first_token: None };
+        let ended = Instant::now();
+        let record = CallRecord { id, arm, sheet, waited: ended - began, first_token: None, ended };
         match started {
             Ok(run) => Ok(Self { recorder: recorder.clone(), run, record: Some(record) }),
             Err(error) => {
@@ -36,30 +37,31 @@ impl MonitorRun {
 impl Run for MonitorRun {
     fn step(&mut self) -> Result<Step> {
         let began = Instant::now();
-        let step = self.run.step();
+        let mut step = self.run.step();
         // A run that has ended gives an error, and was recorded.
         let Some(record) = &mut self.record else { return step };
-        record.waited += began.elapsed();
-        match step {
-            Ok(Step::Done(mut answer)) => {
+        record.ended = Instant::now();
+        record.waited += record.ended - began;
+        // Looked at where it lies: a whole answer is in it.
+        match &mut step {
+            Ok(Step::Done(answer)) => {
                 if let Some(record) = self.record.take() {
-                    record.answered(&self.recorder, &answer);
+                    record.answered(&self.recorder, answer);
                 }
-                answer.provenance = self.recorder.route(answer.provenance);
-                Ok(Step::Done(answer))
+                answer.provenance = self.recorder.route(answer.provenance.clone());
             }
-            Ok(Step::Event(event)) => {
+            Ok(Step::Event(_)) => {
                 record.first_token.get_or_insert(record.waited);
-                Ok(Step::Event(event))
             }
-            Ok(step) => Ok(step),
+            Ok(_) => {}
             Err(error) => {
+                let code = error.code();
                 if let Some(record) = self.record.take() {
-                    record.failed(&self.recorder, error.code());
+                    record.failed(&self.recorder, code);
                 }
-                Err(error)
             }
         }
+        step
     }
 }
 
@@ -67,7 +69,8 @@ impl Drop for MonitorRun {
     fn drop(&mut self) {
         // Dropping a run cancels it; one that unwinds through a step has panicked.
         let code = if std::thread::panicking() { Code::Panic } else { Code::Cancelled };
-        if let Some(record) = self.record.take() {
+        if let Some(mut record) = self.record.take() {
+            record.ended = Instant::now();
             record.failed(&self.recorder, code);
         }
     }

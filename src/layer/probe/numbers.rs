@@ -15,13 +15,12 @@ pub(super) enum Numbers<'a> {
 
 impl<'a> Numbers<'a> {
     pub(super) fn of(tensor: &'a Tensor) -> Option<Self> {
-        if let Ok(floats) = tensor.as_slice::<f32>() {
-            return Some(Self::Floats(floats));
-        }
+        let bytes = |dtype| tensor.bytes().ok().map(|bytes| Self::Bytes(dtype, bytes));
         match tensor.dtype() {
             DType::String => tensor.as_strings().ok().map(Self::Texts),
-            // Of another type, or foreign bytes that are not aligned.
-            dtype => tensor.bytes().ok().map(|bytes| Self::Bytes(dtype, bytes)),
+            // Foreign bytes may not be aligned.
+            DType::F32 => tensor.as_slice().ok().map(Self::Floats).or_else(|| bytes(DType::F32)),
+            dtype => bytes(dtype),
         }
     }
 

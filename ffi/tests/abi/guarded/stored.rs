@@ -30,9 +30,6 @@ fn options() -> Vec<Place> {
         some("selvedge_options.crash_app_version", b"1.2", Most::Bounded, [NOT_FOUND; 3], |_, at, len| {
             with_options(&init!(selvedge_options { crash_folder: text("no/such"), crash_app_version: taken(at, len) }))
         }),
-        some("selvedge_options.measurements", b"no/such", Most::Bounded, [NOT_FOUND; 3], |_, at, len| {
-            with_options(&init!(selvedge_options { measurements: taken(at, len) }))
-        }),
         Place::Array(Array {
             name: "selvedge_options.crash_rungs",
             good: || [1u32, 2, 4].map(raw).to_vec(),
