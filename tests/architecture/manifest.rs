@@ -1,4 +1,4 @@
-//! The library's manifests: they name nothing that opens a socket, and no tool.
+//! The library's manifests: they name nothing that opens a socket, and no tool, and say where what they include lies.
 
 /// Of the command, and the peers of the benchmarks.
 const NOT_OF_THE_LIBRARY: &[&str] =
@@ -23,6 +23,11 @@ pub(crate) fn violations(path: &str, text: &str) -> Vec<String> {
             let renamed = value.split_once("package").map(|(_, name)| name).filter(|_| is_list);
             let renamed = renamed.or((is_one && key.trim() == "package").then_some(value));
             named.extend(renamed.and_then(|name| name.split('"').nth(1)));
+            // `src` is every folder of that name, such as that of a binding.
+            let files = value.split('"').skip(1).step_by(2).filter(|_| section == "package" && key.trim() == "include");
+            for file in files.filter(|file| !file.starts_with('/')) {
+                found.push(format!("{path}: include: '{file}' is a name in any folder, '/{file}' one in this"));
+            }
         }
         for name in named.iter().map(|name| name.trim_matches('"')) {
             if NOT_OF_THE_LIBRARY.contains(&name) {

@@ -24,6 +24,13 @@ fn a_dependency_of_the_command_is_seen() {
 }
 
 #[test]
+fn what_is_included_lies_where_it_is_said() {
+    let text = "[package]\ninclude = [\"/src\", \"README.md\"]\n[dependencies]\ninclude = \"1\"";
+    let expected = "Cargo.toml: include: 'README.md' is a name in any folder, '/README.md' one in this";
+    assert_eq!(violations("Cargo.toml", text), [expected]);
+}
+
+#[test]
 fn what_only_looks_like_one_passes() {
     let none = |text: &str| assert!(violations("Cargo.toml", text).is_empty(), "{text}");
     none(
