@@ -15,14 +15,17 @@ mod asking;
 mod cancel;
 #[path = "../../tests/support/corpus.rs"]
 mod corpus;
+mod divergence;
 mod figures;
 mod form;
+mod padded;
 mod plain;
 mod products;
 mod resume;
 mod server;
 mod together;
 mod turns;
+mod watched;
 
 use std::path::PathBuf;
 
@@ -61,6 +64,10 @@ fn main() {
         if part("cancel") {
             cancel::bench(model, threads);
         }
+    }
+    divergence::bench(model, part);
+    if part("watched") {
+        watched::bench(model);
     }
     if part("turn") {
         turns::bench(model);

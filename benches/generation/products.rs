@@ -9,22 +9,28 @@ use selvedge::{Engine, Loading, Trim, open};
 
 use crate::asking::{Timed, options, prompt};
 use crate::figures::{Ratios, load, median, rounds};
+use crate::padded::Padded;
 
 const ROUNDS: usize = 9;
 const CONTEXT: u32 = 1024;
 const PROMPT: usize = 456;
 const NEW_TOKENS: u32 = 32;
+/// A prompt whose first token is waited for.
+const LONG_PROMPT: usize = 1000;
 
-/// The prompt and the next tokens with products of ours over those without, for each format that can be written.
+/// The prompt, the next tokens and the first token of a longer prompt with products of ours over those without, for each format that
+/// can be written.
 pub(crate) fn bench(path: &Path, threads: u32) {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut files = vec![("q4_1", path.to_owned())];
+    let mut files = vec![("q4_1", path.to_owned(), 2.0)];
     for format in [BlockFormat::Q4_0, BlockFormat::Q8_0] {
-        files.push((format.name(), written(path, format, folder.path())));
+        files.push((format.name(), written(path, format, folder.path()), 1.5));
     }
-    for (format, path) in files {
-        // No bar for what llama.cpp packs in its own way.
-        one(format, &path, threads, if format == "q4_1" { 2.0 } else { 1.0 });
+    for format in [BlockFormat::Q4K, BlockFormat::Q5K, BlockFormat::Q6K] {
+        files.push((format.name(), Padded::write(path, format, folder.path()).quantized, 2.0));
+    }
+    for (format, path, bar) in files {
+        one(format, &path, threads, bar);
     }
 }
 
@@ -56,10 +62,25 @@ fn one(format: &str, path: &Path, threads: u32, bar: f64) {
             speeds[1].push(PROMPT as f64 / theirs.prompt());
         }
     }
-    let [ours, theirs] = speeds.each_mut().map(|values| median(values));
-    println!("products of {format}, {threads} threads: prompt {ours:.1} tok/s, {theirs:.1} without, load {}", load());
+    let [with, without] = speeds.each_mut().map(|values| median(values));
+    println!("products of {format}, {threads} threads: prompt {with:.1} tok/s, {without:.1} without, load {}", load());
     prompts.at_least(&format!("prompt_{format}_{threads}t_over_llama"), bar);
     next.at_least(&format!("generation_{format}_{threads}t_over_llama"), 0.95);
+    first_token(&format!("first_token_{format}_{threads}t_over_llama"), &*ours, &*theirs);
+}
+
+/// The time to the first token of a long prompt.
+fn first_token(name: &str, ours: &dyn Engine, theirs: &dyn Engine) {
+    let mut ratios = Ratios::default();
+    for round in 0..rounds(ROUNDS).div_ceil(2) {
+        let prompt = prompt(ours, &format!("Long round {round}"), LONG_PROMPT);
+        let ask = |engine: &dyn Engine| {
+            engine.trim(Trim::Caches).expect("forgets");
+            Timed::continuation(engine, &prompt, 1).first
+        };
+        ratios.time(ask(ours), ask(theirs));
+    }
+    ratios.at_most(name, 0.5);
 }
 
 /// The model with the matrices of its layers in another format.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use selvedge::weights::{GgufWriter, WeightFile};
+use selvedge::weights::{GgufWriter, ValueType, WeightFile};
 use selvedge::{Ask, Embed, Engine, Generate, Loading, Options, Trim, open};
 
 use crate::{minilm, smollm};
@@ -28,13 +28,12 @@ fn beside_weights(engine: &dyn Engine) -> u64 {
     engine.spec().memory.context + engine.spec().memory.scratch
 }
 
-/// The allocator keeps a little of what was freed, and graphs take some: a tenth at most. A quarter of the estimate may
-/// be too much.
+/// The allocator keeps a little of what was freed, and graphs take some; what is estimated is a tenth off at most.
 #[track_caller]
 fn covers(what: &str, estimate: u64, taken: u64) {
     println!("{what}: estimated {estimate}, taken {taken}");
     assert!(taken <= estimate + estimate / 10, "{what}: estimated {estimate}, taken {taken}");
-    assert!(taken >= estimate - estimate / 4, "{what}: estimated {estimate}, taken {taken}");
+    assert!(taken >= estimate - estimate / 10, "{what}: estimated {estimate}, taken {taken}");
 }
 
 /// In a process of its own: what other tests allocate meanwhile would count, too.
@@ -73,6 +72,97 @@ fn what_is_taken_beside_the_weights_was_estimated() {
         let freed = engine.trim(Trim::All).unwrap();
         assert_eq!(freed, beside_weights(&*engine));
     }
+}
+
+/// What llama.cpp has room for with each token of the vocabulary is most of it then, whether anybody asks for that or not.
+#[test]
+fn large_vocabularies_are_estimated() {
+    if std::env::var_os(CHILD).is_none() {
+        return in_a_child("memory::large_vocabularies_are_estimated");
+    }
+    let Some(minilm) = minilm() else { return };
+    let Some(smollm) = smollm() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let pooled = folder.path().join("pooled.gguf");
+    with_pooling(&smollm, &pooled);
+    let wide = |model: &Path, tokens: usize| {
+        let path = folder.path().join("model.gguf");
+        with_vocabulary(model, tokens, &path);
+        open(&path, Options::new().threads(1).context_tokens(256).parallel(1)).unwrap()
+    };
+    let check = |tokens: usize, engine: &dyn Engine, estimate: u64, texts: Vec<String>| {
+        let before = resident();
+        engine.run(Embed::new(texts)).unwrap();
+        covers(&format!("{tokens} tokens"), estimate, resident() - before);
+    };
+    // As much as is computed together.
+    for tokens in [30_522, 120_000, 250_000] {
+        let engine = wide(&minilm, tokens);
+        check(tokens, &*engine, beside_weights(&*engine), vec!["word ".repeat(254); 2]);
+    }
+    for tokens in [49_152, 100_000, 150_000] {
+        let generating = beside_weights(&*wide(&smollm, tokens));
+        let engine = wide(&pooled, tokens);
+        engine.run(Generate::text("word ".repeat(200)).max_tokens(4)).unwrap();
+        check(tokens, &*engine, beside_weights(&*engine) - generating, vec!["word ".repeat(255); 2]);
+    }
+}
+
+/// The model with so many tokens, those added with the vectors of others.
+fn with_vocabulary(model: &Path, tokens: usize, to: &Path) {
+    let model = WeightFile::open(model, Loading::Mapped).unwrap();
+    let mut writer = GgufWriter::new();
+    for (key, value) in model.metadata().iter() {
+        writer.set(key, value).unwrap();
+    }
+    let array = |key: &str| model.metadata().array(&format!("tokenizer.ggml.{key}")).unwrap();
+    let mut texts = texts(array("tokens").unwrap().bytes());
+    let known = texts.len();
+    texts.extend((known..tokens).map(|i| format!("added{i}")));
+    writer.set("tokenizer.ggml.tokens", texts).unwrap();
+    for key in ["token_type", "scores"] {
+        let Some(values) = array(key) else { continue };
+        let key = format!("tokenizer.ggml.{key}");
+        let bytes = values.bytes().as_chunks::<4>().0;
+        let rest = tokens - known;
+        match values.element_type() {
+            ValueType::F32 => {
+                let all = bytes.iter().map(|b| f32::from_le_bytes(*b)).chain(vec![0.0; rest]);
+                writer.set(&key, all.collect::<Vec<_>>()).unwrap();
+            }
+            _ => {
+                let all = bytes.iter().map(|b| i32::from_le_bytes(*b)).chain(vec![1; rest]);
+                writer.set(&key, all.collect::<Vec<_>>()).unwrap();
+            }
+        }
+    }
+    for tensor in model.tensors() {
+        let mut shape: Vec<usize> = tensor.shape().iter().copied().collect();
+        if shape[0] == known {
+            shape[0] = tokens;
+        }
+        writer.tensor(tensor.name(), &shape, tensor.tensor_type()).unwrap();
+    }
+    let mut data = writer.create(to).unwrap();
+    for tensor in model.tensors() {
+        let bytes = tensor.bytes();
+        let rows = if tensor.shape().iter().next() == Some(&known) { tokens } else { 0 };
+        let len = if rows == 0 { bytes.len() } else { bytes.len() / known * rows };
+        let all: Vec<u8> = bytes.iter().copied().cycle().take(len).collect();
+        data.write(&all).unwrap();
+    }
+    data.finish().unwrap();
+}
+
+/// The texts of an array: each its length in 64 bits, then its bytes.
+fn texts(mut bytes: &[u8]) -> Vec<String> {
+    let mut texts = Vec::new();
+    while let Some((len, rest)) = bytes.split_first_chunk::<8>() {
+        let (text, rest) = rest.split_at(u64::from_le_bytes(*len) as usize);
+        texts.push(String::from_utf8(text.to_vec()).unwrap());
+        bytes = rest;
+    }
+    texts
 }
 
 /// Runs a test of this binary alone.
