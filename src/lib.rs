@@ -39,7 +39,7 @@ mod threads;
 pub mod weights;
 
 pub use backend::open::open;
-pub use backend::options::{Backend, OpenProgress, Options};
+pub use backend::options::{Accelerator, Backend, OpenProgress, Options};
 pub use digest::Digest;
 #[cfg(feature = "async")]
 pub use engine::StepStream;

@@ -77,9 +77,17 @@ fn count() {
     selvedge_engine_close(handle);
 }
 
-/// An event of a text.
+/// An event of a text, and what a text costs apart from its events.
 fn tokens() {
-    let engine = Fake::text("all is well that ends well").build();
+    let [(begun, few), (whole, many)] = [1, 600].map(text_of);
+    let event = (whole - begun) / (many - few) as f64;
+    report("ffi_text_ns", begun - event * few as f64, 1_000.0);
+    report("ffi_event_ns", event, 100.0);
+}
+
+/// Nanoseconds that a text of so many words takes longer through C, and the number of its events.
+fn text_of(words: usize) -> (f64, usize) {
+    let engine = Fake::text("well ".repeat(words)).build();
     let request = || Request::from(Generate::text("say"));
     let events = rust_text(engine.as_ref(), request());
     let handle = export(engine.clone()).expect("a handle");
@@ -89,8 +97,8 @@ fn tokens() {
         || assert_eq!(rust_text(engine.as_ref(), request()), events),
         || assert_eq!(c_text(handle), events),
     );
-    report("ffi_event_ns", (guarded - plain) / events as f64, 100.0);
     selvedge_engine_close(handle);
+    (guarded - plain, events)
 }
 
 /// A model that answers within microseconds, under tract.

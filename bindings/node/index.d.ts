@@ -51,6 +51,10 @@ export interface OpenOptions {
   ownProducts?: boolean;
   /** Folder of what was measured: an ONNX model goes to the runtime that is fastest at it here. */
   measurements?: string;
+  /** So many of the last layers of a GGUF model are computed on a GPU; `'all'`: all. None if not given. */
+  acceleratorLayers?: number | 'all';
+  /** The GPU's name, as llama.cpp has it, such as `Vulkan0`; the first if not given. */
+  acceleratorDevice?: string;
   noSymlinks?: boolean;
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use selvedge::{Backend, Engine, OpenProgress, Options, Result, open};
+use selvedge::{Accelerator, Backend, Engine, OpenProgress, Options, Result, open};
 use serde_json::{Value, json};
 
 #[derive(Args)]
@@ -23,6 +23,22 @@ pub(crate) struct Model {
     /// Tokens that prompt and answer may have together, of a text model [default: the model's own, at most 4096].
     #[arg(long, value_name = "TOKENS")]
     context: Option<u32>,
+    /// Layers of a GGUF model that a GPU computes, or `all`; in a build with cuda, metal or vulkan.
+    #[arg(long, value_name = "LAYERS", value_parser = accelerator)]
+    accelerator: Option<Accelerator>,
+    /// The GPU, by llama.cpp's name for it, such as Vulkan0; the first if not given.
+    #[arg(long, value_name = "NAME", requires = "accelerator")]
+    accelerator_device: Option<String>,
+}
+
+fn accelerator(layers: &str) -> std::result::Result<Accelerator, String> {
+    match layers {
+        "all" => Ok(Accelerator::new()),
+        layers => match layers.parse() {
+            Ok(layers) => Ok(Accelerator::new().layers(layers)),
+            Err(_) => Err(format!("expected a number of layers or 'all', got '{layers}'")),
+        },
+    }
 }
 
 fn backend(name: &str) -> std::result::Result<Backend, String> {
@@ -39,6 +55,10 @@ impl Model {
         let shown = bar.clone();
         let mut options = Options::new().progress(move |progress| show_progress(&shown, progress));
         (options.backend, options.threads, options.context_tokens) = (self.backend, self.threads, self.context);
+        options.accelerator = self.accelerator.clone();
+        if let (Some(accelerator), Some(name)) = (&mut options.accelerator, &self.accelerator_device) {
+            accelerator.device = Some(name.clone());
+        }
         let engine = open(&self.model, options);
         bar.finish_and_clear();
         engine

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use selvedge::{Backend, Digest, Loading, OpenProgress, Options, Result};
+use selvedge::{Accelerator, Backend, Digest, Loading, OpenProgress, Options, Result};
 
 use crate::abi::*;
 use crate::memory::{self, invalid};
@@ -22,6 +22,7 @@ pub(crate) unsafe fn read(place: *const selvedge_options) -> Result<Options> {
     let known = SELVEDGE_OPTIONS_NO_SYMLINKS | SELVEDGE_OPTIONS_SEARCH_PYTHON | SELVEDGE_OPTIONS_OWN_PRODUCTS;
     check_flags("selvedge_options.flags", o.flags, known)?;
     check_flags("selvedge_options.reserved", o.reserved, 0)?;
+    check_flags("selvedge_options.accelerator_flags", o.accelerator_flags, 0)?;
     let mut options = Options::new().loading(match o.loading {
         SELVEDGE_LOADING_MAPPED => Loading::Mapped,
         SELVEDGE_LOADING_READ => Loading::Read,
@@ -59,6 +60,8 @@ pub(crate) unsafe fn read(place: *const selvedge_options) -> Result<Options> {
     let folder = unsafe { memory::name("selvedge_options.measurements", o.measurements.data, o.measurements.len) }?;
     options.measurements = (!folder.is_empty()).then(|| folder.into());
     // SAFETY: as above.
+    options.accelerator = unsafe { accelerator(&o) }?;
+    // SAFETY: as above.
     options.session_entries =
         unsafe { pairs("selvedge_options.session_entries", o.session_entries, o.session_entry_count) }?;
     // SAFETY: as above.
@@ -95,6 +98,24 @@ pub(crate) unsafe fn for_later(place: *const selvedge_options) -> Result<Options
             Err(invalid(format!("selvedge_options.{field}: expected NULL for a model that is opened later")))
         }
     }
+}
+
+/// # Safety
+///
+/// The pointers are as the header asks.
+unsafe fn accelerator(o: &selvedge_options) -> Result<Option<Accelerator>> {
+    // SAFETY: the caller vouches for it.
+    let device = unsafe {
+        memory::name("selvedge_options.accelerator_device", o.accelerator_device.data, o.accelerator_device.len)
+    }?;
+    let asked = Accelerator::new();
+    let asked = match o.accelerator_layers {
+        0 if device.is_empty() => return Ok(None),
+        0 => return Err(invalid("selvedge_options.accelerator_layers: expected some for a device, got 0".into())),
+        SELVEDGE_ACCELERATOR_ALL => asked,
+        layers => asked.layers(layers),
+    };
+    Ok(Some(if device.is_empty() { asked } else { asked.device(device) }))
 }
 
 /// Names of adapters, and their files.

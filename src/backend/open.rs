@@ -68,11 +68,15 @@ fn open_model(model: OpenedFile, options: &Options) -> Result<Arc<dyn Engine>> {
     if let Some((key, _)) = options.session_entries.first().filter(|_| !takes_entries) {
         return Err(Error::unsupported(format!("session entry '{key}': only the backend ort takes any")));
     }
-    let takes_adapters = matches!((options.backend, format), (Some(Backend::Llama) | None, Format::Gguf));
-    if let Some((name, _)) = options.adapters.first().filter(|_| !takes_adapters || is_static(&model)) {
+    let is_of_llama =
+        || matches!((options.backend, format), (Some(Backend::Llama) | None, Format::Gguf)) && !is_static(&model);
+    if let Some((name, _)) = options.adapters.first().filter(|_| !is_of_llama()) {
         return Err(Error::unsupported(format!(
             "adapter '{name}': only a language model of the backend llama takes any"
         )));
+    }
+    if options.accelerator.is_some() && !is_of_llama() {
+        return Err(Error::unsupported("accelerator: only a language model of the backend llama takes one"));
     }
     match (options.backend, format) {
         (Some(Backend::Table), Format::Gguf) | (Some(Backend::Table) | None, Format::Safetensors) => {

@@ -63,6 +63,8 @@ pub struct Options {
     pub own_products: bool,
     /// The folder in which the speed of runtimes at ONNX models is kept; `None` measures nothing: see [`Options::measure`].
     pub measurements: Option<PathBuf>,
+    /// Where `llama` computes layers of a model; `None` is the processor alone: see [`Options::accelerator`].
+    pub accelerator: Option<Accelerator>,
     /// LoRA adapters in GGUF files, by the names that requests use. Other backends than `llama` refuse them as `Unsupported`.
     pub adapters: Vec<(String, PathBuf)>,
     /// Ends an open that is under way with `Cancelled`.
@@ -179,6 +181,33 @@ impl Options {
     #[must_use]
     pub fn own_products(mut self) -> Self {
         self.own_products = true;
+        self
+    }
+
+    /// Computes layers of a GGUF model on a GPU, in a build with the feature `cuda`, `metal` or `vulkan`. Each is llama.cpp's own
+    /// backend of that name, and needs its toolkit where the app is built.
+    ///
+    /// Weights of these layers, with their keys and values, lie in the device's memory then; the estimate of
+    /// [`Spec::memory`](crate::Spec::memory) and [`Options::memory_limit`] count them as if they were the processor's. The provenance
+    /// of an answer names the device and how many layers it has. A call that is cancelled in a prompt returns after the batch that
+    /// the device computes. With it an answer is not the same to the last bit as on the processor, nor, where two tokens are about as
+    /// likely, always the same beside other runs as alone. After a death of the process a [`CrashRecord`] opens the model without.
+    ///
+    /// # Errors
+    ///
+    /// Of [`open`](crate::open): `Unsupported` for another backend than `llama`, for a build without such a feature, and where there is
+    /// no device; `InvalidArgument` for a name that no device has, with those there are; `OutOfMemory` where the device has too
+    /// little.
+    ///
+    /// ```
+    /// # use selvedge::{Accelerator, Options};
+    /// let whole_model = Options::new().accelerator(Accelerator::new());
+    /// let in_part = Options::new().accelerator(Accelerator::new().layers(12).device("Vulkan0"));
+    /// # assert_ne!(whole_model.accelerator, in_part.accelerator);
+    /// ```
+    #[must_use]
+    pub fn accelerator(mut self, accelerator: Accelerator) -> Self {
+        self.accelerator = Some(accelerator);
         self
     }
 
@@ -352,9 +381,48 @@ impl fmt::Debug for Options {
             .field("session_entries", &self.session_entries)
             .field("own_products", &self.own_products)
             .field("measurements", &self.measurements)
+            .field("accelerator", &self.accelerator)
             .field("adapters", &self.adapters)
             .field("crash_record", &self.crash_record)
             .finish_non_exhaustive()
+    }
+}
+
+/// A GPU that computes layers of a GGUF model, for [`Options::accelerator`]. The default is all layers on the first device that
+/// llama.cpp finds.
+///
+/// ```
+/// let in_part = selvedge::Accelerator::new().layers(12).device("CUDA0");
+/// assert_eq!((in_part.layers, in_part.device.as_deref()), (Some(12), Some("CUDA0")));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Accelerator {
+    /// How many of the last layers it computes; `None` is all, and the output, which one more than the layers is as well. With 0
+    /// it has no weights, and helps with long prompts.
+    pub layers: Option<u32>,
+    /// The name that llama.cpp has for it, such as `CUDA0`, `Metal` or `Vulkan1`; `None` is the first.
+    pub device: Option<String>,
+}
+
+impl Accelerator {
+    /// All layers, on the first device.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Computes only so many layers there.
+    #[must_use]
+    pub fn layers(mut self, layers: u32) -> Self {
+        self.layers = Some(layers);
+        self
+    }
+
+    /// Takes the device of this name.
+    #[must_use]
+    pub fn device(mut self, name: impl Into<String>) -> Self {
+        self.device = Some(name.into());
+        self
     }
 }
 

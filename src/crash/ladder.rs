@@ -4,7 +4,7 @@ use super::Death;
 use super::way::Way;
 
 /// One rung of the ladder: how an engine is opened after it ended a process. A rung changes what it names; what the app asked
-/// for stays otherwise.
+/// for stays otherwise, but for [`Options::accelerator`](crate::Options::accelerator), which no rung has.
 ///
 /// ```
 /// use selvedge::crash::{CrashRecord, Rung};

@@ -177,6 +177,7 @@ const SAME_NAMES: &[(&str, &str)] = &[];
 /// end, does so in its `main.rs`.
 const UNSAFE: &[&str] = &[
     "benches/ffi/",
+    "benches/generation/padded.rs",
     "benches/kernels/clock.rs",
     "benches/kernels/limits.rs",
     "benches/kernels/peers.rs",
@@ -246,6 +247,7 @@ const UNSAFE: &[&str] = &[
     "ffi/src/tokenizer.rs",
     "ffi/src/version.rs",
     "ffi/tests/abi/",
+    "src/backend/llama/native/accelerator.rs",
     "src/backend/llama/native/context.rs",
     // ggml calls the device through structs of its own layout, and its tensors are memory.
     "src/backend/llama/native/device/backend.rs",
@@ -278,6 +280,7 @@ const UNSAFE: &[&str] = &[
     "src/kernel/neon.rs",
     "src/kernel/prefetch.rs",
     "src/kernel/product/avx2.rs",
+    "src/kernel/product/avx2/groups.rs",
     "src/kernel/product/avx512.rs",
     "src/kernel/product/panels.rs",
     "src/kernel/resident.rs",

@@ -1,6 +1,7 @@
 //! GGUF models through llama.cpp: how they are opened, what they write, and the memory that they take.
 #![cfg(all(feature = "llama", unix))]
 
+mod accelerator;
 mod adapters;
 mod asking;
 #[path = "../support/corpus.rs"]

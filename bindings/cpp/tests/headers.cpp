@@ -88,6 +88,8 @@ void sources() {
   options.adapters = {{"formal", "formal.gguf"}};
   options.prompt_threads = 2;
   options.measurements = "measurements";
+  options.accelerator_layers = SELVEDGE_ACCELERATOR_ALL;
+  options.accelerator_device = "Vulkan0";
   const std::vector<std::byte> bytes(4);
   (void)got(selvedge::engine::open("model.onnx", options));
   (void)got(selvedge::engine::open(std::string("model.onnx")));

@@ -282,6 +282,8 @@ function optionsOf(options, cancel, progress, keep) {
     session_entry_count: entries.length,
     prompt_threads: options.promptThreads,
     measurements: options.measurements,
+    accelerator_layers: options.acceleratorLayers === 'all' ? numbers.SELVEDGE_ACCELERATOR_ALL : options.acceleratorLayers,
+    accelerator_device: options.acceleratorDevice,
     ...listed('adapters', 'adapter_count', 'selvedge_pair', adapters, keep),
   };
   return struct('selvedge_options', fields, keep);

@@ -52,6 +52,8 @@ test('misuse throws, and names what is wrong', async () => {
   const engine = openSync(rain);
   assert.throws(() => openSync('no/such.onnx'), (e) => e instanceof SelvedgeError && e.code === 'NOT_FOUND');
   assert.throws(() => openSync(rain, { backend: 'abacus' }), /abacus/);
+  const accelerated = { acceleratorLayers: 'all', acceleratorDevice: 'Vulkan0' };
+  assert.throws(() => openSync(rain, accelerated), { code: 'UNSUPPORTED', message: /accelerator: only a language model/ });
   assert.throws(() => new Tensor(new Float32Array(3), [2]), /2 elements, got 3/);
   assert.throws(() => new Tensor(new Float32Array(3), [3], 'i32'), /Int32Array, got Float32Array/);
   assert.throws(() => new Tensor([1, 2]), /typed array/);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Iterable, Literal, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
@@ -60,6 +60,10 @@ class Options:
     """Whether llama computes prompts and texts to embed with this library's products, for about the memory of its weights again."""
     measurements: Path = ""
     """Folder of what was measured: an ONNX model goes to the runtime that is fastest at it here. Nothing is measured without."""
+    accelerator_layers: int | Literal["all"] = 0
+    """So many of the last layers of a GGUF model are computed on a GPU."""
+    accelerator_device: str = ""
+    """The GPU's name, as llama.cpp has it, such as "Vulkan0"; the first if not given."""
     cancel: Cancel | None = None
     on_progress: Callable[[int, int], None] | None = None
     """Is told so many of so many bytes."""
@@ -84,6 +88,10 @@ def options_struct(options: Options, keep: Keep) -> Any:
         keep.text(made.onnxruntime, path_bytes(options.onnxruntime))
     if options.measurements:
         keep.text(made.measurements, path_bytes(options.measurements))
+    layers = options.accelerator_layers
+    made.accelerator_layers = lib.SELVEDGE_ACCELERATOR_ALL if layers == "all" else layers
+    if options.accelerator_device:
+        keep.text(made.accelerator_device, options.accelerator_device.encode())
     if options.session_entries:
         made.session_entries = pairs(options.session_entries, keep)
         made.session_entry_count = len(options.session_entries)

@@ -318,6 +318,12 @@ def test_what_was_measured_is_kept(tmp_path):
         assert len(list(tmp_path.glob("*.json"))) == 1
 
 
+def test_an_accelerator_is_for_language_models():
+    for options in ({"accelerator_layers": "all"}, {"accelerator_layers": 3, "accelerator_device": "Vulkan0"}):
+        with pytest.raises(selvedge.Unsupported, match="accelerator: only a language model of the backend llama takes one"):
+            selvedge.open(RAIN, **options)
+
+
 def test_inspecting_does_not_open():
     told = selvedge.inspect(RAIN)
     assert told["inputs"][0]["name"] == "weather" and told["flaw"] is None

@@ -102,6 +102,7 @@ SELVEDGE_ENUM_END(selvedge_arm)
 #define SELVEDGE_RUNG_READ_WHOLE 2u         /* selvedge_options.crash_rungs: reads the file whole, and maps nothing */
 #define SELVEDGE_RUNG_OTHER_RUNTIME 4u      /* selvedge_options.crash_rungs: another runtime, where the build has one for
                                              * the model and `backend` leaves the choice */
+#define SELVEDGE_ACCELERATOR_ALL UINT32_MAX /* selvedge_options.accelerator_layers: all, and the output */
 #define SELVEDGE_MAX_TOKENS_NONE UINT32_MAX /* selvedge_generate.max_tokens: no limit but the context */
 #define SELVEDGE_GENERATE_SEEDED 1u         /* selvedge_generate.flags: `seed` counts, also if it is 0 */
 #define SELVEDGE_GENERATE_LOGPROBS 2u       /* selvedge_generate.flags: report each token's log-probability */
@@ -165,9 +166,13 @@ typedef struct selvedge_options {
   uint32_t reserved;                   /* 0 */
   selvedge_text measurements;          /* folder of what was measured: an ONNX model goes to the runtime that is fastest at it
                                         * here, which its first open finds out; empty: nothing is measured */
+  selvedge_text accelerator_device;    /* the GPU's name, as llama.cpp has it ("Vulkan0"); empty: the first */
+  uint32_t accelerator_layers;         /* so many of the last layers of a GGUF model are computed on a GPU, in a build with one
+                                        * of llama.cpp's backends for it; 0: none, SELVEDGE_ACCELERATOR_ALL: all */
+  uint32_t accelerator_flags;          /* 0 */
 } selvedge_options;
 #define SELVEDGE_OPTIONS_INIT { sizeof(selvedge_options), SELVEDGE_BACKEND_AUTO, SELVEDGE_LOADING_MAPPED, 0, 0, 0, 0, 0, \
-  NULL, { NULL, 0 }, NULL, NULL, 0, NULL, NULL, NULL, { NULL, 0 }, { NULL, 0 }, NULL, 0, NULL, 0, 0, 0, { NULL, 0 } }
+  NULL, { NULL, 0 }, NULL, NULL, 0, NULL, NULL, NULL, { NULL, 0 }, { NULL, 0 }, NULL, 0, NULL, 0, 0, 0, { NULL, 0 }, { NULL, 0 }, 0, 0 }
 
 /* The terms of one call. */
 typedef struct selvedge_call {

@@ -64,6 +64,7 @@ pub const SELVEDGE_OPTIONS_OWN_PRODUCTS: u32 = 4;
 pub const SELVEDGE_RUNG_ONE_THREAD: u32 = 1;
 pub const SELVEDGE_RUNG_READ_WHOLE: u32 = 2;
 pub const SELVEDGE_RUNG_OTHER_RUNTIME: u32 = 4;
+pub const SELVEDGE_ACCELERATOR_ALL: u32 = u32::MAX;
 pub const SELVEDGE_MAX_TOKENS_NONE: u32 = u32::MAX;
 pub const SELVEDGE_GENERATE_SEEDED: u32 = 1;
 pub const SELVEDGE_GENERATE_LOGPROBS: u32 = 2;
@@ -111,6 +112,9 @@ structs! {
         prompt_threads: u32,
         reserved: u32,
         measurements: selvedge_text,
+        accelerator_device: selvedge_text,
+        accelerator_layers: u32,
+        accelerator_flags: u32,
     }
     selvedge_call {
         struct_size: usize,

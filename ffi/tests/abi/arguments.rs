@@ -199,6 +199,14 @@ fn numbers_and_flags_without_a_meaning_are_refused() {
     no(init!(selvedge_options { flags: 15 }), "selvedge_options.flags: the bits 0x8 have no meaning");
     no(init!(selvedge_options { reserved: 1 }), "selvedge_options.reserved: the bits 0x1 have no meaning");
     no(
+        init!(selvedge_options { accelerator_flags: 1 }),
+        "selvedge_options.accelerator_flags: the bits 0x1 have no meaning",
+    );
+    no(
+        init!(selvedge_options { accelerator_device: text("Vulkan0") }),
+        "selvedge_options.accelerator_layers: expected some for a device, got 0",
+    );
+    no(
         init!(selvedge_options { onnxruntime: text("\u{1f9f5}").cut(2) }),
         "selvedge_options.onnxruntime: expected UTF-8",
     );

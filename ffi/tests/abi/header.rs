@@ -115,7 +115,8 @@ fn every_struct_has_the_same_layout_and_ends_without_padding() {
         selvedge_source { struct_size kind flags path file offset length data data_len release user_data }
         selvedge_options { struct_size backend loading threads context_tokens parallel flags memory_limit sha256
             onnxruntime cancel session_entries session_entry_count progress on_progress user_data crash_folder
-            crash_app_version crash_rungs crash_rung_count adapters adapter_count prompt_threads reserved measurements }
+            crash_app_version crash_rungs crash_rung_count adapters adapter_count prompt_threads reserved measurements
+            accelerator_device accelerator_layers accelerator_flags }
         selvedge_call { struct_size cancel timeout_ms id priority flags }
         selvedge_tensor { struct_size name name_len dims rank data byte_len dtype flags }
         selvedge_tensors { struct_size inputs input_count outputs output_count }
@@ -191,7 +192,7 @@ fn every_number_is_the_same() {
         SELVEDGE_GENERATE_SEPARATE_REASONING
         SELVEDGE_FINISH_COMPLETE SELVEDGE_FINISH_END_OF_TEXT SELVEDGE_FINISH_STOP SELVEDGE_FINISH_LENGTH
         SELVEDGE_FINISH_CONTEXT_FULL SELVEDGE_FINISH_OTHER SELVEDGE_OPTIONS_NO_SYMLINKS
-        SELVEDGE_OPTIONS_SEARCH_PYTHON SELVEDGE_OPTIONS_OWN_PRODUCTS SELVEDGE_MAX_TOKENS_NONE SELVEDGE_GENERATE_SEEDED
+        SELVEDGE_OPTIONS_SEARCH_PYTHON SELVEDGE_OPTIONS_OWN_PRODUCTS SELVEDGE_ACCELERATOR_ALL SELVEDGE_MAX_TOKENS_NONE SELVEDGE_GENERATE_SEEDED
         SELVEDGE_GENERATE_LOGPROBS SELVEDGE_GRAMMAR_NONE SELVEDGE_GRAMMAR_JSON_SCHEMA SELVEDGE_GRAMMAR_REGEX
         SELVEDGE_GRAMMAR_LARK SELVEDGE_GRAMMAR_GBNF SELVEDGE_EMBED_RAW SELVEDGE_DURABILITY_PROCESS SELVEDGE_DURABILITY_POWER
         SELVEDGE_FEATURE_INPUT SELVEDGE_FEATURE_CLASS SELVEDGE_FEATURE_CONFIDENCE SELVEDGE_FEATURE_ENTROPY

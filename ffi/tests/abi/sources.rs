@@ -249,6 +249,15 @@ fn what_was_measured_is_kept_in_the_folder_and_told() {
 }
 
 #[test]
+fn an_accelerator_is_for_language_models() {
+    let path = file(RAIN);
+    let options = init!(selvedge_options { accelerator_layers: SELVEDGE_ACCELERATOR_ALL });
+    let (code, message) = open_source(&by_path(&path), Some(&options)).unwrap_err();
+    assert_eq!(code, Code::Unsupported as i32);
+    assert!(message.contains("accelerator: only a language model of the backend llama takes one"), "{message}");
+}
+
+#[test]
 fn flags_that_nobody_knows_are_refused() {
     let path = file(RAIN);
     let source = by_path(&path);

@@ -23,7 +23,7 @@ NOT_LOOKED_AT_BY = {
 }
 NOT_LOOKED_AT_BY["selvedge_engine_render"] = NOT_LOOKED_AT_BY["selvedge_engine_tokenize"]
 # A text that is a name or a path is short.
-NAMES = ["path", "folder", "to", "tensor", "name", "role", "why", "tag", "version", "crash_folder", "crash_app_version", "measurements",
+NAMES = ["path", "folder", "to", "tensor", "name", "role", "why", "tag", "version", "crash_folder", "crash_app_version", "measurements", "accelerator_device",
          "store", "crashes"]
 # Structs that have grown: the field that begins where the first version ended, which the oldest callers have.
 GROWN = {"selvedge_message": "reasoning", "selvedge_generate": "grammar", "selvedge_event": "name", "selvedge_options": "crash_folder", "selvedge_trust": "authorities"}
@@ -153,7 +153,7 @@ class Spoils:
             self.add(f"{label}: the least number", f"{place} = INT32_MIN;", INVALID)
         elif kind in ("float", "double"):
             self.add(f"{label}: NaN", f"{place} = not_a_number();", INVALID)
-        elif name in ("flags", "network", "reserved"):
+        elif name in ("flags", "network", "reserved", "accelerator_flags"):
             self.add(f"{label}: the highest bit", f"{place} |= 0x80000000u;", INVALID)
         elif name == "index":
             self.add(f"{label}: beyond", f"{place} = 99;", "SELVEDGE_ERR_NOT_FOUND")

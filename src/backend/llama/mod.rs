@@ -15,16 +15,22 @@
 //! Q6_K, IQ4_NL or MXFP4 is packed once for it, when the first context is made; next tokens and all else are
 //! llama.cpp's. Not for models of experts, and not for those with a recurrent state, nor with `SELVEDGE_KERNEL=scalar`.
 //!
-//! SmolLM2-135M, a prompt of 456 tokens, over the same engine without; two cores of an AMD EPYC with AVX2 alone, at rest; four rounds,
-//! which spread by 4 in a hundred on one thread (next tokens by 9) and by up to a half on two. `… --bench generation -- products` prints them:
+//! SmolLM2-135M, greedy, over the same engine without, as `… --bench generation -- products` prints it; two runs of three and
+//! five rounds on two threads of an AMD EPYC core with AVX2 alone, at rest, the K-quants in one run and on the model padded with
+//! zeros to 768 channels, for its own 576 are no whole blocks of theirs:
 //!
-//! | | prompt, 1 thread | 2 | next tokens, 1 thread | 2 |
-//! |---|---|---|---|---|
-//! | Q4_1 | 3.27 (468 tokens/s) | 2.79 (650) | 0.99 | 0.99 |
-//! | Q4_0 | 1.63 (467) | 1.48 (759) | 0.85 | 0.95 |
-//! | Q8_0 | 1.36 (344) | 1.21 (516) | 0.99 | 1.07 |
+//! | | prompt of 456 tokens, 1 thread | 2 | first token of 1,000, 1 thread | 2 | next tokens, 1 thread | 2 |
+//! |---|---|---|---|---|---|---|
+//! | held to | 2; Q4_0 and Q8_0 1.5 | the same | 0.5 at most | 0.5 at most | 0.95 | 0.95 |
+//! | Q4_1 | 3.13, 3.43 | 3.19, 2.68 | 0.37 | 0.51 | 0.87, 0.99 | 0.91, 1.01 |
+//! | Q4_0 | 1.53, 1.71 | 1.44, 1.36 | 0.71 | 0.80 | 0.88, 0.86 | 0.91, 0.95 |
+//! | Q8_0 | 1.42, 1.42 | 1.24, 1.25 | 0.81 | 0.85 | 0.95, 0.99 | 1.01, 1.00 |
+//! | Q4_K | 1.71 | 1.31 | 0.69 | 0.70 | 0.90 | 1.08 |
+//! | Q5_K | 1.78 | 1.45 | 0.72 | 0.87 | 0.89 | 1.15 |
+//! | Q6_K | 1.33 | 1.66 | 0.78 | 0.78 | 0.92 | 1.00 |
 //!
-//! Next tokens in Q4_0 are slower, since llama.cpp's own packing of it is off then. With products of one row as well, next tokens
+//! By a profile, the matrices of Q8_0 take some 0.6 of the prompt's time then, and attention 0.3, which is llama.cpp's either
+//! way. Next tokens in Q4_0 are slower, since llama.cpp's own packing of it is off then. With products of one row as well, next tokens
 //! took 1.13, 0.90 and 0.76 times as many a second on one thread, and 0.65, 0.54 and 0.42 on two, whose threads would wait for
 //! each other at each matrix: so these stay llama.cpp's. It is off unless asked for, because packed weights take as much memory
 //! again as the file's, which are mapped.
@@ -35,6 +41,20 @@
 //! Q4_1, a token has the same numbers to the last bit, alone or beside others. In F32, F16, BF16, Q8_0, Q4_0, Q5_0 and
 //! IQ4_NL it multiplies two tokens and more by other kernels than one: where two tokens are about as likely, a run may
 //! then go on otherwise beside others than alone.
+//!
+//! # GPUs
+//!
+//! With [`Options::accelerator`], in a build with the feature `cuda`, `metal` or `vulkan`, layers are computed by llama.cpp's own backend
+//! for a device (`native/accelerator`). Without it no GPU is touched, whatever the build has: a model is loaded with an
+//! empty list of devices. `tests/long/vulkan` computes on the first device of Vulkan's, which may be a processor. What
+//! the section above promises holds for the processor alone.
+//!
+//! # Images and audio
+//!
+//! Not there. llama.cpp's way to them, `mtmd`, opens the projector by a path, so that the file which was checked need not be the one
+//! that is loaded. As of `llama-cpp-sys-2` 0.1.161 its four files have 151 assertions, which end the process, and 82
+//! exceptions (`grep`); the header of a projector, the bytes of an image or a recording, and the prompt reach them. Each would need
+//! what `native` has for texts. And no package registry has a projector that this could be tested with.
 //!
 //! # Processors
 //!
@@ -47,24 +67,26 @@
 //! `cargo bench -p selvedge-benches --no-default-features --features llama-peer --bench generation` prints the figures of a machine
 //! beside what they are held to; `SELVEDGE_XLLAMACPP` names a Python with llama.cpp's own server. SmolLM2-135M in Q4_1, greedy:
 //!
-//! | | held to | seen on 1 thread | on 2 |
+//! | | held to | 1 thread | 2 |
 //! |---|---|---|---|
-//! | one stream over a plain loop with the same attention, whose tokens are the same: prompt, generation | 1.0 | 1.05, 1.00; 1.21, 1.84; 1.30, 1.42 | – |
-//! | over a plain loop with fused attention | 1.0 | 1.05, 0.97; 0.58, 0.47; 0.91, 1.04 | – |
-//! | over llama.cpp's server: prompt, generation | 1.0 | 1.07, 1.00; 1.29, 1.27 | – |
-//! | time to the first token over the server's | 1.0 at most | 0.94; 0.83 | – |
-//! | four callers, 128 tokens each, over the server with four slots | 1.0 | 1.12 | – |
-//! | four runs over one after another | 1.6; 1.8 on 2 threads | 2.1 | 1.24; 1.6 |
-//! | with a JSON Schema over without | 0.95 | 1.02 | 0.79 |
-//! | beside a process that burns a core, over without: prompt, generation | 0.5 | 0.70, 0.59 | – |
-//! | second turn after 1,000 tokens, over computing all: first token | 10 | 13.5 | |
-//! | the same after a restart, restoring included | 5 | 19 | |
-//! | from cancelling in a prompt of 2,000 tokens to the return: 99 of 100 within | 50 ms | 17 ms | 15 ms, 93 ms |
+//! | one stream over a plain loop with the same attention, whose tokens are the same: prompt, generation | 1.0 | 1.21, 1.01 | 0.99, 1.07 |
+//! | over a plain loop with fused attention | 1.0 | 0.96, 1.15 | 0.90, 1.04 |
+//! | over llama.cpp's server: prompt, generation | 1.0 | 0.89, 1.15 | 1.13, 1.22 |
+//! | time to the first token over the server's | 1.0 at most | 1.12 | 0.88 |
+//! | four callers, 128 tokens each, over the server with four slots | 1.0 | 1.03 | 1.02 |
+//! | four runs over one after another | 1.6; 1.8 on 2 threads | 1.15 | 1.28 |
+//! | with a JSON Schema over without | 0.95 | 0.91 | 1.03 |
+//! | beside a process that burns a core, over without: prompt, generation | 0.5 | 1.01, 0.96 | 0.38, 0.60 |
+//! | second turn after 1,000 tokens, over computing all: first token | 10 | 37 | |
+//! | the same after a restart, restoring included | 5 | 23 | |
+//! | from cancelling in a prompt of 2,000 tokens to the return: 99 of 100 within | 50 ms | 0.1 ms | 0.1 ms |
+//! | the engine free for others after that: 99 of 100 within | | 11 ms | 12 ms |
 //!
-//! Seen on two cores of a shared AMD EPYC (Zen 4), on which eight to fifteen other processes wanted a core: the ratios of rounds
-//! spread by a tenth to a half. One to five rounds each; `;` parts one run from the next; `–` was not measured. Where others
-//! want both cores, two threads wait for each other: those figures are below their bars, and say nothing of a quiet machine. The fused
-//! attention is faster for a few hundred tokens; why it is not used is said where contexts are made.
+//! Three rounds on two threads of a core of a shared AMD EPYC (Zen 3), at rest; the ratios of rounds spread by a tenth, those of
+//! prompts by more. Prompts are below their bars where the others take the fused attention, which is faster for a few hundred
+//! tokens; why it is not used is said where contexts are made. With [`Options::own_products`] they are three times as fast. Four runs
+//! together gain little in Q4_1, for llama.cpp multiplies its rows one by one; on a Zen 4, with AVX-512, it was 2.1 and 1.2 to 1.6.
+//! Two threads of which another process wants one wait for each other after each operation.
 
 mod adapters;
 mod check;
@@ -95,6 +117,7 @@ use crate::text::{Reader, Template, Vocabulary};
 use crate::weights::{TensorEntry, WeightFile};
 use crate::{Error, Result};
 use check::{Header, Pooling};
+use native::accelerator::Placement;
 use native::file::{Input, Parts, Stream, Terms};
 use native::model::Model;
 use plan::{Embedding, Needs, Plan, Work};
@@ -129,6 +152,8 @@ pub(super) fn open(source: OpenedFile, options: &Options) -> Result<Arc<dyn Engi
     check::admit(&file, options.digest.is_some())?;
     let header = check::read(&file)?;
     native::processor::check()?;
+    native::model::init();
+    let accelerator = options.accelerator.as_ref().map(Placement::of).transpose()?;
     let metadata = metadata_of(&file);
     let [first, further @ ..] = &*parts else { return Err(Error::internal("a model without a file")) };
     let start = first.file.as_ref().map_or(0, |(_, start)| *start);
@@ -142,7 +167,8 @@ pub(super) fn open(source: OpenedFile, options: &Options) -> Result<Arc<dyn Engi
     let digest = model::digest(first, further.iter().map(|part| part.bytes.as_slice()), options)?;
     let file_name = name_of(first, parts.len());
     let _in_call = options.enter(&file_name, digest, Backend::Llama, &native::model::version())?;
-    let terms = Terms { mapped: options.loading == Loading::Mapped && in_place, products: plan.products };
+    let mapped = options.loading == Loading::Mapped && in_place;
+    let terms = Terms { mapped, products: plan.products, accelerator };
     let mut model = load(parts, options, terms)?;
     let adapters = adapters::load(&mut model, adapters)?;
     let model = Arc::new(model);
@@ -164,8 +190,7 @@ pub(super) fn open(source: OpenedFile, options: &Options) -> Result<Arc<dyn Engi
     };
     let ranker = Ranker::new(&header, &model);
     let (name, version) = name_and_version(&metadata);
-    let mut provenance =
-        Provenance::new(name.unwrap_or(file_name), digest, Backend::Llama.name(), native::model::version());
+    let mut provenance = Provenance::new(name.unwrap_or(file_name), digest, Backend::Llama.name(), model.runtime());
     provenance.version = version;
     let mut spec = Spec::new(provenance);
     spec.abilities = Abilities {
@@ -244,7 +269,7 @@ fn plan_of(header: &Header, options: &Options) -> Result<Plan> {
         embeds: header.pooling == Pooling::PerText,
         ranks: header.ranking.is_ok(),
         reuses: true,
-        products: options.own_products && header.packed_bytes > 0,
+        products: options.own_products && options.accelerator.is_none() && header.packed_bytes > 0,
         generation: Needs::default(),
         embedding: Embedding::new(header, generates),
         work: Work::new(header),

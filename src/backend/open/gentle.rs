@@ -1,5 +1,8 @@
 //! Opening with a crash record: as the app asks, or more gently where that has ended a process.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use super::super::options::{Backend, Opening, Options};
@@ -52,6 +55,8 @@ fn attempt_once(source: &Source, options: Options, attempt: &Arc<Attempt>) -> Re
 
 fn on_rung(options: &Options, rung: Rung) -> Options {
     Options {
+        // A driver ends processes more often than all else here.
+        accelerator: None,
         threads: if rung.one_thread { Some(1) } else { options.threads },
         loading: if rung.read_whole { Loading::Read } else { options.loading },
         ..options.clone()
@@ -72,7 +77,8 @@ fn asked(options: &Options) -> String {
     let backend = options.backend.map_or("", Backend::name);
     let numbers = [options.threads, options.context_tokens, options.parallel].map(|n| n.unwrap_or(0));
     let is_mapped = options.loading == Loading::Mapped;
-    format!("{backend} {numbers:?} {is_mapped} {:?}", options.session_entries)
+    let accelerator = options.accelerator.as_ref().map(|it| format!(" {it:?}")).unwrap_or_default();
+    format!("{backend} {numbers:?} {is_mapped} {:?}{accelerator}", options.session_entries)
 }
 
 /// The same source once more.

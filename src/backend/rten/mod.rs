@@ -26,7 +26,7 @@
 //!
 //! What stands for and against it, beside the default, which tract stays: it passes two fifths more of the node suite, bounds what a
 //! model may take, ends a run under way, asks for an older compiler, and is faster
-//! at pictures, about as fast at texts, and slower at weights of 8 bits. Who counts megabytes or minutes
+//! at pictures and about as fast at texts. Who counts megabytes or minutes
 //! takes rten, by one word.
 //!
 //! | | rten 0.27.0 | tract 0.23.9 | by |
@@ -38,8 +38,8 @@
 //! | memory of a run | not bounded | bounded for every value | |
 //! | cancel under way | no | between operators | |
 //! | a new shape | costs nothing | may cost a plan | |
-//! | the C library as it ships, compressed | 8.5 MB, 3.8 | 19.5 + 2.1, 6.2 + 1.0 | `ffi/sizes rten tract` |
-//! | a call over ONNX Runtime's: MiniLM, in int8, MobileNetV2 | 1.16, 1.04, 3.4 | 1.19, 1.23, 2.2 | `--bench runtimes` |
+//! | the C library as it ships, compressed | 8.1 MB, 3.6 | 22.5, 7.7 | `ffi/sizes rten tract` |
+//! | a call over ONNX Runtime's: MiniLM, in int8, MobileNetV2 | 1.16, 1.04, 3.4 | 1.19, 1.07, 2.2 | `--bench runtimes` |
 //! | PP-OCR detection, recognition, YuNet, Magika | 2.1, 1.8, 4.9, 1.2 | 1.5, 1.1, 2.9, 1.2 | the same |
 //! | opening, ms: MiniLM, in int8, MobileNetV2, YuNet | 109, 67, 38, 3 | 237, 51, 136, 55 | the same |
 //!

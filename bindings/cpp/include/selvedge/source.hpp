@@ -113,6 +113,8 @@ struct options {
   std::vector<std::pair<std::string, std::string>> adapters = {}; // LoRA adapters: names, and paths of GGUF files
   std::uint32_t prompt_threads = 0;                               // of prompts, where not `threads`
   std::string measurements = {}; // folder of what was measured, by which an ONNX model goes to the fastest runtime
+  std::uint32_t accelerator_layers = 0; // of a GGUF model, on a GPU; SELVEDGE_ACCELERATOR_ALL: all
+  std::string accelerator_device = {};  // its name, as llama.cpp has it; empty: the first
 };
 
 /// The terms of one call.
@@ -159,6 +161,8 @@ public:
     raw_.adapter_count = adapters_.size();
     raw_.prompt_threads = from.prompt_threads;
     raw_.measurements = text(from.measurements);
+    raw_.accelerator_layers = from.accelerator_layers;
+    raw_.accelerator_device = text(from.accelerator_device);
     if (!from.crash) return;
     raw_.crash_folder = text(from.crash->folder);
     raw_.crash_app_version = text(from.crash->app_version);

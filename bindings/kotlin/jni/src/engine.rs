@@ -18,13 +18,14 @@ natives! {
     /// Opens a model (0), or inspects (1: a buffer of JSON) or validates (2) it.
     fn open(
         env, what: i32, path: Str, file: i64, offset: i64, length: i64, memory: Buffer, backend: i32, loading: i32,
-        threads: i32, prompt_threads: i32, context_tokens: i32, parallel: i32, flags: i32, memory_limit: i64,
-        sha256: Bytes, onnxruntime: Str, entries: Strs, adapters: Strs, measurements: Str, cancel: i64,
-        listener: Listener,
+        threads: i32, prompt_threads: i32, context_tokens: i32, parallel: i32, accelerator_layers: i32, flags: i32,
+        memory_limit: i64, sha256: Bytes, onnxruntime: Str, entries: Strs, adapters: Strs, measurements: Str,
+        accelerator_device: Str, cancel: i64, listener: Listener,
     ) -> i64 {
-        let numbers =
-            Numbers { backend, loading, threads, prompt_threads, context_tokens, parallel, flags, memory_limit };
-        let named = Named { sha256, onnxruntime, entries, adapters, measurements };
+        let numbers = Numbers {
+            backend, loading, threads, prompt_threads, context_tokens, parallel, accelerator_layers, flags, memory_limit,
+        };
+        let named = Named { sha256, onnxruntime, entries, adapters, measurements, accelerator_device };
         let options = Options::read(env, numbers, named, cancel, listener)?;
         let source = Source::read(env, path, file, offset, length, memory)?;
         let (raw, options) = (source.lend(env, memory)?, options.raw());

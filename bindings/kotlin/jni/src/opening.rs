@@ -52,6 +52,7 @@ pub(crate) struct Options {
     adapters: Vec<String>,
     adapter_pairs: Vec<selvedge_pair>,
     measurements: String,
+    accelerator_device: String,
     listener: Option<Box<Held>>,
     raw: selvedge_options,
 }
@@ -64,6 +65,7 @@ pub(crate) struct Numbers {
     pub(crate) prompt_threads: i32,
     pub(crate) context_tokens: i32,
     pub(crate) parallel: i32,
+    pub(crate) accelerator_layers: i32,
     pub(crate) flags: i32,
     pub(crate) memory_limit: i64,
 }
@@ -77,6 +79,7 @@ pub(crate) struct Named {
     /// Name and path of each, one after the other.
     pub(crate) adapters: Strs,
     pub(crate) measurements: Str,
+    pub(crate) accelerator_device: Str,
 }
 
 impl Options {
@@ -91,6 +94,7 @@ impl Options {
             adapter_pairs: pairs(&adapters),
             adapters,
             measurements: env.text_or_none("measurements", named.measurements)?.unwrap_or_default(),
+            accelerator_device: env.text_or_none("accelerator_device", named.accelerator_device)?.unwrap_or_default(),
             listener: Held::listener(env, listener)?,
             raw: selvedge_options {
                 struct_size: size_of::<selvedge_options>(),
@@ -100,6 +104,7 @@ impl Options {
                 prompt_threads: numbers.prompt_threads as u32,
                 context_tokens: numbers.context_tokens as u32,
                 parallel: numbers.parallel as u32,
+                accelerator_layers: numbers.accelerator_layers as u32,
                 flags: numbers.flags as u32,
                 memory_limit: numbers.memory_limit as u64,
                 cancel: pointer(cancel),
@@ -116,6 +121,7 @@ impl Options {
             self.raw.sha256 = self.sha256.as_ptr();
         }
         (self.raw.onnxruntime, self.raw.measurements) = (text(&self.onnxruntime), text(&self.measurements));
+        self.raw.accelerator_device = text(&self.accelerator_device);
         (self.raw.session_entries, self.raw.session_entry_count) = (self.entry_pairs.as_ptr(), self.entries.len() / 2);
         (self.raw.adapters, self.raw.adapter_count) = (self.adapter_pairs.as_ptr(), self.adapters.len() / 2);
         if self.listener.is_some() {

@@ -105,6 +105,10 @@ public struct Options: Sendable, Codable, Hashable {
     public var ownProducts = false
     /// The folder of what was measured: an ONNX model goes to the runtime that is fastest at it here.
     public var measurements: String?
+    /// So many of the last layers of a GGUF model are computed on a GPU; `UInt32.max`: all.
+    public var acceleratorLayers: UInt32 = 0
+    /// The GPU's name, as llama.cpp has it, such as "Metal"; the first if not given.
+    public var acceleratorDevice: String?
 
     public init() {}
 
@@ -128,6 +132,8 @@ public struct Options: Sendable, Codable, Hashable {
         raw.adapter_count = adapters.count
         raw.prompt_threads = promptThreads
         raw.measurements = arena.text(ifAny: measurements)
+        raw.accelerator_layers = acceleratorLayers
+        raw.accelerator_device = arena.text(ifAny: acceleratorDevice)
         return raw
     }
 }

@@ -7,6 +7,10 @@ use super::*;
 
 const CORRUPT: selvedge_status = selvedge_status(8);
 
+fn with(options: &selvedge_options) -> selvedge_status {
+    open_source(as_place(&missing()), as_place(options), spare(), spare())
+}
+
 pub(super) fn places() -> Vec<Place> {
     let source = || raw(missing());
     let options = || raw(init!(selvedge_options {}));
@@ -55,6 +59,12 @@ pub(super) fn places() -> Vec<Place> {
         some("selvedge_source.data", b"not a model", Most::Memory, [UNSUPPORTED, CORRUPT, CORRUPT], |_, at, len| {
             let source = init!(selvedge_source { kind: SELVEDGE_SOURCE_MEMORY, data: at.cast(), data_len: len });
             open_source(as_place(&source), no(), spare(), spare())
+        }),
+        some("selvedge_options.measurements", b"no/such", Most::Bounded, [NOT_FOUND; 3], |_, at, len| {
+            with(&init!(selvedge_options { measurements: taken(at, len) }))
+        }),
+        some("selvedge_options.accelerator_device", b"Vulkan0", Most::Bounded, [NOT_FOUND; 3], |_, at, len| {
+            with(&init!(selvedge_options { accelerator_device: taken(at, len), accelerator_layers: 1 }))
         }),
         Place::Array(Array {
             name: "selvedge_options.session_entries",

@@ -12,6 +12,7 @@ use std::fs::File;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
+use super::accelerator::Placement;
 use crate::Result;
 #[cfg(unix)]
 use unix::{paths_of, stream_of_bytes, stream_of_file};
@@ -34,6 +35,8 @@ pub(in crate::backend::llama) struct Terms {
     pub(in crate::backend::llama) mapped: bool,
     /// Prompts are computed with products of ours, where there are any.
     pub(in crate::backend::llama) products: bool,
+    /// What a GPU computes.
+    pub(in crate::backend::llama) accelerator: Option<Placement>,
 }
 
 /// The open files of a split model, in order. llama.cpp takes paths of them only, so each gets the one that the system

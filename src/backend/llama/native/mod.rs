@@ -117,6 +117,7 @@
 //! What remains: memory that another thread takes between the look and the use of it, and the language's own
 //! allocations, which end the process as well.
 
+pub(super) mod accelerator;
 pub(super) mod context;
 mod device;
 pub(super) mod file;

@@ -12,11 +12,12 @@
 
 use std::ffi::{CStr, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::{Arc, Once, OnceLock};
 
 use llama_cpp_sys_2 as sys;
 
+use super::accelerator::Placement;
 use super::device::{self, PackedWeights};
 use super::file::{Input, Stream, Terms};
 use super::fragments::Fragments;
@@ -86,6 +87,8 @@ pub(in crate::backend::llama) struct Model {
     adapters: Vec<NonNull<sys::llama_adapter_lora>>,
     /// Where prompts are to be computed with products of ours.
     packed: Option<Arc<PackedWeights>>,
+    /// What a GPU computes of it.
+    accelerator: Option<Placement>,
 }
 
 // SAFETY: see the type: nothing in a loaded model changes through these methods.
@@ -113,6 +116,14 @@ impl Model {
         let packed = (terms.products && device::is_registered()).then(Arc::default);
         // Else llama.cpp packs some formats in a way of its own, and has no blocks left.
         params.use_extra_bufts = packed.is_none();
+        // Without a list it would be all GPUs that there are.
+        let mut devices = [terms.accelerator.map_or(ptr::null_mut(), |it| it.device.as_ptr()), ptr::null_mut()];
+        params.devices = devices.as_mut_ptr();
+        params.n_gpu_layers = match terms.accelerator {
+            Some(Placement { layers: None, .. }) => -1,
+            Some(Placement { layers: Some(layers), .. }) => i32::try_from(layers).unwrap_or(i32::MAX),
+            None => 0,
+        };
         params.progress_callback = Some(loading);
         params.progress_callback_user_data = (&raw mut progress).cast();
         logs::forget();
@@ -136,7 +147,8 @@ impl Model {
         let splitter = Splitter::of(kind == sys::LLAMA_VOCAB_TYPE_BPE, &pre_tokenizer(ptr));
         let tokens = usize::try_from(tokens).unwrap_or(0);
         let (plain, marked) = Default::default();
-        let mut model = Self { ptr, vocabulary, tokens, splitter, plain, marked, adapters: Vec::new(), packed };
+        let (adapters, accelerator) = (Vec::new(), terms.accelerator);
+        let mut model = Self { ptr, vocabulary, tokens, splitter, plain, marked, adapters, packed, accelerator };
         (model.plain, model.marked) = (model.fragments(false), model.fragments(true));
         Ok(model)
     }
@@ -175,7 +187,20 @@ impl Model {
 
     /// Who computes, and with what of the processor: the same means the same bits.
     pub(in crate::backend::llama) fn build(&self) -> String {
-        format!("{}{}", build(), if self.has_products() { ", panels 1" } else { "" })
+        let panels = if self.has_products() { ", panels 1" } else { "" };
+        format!("{}{panels}{}", build(), self.placed())
+    }
+
+    /// The version of llama.cpp, and where it computes if not on the processor alone, for provenance.
+    pub(in crate::backend::llama) fn runtime(&self) -> String {
+        version() + &self.placed()
+    }
+
+    fn placed(&self) -> String {
+        let Some(accelerator) = &self.accelerator else { return String::new() };
+        // SAFETY: the model is alive.
+        let layers = unsafe { sys::llama_model_n_layer(self.as_ptr()) };
+        format!(", {}", accelerator.describe(u32::try_from(layers).unwrap_or(0)))
     }
 
     pub(in crate::backend::llama) fn as_ptr(&self) -> *mut sys::llama_model {

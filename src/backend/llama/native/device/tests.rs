@@ -32,7 +32,7 @@ fn file(seed: usize, format: BlockFormat, kind: u32) -> Vec<u8> {
 
 fn model(file: &[u8], products: bool) -> Arc<Model> {
     let input = Input::One(Stream::of_bytes(file).unwrap());
-    Arc::new(Model::load(&input, Terms { mapped: false, products }, &mut |_| true).unwrap())
+    Arc::new(Model::load(&input, Terms { products, ..Terms::default() }, &mut |_| true).unwrap())
 }
 
 fn context(model: &Arc<Model>, threads: u32) -> Context {

@@ -27,9 +27,9 @@ internal object Native {
 
     @JvmStatic external fun open(
         what: Int, path: String?, file: Long, offset: Long, length: Long, memory: ByteBuffer?, backend: Int,
-        loading: Int, threads: Int, promptThreads: Int, contextTokens: Int, parallel: Int, flags: Int,
-        memoryLimit: Long, sha256: ByteArray?, onnxruntime: String?, entries: Array<String>?,
-        adapters: Array<String>?, measurements: String?, cancel: Long, listener: Callback?,
+        loading: Int, threads: Int, promptThreads: Int, contextTokens: Int, parallel: Int, acceleratorLayers: Int,
+        flags: Int, memoryLimit: Long, sha256: ByteArray?, onnxruntime: String?, entries: Array<String>?,
+        adapters: Array<String>?, measurements: String?, acceleratorDevice: String?, cancel: Long, listener: Callback?,
     ): Long
 
     @JvmStatic external fun engineSpec(engine: Long): String

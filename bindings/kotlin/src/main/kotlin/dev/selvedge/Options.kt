@@ -75,6 +75,10 @@ public class Options @JvmOverloads constructor(
      * its weights again.
      */
     public var ownProducts: Boolean = false,
+    /** So many of the last layers of a GGUF model are computed on a GPU; -1: all; 0: none. */
+    public var acceleratorLayers: Int = 0,
+    /** The GPU's name, as llama.cpp has it, such as "Vulkan0"; null: the first. */
+    public var acceleratorDevice: String? = null,
 ) {
     internal fun flags(): Int = (if (symlinks) 0 else NO_SYMLINKS) or (if (searchPython) SEARCH_PYTHON else 0) or
         (if (ownProducts) OWN_PRODUCTS else 0)
@@ -86,8 +90,9 @@ public class Options @JvmOverloads constructor(
         val result = try {
             Native.open(
                 what, source.path, source.file, source.offset, source.length, source.memory, backend.ordinal,
-                loading.ordinal, threads, promptThreads, contextTokens, parallel, flags(), memoryLimit, sha256,
-                onnxruntime, sessionEntries.flat(), adapters.flat(), measurements, switch, listener,
+                loading.ordinal, threads, promptThreads, contextTokens, parallel, acceleratorLayers, flags(),
+                memoryLimit, sha256, onnxruntime, sessionEntries.flat(), adapters.flat(), measurements,
+                acceleratorDevice, switch, listener,
             )
         } catch (e: SelvedgeException) {
             throw listener?.thrown ?: e

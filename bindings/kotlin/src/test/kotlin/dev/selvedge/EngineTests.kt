@@ -153,6 +153,10 @@ internal val measuredTests: Map<String, () -> Unit> = mapOf(
         }
         folder.deleteRecursively()
     },
+    "engine: an accelerator is for language models" to {
+        val asked = Options(acceleratorLayers = -1, acceleratorDevice = "Vulkan0")
+        refused(Code.UNSUPPORTED) { Engine.openBlocking(Place.rain, asked).close() }
+    },
 )
 
 /** Of a direct buffer. */

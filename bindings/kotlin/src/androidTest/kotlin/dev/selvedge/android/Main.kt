@@ -6,9 +6,17 @@ import android.content.Context
 import android.content.ContextWrapper
 import android.content.res.AssetFileDescriptor
 import android.os.ParcelFileDescriptor
+import androidx.work.ListenableWorker
+import androidx.work.WorkerParameters
 import dev.selvedge.Call
 import dev.selvedge.Engine
+import dev.selvedge.HttpRequest
+import dev.selvedge.HttpResponse
+import dev.selvedge.Monitor
+import dev.selvedge.OutboxOptions
+import dev.selvedge.Telemetry
 import dev.selvedge.Tensor
+import dev.selvedge.Transport
 import java.io.File
 import java.io.FileDescriptor
 import java.io.RandomAccessFile
@@ -26,6 +34,7 @@ internal fun main(args: Array<String>) {
         "android: an asset within a package is opened where it lies" to { asset(model) },
         "android: an asset whose length is not known is read to its end" to { unknownLength(model) },
         "android: the system's warnings reach the engine, until they are not wanted" to { pressure(model) },
+        "android: the system's worker posts what was recorded, once" to { worker(model) },
     )
     var failed = 0
     for ((name, test) in tests) {
@@ -108,4 +117,46 @@ private fun pressure(model: File) {
     (app.callbacks.single() as ComponentCallbacks2).onTrimMemory(ComponentCallbacks2.TRIM_MEMORY_COMPLETE)
     trim.close()
     check(app.callbacks.isEmpty()) { "expected it to be gone" }
+}
+
+private class Worker(
+    context: Context,
+    parameters: WorkerParameters,
+    private val telemetry: Telemetry,
+    private val transport: Transport,
+) : SyncWorker(context, parameters) {
+    override fun telemetry(): Telemetry = telemetry
+
+    override fun options(): OutboxOptions = OutboxOptions("tests", exactCounts = true, anyCount = true)
+
+    override fun transport(): Transport = transport
+}
+
+/** Only the system makes a worker's parameters, and a worker that is run by hand looks at none of them. */
+private fun parameters(): WorkerParameters {
+    val unsafe = Class.forName("sun.misc.Unsafe")
+    val own = unsafe.getDeclaredField("theUnsafe").apply { isAccessible = true }.get(null)
+    return unsafe.getMethod("allocateInstance", Class::class.java).invoke(own, WorkerParameters::class.java) as WorkerParameters
+}
+
+private fun worker(model: File) {
+    val telemetry = Telemetry.open(Files.createTempDirectory("telemetry").toString())
+    val config = """{"probe": {"kind": "columns", "input": "weather", "names": ["a", "b", "c", "d"]}, "window": 8}"""
+    Engine.openBlocking(model.path).use { engine ->
+        Monitor.of(engine, telemetry, config, null).use { monitor ->
+            repeat(20) { ask(monitor.engine) }
+            monitor.closeWindow()
+        }
+    }
+    val posted = ArrayList<HttpRequest>()
+    val transport = Transport { request ->
+        posted += request
+        HttpResponse(200, request.contentType)
+    }
+    fun run() = Worker(App(), parameters(), telemetry, transport).doWork()
+    check(run() == ListenableWorker.Result.success()) { "expected success" }
+    check(posted.any { it.path == "/v1/metrics" }) { "expected metrics, got ${posted.map { it.path }}" }
+    val count = posted.size
+    check(run() == ListenableWorker.Result.success() && posted.size == count) { "expected nothing more, got ${posted.size - count}" }
+    telemetry.close()
 }
