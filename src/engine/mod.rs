@@ -80,7 +80,8 @@ pub trait Engine: Send + Sync {
     }
 
     /// Gives memory back that can be built up again; returns the bytes freed, 0 where nothing
-    /// could be. Runs in flight go on undisturbed.
+    /// could be. Runs in flight go on undisturbed. What the allocator keeps of what was freed goes back to the system as well
+    /// (glibc), and is not counted.
     ///
     /// # Errors
     ///

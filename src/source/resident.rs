@@ -25,7 +25,7 @@ pub(crate) fn release_pages(bytes: &Bytes) {
     let _ = bytes;
 }
 
-/// Gives back what a load freed: glibc keeps it otherwise, twice the weights of a model (44 MB for MobileNetV2 under ONNX
+/// Gives back what was freed: glibc keeps it otherwise, of a load twice the weights of a model (44 MB for MobileNetV2 under ONNX
 /// Runtime, 15 after this, which took 1.5 ms).
 pub(crate) fn trim_heap() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]

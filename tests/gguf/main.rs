@@ -3,6 +3,8 @@
 
 mod accelerator;
 mod adapters;
+#[cfg(target_os = "linux")]
+mod allocator;
 mod asking;
 #[path = "../support/corpus.rs"]
 mod corpus;

@@ -68,6 +68,7 @@ use super::options::{Backend, OpenProgress, Options};
 use crate::engine::{Abilities, Call, Engine, Kind, MemoryEstimate, Port, Provenance, Request, Run, Spec, Trim, once};
 use crate::onnx::{Declared, External, Footprint, Graph};
 use crate::pack;
+use crate::source::trim_heap;
 use crate::threads::unpoisoned;
 use crate::{Code, Error, Result, Tensor};
 
@@ -232,6 +233,7 @@ impl Engine for Rten {
         if level != Trim::Caches {
             unpoisoned(self.0.variants.lock()).clear();
         }
+        trim_heap();
         Ok(0)
     }
 }

@@ -41,6 +41,7 @@ use crate::engine::{
 };
 use crate::onnx::{Declared, External, Footprint};
 use crate::pack::{self, Packed};
+use crate::source::trim_heap;
 use crate::{Code, Error, Result, threads};
 
 /// The version that Cargo.toml pins.
@@ -142,7 +143,9 @@ impl Engine for Tract {
     }
 
     fn trim(&self, level: Trim) -> Result<u64> {
-        Ok(self.0.plans.trim(level))
+        let freed = self.0.plans.trim(level);
+        trim_heap();
+        Ok(freed)
     }
 }
 
