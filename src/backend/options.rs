@@ -166,9 +166,9 @@ impl Options {
         self
     }
 
-    /// Computes prompts and texts to embed of a GGUF model with matrix products of this library, on a processor with AVX2 or AVX-512.
-    /// For that the quantized matrices of its layers are packed once more, which takes about as much memory again as they do in
-    /// the file, and is part of the estimate. Where an estimate with packed weights would exceed [`Options::memory_limit`] and one
+    /// Computes prompts and texts to embed of a GGUF model with matrix products of this library, and the attention of prompts with
+    /// it, on a processor with AVX2 or AVX-512. For that the quantized matrices of its layers are packed once more, which takes about as much memory again as they do
+    /// in the file, and is part of the estimate. Where an estimate with packed weights would exceed [`Options::memory_limit`] and one
     /// without does not, or the processor has no kernels for it, llama.cpp computes them; other backends ignore it.
     ///
     /// The answers of a model differ in the last bits of their numbers with it and without it.

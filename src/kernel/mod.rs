@@ -30,8 +30,8 @@
 //! rows share. `scalar` has every kernel as its formula says. `lanes` are the vector operations in which `decode` says
 //! the same once more, `generic` the loops around it; `avx2`, `avx512` and `neon` spell the operations. Each of these
 //! instruction sets is a `table`, and `dispatch` chooses one. Callers come by `dequantize`, `tiles`, `row` (sums and
-//! products of rows), `product` (of matrices), `quantize`, `int8` (of matrices of integers), and for other layouts than
-//! ggml's by `ints` and `gptq`.
+//! products of rows), `product` (of matrices), `attention`, `quantize`, `int8` (of matrices of integers), and for other
+//! layouts than ggml's by `ints` and `gptq`.
 #![cfg_attr(
     not(feature = "experimental"),
     allow(
@@ -42,6 +42,8 @@
     )
 )]
 
+#[cfg_attr(not(feature = "llama"), allow(dead_code, reason = "ONNX Runtime, rten and tract have kernels of their own"))]
+pub(crate) mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]

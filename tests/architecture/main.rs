@@ -250,8 +250,10 @@ const UNSAFE: &[&str] = &[
     "src/backend/llama/native/accelerator.rs",
     "src/backend/llama/native/context.rs",
     // ggml calls the device through structs of its own layout, and its tensors are memory.
+    "src/backend/llama/native/device/attention.rs",
     "src/backend/llama/native/device/backend.rs",
     "src/backend/llama/native/device/compute.rs",
+    "src/backend/llama/native/device/crew.rs",
     "src/backend/llama/native/device/packed.rs",
     "src/backend/llama/native/logs.rs",
     "src/backend/llama/native/model.rs",
@@ -270,6 +272,8 @@ const UNSAFE: &[&str] = &[
     "src/crash/signal.rs",
     "src/crash/tests/dying.rs",
     "src/disk/reserve.rs",
+    "src/kernel/attention/avx2.rs",
+    "src/kernel/attention/avx512.rs",
     "src/kernel/avx2.rs",
     "src/kernel/avx512.rs",
     "src/kernel/decode.rs",
@@ -291,6 +295,7 @@ const UNSAFE: &[&str] = &[
     "src/source/opened.rs",
     "src/source/resident.rs",
     "tests/crash/",
+    "tests/gguf/allocator.rs",
     "tests/support/counting.rs",
 ];
 

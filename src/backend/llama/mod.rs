@@ -12,7 +12,8 @@
 //! With [`Options::own_products`], on a processor with AVX2 or AVX-512, a device of ours is beside llama.cpp's CPU, and
 //! multiplies the matrices of a model's layers with the tokens of prompts and of texts to embed: `native/device` has
 //! how, and why answers don't depend on who else is served. Each matrix in Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K,
-//! Q6_K, IQ4_NL or MXFP4 is packed once for it, when the first context is made; next tokens and all else are
+//! Q6_K, IQ4_NL or MXFP4 is packed once for it, when the first context is made. The attention of prompts is computed
+//! there too, where it is that of most models: without a soft cap, a bias by position, or sinks. Next tokens and all else are
 //! llama.cpp's. Not for models of experts, and not for those with a recurrent state, nor with `SELVEDGE_KERNEL=scalar`.
 //!
 //! SmolLM2-135M, greedy, over the same engine without, as `… --bench generation -- products` prints it; two runs of three and
@@ -112,7 +113,7 @@ use crate::engine::{
     Abilities, Answer, Call, Embed, Engine, Finish, Generate, MemoryEstimate, Message, PrefixCache, Progress, Prompt,
     Provenance, Request, Run, Spec, Tokenizer, Trim, Usage,
 };
-use crate::source::{Loading, OpenedFile};
+use crate::source::{Loading, OpenedFile, trim_heap};
 use crate::text::{Reader, Template, Vocabulary};
 use crate::weights::{TensorEntry, WeightFile};
 use crate::{Error, Result};
@@ -352,7 +353,10 @@ impl Engine for Llama {
     fn trim(&self, level: Trim) -> Result<u64> {
         let (reply, freed) = sync_channel(1);
         self.queue.send(Command::Trim(level, reply))?;
-        freed.recv().map_err(|e| Error::backend("the thread that computes for this model has stopped").because(e))
+        let stopped = |e| Error::backend("the thread that computes for this model has stopped").because(e);
+        let freed = freed.recv().map_err(stopped)?;
+        trim_heap();
+        Ok(freed)
     }
 }
 

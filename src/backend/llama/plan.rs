@@ -1,6 +1,6 @@
 //! Plan of serving: how a model is served, and what that takes of memory, from its header alone.
 
-use super::check::Header;
+use super::check::{Header, Layer};
 use crate::engine::MemoryEstimate;
 
 /// Prompts are computed in slices that end at multiples of this. Always the same slices, so that the numbers do not
@@ -127,8 +127,18 @@ pub(super) fn estimate(header: &Header, plan: &Plan) -> MemoryEstimate {
         needs.push(plan.embedding.needs(max_embedding_tokens(plan)));
     }
     let sum = |bytes: fn(&Needs) -> u64| needs.iter().map(bytes).fold(0, u64::saturating_add);
-    let packed = if plan.products { header.packed_bytes } else { 0 };
-    MemoryEstimate::new(header.weight_bytes.saturating_add(packed), sum(|n| n.cache), sum(|n| n.scratch))
+    let (packed, attention) = if plan.products { (header.packed_bytes, attention(header, plan)) } else { (0, 0) };
+    let weights = header.weight_bytes.saturating_add(packed);
+    MemoryEstimate::new(weights, sum(|n| n.cache), sum(|n| n.scratch).saturating_add(attention))
+}
+
+/// What our attention takes beside llama.cpp's: keys and values of a layer, and the queries of a slice, as f32.
+fn attention(header: &Header, plan: &Plan) -> u64 {
+    let heads = |of: fn(&Layer) -> u64| header.layers.iter().map(of).max().unwrap_or(0);
+    let per_cell = heads(|layer| layer.shared_heads).saturating_mul(header.key_size.saturating_add(header.value_size));
+    let cells = u64::from(if plan.generates { Division::max_cells(plan) } else { 0 });
+    let queries = u64::from(SLICE).saturating_mul(heads(|layer| layer.heads)).saturating_mul(header.key_size);
+    cells.saturating_mul(per_cell).saturating_add(queries).saturating_mul(4)
 }
 
 /// The context of all generations: keys and values in 16 bits, and the buffers of a slice.

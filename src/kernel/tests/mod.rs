@@ -1,5 +1,6 @@
 //! Proofs of the kernels: every variant against the reference, the reference against ggml.
 
+mod attention;
 mod blocks;
 mod contract;
 #[cfg(feature = "llama")]

@@ -14,8 +14,7 @@ mod vocabulary;
 
 pub(super) use adapter::read_adapter;
 use architectures::{Architecture, checked};
-use header::Layer;
-pub(super) use header::{Header, Pooling, Ranking};
+pub(super) use header::{Header, Layer, Pooling, Ranking};
 use keys::Keys;
 use tensors::check_tensors;
 use vocabulary::check_vocabulary;

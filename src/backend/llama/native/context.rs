@@ -195,10 +195,10 @@ impl Context {
         }
     }
 
-    /// Products of ours that were computed, if it has any.
+    /// Products of ours that were computed, and layers whose attention was, if it has any.
     #[cfg(test)]
-    pub(super) fn products(&self) -> Option<u64> {
-        self.products.as_ref().map(|products| products.count())
+    pub(super) fn products(&self) -> Option<(u64, u64)> {
+        self.products.as_ref().map(|products| products.counts())
     }
 
     /// Takes back what a batch that was given up has left, so that it can be computed again.

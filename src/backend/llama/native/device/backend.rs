@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use llama_cpp_sys_2 as sys;
 
 use super::abi::{Backend, BackendFunctions, Device, DeviceFunctions, Registration, VERSION};
-use super::compute::Ended;
+use super::crew::Ended;
 use super::products::Products;
 use crate::threads;
 

@@ -1,15 +1,16 @@
-//! Products of a graph.
+//! Operations of a graph.
 
 #![expect(unsafe_code, reason = "reads and writes the memory of ggml's tensors")]
 
 use std::collections::HashMap;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use llama_cpp_sys_2 as sys;
-use rayon::ThreadPool;
 
+use super::attention::Attention;
+use super::crew::{Crew, Ended, Output};
 use super::packed::Matrix;
 use crate::kernel::BlockFormat;
 use crate::kernel::product::{Activations, Panels};
@@ -20,13 +21,6 @@ use crate::{Error, Result};
 const PART: usize = 4 << 20;
 /// The columns of a part are a multiple of this.
 const PANEL: usize = 16;
-
-/// How a computation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    Done,
-    GivenUp,
-}
 
 /// A product of a matrix of weights with rows of activations.
 pub(super) struct Product<'a> {
@@ -76,33 +70,30 @@ fn numbers(tensor: &sys::ggml_tensor) -> Option<Numbers> {
     (tensor.type_ == sys::GGML_TYPE_F32 && is_dense).then_some(Numbers { rows, cols })
 }
 
-/// Who computes.
-pub(super) struct Crew<'a> {
-    /// Beside this thread.
-    pub(super) pool: Option<&'a ThreadPool>,
-    /// All together, at most.
-    pub(super) threads: usize,
-    /// Asked on this thread, between parts.
-    pub(super) give_up: &'a dyn Fn() -> bool,
-}
-
-/// Computes operations, all of which are products with such matrices, and counts them.
+/// Computes operations, each of which is attention or a product with one of such matrices, and counts products.
 ///
 /// # Errors
 ///
-/// `Internal` for an operation that is none.
+/// `Internal` for an operation that is neither.
 pub(super) fn compute<'a>(
     panels: &HashMap<Matrix, Arc<Panels>>,
+    attention: &Attention,
     operations: impl Iterator<Item = &'a sys::ggml_tensor>,
     crew: &Crew<'_>,
     count: &AtomicU64,
 ) -> Result<Ended> {
     let mut last: Option<(NonNull<sys::ggml_tensor>, BlockFormat, Activations)> = None;
+    attention.begin();
     for operation in operations.filter(|operation| !is_nothing(operation)) {
         let product = Product::of(operation).and_then(|product| panels.get(&product.matrix).map(|p| (product, p)));
-        let Some((product, panels)) = product else { return Err(Error::internal("an operation that is no product")) };
+        let Some((product, panels)) = product else {
+            if attention.compute(operation, crew)? == Ended::GivenUp {
+                return Ok(Ended::GivenUp);
+            }
+            continue;
+        };
         let (tensor, format) = (product.activations, product.matrix.format);
-        // Nothing but these products is computed meanwhile, so that the same tensor has the same numbers.
+        // Nobody writes to a tensor that is still read, so that the same one has the same numbers.
         let activations = match last.take() {
             Some((of, same, activations)) if of == tensor && same == format => activations,
             _ => quantized(&product)?,
@@ -113,7 +104,7 @@ pub(super) fn compute<'a>(
         count.fetch_add(1, Ordering::Relaxed);
         last = Some((tensor, format, activations));
     }
-    Ok(Ended::Done)
+    if attention.is_whole() { Ok(Ended::Done) } else { Err(Error::internal("attention without its end")) }
 }
 
 /// Whether an operation only names a part of another one's result, or is not to be computed.
@@ -135,68 +126,21 @@ fn quantized(product: &Product<'_>) -> Result<Activations> {
     Activations::quantize(product.matrix.format, values, rows, cols)
 }
 
-/// Where the numbers of a product go, for threads that write its columns.
-struct Output(*mut f32);
-
-impl Output {
-    /// # Safety
-    ///
-    /// There is a column of this number.
-    unsafe fn at(&self, column: usize) -> *mut f32 {
-        // SAFETY: the caller's.
-        unsafe { self.0.add(column) }
-    }
-}
-
-// SAFETY: each thread writes columns of its own, see `multiply`.
-unsafe impl Sync for Output {}
-
-/// Writes a product, part by part, on the threads that there are.
+/// Writes a product, part by part.
 fn multiply(
     panels: &Panels,
     activations: &Activations,
     operation: &sys::ggml_tensor,
     crew: &Crew<'_>,
 ) -> Result<Ended> {
-    let to = Output(operation.data.cast());
-    if to.0.is_null() {
-        return Err(Error::internal("a product without a place for it"));
-    }
+    let to = Output::of(operation)?;
     let (columns, stride) = (panels.rows(), panels.rows());
     let of_column = activations.rows().saturating_mul(panels.cols()).max(1);
     let part = (PART / of_column / PANEL).max(1) * PANEL;
-    let (next, stopped, failure) = (AtomicUsize::new(0), AtomicBool::new(false), OnceLock::new());
-    let step = || {
-        let from = next.fetch_add(part, Ordering::Relaxed);
-        if from >= columns || stopped.load(Ordering::Relaxed) {
-            return false;
-        }
-        let range = from..columns.min(from + part);
+    crew.each(columns.div_ceil(part), |i| {
+        let range = i * part..columns.min((i + 1) * part);
         // SAFETY: there is room for a row of `columns` numbers for each row of the activations, as `Product::of` saw, and this
         // range of them is nobody else's.
-        let done = unsafe { panels.multiply_at(activations, to.at(from), stride, range) };
-        done.map_err(|error| _ = failure.set(error)).is_ok()
-    };
-    let here = || {
-        while !stopped.load(Ordering::Relaxed) {
-            if (crew.give_up)() {
-                stopped.store(true, Ordering::Relaxed);
-            } else if !step() {
-                break;
-            }
-        }
-    };
-    let helpers = crew.threads.saturating_sub(1).min(columns.div_ceil(part) - 1);
-    match crew.pool {
-        Some(pool) if helpers > 0 => pool.in_place_scope(|scope| {
-            (0..helpers.min(pool.current_num_threads())).for_each(|_| scope.spawn(|_| while step() {}));
-            here();
-        }),
-        _ => here(),
-    }
-    match failure.into_inner() {
-        Some(error) => Err(error),
-        None if stopped.into_inner() => Ok(Ended::GivenUp),
-        None => Ok(Ended::Done),
-    }
+        unsafe { panels.multiply_at(activations, to.at(range.start), stride, range) }
+    })
 }

@@ -2,7 +2,7 @@
 //!
 //! ggml's scheduler gives each operation of a graph to the first device that takes it. Beside its CPU there may be others that
 //! work in the same memory, as its BLAS does; this is one. It takes the products of a layer's weights with the tokens of a
-//! prompt, and nothing else.
+//! prompt, and their attention, and nothing else.
 //!
 //! # What is the same whoever computes beside
 //!
@@ -20,11 +20,14 @@
 //! # Files
 //!
 //! `abi` is the layout of ggml's own structs, `backend` the functions that ggml calls. `products` are those of one context, from
-//! the weights that `packed` has of its model; `compute` multiplies.
+//! the weights that `packed` has of its model, and `attention` is between them; `compute` does both, with the
+//! threads of a `crew`.
 
 mod abi;
+mod attention;
 mod backend;
 mod compute;
+mod crew;
 mod packed;
 mod products;
 #[cfg(test)]

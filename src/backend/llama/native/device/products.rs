@@ -1,4 +1,4 @@
-//! Products of one context.
+//! Products of one context, and its attention.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use llama_cpp_sys_2 as sys;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::compute::{Crew, Ended, Product, compute};
+use super::attention::Attention;
+use super::compute::{Product, compute};
+use super::crew::{Crew, Ended};
 use super::packed::{Matrix, PackedWeights};
 use crate::kernel::product::Panels;
 use crate::threads::{self, unpoisoned};
@@ -26,6 +28,7 @@ pub(in crate::backend::llama::native) struct Products {
     found: Mutex<HashSet<Matrix>>,
     /// What is packed, once the context is made.
     panels: OnceLock<HashMap<Matrix, Arc<Panels>>>,
+    attention: Attention,
     /// Beside the context's own thread. Not the pool that all share: whoever waits there for an answer would be waited for.
     pool: Option<ThreadPool>,
     /// Whether the computation under way is of a prompt.
@@ -42,6 +45,7 @@ impl Products {
             batch: (batch as usize).max(MIN_ROWS),
             found: Mutex::default(),
             panels: OnceLock::new(),
+            attention: Attention::default(),
             pool: pool(threads as usize),
             serves: AtomicBool::new(false),
             count: AtomicU64::new(0),
@@ -71,10 +75,10 @@ impl Products {
         self.serves.store(prompt, Ordering::Relaxed);
     }
 
-    /// Products computed so far.
+    /// Products computed so far, and layers whose attention was.
     #[cfg(test)]
-    pub(in crate::backend::llama::native) fn count(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
+    pub(in crate::backend::llama::native) fn counts(&self) -> (u64, u64) {
+        (self.count.load(Ordering::Relaxed), self.attention.count())
     }
 
     /// What a context that this thread is making is offered.
@@ -82,21 +86,25 @@ impl Products {
         OFFERED.with_borrow(Clone::clone)
     }
 
-    /// Whether an operation is one of these products.
+    /// Whether an operation is one of these products, or of attention between them.
     pub(super) fn takes(&self, operation: &sys::ggml_tensor) -> bool {
-        let Some(product) = Product::of(operation) else { return false };
-        match self.panels.get() {
-            Some(panels) => {
-                self.serves.load(Ordering::Relaxed) && product.rows >= MIN_ROWS && panels.contains_key(&product.matrix)
+        let product = Product::of(operation);
+        let Some(panels) = self.panels.get() else {
+            let Some(product) = product else { return self.attention.find(operation, self.batch) };
+            let is_wanted = product.rows >= self.batch && product.is_of_layer();
+            if is_wanted {
+                unpoisoned(self.found.lock()).insert(product.matrix);
             }
-            None => {
-                let is_wanted = product.rows >= self.batch && product.is_of_layer();
-                if is_wanted {
-                    unpoisoned(self.found.lock()).insert(product.matrix);
-                }
-                is_wanted
-            }
+            return is_wanted;
+        };
+        if !self.serves.load(Ordering::Relaxed) || panels.is_empty() {
+            return false;
         }
+        let rows = match product {
+            Some(product) => panels.contains_key(&product.matrix).then_some(product.rows),
+            None => self.attention.tokens(operation),
+        };
+        rows.is_some_and(|rows| rows >= MIN_ROWS)
     }
 
     /// Computes operations that were taken, on so many threads; `give_up` is asked on this one.
@@ -108,7 +116,7 @@ impl Products {
     ) -> Result<Ended> {
         let panels = self.panels.get().ok_or_else(|| Error::internal("products of a context that is being made"))?;
         let crew = Crew { pool: self.pool.as_ref(), threads, give_up };
-        compute(panels, operations, &crew, &self.count)
+        compute(panels, &self.attention, operations, &crew, &self.count)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Products by panels in llama.cpp's graphs, beside its own.
 
+use std::cell::Cell;
 use std::collections::HashSet;
+use std::rc::Rc;
 use std::sync::{Arc, Weak};
 
 use super::packed::Matrix;
@@ -99,7 +101,7 @@ fn prompts_are_near_those_of_ggml_and_on_any_threads_alike() {
         let mut one = context(&ours, 1);
         let got = logits(&mut one, 40);
         // Of the first layer all, of the last one its attention: the rest is of the last token alone.
-        assert_eq!(one.products(), Some(7 + 4), "{format}");
+        assert_eq!(one.products(), Some((7 + 4, 2)), "{format}");
         let distance = distance(&expected, &got);
         // None in Q4_0: ggml packs those weights as well, and adds up in the same order.
         assert!(distance < 0.02, "{format}: {distance}");
@@ -141,42 +143,53 @@ fn next_tokens_are_those_of_ggml_however_many_come_together() {
     };
     let before = context.products().unwrap();
     let first = slice_of_four(&mut context, &mut batch);
-    assert_eq!(context.products(), Some(before + 11));
+    assert_eq!(context.products(), Some((before.0 + 11, before.1 + 2)));
     assert!(next(&mut context, &mut batch, &[0, 1, 2, 3]) == alone);
     assert!(slice_of_four(&mut context, &mut batch) == first);
-    assert_eq!(context.products(), Some(before + 22));
+    assert_eq!(context.products(), Some((before.0 + 22, before.1 + 4)));
 }
 
-/// Given up at any question, in products and between them, a prompt is computed again as if it had not been.
+/// Given up at any question, in products, in attention and between them, a prompt is computed again as if it had not been.
 #[test]
 fn a_prompt_is_given_up_at_any_question() {
     if !are_there() {
         return;
     }
     let ours = model(&file(1, BlockFormat::Q8_0, 8), true);
-    let mut context = context(&ours, 2);
-    let expected = logits(&mut context, 100);
-    let asked = std::rc::Rc::new(std::cell::Cell::new(0));
-    let counting = asked.clone();
-    context.watch(move || {
-        counting.set(counting.get() + 1);
-        false
-    });
-    assert!(logits(&mut context, 100) == expected);
-    let questions = asked.get();
-    assert!(questions > 30, "{questions}");
-    let mut batch = Batch::default();
-    for at in 0..questions {
-        let left = std::cell::Cell::new(at);
+    let expected = logits(&mut context(&ours, 1), 100);
+    for threads in [1, 2] {
+        let mut context = context(&ours, threads);
+        let asked = Rc::new(Cell::new(0));
+        let counting = asked.clone();
         context.watch(move || {
-            left.set(left.get() - 1);
-            left.get() < 0
+            counting.set(counting.get() + 1);
+            false
         });
-        slice(&mut batch, 0, 0, 100);
-        assert_eq!(context.decode(&mut batch).unwrap(), Decoded::GivenUp, "at question {at} of {questions}");
-        context.rewind(&batch).unwrap();
-        context.watch(|| false);
-        assert!(logits(&mut context, 100) == expected, "after question {at}");
+        assert!(logits(&mut context, 100) == expected);
+        let questions = asked.get();
+        assert!(questions > 30, "{questions}");
+        let (mut batch, mut given_up) = (Batch::default(), 0);
+        for at in 0..questions {
+            let left = Rc::new(Cell::new(at));
+            let counting = left.clone();
+            context.watch(move || {
+                counting.set(counting.get() - 1);
+                counting.get() < 0
+            });
+            slice(&mut batch, 0, 0, 100);
+            match context.decode(&mut batch).unwrap() {
+                Decoded::GivenUp => given_up += 1,
+                // What a second thread does is not asked about.
+                ended => assert!(
+                    ended == Decoded::Done && threads == 2 && left.get() >= 0,
+                    "{ended:?} at question {at} of {questions}"
+                ),
+            }
+            context.rewind(&batch).unwrap();
+            context.watch(|| false);
+            assert!(logits(&mut context, 100) == expected, "after question {at}");
+        }
+        assert!(given_up > 30, "{given_up}");
     }
 }
 
