@@ -90,6 +90,8 @@ fn settle_one(disk: &mut dyn Disk, name: &str, judge: &dyn Fn(&MarkFile) -> Verd
             remove(disk, name)?;
             return Ok(false);
         }
+        // Its engine was closed meanwhile.
+        Err(e) if e.code() == Code::NotFound => return Ok(false),
         Err(e) => return Err(e),
     };
     let verdict = judge(&mark);

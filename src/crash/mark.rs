@@ -166,7 +166,7 @@ pub(super) fn lock_folder(folder: &Folder) -> Result<Lock> {
     }
 }
 
-/// Whether the process of a mark lives. What cannot be told is left alone.
+/// Whether the process of a mark lives. What cannot be told is left alone, and so is a mark that has gone since it was listed.
 pub(super) fn is_alive(folder: &Folder, name: &str) -> bool {
-    disk::lock(&folder.at(name), String::new).is_err()
+    disk::lock_existing(&folder.at(name), String::new).is_err()
 }

@@ -28,8 +28,17 @@ impl Drop for Lock {
 /// Locks a file, which is made where there is none. `Busy`, with what `busy` says, if another handle has it; `Io` for what
 /// is no regular file.
 pub(crate) fn lock(path: &Path, busy: impl FnOnce() -> String) -> Result<Lock> {
+    lock_with(path, Access::Lock, busy)
+}
+
+/// Locks a file that is there; else `NotFound`, and otherwise as [`lock`].
+pub(crate) fn lock_existing(path: &Path, busy: impl FnOnce() -> String) -> Result<Lock> {
+    lock_with(path, Access::Change, busy)
+}
+
+fn lock_with(path: &Path, access: Access, busy: impl FnOnce() -> String) -> Result<Lock> {
     let io = |e| Error::io(path.display(), e);
-    let file = open(path, Access::Lock).map_err(io)?;
+    let file = open(path, access).map_err(io)?;
     match file.try_lock() {
         Ok(()) => Ok(Lock { file, process: std::process::id() }),
         Err(TryLockError::WouldBlock) => Err(Error::new(Code::Busy, busy())),

@@ -19,7 +19,7 @@ mod tests;
 use std::io;
 
 pub(crate) use folder::Folder;
-pub(crate) use lock::{Lock, lock};
+pub(crate) use lock::{Lock, lock, lock_existing};
 pub(crate) use open::{Access, create_folders, fill_holes, has_holes, open, read};
 pub(crate) use replace::{NewFile, NewFolder, replace};
 

@@ -4,9 +4,11 @@ use super::super::folder::{
     MAX_RECORDS, Verdict, by_evidence, by_exit, keep, load, marks, name_of, put_mark, records, settle,
 };
 use super::super::format::MarkFile;
+use super::super::mark::is_alive;
 use super::{ASKED, death, mark, subject};
 use crate::Digest;
 use crate::crash::{CrashPhase, Death, Exit};
+use crate::disk::Folder;
 use crate::disk::sim::{Image, SimDisk};
 
 fn dead(_: &str) -> bool {
@@ -163,4 +165,28 @@ fn records_are_bounded_and_the_oldest_go() {
     assert_eq!(kept.len(), MAX_RECORDS);
     assert!(kept.iter().all(|of| of.subject.key != key(0).key && of.subject.key != key(3).key), "the oldest are there");
     assert_eq!(load(&mut disk, &subject(1)).unwrap().len(), 1, "the newest has gone");
+}
+
+/// Whoever closes an engine asks nobody: its mark may go between any two looks of somebody else.
+#[test]
+fn a_mark_that_goes_while_it_is_looked_at_is_not_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let [mut disk, other] = [0; 2].map(|_| Folder::new(folder.path().into()));
+    for goes_first in [true, false] {
+        put_mark(&mut disk, &mark(1, 6)).unwrap();
+        let looked = |name: &str| {
+            let path = folder.path().join(name);
+            if goes_first {
+                std::fs::remove_file(&path).unwrap();
+            }
+            let alive = is_alive(&other, name);
+            assert_eq!((alive, path.exists()), (goes_first, !goes_first));
+            if !goes_first {
+                std::fs::remove_file(&path).unwrap();
+            }
+            alive
+        };
+        assert_eq!(settle(&mut disk, &looked, &|_| panic!("it is judged")).unwrap(), 0);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 }
