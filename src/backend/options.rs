@@ -328,7 +328,8 @@ impl Options {
     pub(super) fn enter(&self, name: &str, digest: Digest, backend: Backend, runtime: &str) -> Result<Option<InCall>> {
         let Some(Opening { attempt, is_in_memory }) = &self.opening else { return Ok(None) };
         let is_mapped = self.loading == Loading::Mapped && !is_in_memory;
-        let way = Way { backend: backend.name(), threads: self.threads_of(backend), is_mapped };
+        let (threads, is_accelerated) = (self.threads_of(backend), self.accelerator.is_some());
+        let way = Way { backend: backend.name(), threads, is_mapped, is_accelerated };
         attempt.enter(&Model { name, digest, runtime, way })
     }
 

@@ -80,7 +80,7 @@ impl MarkFile {
         bytes.extend(self.begun.to_le_bytes());
         bytes.extend(self.process.to_le_bytes());
         bytes.extend(self.way.threads.to_le_bytes());
-        bytes.extend([u8::from(self.way.is_mapped), self.rung, 0, 0]);
+        bytes.extend([self.way.bits(), self.rung, 0, 0]);
         put_crc(&mut bytes);
         let evidence = match self.signal {
             0 => 0,
@@ -106,8 +106,8 @@ impl MarkFile {
         let runtime = read.text(RUNTIME)?;
         let backend = read.backend()?;
         let (id, begun, process, threads) = (read.array()?, read.u64()?, read.u32()?, read.u32()?);
-        let [mapped, rung, _, _] = read.array()?;
-        let way = Way { backend, threads, is_mapped: mapped == 1 };
+        let [bits, rung, _, _] = read.array()?;
+        let way = Way::of(backend, threads, bits);
         let word = |at: usize| Read(bytes.get(at * 8..).unwrap_or_default()).u64();
         let phase = word(word::PHASE)?;
         let phase = CrashPhase::of_number(phase)
@@ -155,7 +155,7 @@ impl Deaths {
             bytes.extend(death.signal.unwrap_or(0).to_le_bytes());
             bytes.extend(death.way.threads.to_le_bytes());
             let rung = u8::try_from(death.rung).unwrap_or(u8::MAX);
-            bytes.extend([u8::from(death.way.is_mapped), rung, death.phase.number(), u8::from(death.is_sure)]);
+            bytes.extend([death.way.bits(), rung, death.phase.number(), u8::from(death.is_sure)]);
             bytes.extend([0; 20]);
         }
         put_crc(&mut bytes);
@@ -264,7 +264,7 @@ impl Read<'_> {
         let (id, time, runtime) = (self.array()?, self.u64()?, self.text(RUNTIME)?);
         let backend = self.backend()?;
         let (signal, threads) = (self.u32()?.cast_signed(), self.u32()?);
-        let [mapped, rung, phase, evidence] = self.array()?;
+        let [bits, rung, phase, evidence] = self.array()?;
         self.array::<20>()?;
         let phase = CrashPhase::of_number(phase.into())
             .ok_or_else(|| Error::corrupt(format!("crash record: a death in phase {phase}: expected 1 to 4")))?;
@@ -277,7 +277,7 @@ impl Read<'_> {
             rung: rung.into(),
             is_sure: evidence == 1,
             id,
-            way: Way { backend, threads, is_mapped: mapped == 1 },
+            way: Way::of(backend, threads, bits),
         })
     }
 }

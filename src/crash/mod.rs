@@ -14,7 +14,7 @@
 //!   8  32  SHA-256 of the key           256   8  when it was made, in seconds since 1970
 //!  40  32  SHA-256 of the model         264   4  process
 //!  72  64  name of the model            268   4  threads; 0 for those that the runtime takes
-//! 136  32  version of the app           272   4  mapped (1) or read whole (0), the rung, 0, 0
+//! 136  32  version of the app           272   4  mapped (1) and on a GPU (2), the rung, 0, 0
 //! 168  64  runtime and its version      276   4  CRC-32C of the bytes before
 //! 232   8  backend
 //! from here words of 8 bytes, which the process changes while it lives:
@@ -23,7 +23,7 @@
 //! KEY.deaths, 176 + 128 n + 4 bytes, KEY being the first 32 digits of the key; replaced as a whole
 //!   0   8  "SLVDEAD1"                   then for each death
 //!   8  32  SHA-256 of the key             0  16  id of the mark         100   4  threads
-//!  40  32  SHA-256 of the model          16   8  when                   104   4  mapped, rung, phase, evidence
+//!  40  32  SHA-256 of the model          16   8  when                   104   4  bits as in a mark, rung, phase, evidence
 //!  72  64  name of the model             24  64  runtime                108  20  0
 //! 136  32  version of the app            88   8  backend               and 4 bytes at the end: CRC-32C of all before
 //! 168   8  deaths, 0                     96   4  signal

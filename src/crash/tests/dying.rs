@@ -12,7 +12,7 @@ use crate::{Code, Digest, Result};
 
 const FOLDER: &str = "SELVEDGE_CRASH_FOLDER";
 const HOW: &str = "SELVEDGE_CRASH_HOW";
-const WAY: Way = Way { backend: "tract", threads: 1, is_mapped: true };
+const WAY: Way = Way { backend: "tract", threads: 1, is_mapped: true, is_accelerated: false };
 
 fn enter(attempt: &Attempt, way: Way) -> Result<Option<InCall>> {
     attempt.enter(&Model { name: "rain", digest: Digest([5; 32]), runtime: "tract 1", way })

@@ -3,19 +3,21 @@
 use super::super::format::{Deaths, MARK_BYTES, MAX_DEATHS, MAX_RECORD, MarkFile};
 use super::{ASKED, death, mark, subject};
 use crate::Code;
-use crate::crash::{CrashPhase, Death};
+use crate::crash::{CrashPhase, Death, Way};
 
 #[test]
 fn a_mark_reads_as_it_was_written() {
     for (signal, phase) in
         [(0, CrashPhase::Open), (11, CrashPhase::FirstUse), (6, CrashPhase::LaterUse), (7, CrashPhase::Idle)]
     {
-        let mark = MarkFile { phase, runs: 3, rung: 2, ..mark(7, signal) };
+        let way = Way { is_mapped: signal < 7, is_accelerated: signal > 0, ..ASKED };
+        let mark = MarkFile { way, phase, runs: 3, rung: 2, ..mark(7, signal) };
         let bytes = mark.encode();
         assert_eq!((bytes.len(), bytes.len()), (MARK_BYTES, 336));
         assert_eq!(&bytes[..8], b"SLVMARK1");
         assert_eq!(u64::from_le_bytes(bytes[296..304].try_into().unwrap()), u64::from(phase.number()));
         assert_eq!(u64::from_le_bytes(bytes[312..320].try_into().unwrap()), signal);
+        assert_eq!(bytes[272], u8::from(signal < 7) + 2 * u8::from(signal > 0));
         assert_eq!(MarkFile::decode(&bytes).unwrap(), mark);
     }
 }
@@ -23,7 +25,8 @@ fn a_mark_reads_as_it_was_written() {
 #[test]
 fn deaths_read_as_they_were_written() {
     for count in [1, 2, MAX_DEATHS] {
-        let deaths: Vec<Death> = (0..count as u8).map(|n| death(n, ASKED)).collect();
+        let deaths: Vec<Death> =
+            (0..count as u8).map(|n| death(n, Way { is_accelerated: n % 2 == 0, ..ASKED })).collect();
         let deaths = Deaths { subject: subject(3), deaths };
         let bytes = deaths.encode();
         assert_eq!(bytes.len(), 176 + 128 * count + 4);

@@ -4,8 +4,8 @@ use super::super::ladder::{Decision, counted, decide};
 use super::{ASKED, death, unsure};
 use crate::crash::{CrashPhase, CrashRecord, Death, Rung, Way};
 
-const GENTLE: Way = Way { backend: "ort", threads: 1, is_mapped: false };
-const OTHER: Way = Way { backend: "tract", threads: 1, is_mapped: false };
+const GENTLE: Way = Way { backend: "ort", threads: 1, is_mapped: false, is_accelerated: false };
+const OTHER: Way = Way { backend: "tract", threads: 1, is_mapped: false, is_accelerated: false };
 
 #[test]
 fn the_default_ladder_costs_two_starts_whichever_way_they_die() {
@@ -20,6 +20,16 @@ fn the_default_ladder_costs_two_starts_whichever_way_they_die() {
             assert_eq!(decide(&two, next, 1), Decision::Refuse, "{next:?}");
         }
     }
+}
+
+/// No rung has one, so that the same otherwise is gentler.
+#[test]
+fn without_an_accelerator_is_another_way() {
+    let with = Way { is_accelerated: true, ..GENTLE };
+    let one = [death(1, with)];
+    assert_eq!((decide(&one, with, 1), decide(&one, GENTLE, 1)), (Decision::Next, Decision::Go));
+    assert_eq!(GENTLE.to_string(), "one thread, read whole");
+    assert_eq!(with.to_string(), "one thread, read whole, accelerated");
 }
 
 /// Deaths of an engine that dies in every way, opened until it is refused: each rung in order, then the other variants of it.

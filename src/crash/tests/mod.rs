@@ -11,7 +11,7 @@ use super::format::{MarkFile, Subject};
 use super::{Death, Exit, Way};
 use crate::Digest;
 
-const ASKED: Way = Way { backend: "ort", threads: 0, is_mapped: true };
+const ASKED: Way = Way { backend: "ort", threads: 0, is_mapped: true, is_accelerated: false };
 
 fn subject(n: u8) -> Subject {
     let (key, digest) = (Digest([n; 32]), Digest([n ^ 0xff; 32]));
