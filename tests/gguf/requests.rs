@@ -140,11 +140,13 @@ pub(crate) enum Family {
 /// Models and adapters in a folder, and the answers that requests get alone.
 pub(crate) struct Models {
     pub(crate) folder: tempfile::TempDir,
+    /// Whether their prompts are computed with kernels of this library.
+    own_products: bool,
     alone: HashMap<(Family, usize, usize), Outcome>,
 }
 
 impl Models {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(own_products: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let write = |file: &craft::File, name: &str| tiny::write(file, folder.path(), name);
         let with_template = |file: craft::File| {
@@ -158,7 +160,7 @@ impl Models {
                 write(&adapter, &format!("{name}.{seed}.lora"));
             }
         }
-        Self { folder, alone: HashMap::new() }
+        Self { folder, own_products, alone: HashMap::new() }
     }
 
     pub(crate) fn open(&self, family: Family, options: Options) -> Arc<dyn Engine> {
@@ -172,7 +174,8 @@ impl Models {
         if turned {
             names.reverse();
         }
-        let options = Options::new().context_tokens(context as u32).threads(1);
+        let mut options = Options::new().context_tokens(context as u32).threads(1);
+        options.own_products = self.own_products;
         names.iter().fold(options, |options, (name, number)| options.adapter(*name, adapter(*number)))
     }
 

@@ -29,7 +29,7 @@ fn thousands_of_runs_leave_memory_and_threads_as_they_were() {
         return in_a_child("soak::thousands_of_runs_leave_memory_and_threads_as_they_were");
     }
     let runs = if std::env::var_os("SELVEDGE_LONG").is_some() { 10_000 } else { 1_500 };
-    let mut models = Models::new();
+    let mut models = Models::new(false);
     let expected: Vec<Outcome> = (0..COUNT).map(|number| models.alone(Family::Llama, CONTEXT, number)).collect();
     let engine = models.open(Family::Llama, models.options(Family::Llama, CONTEXT, false).parallel(4));
     let begin = Instant::now();
