@@ -106,6 +106,8 @@ pub(super) struct Work {
     /// Copies of the operands of one multiplication: of a token with all heads' looks at a cell, and of a token's widest row.
     pub(super) per_cell: u64,
     pub(super) per_token: u64,
+    /// What our attention keeps of each cell: keys and values of a layer, as f32.
+    pub(super) attended_cell: u64,
 }
 
 impl Work {
@@ -115,6 +117,9 @@ impl Work {
             tables: operations.saturating_mul(BYTES_PER_OPERATION),
             per_cell: header.heads.saturating_mul(2),
             per_token: widest_row(header).saturating_mul(4),
+            attended_cell: most_heads(header, |layer| layer.shared_heads)
+                .saturating_mul(header.key_size.saturating_add(header.value_size))
+                .saturating_mul(4),
         }
     }
 }
@@ -132,13 +137,18 @@ pub(super) fn estimate(header: &Header, plan: &Plan) -> MemoryEstimate {
     MemoryEstimate::new(weights, sum(|n| n.cache), sum(|n| n.scratch).saturating_add(attention))
 }
 
-/// What our attention takes beside llama.cpp's: keys and values of a layer, and the queries of a slice, as f32.
+/// What our attention takes beside llama.cpp's: keys and values of a layer, and the queries of a slice.
 fn attention(header: &Header, plan: &Plan) -> u64 {
-    let heads = |of: fn(&Layer) -> u64| header.layers.iter().map(of).max().unwrap_or(0);
-    let per_cell = heads(|layer| layer.shared_heads).saturating_mul(header.key_size.saturating_add(header.value_size));
-    let cells = u64::from(if plan.generates { Division::max_cells(plan) } else { 0 });
-    let queries = u64::from(SLICE).saturating_mul(heads(|layer| layer.heads)).saturating_mul(header.key_size);
-    cells.saturating_mul(per_cell).saturating_add(queries).saturating_mul(4)
+    if !plan.generates {
+        return 0;
+    }
+    let cells = u64::from(Division::max_cells(plan)).saturating_mul(plan.work.attended_cell);
+    let queries = most_heads(header, |layer| layer.heads).saturating_mul(header.key_size).saturating_mul(4);
+    cells.saturating_add(queries.saturating_mul(SLICE.into()))
+}
+
+fn most_heads(header: &Header, of: fn(&Layer) -> u64) -> u64 {
+    header.layers.iter().map(of).max().unwrap_or(0)
 }
 
 /// The context of all generations: keys and values in 16 bits, and the buffers of a slice.

@@ -42,6 +42,8 @@ pub(in crate::backend::llama) struct Shape {
     /// Bytes of a computation: of a token for each cell that it looks at, and of a token by itself.
     pub(in crate::backend::llama) per_cell: u64,
     pub(in crate::backend::llama) per_token: u64,
+    /// Bytes of each cell that attention of our own keeps.
+    pub(in crate::backend::llama) attended_cell: u64,
 }
 
 /// One context with its threads. Lives and dies on the worker's thread: creating two of one model at the same time is
@@ -432,7 +434,8 @@ impl Batch {
         let cells = (last + 1).next_multiple_of(CELLS);
         let of_token = cells.saturating_mul(shape.per_cell).max(shape.per_token);
         let of_threads = cells.saturating_mul(4 * u64::from(shape.threads));
-        (self.len() as u64).saturating_mul(of_token).saturating_add(of_threads)
+        let attended = cells.saturating_mul(shape.attended_cell);
+        (self.len() as u64).saturating_mul(of_token).saturating_add(of_threads).saturating_add(attended)
     }
 
     fn native(&mut self) -> sys::llama_batch {

@@ -184,9 +184,10 @@ impl Embedder {
             embeddings: true,
             threads: self.plan.threads,
             made: self.plan.made(&self.plan.embedding.needs(size)),
-            // The fused kernel does without a matrix of looks.
+            // The fused kernel does without a matrix of looks, and ours is not asked.
             per_cell: 0,
             per_token: self.plan.work.per_token,
+            attended_cell: 0,
         };
         let mut context = Context::new(self.model.clone(), shape)?;
         let (watched, stop) = (self.watched.clone(), self.stop.clone());

@@ -68,6 +68,7 @@ impl KvCache {
             made: plan.made(&plan.generation),
             per_cell: plan.work.per_cell,
             per_token: plan.work.per_token,
+            attended_cell: if plan.products { plan.work.attended_cell } else { 0 },
         };
         Ok(Self {
             context: Context::new(model, shape)?,

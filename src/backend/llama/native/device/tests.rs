@@ -48,6 +48,7 @@ fn context(model: &Arc<Model>, threads: u32) -> Context {
         made: 0,
         per_cell: 0,
         per_token: 0,
+        attended_cell: 0,
     };
     Context::new(model.clone(), shape).unwrap()
 }
