@@ -16,25 +16,40 @@
 //! there too, where it is that of most models: without a soft cap, a bias by position, or sinks. Next tokens and all else are
 //! llama.cpp's. Not for models of experts, and not for those with a recurrent state, nor with `SELVEDGE_KERNEL=scalar`.
 //!
-//! SmolLM2-135M, greedy, over the same engine without, as `… --bench generation -- products` prints it; two runs of three and
-//! five rounds on two threads of an AMD EPYC core with AVX2 alone, at rest, the K-quants in one run and on the model padded with
-//! zeros to 768 channels, for its own 576 are no whole blocks of theirs:
+//! SmolLM2-135M, greedy, over the same engine without, as `… --bench generation -- products` prints it; two rounds on two cores of
+//! an Intel Xeon with AVX-512 and VNNI, at rest, the K-quants on the model padded with zeros to 768 channels, for its own 576 are no
+//! whole blocks of theirs; – was not measured:
 //!
 //! | | prompt of 456 tokens, 1 thread | 2 | first token of 1,000, 1 thread | 2 | next tokens, 1 thread | 2 |
 //! |---|---|---|---|---|---|---|
-//! | held to | 2; Q4_0 and Q8_0 1.5 | the same | 0.5 at most | 0.5 at most | 0.95 | 0.95 |
-//! | Q4_1 | 3.13, 3.43 | 3.19, 2.68 | 0.37 | 0.51 | 0.87, 0.99 | 0.91, 1.01 |
-//! | Q4_0 | 1.53, 1.71 | 1.44, 1.36 | 0.71 | 0.80 | 0.88, 0.86 | 0.91, 0.95 |
-//! | Q8_0 | 1.42, 1.42 | 1.24, 1.25 | 0.81 | 0.85 | 0.95, 0.99 | 1.01, 1.00 |
-//! | Q4_K | 1.71 | 1.31 | 0.69 | 0.70 | 0.90 | 1.08 |
-//! | Q5_K | 1.78 | 1.45 | 0.72 | 0.87 | 0.89 | 1.15 |
-//! | Q6_K | 1.33 | 1.66 | 0.78 | 0.78 | 0.92 | 1.00 |
+//! | held to | 3 | 3 | 0.5 at most | 0.5 at most | 0.95 | 0.95 |
+//! | Q4_1 | 6.76 (772 tokens/s) | 6.12 (1,084) | 0.19 | 0.21 | 1.14 | 1.27 |
+//! | Q4_0 | 3.57 (754) | 3.19 (1,019) | 0.30 | 0.33 | 0.99 | 1.02 |
+//! | Q8_0 | 3.67 (720) | 3.74 (1,071) | 0.29 | 0.44 | 1.02 | 1.06 |
+//! | Q4_K | 2.94 (606) | – | 0.35 | – | 1.04 | – |
+//! | Q5_K | 3.93 (542) | – | 0.27 | – | 0.97 | – |
+//! | Q6_K | 3.31 (436) | – | 0.50 | – | 1.16 | – |
 //!
-//! By a profile, the matrices of Q8_0 take some 0.6 of the prompt's time then, and attention 0.3, which is llama.cpp's either
-//! way. Next tokens in Q4_0 are slower, since llama.cpp's own packing of it is off then. With products of one row as well, next tokens
-//! took 1.13, 0.90 and 0.76 times as many a second on one thread, and 0.65, 0.54 and 0.42 on two, whose threads would wait for
-//! each other at each matrix: so these stay llama.cpp's. It is off unless asked for, because packed weights take as much memory
-//! again as the file's, which are mapped.
+//! The same with the kernels of AVX2 (`SELVEDGE_KERNEL=avx2`), one round:
+//!
+//! | | prompt of 456 tokens, 1 thread | first token of 1,000 | next tokens |
+//! |---|---|---|---|
+//! | held to | 2; Q4_0 and Q8_0 1.5 | 0.5 at most | 0.95 |
+//! | Q4_1 | 3.33 (417 tokens/s) | 0.32 | 1.02 |
+//! | Q4_0 | 1.69 (358) | 0.43 | 0.85 |
+//! | Q8_0 | 1.87 (278) | 0.57 | 1.17 |
+//! | Q4_K | 1.92 (388) | 0.52 | 0.95 |
+//! | Q5_K | 2.25 (365) | – | 0.98 |
+//!
+//! Half of that is attention: with llama.cpp's, prompts took 399, 396, 382, 316, 313 and 295 tokens a second on one thread with
+//! AVX-512, in the order of the first table. On two threads of an AMD EPYC core with AVX2 alone they took 3.13, 1.53, 1.42, 1.71,
+//! 1.78 and 1.33 times as many as without products; with attention of our own that was not measured there.
+//!
+//! Next tokens stay llama.cpp's. With these kernels for them as well, four runs together took 2.0 times as many tokens a second as one
+//! after another on one thread, and 2.1 on two (1.4 and 1.3 without); but a run alone took 0.73, 1.00, 1.01 and 0.71 times as many
+//! in Q4_1, Q4_0, Q8_0 and Q4_K, and on two threads of that AMD core down to 0.42.
+//!
+//! It is off unless asked for, because packed weights take as much memory again as the file's, which are mapped.
 //!
 //! # The same answer whoever else is served
 //!
