@@ -19,23 +19,16 @@ const VECTORS: usize = PANEL / LANES;
 
 /// The kernel, if the table is that of the CPU's AVX2.
 pub(super) fn kernel(table: &Table) -> Option<Kernel> {
-    let kernel = |cells: &Cells, panels: Range<usize>, tokens: &Tokens<'_>, scores: &mut Vec<f32>, out: &mut [f32]| {
+    let kernel = |cells: &Cells, panels: Range<usize>, tokens: &Tokens<'_>, out: &mut [f32]| {
         // SAFETY: this is given only to who has the table, which exists only where the CPU has the features.
-        unsafe { walk_256(Avx2(()), cells, panels, tokens, scores, out) }
+        unsafe { walk_256(Avx2(()), cells, panels, tokens, out) }
     };
     (table.isa == Isa::Avx2).then_some(kernel)
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn walk_256(
-    machine: Avx2,
-    cells: &Cells,
-    panels: Range<usize>,
-    tokens: &Tokens<'_>,
-    scores: &mut Vec<f32>,
-    out: &mut [f32],
-) {
-    walk(machine, cells, panels, tokens, scores, out);
+fn walk_256(machine: Avx2, cells: &Cells, panels: Range<usize>, tokens: &Tokens<'_>, out: &mut [f32]) {
+    walk(machine, cells, panels, tokens, out);
 }
 
 /// Proof of the features.

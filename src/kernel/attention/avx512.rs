@@ -14,23 +14,16 @@ use crate::kernel::table::{Isa, Table};
 
 /// The kernel, if the table is that of the CPU's AVX-512.
 pub(super) fn kernel(table: &Table) -> Option<Kernel> {
-    let kernel = |cells: &Cells, panels: Range<usize>, tokens: &Tokens<'_>, scores: &mut Vec<f32>, out: &mut [f32]| {
+    let kernel = |cells: &Cells, panels: Range<usize>, tokens: &Tokens<'_>, out: &mut [f32]| {
         // SAFETY: this is given only to who has the table, which exists only where the CPU has the features.
-        unsafe { walk_512(Avx512(()), cells, panels, tokens, scores, out) }
+        unsafe { walk_512(Avx512(()), cells, panels, tokens, out) }
     };
     (table.isa == Isa::Avx512).then_some(kernel)
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma")]
-fn walk_512(
-    machine: Avx512,
-    cells: &Cells,
-    panels: Range<usize>,
-    tokens: &Tokens<'_>,
-    scores: &mut Vec<f32>,
-    out: &mut [f32],
-) {
-    walk(machine, cells, panels, tokens, scores, out);
+fn walk_512(machine: Avx512, cells: &Cells, panels: Range<usize>, tokens: &Tokens<'_>, out: &mut [f32]) {
+    walk(machine, cells, panels, tokens, out);
 }
 
 /// Proof of the features.

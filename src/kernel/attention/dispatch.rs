@@ -11,19 +11,13 @@ use crate::kernel::dispatch::active_table;
 use crate::kernel::table::Table;
 use crate::{Error, Result};
 
-/// Writes what the tokens make of the values of these panels of cells, a row for each; `scores` is room that is used again.
+/// Writes what the tokens make of the values of these panels of cells, a row for each.
 ///
 /// # Errors
 ///
 /// `Internal` where something has another size than the cells say.
-pub(crate) fn attend(
-    cells: &Cells,
-    panels: Range<usize>,
-    tokens: &Tokens<'_>,
-    scores: &mut Vec<f32>,
-    out: &mut [f32],
-) -> Result<()> {
-    attend_with(active_table(), cells, panels, tokens, scores, out)
+pub(crate) fn attend(cells: &Cells, panels: Range<usize>, tokens: &Tokens<'_>, out: &mut [f32]) -> Result<()> {
+    attend_with(active_table(), cells, panels, tokens, out)
 }
 
 /// [`attend`] with the kernels of a table.
@@ -32,7 +26,6 @@ pub(in crate::kernel) fn attend_with(
     cells: &Cells,
     panels: Range<usize>,
     tokens: &Tokens<'_>,
-    scores: &mut Vec<f32>,
     out: &mut [f32],
 ) -> Result<()> {
     let count = tokens.queries.len() / cells.key_size.max(1);
@@ -45,7 +38,7 @@ pub(in crate::kernel) fn attend_with(
             panels.end * PANEL
         )));
     }
-    kernel(table)(cells, panels, tokens, scores, out);
+    kernel(table)(cells, panels, tokens, out);
     Ok(())
 }
 

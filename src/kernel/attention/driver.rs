@@ -49,20 +49,13 @@ pub(crate) struct Tokens<'a> {
 }
 
 /// [`walk`] in an instruction set.
-pub(super) type Kernel = fn(&Cells, Range<usize>, &Tokens<'_>, &mut Vec<f32>, &mut [f32]);
+pub(super) type Kernel = fn(&Cells, Range<usize>, &Tokens<'_>, &mut [f32]);
 
 #[inline(always)]
-pub(super) fn walk<M: Machine>(
-    machine: M,
-    cells: &Cells,
-    panels: Range<usize>,
-    tokens: &Tokens<'_>,
-    scores: &mut Vec<f32>,
-    out: &mut [f32],
-) {
+pub(super) fn walk<M: Machine>(machine: M, cells: &Cells, panels: Range<usize>, tokens: &Tokens<'_>, out: &mut [f32]) {
     let (key_size, value_size) = (cells.key_size, cells.value_size);
     let (count, width) = (tokens.queries.len() / key_size, panels.len() * PANEL);
-    scores.resize(count * width, 0.0);
+    let mut scores = vec![0.0; count * width];
     let mut tile = [[0.0; PANEL]; 16];
     for (i, panel) in panels.clone().enumerate() {
         let panel = &cells.keys[panel * key_size..][..key_size];

@@ -7,7 +7,7 @@ use super::driver::{Kernel, walk};
 use super::machine::Machine;
 use super::softmax::{BIAS, LEAST, LN2, MANTISSA_BITS, SERIES};
 
-pub(super) const KERNEL: Kernel = |cells, panels, tokens, scores, out| walk(Scalar, cells, panels, tokens, scores, out);
+pub(super) const KERNEL: Kernel = |cells, panels, tokens, out| walk(Scalar, cells, panels, tokens, out);
 
 #[derive(Clone, Copy)]
 struct Scalar;

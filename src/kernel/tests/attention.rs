@@ -77,14 +77,14 @@ impl Case {
     fn got(&self, table: &Table, tile: usize) -> Vec<f32> {
         let mut cells = Cells::default();
         cells.pack(&self.cut(), self.cells).unwrap();
-        let (mut out, mut scores) = (vec![f32::NAN; self.tokens * self.value_size], Vec::new());
+        let mut out = vec![f32::NAN; self.tokens * self.value_size];
         for (i, out) in out.chunks_mut(tile * self.value_size).enumerate() {
             let tokens = i * tile..self.tokens.min((i + 1) * tile);
             let panels = self.mask().panels(tokens.clone(), self.cells);
             let queries = &self.queries[tokens.start * self.key_size..tokens.end * self.key_size];
             let mask = Mask { numbers: &self.mask[tokens.start * self.mask_stride..], ..self.mask() };
             let tokens = Tokens { queries, scale: self.scale, mask };
-            attend_with(table, &cells, panels, &tokens, &mut scores, out).unwrap();
+            attend_with(table, &cells, panels, &tokens, out).unwrap();
         }
         out
     }
@@ -237,7 +237,7 @@ fn sizes_that_do_not_fit_are_refused() {
     let tokens = |queries, mask| Tokens { queries, scale: 1.0, mask: Mask { numbers: mask, stride: case.mask_stride } };
     let (queries, mask) = (&*case.queries, &*case.mask);
     let mut out = [0.0; 24];
-    let mut ask = |tokens: Tokens<'_>, panels, len| attend(&cells, panels, &tokens, &mut Vec::new(), &mut out[..len]);
+    let mut ask = |tokens: Tokens<'_>, panels, len| attend(&cells, panels, &tokens, &mut out[..len]);
     ask(tokens(queries, mask), 0..2, 24).unwrap();
     for (tokens, panels, len) in [
         (tokens(queries, mask), 0..3, 24),

@@ -47,7 +47,7 @@ impl Attention {
         let Some(three) = Three::of(operation).filter(|three| three.all_tokens() >= min_tokens) else {
             return self.tokens(operation).is_some();
         };
-        unpoisoned(self.caches.lock()).insert(three.cache);
+        unpoisoned(self.caches.lock()).insert(three.products.cache);
         true
     }
 
@@ -148,7 +148,7 @@ impl Room {
             let out = unsafe { std::slice::from_raw_parts_mut(out.at(row * value_size), part.len() * value_size) };
             let cells = unpoisoned(all_cells[stream * shared_heads + head / (heads / shared_heads)].read());
             let panels = panels[stream * tiles + i % tiles].clone();
-            attend(&cells, panels, &Tokens { queries, scale, mask }, &mut Vec::new(), out)
+            attend(&cells, panels, &Tokens { queries, scale, mask }, out)
         })
     }
 }
@@ -202,7 +202,6 @@ impl<'a> Products<'a> {
 struct Three<'a> {
     first: &'a sys::ggml_tensor,
     products: Products<'a>,
-    cache: usize,
     values: &'a sys::ggml_tensor,
     value_size: usize,
     mask: &'a sys::ggml_tensor,
@@ -235,18 +234,7 @@ impl<'a> Three<'a> {
             && out.nb[1..] == [1, tokens, tokens * heads].map(|rows| rows * value_size * number)
             && is_of_host(values)
             && bias == 0.0;
-        let cache = products.cache;
-        (fits && are_ours).then_some(Self {
-            first,
-            products,
-            cache,
-            values,
-            value_size,
-            mask,
-            mask_streams,
-            scale,
-            out,
-        })
+        (fits && are_ours).then_some(Self { first, products, values, value_size, mask, mask_streams, scale, out })
     }
 
     fn all_tokens(&self) -> usize {
